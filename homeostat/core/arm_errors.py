@@ -1,0 +1,208 @@
+"""Which ARM errors may be retried, which are final, and whether a refused write can have happened.
+
+One table, keyed by error code, then by HTTP status; a code that is not in it is classified by its status. The codes
+are those that ARM was seen to answer with; see also
+https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Self
+
+from homeostat.core import json
+from homeostat.core.errors import HomeostatError
+from homeostat.core.json import Json
+
+
+class ErrorClass(StrEnum):
+    """What the loop does about an error."""
+
+    THROTTLED = "throttled"  # wait as told, then the same request again
+    BUSY = "busy"  # another operation holds the resource or its parent: wait, then again
+    TRANSIENT = "transient"  # the service or the network failed: a read may be repeated at once
+    STALE = "stale"  # somebody else wrote first: observe again
+    MISSING = "missing"  # the resource itself is not there
+    MISSING_PARENT = "missing-parent"  # something above it is not there: says nothing about the resource's deletion
+    LOCKED = "locked"  # a management lock: final until a person removes it
+    DENIED = "denied"  # a permission is missing: final until a person grants it
+    POLICY = "policy"  # Azure Policy refuses: final until the policy or the spec changes
+    UNAUTHENTICATED = "unauthenticated"  # the token is missing, expired or for somebody else
+    INVALID = "invalid"  # ARM does not accept the request: final until the spec or the code changes
+    UNKNOWN = "unknown"  # not in the table: a capped number of retries
+
+
+class Executed(StrEnum):
+    """Whether a write that was answered with an error took effect."""
+
+    NO = "no"
+    MAYBE = "maybe"
+
+
+BY_CODE: Mapping[str, ErrorClass] = {
+    "toomanyrequests": ErrorClass.THROTTLED,
+    "subscriptionrequeststhrottled": ErrorClass.THROTTLED,
+    "resourcerequeststhrottled": ErrorClass.THROTTLED,
+    "resourcecollectionrequeststhrottled": ErrorClass.THROTTLED,
+    "429": ErrorClass.THROTTLED,
+    "retryableerror": ErrorClass.BUSY,
+    "retryableerrorduetoanotheroperation": ErrorClass.BUSY,
+    "anotheroperationinprogress": ErrorClass.BUSY,
+    "referencedresourcenotprovisioned": ErrorClass.BUSY,
+    "storageprovisioningstatenotsucceeded": ErrorClass.BUSY,
+    "conflict": ErrorClass.BUSY,
+    "preconditionfailed": ErrorClass.STALE,
+    "resourcenotfound": ErrorClass.MISSING,
+    "notfound": ErrorClass.MISSING,
+    "resourcegroupnotfound": ErrorClass.MISSING_PARENT,
+    "parentresourcenotfound": ErrorClass.MISSING_PARENT,
+    "subscriptionnotfound": ErrorClass.MISSING_PARENT,
+    "scopelocked": ErrorClass.LOCKED,
+    "authorizationfailed": ErrorClass.DENIED,
+    "linkedauthorizationfailed": ErrorClass.DENIED,
+    "requestdisallowedbypolicy": ErrorClass.POLICY,
+    "cannotdeleteresource": ErrorClass.INVALID,
+    "expiredauthenticationtoken": ErrorClass.UNAUTHENTICATED,
+    "invalidauthenticationtoken": ErrorClass.UNAUTHENTICATED,
+    "authenticationfailed": ErrorClass.UNAUTHENTICATED,
+    "internalservererror": ErrorClass.TRANSIENT,
+    "serviceunavailable": ErrorClass.TRANSIENT,
+    "servertimeout": ErrorClass.TRANSIENT,
+    "gatewaytimeout": ErrorClass.TRANSIENT,
+}
+
+BY_STATUS: Mapping[int, ErrorClass] = {
+    400: ErrorClass.INVALID,
+    401: ErrorClass.UNAUTHENTICATED,
+    403: ErrorClass.DENIED,
+    408: ErrorClass.TRANSIENT,
+    409: ErrorClass.BUSY,
+    412: ErrorClass.STALE,
+    422: ErrorClass.INVALID,
+    423: ErrorClass.LOCKED,
+    429: ErrorClass.THROTTLED,
+    500: ErrorClass.TRANSIENT,
+    502: ErrorClass.TRANSIENT,
+    503: ErrorClass.TRANSIENT,
+    504: ErrorClass.TRANSIENT,
+}
+
+REFUSED_UNEXECUTED = frozenset(
+    {
+        ErrorClass.THROTTLED,
+        ErrorClass.BUSY,
+        ErrorClass.STALE,
+        ErrorClass.MISSING,
+        ErrorClass.MISSING_PARENT,
+        ErrorClass.LOCKED,
+        ErrorClass.DENIED,
+        ErrorClass.POLICY,
+        ErrorClass.UNAUTHENTICATED,
+        ErrorClass.INVALID,
+    }
+)
+"""Answers that say the request was turned away before anything was done."""
+
+FINAL = frozenset(
+    {
+        ErrorClass.LOCKED,
+        ErrorClass.DENIED,
+        ErrorClass.POLICY,
+        ErrorClass.INVALID,
+    }
+)
+"""Errors that the same request meets again until a person changes something."""
+
+MESSAGE_LIMIT = 400
+"""Characters of ARM's message that are kept: bodies can be pages of HTML."""
+
+_SECONDS_IN_TEXT = re.compile(r"(?:after|in) '?(\d{1,4})'? seconds", re.IGNORECASE)
+
+
+@dataclass(eq=False)  # an exception is itself, not its fields
+class ArmError(HomeostatError):
+    """An answer of ARM that is not success, or no answer at all (`status` 0)."""
+
+    status: int
+    code: str
+    message: str
+    error_class: ErrorClass
+    executed: Executed = Executed.MAYBE
+    retry_after: timedelta | None = None
+    request: str = ""  # "PUT /subscriptions/...", without the query
+
+    def __str__(self) -> str:
+        where = f"{self.request}: " if self.request else ""
+        return f"{where}{self.status or 'no answer'} {self.code}: {self.message}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.error_class in FINAL
+
+    @classmethod
+    def from_answer(cls, status: int, headers: Mapping[str, str], body: str, request: str = "") -> Self:
+        """Classifies an error answer. `headers` may be in any case; `body` is the raw text, JSON or not."""
+        code, message = _code_and_message(body)
+        error_class = BY_CODE.get(code.lower()) or _by_status(status)
+        return cls(
+            status=status,
+            code=code or f"HTTP {status}",
+            message=message,
+            error_class=error_class,
+            executed=Executed.NO if error_class in REFUSED_UNEXECUTED else Executed.MAYBE,
+            retry_after=_retry_after(headers, message),
+            request=request,
+        )
+
+    @classmethod
+    def no_answer(cls, reason: str, *, sent: bool, request: str = "") -> Self:
+        """No answer came: refused connection or time-out. `sent` says whether the request can have arrived."""
+        return cls(
+            status=0,
+            code="NoAnswer",
+            message=reason[:MESSAGE_LIMIT],
+            error_class=ErrorClass.TRANSIENT,
+            executed=Executed.MAYBE if sent else Executed.NO,
+            request=request,
+        )
+
+
+def _by_status(status: int) -> ErrorClass:
+    # A 404 without a known code may come from anything between here and the resource: it is not proof of deletion.
+    return BY_STATUS.get(status, ErrorClass.UNKNOWN)
+
+
+def _code_and_message(body: str) -> tuple[str, str]:
+    """Both error shapes: `{"error": {"code", "message"}}` and Microsoft.Web's `{"Code", "Message"}`."""
+    try:
+        parsed: Json = json.parse(body)
+    except ValueError:
+        return "", _first_words(re.sub(r"<[^>]*>", " ", body))
+    error = json.at(parsed, ("error",))
+    shape = error if isinstance(error, Mapping) else parsed
+    code = json.text_at(shape, "code") or json.text_at(shape, "Code")
+    message = json.text_at(shape, "message") or json.text_at(shape, "Message")
+    return code, _first_words(message)
+
+
+def _first_words(text: str) -> str:
+    return " ".join(text.split())[:MESSAGE_LIMIT]
+
+
+def _retry_after(headers: Mapping[str, str], message: str) -> timedelta | None:
+    """Retry-After in seconds (RFC 9110, 10.2.3), or the wait that some providers name only in their text.
+
+    An HTTP-date is turned into seconds by the pipeline, which knows the time.
+    """
+    lowered = {name.lower(): value for name, value in headers.items()}
+    milliseconds = lowered.get("x-ms-retry-after-ms") or lowered.get("retry-after-ms")
+    if milliseconds and milliseconds.isdigit():
+        return timedelta(milliseconds=int(milliseconds))
+    seconds = lowered.get("retry-after", "")
+    if seconds.isdigit():
+        return timedelta(seconds=int(seconds))
+    if found := _SECONDS_IN_TEXT.search(message):
+        return timedelta(seconds=int(found.group(1)))
+    return None

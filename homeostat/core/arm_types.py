@@ -1,0 +1,192 @@
+"""One row per ARM resource type: all that the loop must know about a type and that a remediator need not.
+
+Spec, event routing, reads, the merging of edits and the write table derive from these rows. Reads and writes of a
+type use one api-version, so that a body that was read can be the base of a body that is written.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import Path
+
+
+class Concurrency(StrEnum):
+    """How a provider treats `If-Match`."""
+
+    NONE = "none"  # ignored: the last writer wins (Microsoft.Web)
+    IF_MATCH = "if-match"  # 412 at once (Microsoft.Network, record sets)
+    IF_MATCH_ON_POLL = "if-match-on-poll"  # 202, and the operation fails (private DNS zones and links)
+
+
+class Shape(StrEnum):
+    """What a PUT does with what its body leaves out."""
+
+    REPLACE = "replace"
+    MERGE = "merge"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmType:
+    """`name` is the full type, `Microsoft.Network/networkSecurityGroups/securityRules`.
+
+    embedded: where the parent's body lists the children in full; then they share the parent's ETag, and several
+        writes to them fold into one PUT of the parent.
+    reader: the POST action that reveals the body, where a GET does not.
+    read_only: members that the provider adds and that a write leaves out, at any depth.
+    operations: ARM operations, lower case, whose success event means that the resource may have changed.
+    root: whether events, ETags, locks and writes belong to it rather than to an ancestor.
+    """
+
+    name: str
+    api_version: str
+    concurrency: Concurrency
+    put: Shape
+    operations: frozenset[str]
+    embedded: Path = ()
+    reader: str = ""
+    read_only: frozenset[str] = frozenset()
+    root: bool = False
+
+    @property
+    def collection(self) -> str:
+        """The last segment of the type: what the resource's URL calls the collection it is in."""
+        return self.name.rpartition("/")[2]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _writes(*resources: str) -> frozenset[str]:
+    return frozenset(f"{resource}/{verb}".lower() for resource in resources for verb in ("write", "delete"))
+
+
+NETWORK_VERSION = "2025-03-01"
+WEB_VERSION = "2025-05-01"
+DNS_VERSION = "2024-06-01"
+
+_NETWORK_READ_ONLY = frozenset(
+    {
+        "etag",
+        "provisioningState",
+        "resourceGuid",
+        "defaultSecurityRules",
+        "networkInterfaces",
+        "subnets",
+        "flowLogs",
+    }
+)
+_DNS_READ_ONLY = frozenset(
+    {
+        "etag",
+        "provisioningState",
+        "virtualNetworkLinkState",
+        "internalId",
+        "maxNumberOfRecordSets",
+        "maxNumberOfVirtualNetworkLinks",
+        "maxNumberOfVirtualNetworkLinksWithRegistration",
+        "numberOfRecordSets",
+        "numberOfVirtualNetworkLinks",
+        "numberOfVirtualNetworkLinksWithRegistration",
+    }
+)
+
+
+def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType]:
+    """A deployment slot is a site of its own, with twins of everything below it."""
+    return (
+        ArmType(
+            name=site,
+            api_version=WEB_VERSION,
+            concurrency=Concurrency.NONE,
+            put=Shape.MERGE,
+            operations=_writes(site),
+            root=True,
+        ),
+        ArmType(
+            name=f"{site}/config",
+            api_version=WEB_VERSION,
+            concurrency=Concurrency.NONE,
+            put=Shape.REPLACE,
+            operations=_writes(f"{site}/config"),
+            reader="list",
+        ),
+        ArmType(
+            name=f"{site}/networkConfig",
+            api_version=WEB_VERSION,
+            concurrency=Concurrency.NONE,
+            put=Shape.REPLACE,
+            operations=_writes(f"{site}/networkConfig"),
+        ),
+    )
+
+
+SITE, SITE_CONFIG, SITE_NETWORK_CONFIG = _site_types("Microsoft.Web/sites")
+SLOT, SLOT_CONFIG, SLOT_NETWORK_CONFIG = _site_types("Microsoft.Web/sites/slots")
+
+NETWORK_SECURITY_GROUP = ArmType(
+    name="Microsoft.Network/networkSecurityGroups",
+    api_version=NETWORK_VERSION,
+    concurrency=Concurrency.IF_MATCH,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/networkSecurityGroups"),
+    read_only=_NETWORK_READ_ONLY,
+    root=True,
+)
+SECURITY_RULE = ArmType(
+    name="Microsoft.Network/networkSecurityGroups/securityRules",
+    api_version=NETWORK_VERSION,
+    concurrency=Concurrency.IF_MATCH,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/networkSecurityGroups/securityRules"),
+    embedded=("properties", "securityRules"),
+    read_only=_NETWORK_READ_ONLY,
+)
+PRIVATE_DNS_ZONE = ArmType(
+    name="Microsoft.Network/privateDnsZones",
+    api_version=DNS_VERSION,
+    concurrency=Concurrency.IF_MATCH_ON_POLL,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/privateDnsZones"),
+    read_only=_DNS_READ_ONLY,
+    root=True,
+)
+VIRTUAL_NETWORK_LINK = ArmType(
+    name="Microsoft.Network/privateDnsZones/virtualNetworkLinks",
+    api_version=DNS_VERSION,
+    concurrency=Concurrency.IF_MATCH_ON_POLL,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/privateDnsZones/virtualNetworkLinks"),
+    read_only=_DNS_READ_ONLY,
+)
+
+ARM_TYPES: Mapping[str, ArmType] = {
+    row.name.lower(): row
+    for row in (
+        SITE,
+        SITE_CONFIG,
+        SITE_NETWORK_CONFIG,
+        SLOT,
+        SLOT_CONFIG,
+        SLOT_NETWORK_CONFIG,
+        NETWORK_SECURITY_GROUP,
+        SECURITY_RULE,
+        PRIVATE_DNS_ZONE,
+        VIRTUAL_NETWORK_LINK,
+    )
+}
+
+
+def arm_type(resource: ResourceId) -> ArmType:
+    """The row of a resource's type. Raises KeyError for a type that Homeostat neither reads nor writes."""
+    return ARM_TYPES[resource.type.lower()]
+
+
+def root_of(resource: ResourceId) -> ResourceId | None:
+    """The unit of work that a resource belongs to: itself or its nearest ancestor of a root type."""
+    for candidate in resource.lineage:
+        row = ARM_TYPES.get(candidate.type.lower())
+        if row is not None and row.root:
+            return candidate
+    return None

@@ -1,0 +1,91 @@
+"""JSON as ARM speaks it: the types, and the two ways in which the loop changes and compares it.
+
+A `Path` names a place inside a body by its keys, `("properties", "priority")`; the empty path is the whole body.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Final, Literal, cast
+
+type Json = bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None
+type JsonObject = Mapping[str, Json]
+type Path = tuple[str, ...]
+
+
+class _Absent(Enum):
+    ABSENT = "absent"
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = _Absent.ABSENT
+"""The value of a field that is not there. It differs from `None`, which is JSON's null."""
+
+type Absent = Literal[_Absent.ABSENT]
+type Value = Json | Absent
+
+
+def at(body: Json, path: Path) -> Value:
+    """The value at `path`, or `ABSENT` when a step of the path is missing or not an object."""
+    here: Value = body
+    for key in path:
+        if not isinstance(here, Mapping) or key not in here:
+            return ABSENT
+        here = here[key]
+    return here
+
+
+def text_at(body: Json, *path: str) -> str:
+    """The string at `path`, or `""` when there is none."""
+    found = at(body, path)
+    return found if isinstance(found, str) else ""
+
+
+def objects_at(body: Json, *path: str) -> tuple[JsonObject, ...]:
+    """The objects of the list at `path`; nothing when there is no list."""
+    found = at(body, path)
+    if not isinstance(found, Sequence) or isinstance(found, str):
+        return ()
+    return tuple(item for item in found if isinstance(item, Mapping))
+
+
+def with_value(body: Json, path: Path, value: Value) -> Json:
+    """A copy of `body` with `value` at `path`; `ABSENT` removes it. Missing objects on the way are made.
+
+    Only the objects along the path are copied. Raises ValueError when the whole body would be removed, since a
+    resource is deleted by its own request, never by an empty body.
+    """
+    if not path:
+        if value is ABSENT:
+            raise ValueError("a whole body cannot be removed by an edit: delete the resource")
+        return value
+    head, rest = path[0], path[1:]
+    parent = dict(body) if isinstance(body, Mapping) else {}
+    if rest:
+        parent[head] = with_value(parent.get(head, {}), rest, value)
+    elif value is ABSENT:
+        parent.pop(head, None)
+    else:
+        parent[head] = value
+    return parent
+
+
+def without_keys(body: Json, names: frozenset[str]) -> Json:
+    """A copy of `body` without the members called `names`, at every depth."""
+    if isinstance(body, Mapping):
+        return {key: without_keys(value, names) for key, value in body.items() if key not in names}
+    if isinstance(body, Sequence) and not isinstance(body, str):
+        return [without_keys(item, names) for item in body]
+    return body
+
+
+def parse(text: str | bytes) -> Json:
+    """The parsed document. Raises ValueError (json.JSONDecodeError) on anything that is not JSON."""
+    return cast("Json", json.loads(text))
+
+
+def render(body: Json) -> str:
+    """One canonical line: sorted keys, no spaces. Equal bodies give equal text."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

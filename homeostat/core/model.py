@@ -1,0 +1,260 @@
+"""The words that the loop and the remediators share: what is wanted, what was found, how they differ, what to do.
+
+All of it is frozen data, so that a plan can be guarded, merged, rendered, stored and compared without surprises.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from homeostat.core.arm_errors import ArmError
+from homeostat.core.arm_types import ArmType
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import Json, Path, Value
+
+
+class Mode(StrEnum):
+    """What happens about a drift. `ordered` runs from the boldest to the most cautious."""
+
+    ENFORCE = "enforce"
+    ALERT = "alert"
+    IGNORE = "ignore"
+
+
+class Unmanaged(StrEnum):
+    """What happens to what the spec does not name."""
+
+    KEEP = "keep"
+    REPORT = "report"
+    REMOVE = "remove"
+
+
+_CAUTION = (Mode.ENFORCE, Mode.ALERT, Mode.IGNORE)
+
+
+def most_cautious(modes: Iterable[Mode]) -> Mode:
+    """The mode that wins where several owners, or a cap, have a say. Without any, `enforce`."""
+    return max(modes, key=_CAUTION.index, default=Mode.ENFORCE)
+
+
+# --- what is wanted -------------------------------------------------------------------------------------------------
+
+
+class Section(BaseModel):
+    """Base of a kind's part of a spec document, and of everything in it: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a spec says something. Lines count from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What names in a spec document are relative to: its web app (a site or a slot) and that app's resource group."""
+
+    web_app: ResourceId
+
+    def resource(self, reference: str, type_: str) -> ResourceId:
+        """A reference as operators write it: a full resource id, or the names of `type_`'s levels joined by `/`.
+
+        A name may be preceded by another resource group: `rg-network:vnet-hub/snet-apps`.
+        Raises InvalidResourceId.
+        """
+        if reference.startswith("/"):
+            return ResourceId.parse(reference)
+        group, found, names = reference.rpartition(":")
+        return ResourceId.of(
+            self.web_app.subscription, group if found else self.web_app.resource_group, type_, *names.split("/")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Item[T]:
+    """One thing that a section owns: on which root, under which name, which value.
+
+    path: the keys that lead to it in the section, so that errors can name its line.
+    mode: what the item itself asks for; None inherits from its section, its target and the fleet.
+    """
+
+    root: ResourceId
+    name: str
+    value: T
+    path: tuple[str | int, ...]
+    mode: Mode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One error in a section, found by its remediator: the keys that lead to it, what is wrong, what to do."""
+
+    path: tuple[str | int, ...]
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declared[T]:
+    """What all owners of an item agreed on. `mode` is the most cautious of theirs."""
+
+    value: T
+    mode: Mode
+    owners: tuple[str, ...]  # target names, sorted
+    place: Place  # of the first owner
+
+
+@dataclass(frozen=True, slots=True)
+class Want[T]:
+    """A root's desired state of one kind: the items of all its owners, by name."""
+
+    root: ResourceId
+    items: Mapping[str, Declared[T]]
+    unmanaged: Unmanaged = Unmanaged.KEEP
+
+
+# --- what was found -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One ARM read: a resource, or (`every`) all children of `type` under the resource `id`."""
+
+    type: ArmType
+    id: ResourceId
+    every: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The body as ARM gave it. It may hold secret values, so it never shows itself.
+
+    fresh is False for a Resource Graph row, which is never the base of a write.
+    """
+
+    body: Json = field(repr=False)
+    etag: str | None = None
+    fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """ARM said that this very resource is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The read failed: locked, forbidden, throttled, broken. It says nothing about the resource."""
+
+    error: ArmError
+
+
+type Fact = Found | Gone | Unreadable
+type Facts = Mapping[Read, Fact]
+
+# --- how they differ ------------------------------------------------------------------------------------------------
+
+
+class Verdict(StrEnum):
+    DRIFTED = "drifted"
+    SETTLING = "settling"  # a write is still under way, or a reference not yet resolved: look again
+    UNKNOWN = "unknown"  # it could not be read or judged
+    UNMANAGED = "unmanaged"  # nobody declares it, and the section asks to hear of such things
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One field that differs. `want` and `have` are fit to be shown: a secret value never gets in here."""
+
+    kind: str
+    resource: ResourceId
+    path: Path
+    item: str  # its name in Want.items; "" when it belongs to no item
+    want: Value
+    have: Value
+    verdict: Verdict = Verdict.DRIFTED
+    note: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, Path, str]:
+        """Identifies and orders drifts: the same difference found twice has the same key."""
+        return (self.kind, self.resource.key, self.path, self.item)
+
+
+class Disruption(StrEnum):
+    """What a write can do to traffic that flows now."""
+
+    NONE = "none"
+    RESTART = "restart"  # the app restarts
+    CONNECTIVITY = "connectivity"  # connections may be cut
+
+
+class Milestone(StrEnum):
+    """Points that an edit can wait for or bring about, so that no repair cuts what another still needs."""
+
+    NAMES_RESOLVE = "names-resolve"  # private DNS answers
+    EGRESS_ALLOWED = "egress-allowed"  # the NSG lets the backends' ports through
+    INTEGRATED = "integrated"  # the app is in its subnet
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """How one drift is repaired: `value` at `path` of the resource's body; the empty path is the whole resource.
+
+    An `ABSENT` value removes the field, or with the empty path the resource. `value` may be a secret and is not shown.
+    """
+
+    drift: Drift
+    path: Path
+    value: Value = field(repr=False)
+    disruption: Disruption = Disruption.NONE
+    after: frozenset[Milestone] = frozenset()
+    reaches: frozenset[Milestone] = frozenset()
+
+    @property
+    def resource(self) -> ResourceId:
+        return self.drift.resource
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a remediator knows of no safe edit for a drift: a hold's code, and the words that go with it."""
+
+    drift: Drift
+    code: str
+    message: str
+
+
+class Remediator[S: Section, T, Have](Protocol):
+    """One kind of drift. Pure: facts in, drifts and edits out.
+
+    The loop asks `reads` again with the facts at hand until it names nothing new, at most four times.
+    `diff` is sorted by `Drift.key`. `edits` answers for each repairable drift with an Edit, or with an Obstacle
+    where a repair would break something; drifts it leaves out are reported only.
+    """
+
+    kind: str
+    section: type[S]
+    touches: frozenset[ArmType]
+
+    def items(self, section: S, scope: Scope) -> tuple[Item[T], ...]: ...
+    def unmanaged(self, section: S, scope: Scope) -> Mapping[ResourceId, Unmanaged]: ...
+    def problems(self, section: S, scope: Scope) -> tuple[Problem, ...]: ...
+    def reads(self, want: Want[T], facts: Facts) -> frozenset[Read]: ...
+    def observe(self, want: Want[T], facts: Facts) -> Have: ...
+    def diff(self, want: Want[T], have: Have) -> tuple[Drift, ...]: ...
+    def edits(self, want: Want[T], have: Have) -> tuple[Edit | Obstacle, ...]: ...
+
+
+type AnyRemediator = Remediator[Section, object, object]
+type Registry = Mapping[str, AnyRemediator]

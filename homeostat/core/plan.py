@@ -1,0 +1,252 @@
+"""From edits to ARM writes: what is allowed, merged into the fewest requests, in an order that cuts no needed flow."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from homeostat.core import json
+from homeostat.core.arm_types import ArmType, arm_type
+from homeostat.core.errors import HomeostatError
+from homeostat.core.ids import ResourceId, same_id
+from homeostat.core.json import ABSENT, Json, Value
+from homeostat.core.model import Disruption, Drift, Edit, Facts, Found, Milestone, Read, Unreadable, Verdict
+
+
+class Verb(StrEnum):
+    PUT = "PUT"
+    DELETE = "DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A refusal to write: a code for programs, words and numbers for people, and when to look again."""
+
+    code: str
+    message: str
+    numbers: Mapping[str, int | str] = field(default_factory=dict)
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    drift: Drift
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One ARM write.
+
+    etag: the version that the write is based on; sent where the provider honours it.
+    creates: nothing was there when it was planned, so that nothing may be overwritten.
+    """
+
+    resource: ResourceId
+    type: ArmType
+    verb: Verb
+    edits: tuple[Edit, ...]
+    body: Json = field(default=None, repr=False)
+    etag: str | None = None
+    creates: bool = False
+
+    @property
+    def disruption(self) -> Disruption:
+        return max((edit.disruption for edit in self.edits), key=list(Disruption).index)
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource.short}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a reconcile of one root will do: every drift is either in an action, held, or only reported."""
+
+    root: ResourceId
+    drifts: tuple[Drift, ...] = ()
+    actions: tuple[Action, ...] = ()
+    held: tuple[Held, ...] = ()
+
+    @property
+    def in_sync(self) -> bool:
+        return not self.drifts
+
+    @property
+    def drifted(self) -> tuple[Drift, ...]:
+        """Drifts that are known to be drifts: neither settling nor unknown."""
+        return tuple(drift for drift in self.drifts if drift.verdict in {Verdict.DRIFTED, Verdict.UNMANAGED})
+
+    @property
+    def restarts(self) -> int:
+        return sum(action.disruption is Disruption.RESTART for action in self.actions)
+
+
+class ContradictingEdits(HomeostatError):
+    """Two edits give one field two values: the spec declares it twice."""
+
+
+_TOP_LEVEL_WRITABLE = frozenset({"location", "tags", "properties", "identity", "zones", "extendedLocation"})
+
+
+def body_of(resource: ResourceId, facts: Facts) -> Found | None:
+    """The freshest body of a resource: read by itself, embedded in its parent's body, or from its parent's listing."""
+    row = arm_type(resource)
+    own = facts.get(Read(row, resource))
+    if isinstance(own, Found):
+        return own
+    parent = resource.parent
+    if parent is None or (parent_row := _row_or_none(parent)) is None:
+        return None
+    if row.embedded:
+        holder = facts.get(Read(parent_row, parent))
+        if isinstance(holder, Found):
+            for child in json.objects_at(holder.body, *row.embedded):
+                if json.text_at(child, "name").lower() == resource.name.lower():
+                    return Found(child, holder.etag, holder.fresh)
+    listing = facts.get(Read(row, parent, every=True))
+    if isinstance(listing, Found):
+        for child in json.objects_at(listing.body, "value"):
+            if same_id(json.text_at(child, "id"), resource.text):
+                return Found(child, json.text_at(child, "etag") or None, listing.fresh)
+    return None
+
+
+def _row_or_none(resource: ResourceId) -> ArmType | None:
+    try:
+        return arm_type(resource)
+    except KeyError:
+        return None
+
+
+def merge(edits: Iterable[Edit], facts: Facts) -> tuple[Action, ...]:
+    """The fewest writes that carry out the edits, in dependency order.
+
+    Raises ContradictingEdits when two edits disagree about one field.
+    """
+    by_resource: dict[ResourceId, list[Edit]] = defaultdict(list)
+    for edit in sorted(edits, key=lambda edit: edit.drift.key):
+        by_resource[edit.resource].append(edit)
+    for group in by_resource.values():
+        _refuse_contradictions(group)
+
+    actions: list[Action] = []
+    families: dict[ResourceId, list[ResourceId]] = defaultdict(list)
+    for resource in by_resource:
+        parent = resource.parent
+        if arm_type(resource).embedded and parent is not None:
+            families[parent].append(resource)
+        else:
+            actions.append(_own_write(resource, by_resource[resource], body_of(resource, facts)))
+    for parent, children in families.items():
+        if len(children) == 1:
+            child = children[0]
+            actions.append(_own_write(child, by_resource[child], body_of(child, facts)))
+        else:
+            actions.append(_family_write(parent, {child: by_resource[child] for child in children}, facts))
+    return _in_order(actions)
+
+
+def rebase(action: Action, found: Found) -> Action:
+    """The same edits over a fresher body: for types without ETags, taken right before the write."""
+    return _own_write(action.resource, action.edits, found)
+
+
+def _refuse_contradictions(edits: Sequence[Edit]) -> None:
+    by_path: dict[tuple[str, ...], Edit] = {}
+    for edit in edits:
+        other = by_path.setdefault(edit.path, edit)
+        if other is not edit and other.value != edit.value:
+            where = "/".join(edit.path) or "the whole resource"
+            raise ContradictingEdits(
+                f"{edit.resource.short}: {other.drift.kind} and {edit.drift.kind} want different values for {where}; "
+                "declare it in one of them"
+            )
+
+
+def _own_write(resource: ResourceId, edits: Sequence[Edit], base: Found | None) -> Action:
+    row = arm_type(resource)
+    folded = _fold(base.body if base else {}, edits)
+    etag = base.etag if base else None
+    if folded is ABSENT:
+        return Action(resource, row, Verb.DELETE, tuple(edits), etag=etag)
+    return Action(resource, row, Verb.PUT, tuple(edits), writable(folded, row), etag, creates=base is None)
+
+
+def _family_write(parent: ResourceId, children: Mapping[ResourceId, Sequence[Edit]], facts: Facts) -> Action:
+    """One PUT of the parent that carries over every child which no edit touches, in the order in which they stood."""
+    row = arm_type(parent)
+    embedded = arm_type(next(iter(children))).embedded
+    base = facts.get(Read(row, parent))
+    if not isinstance(base, Found):
+        raise HomeostatError(f"{parent.short} must be read before its children can be written together")
+    pending = {child.name.lower(): (child, edits) for child, edits in children.items()}
+    members: list[Json] = []
+    for member in json.objects_at(base.body, *embedded):
+        child, edits = pending.pop(json.text_at(member, "name").lower(), (None, ()))
+        folded = _fold(member, edits)
+        if folded is not ABSENT:
+            members.append(folded if child is None else {**_object(folded), "name": json.text_at(member, "name")})
+    for child, edits in pending.values():
+        folded = _fold({}, edits)
+        if folded is not ABSENT:
+            members.append({"name": child.name, **_object(folded)})
+    body = writable(json.with_value(base.body, embedded, members), row)
+    return Action(parent, row, Verb.PUT, tuple(edit for edits in children.values() for edit in edits), body, base.etag)
+
+
+def _object(value: Json) -> Mapping[str, Json]:
+    assert isinstance(value, Mapping), "a resource body is a JSON object"
+    return value
+
+
+def _fold(body: Json, edits: Iterable[Edit]) -> Value:
+    """The body with all edits in it; `ABSENT` when the resource is to be deleted. Shallow paths go first."""
+    result: Value = body
+    for edit in sorted(edits, key=lambda edit: len(edit.path)):
+        if not edit.path:
+            result = edit.value
+        elif result is not ABSENT:
+            result = json.with_value(result, edit.path, edit.value)
+    return result
+
+
+def writable(body: Json, row: ArmType) -> Json:
+    """What of a body that was read may be sent back: no read-only members, no envelope."""
+    cleaned = json.without_keys(body, row.read_only)
+    return {key: value for key, value in _object(cleaned).items() if key in _TOP_LEVEL_WRITABLE}
+
+
+def _in_order(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """Those that bring a milestone about come before those that wait for it; otherwise by resource."""
+    waiting = sorted(actions, key=lambda action: action.resource)
+    ordered: list[Action] = []
+    while waiting:
+        unmet: set[Milestone] = {m for action in waiting for edit in action.edits for m in edit.reaches}
+        ready = [a for a in waiting if not any(unmet & (edit.after - _own_reach(a)) for edit in a.edits)]
+        chosen = ready[0] if ready else waiting[0]
+        waiting.remove(chosen)
+        ordered.append(chosen)
+    return tuple(ordered)
+
+
+def _own_reach(action: Action) -> frozenset[Milestone]:
+    return frozenset(milestone for edit in action.edits for milestone in edit.reaches)
+
+
+def hold_dependents(edits: Sequence[Edit], held: Sequence[Held], held_edits: Sequence[Edit]) -> tuple[Held, ...]:
+    """Of the allowed `edits`, those that wait for a milestone which only held edits would reach."""
+    missing = {m for edit in held_edits for m in edit.reaches} - {m for edit in edits for m in edit.reaches}
+    causes = sorted({entry.hold.code for entry in held})
+    return tuple(
+        Held(
+            edit.drift,
+            Hold("waits-for-held", f"waits for {', '.join(sorted(edit.after & missing))}", {"held": ", ".join(causes)}),
+        )
+        for edit in edits
+        if edit.after & missing
+    )
+
+
+def unreadable(facts: Facts) -> tuple[tuple[Read, Unreadable], ...]:
+    return tuple((read, fact) for read, fact in facts.items() if isinstance(fact, Unreadable))
