@@ -1,0 +1,236 @@
+"""What the loop needs of the outside, as small Protocols, so that it never knows which store it runs on.
+
+Three ports hold everything durable: `Documents` (leases, dirty marks, ledger, outbox), `Queues` (work) and `Blobs`
+(desired state, reports, snapshots). `homeostat.azure.storage` keeps them in a storage account, `homeostat.memory` in
+the process; one contract suite in tests/state holds both to what is written here.
+"""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from homeostat.core.errors import HomeostatError
+from homeostat.core.json import Absent, JsonObject
+
+MAX_CHANGES: Final = 100
+"""Changes in one atomic batch (an entity group transaction of Azure Tables)."""
+
+MAX_BODY: Final = 900_000
+"""Characters of one serialised body. An entity holds 1 MiB, keys and property names included."""
+
+MAX_BATCH: Final = 1_900_000
+"""Characters of all bodies of a batch. Its payload may be 4 MiB, and quoting can double a body on its way."""
+
+MAX_MESSAGE: Final = 48 * 1024
+"""Bytes of a queue message, UTF-8. A message holds 64 KiB in base64, which is how the Functions host reads it."""
+
+MAX_DELAY: Final = timedelta(days=7)
+"""The longest that a queue message can stay hidden."""
+
+
+class StorageError(HomeostatError):
+    """Durable state could not be read or written."""
+
+
+class Conflict(StorageError):
+    """Somebody else was there first: a row or blob exists, changed or is gone. Nothing was applied. Read it again."""
+
+
+class OutcomeUnknown(StorageError):
+    """The answer to a write was lost, and what is stored does not tell. Read again before deciding anything."""
+
+
+class StorageUnavailable(StorageError):
+    """The store could not be reached, refused the credential or is throttling, after its retries. Try again later."""
+
+
+class Unstorable(StorageError):
+    """What was to be stored breaks a limit of the store. Trying again does not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One stored JSON object. `version` is opaque and differs after every write (an ETag)."""
+
+    partition: str
+    row: str
+    body: JsonObject
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Conflicts when the row exists."""
+
+    row: str
+    body: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Conflicts when the row is no longer at `version`, or gone."""
+
+    row: str
+    body: JsonObject
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """Writes the row whatever is there."""
+
+    row: str
+    body: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Conflicts when the row is no longer at `version`, or gone. Without a version an absent row is fine."""
+
+    row: str
+    version: str | None = None
+
+
+type Change = Insert | Replace | Upsert | Remove
+
+
+class Documents(Protocol):
+    """JSON objects under a partition and a row. A partition is what a batch can change at once."""
+
+    async def read(self, partition: str, row: str) -> Document | None: ...
+
+    async def apply(self, partition: str, changes: Sequence[Change]) -> dict[str, str]:
+        """Applies all changes or none, and gives the new version of each written row, by row.
+
+        Raises Conflict when a condition failed, OutcomeUnknown when it cannot be known whether it was applied, and
+        Unstorable for over MAX_CHANGES changes, one row named twice, an empty key, or bodies over their limits.
+        """
+        ...
+
+    def scan(
+        self, partition: str, *, first: str = "", last: str = "", limit: int | None = None
+    ) -> AsyncIterator[Document]:
+        """The documents with `first <= row < last`, in order of their rows; an empty bound is open.
+
+        Not a snapshot: a row written meanwhile may or may not appear.
+        """
+        ...
+
+    def scan_all(self, *, first: str = "", last: str = "") -> AsyncIterator[Document]:
+        """The same range of rows in every partition; rows in order within each. Reads the whole table."""
+        ...
+
+
+class Queues(Protocol):
+    async def send(self, queue: str, body: str, *, delay: timedelta = timedelta()) -> None:
+        """Adds a message that shows after `delay`, and never expires. Delivered at least once, in no promised order.
+
+        Raises Unstorable for a body over MAX_MESSAGE or a delay over MAX_DELAY.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message as one receiver holds it. `receipt` is good until the message shows again or is postponed."""
+
+    queue: str
+    id: str
+    body: str
+    dequeue_count: int
+    inserted: datetime
+    receipt: str
+
+
+class Receiver(Protocol):
+    """The receiving end of queues. In Azure the Functions host has this part."""
+
+    async def receive(self, queue: str, *, limit: int, visibility: timedelta) -> list[QueuedMessage]:
+        """Up to `limit` (at most 32) messages, hidden from others for `visibility`."""
+        ...
+
+    async def delete(self, message: QueuedMessage) -> None:
+        """Raises Conflict when the receipt is no longer good."""
+        ...
+
+    async def postpone(self, message: QueuedMessage, delay: timedelta) -> QueuedMessage:
+        """Hides the message for `delay` from now, under a new receipt. Raises Conflict like `delete`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    name: str
+    size: int
+    version: str
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    name: str
+    data: bytes
+    version: str
+    modified: datetime
+
+
+class Blobs(Protocol):
+    async def read(self, container: str, name: str) -> Blob | None: ...
+
+    async def write(
+        self,
+        container: str,
+        name: str,
+        data: bytes,
+        *,
+        expected: str | Absent | None = None,
+        content_type: str = "application/octet-stream",
+    ) -> str:
+        """Stores the blob and gives its new version.
+
+        `expected` is the version that must still be there, ABSENT when there must be none, or None for whatever is
+        there. Raises Conflict when it does not hold, OutcomeUnknown as `Documents.apply` does.
+        """
+        ...
+
+    def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:
+        """The blobs whose names begin with `prefix`, in order of their names."""
+        ...
+
+
+def serialised(body: JsonObject) -> str:
+    """The body as ASCII JSON, in which characters, bytes and the store's UTF-16 units count the same."""
+    return json.dumps(body, separators=(",", ":"), allow_nan=False)
+
+
+def bodies(partition: str, changes: Sequence[Change]) -> dict[str, str]:
+    """The serialised bodies to be written, by row. Raises Unstorable where `changes` breaks the port's limits.
+
+    Every implementation calls this first, so that all refuse the same.
+    """
+    place = f"partition {partition!r}"
+    if len(changes) > MAX_CHANGES:
+        raise Unstorable(f"{place}: {len(changes)} changes in one batch, at most {MAX_CHANGES} fit: split it")
+    if not partition or not all(change.row for change in changes):
+        raise Unstorable(f"{place}: a partition and a row need a name of at least one character")
+    for row, times in Counter(change.row for change in changes).items():
+        if times > 1:
+            raise Unstorable(f"{place}: row {row!r} is changed {times} times in one batch: merge the changes")
+    written = {change.row: serialised(change.body) for change in changes if not isinstance(change, Remove)}
+    for row, text in written.items():
+        if len(text) > MAX_BODY:
+            raise Unstorable(f"{place}, row {row!r}: {len(text)} characters, at most {MAX_BODY} fit: use a blob")
+    if (total := sum(map(len, written.values()))) > MAX_BATCH:
+        raise Unstorable(f"{place}: {total} characters in one batch, at most {MAX_BATCH} fit: split it")
+    return written
+
+
+def check_message(queue: str, body: str, delay: timedelta) -> None:
+    """Raises Unstorable where a message breaks the port's limits."""
+    if (size := len(body.encode())) > MAX_MESSAGE:
+        raise Unstorable(f"queue {queue!r}: a message of {size} bytes, at most {MAX_MESSAGE} fit: refer to a blob")
+    if not timedelta() <= delay <= MAX_DELAY:
+        raise Unstorable(f"queue {queue!r}: a delay of {delay}, from none to {MAX_DELAY.days} days is possible")
