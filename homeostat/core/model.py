@@ -6,9 +6,9 @@ All of it is frozen data, so that a plan can be guarded, merged, rendered, store
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from homeostat.core.arm_errors import ArmError
 from homeostat.core.arm_types import ArmType
@@ -47,6 +47,12 @@ class Section(BaseModel):
     """Base of a kind's part of a spec document, and of everything in it: unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+class KindSection(Section):
+    """Base of what stands under a kind's name in a document."""
+
+    mode: Mode | None = Field(default=None, description="Wins over the target's mode; an item's own mode wins over it.")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -235,7 +241,7 @@ class Obstacle:
     message: str
 
 
-class Remediator[S: Section, T, Have](Protocol):
+class Remediator[S: KindSection, T, Have](Protocol):
     """One kind of drift. Pure: facts in, drifts and edits out.
 
     The loop asks `reads` again with the facts at hand until it names nothing new, at most four times.
@@ -256,5 +262,5 @@ class Remediator[S: Section, T, Have](Protocol):
     def edits(self, want: Want[T], have: Have) -> tuple[Edit | Obstacle, ...]: ...
 
 
-type AnyRemediator = Remediator[Section, object, object]
+type AnyRemediator = Remediator[Any, Any, Any]
 type Registry = Mapping[str, AnyRemediator]
