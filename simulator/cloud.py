@@ -1,0 +1,208 @@
+"""The state of one simulated Azure: every resource, every running operation, who did what.
+
+A Cloud has no clock and does no I/O. Its only randomness is a generator seeded at birth, so that equal requests at
+equal times give equal answers, byte for byte.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from simulator.activity import ActivityLog
+from simulator.ids import name_of, parent_of
+from simulator.messages import Json, Principal, Response
+from simulator.operations import Operation, Protocol
+
+if TYPE_CHECKING:
+    from simulator.access import Role
+
+SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
+TENANT = "00000000-0000-4000-8000-00000000000a"
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+OPERATOR = Principal(
+    name="operator@contoso.example",
+    object_id="00000000-0000-4000-8000-0000000000b1",
+    app_id="04b07795-8ddb-461a-bbee-02f9e1bf7b46",  # the Azure CLI's own application id
+    tenant_id=TENANT,
+    upn="operator@contoso.example",
+)
+HOMEOSTAT = Principal(
+    name="id-homeostat",
+    object_id="00000000-0000-4000-8000-0000000000b2",
+    app_id="00000000-0000-4000-8000-0000000000c2",
+    tenant_id=TENANT,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long operations last. None means as recorded from Azure."""
+
+    operation_seconds: float | None = 0.0
+    retry_after: int | None = None
+
+
+@dataclass(slots=True)
+class Resource:
+    """One stored resource.
+
+    `body` is the provider's own form without id, name, type and etag; after changing it in place call `Cloud.touch`.
+    """
+
+    id: str
+    type: str
+    body: Json = field(default_factory=dict)
+    etag: str = ""
+    provisioning: str = "Succeeded"
+
+    @property
+    def key(self) -> str:
+        return self.id.lower()
+
+    @property
+    def name(self) -> str:
+        return name_of(self.id)
+
+    @property
+    def properties(self) -> Json:
+        found = self.body.setdefault("properties", {})
+        assert isinstance(found, dict)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One line of the request log."""
+
+    time: datetime
+    duration_ms: float
+    method: str
+    path: str  # with the query
+    status: int  # 0: the connection was dropped
+    caller: str
+    correlation_id: str
+
+
+class Cloud:
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        timing: Timing | None = None,
+        subscription: str = SUBSCRIPTION,
+        tenant: str = TENANT,
+    ) -> None:
+        self.subscription = subscription
+        self.tenant = tenant
+        self.timing = timing or Timing()
+        self.random = Random(seed)  # noqa: S311  # reproducible identifiers, not secrets
+        self.activities = ActivityLog()
+        self.exchanges: list[Exchange] = []
+        self.operations: dict[str, Operation] = {}
+        self.revision = 0
+        self.answers: dict[tuple[Any, ...], tuple[int, Response]] = {}  # of GETs, valid for one revision
+        self.role: Role | None = None  # restricts Homeostat's identity when given
+        self.extras: dict[str, Any] = {}  # a provider's own state that is no resource, by provider name
+        self._resources: dict[str, Resource] = {}
+        self._children: dict[str, dict[str, Resource]] = {}
+        self._by_type: dict[str, dict[str, Resource]] = {}
+        self._pending: list[tuple[datetime, int, Operation]] = []
+        self._busy: dict[str, Operation] = {}
+        self._sequence = 0
+
+    # --- identifiers
+
+    def guid(self) -> str:
+        return str(UUID(int=self.random.getrandbits(128), version=4))
+
+    # --- resources
+
+    def get(self, resource_id: str) -> Resource | None:
+        return self._resources.get(resource_id.lower())
+
+    def put(self, resource: Resource) -> Resource:
+        """Store or replace. Children are found through their ids; a parent need not exist."""
+        key = resource.key
+        self._resources[key] = resource
+        self._children.setdefault(parent_of(key), {})[key] = resource
+        self._by_type.setdefault(resource.type.lower(), {})[key] = resource
+        self.revision += 1
+        return resource
+
+    def touch(self) -> None:
+        """Say that a stored body was changed in place."""
+        self.revision += 1
+
+    def remove(self, resource_id: str) -> None:
+        """Forget a resource and everything below it; an absent one is fine."""
+        key = resource_id.lower()
+        for child in list(self._children.get(key, {}).values()):
+            self.remove(child.id)
+        resource = self._resources.pop(key, None)
+        if resource is not None:
+            self._children.get(parent_of(key), {}).pop(key, None)
+            self._by_type.get(resource.type.lower(), {}).pop(key, None)
+        self._children.pop(key, None)
+        self.revision += 1
+
+    def children(self, parent_id: str, type_name: str | None = None) -> list[Resource]:
+        """Direct children in the order of their creation, of one full type name if given."""
+        found = self._children.get(parent_id.lower(), {}).values()
+        if type_name is None:
+            return list(found)
+        wanted = type_name.lower()
+        return [child for child in found if child.type.lower() == wanted]
+
+    def of_type(self, type_name: str, scope: str = "") -> list[Resource]:
+        """All resources of a type, below `scope` if given, in the order of their creation."""
+        found = self._by_type.get(type_name.lower(), {})
+        if not scope:
+            return list(found.values())
+        prefix = scope.lower().rstrip("/") + "/"
+        return [resource for key, resource in found.items() if key.startswith(prefix)]
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(list(self._resources.values()))
+
+    # --- operations
+
+    def start(
+        self,
+        protocol: Protocol,
+        operation: Callable[[str, datetime], Operation],
+        now: datetime,
+        *,
+        root: str = "",
+    ) -> Operation:
+        """Begin an operation, made by `operation(id, due)`; until it ends `running(root)` returns it."""
+        override = self.timing.operation_seconds
+        seconds = protocol.seconds if override is None else override
+        started = operation(self.guid(), now + timedelta(seconds=seconds))
+        self.operations[started.id] = started
+        self._sequence += 1
+        heapq.heappush(self._pending, (started.due, self._sequence, started))
+        if root:
+            self._busy[root.lower()] = started
+        return started
+
+    def running(self, root: str) -> Operation | None:
+        """The operation that holds a root resource, or None."""
+        held = self._busy.get(root.lower())
+        return None if held is None or held.done else held
+
+    def advance(self, now: datetime) -> None:
+        """Complete every operation that is due."""
+        while self._pending and self._pending[0][0] <= now:
+            due, _, operation = heapq.heappop(self._pending)
+            operation.finish(due)
+            operation.done = True
+            self.revision += 1
+
+    def next_due(self) -> datetime | None:
+        """When `advance` has something to do next; a server that pushes events sleeps until then."""
+        return self._pending[0][0] if self._pending else None
