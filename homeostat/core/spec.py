@@ -1,0 +1,256 @@
+"""Desired state: YAML documents become targets, and the declarations of all targets become roots.
+
+A document declares one web app; a `Fleet` is what all documents of a deployment say together. The schema of a document
+is composed from the sections of the registered remediators, so that a kind is declared, validated and shown to editors
+by the module that repairs it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from pydantic import Field, ValidationError, create_model
+
+from homeostat.core.ids import InvalidResourceId, ResourceId
+from homeostat.core.json import JsonObject
+from homeostat.core.model import (
+    Declared,
+    Item,
+    KindSection,
+    Mode,
+    Place,
+    Registry,
+    Scope,
+    Section,
+    Unmanaged,
+    Want,
+    most_cautious,
+)
+from homeostat.core.source import Keys, Source, SpecError, SpecProblem, parse_documents
+
+TARGET_NAME = r"^[a-z0-9-]{1,63}$|^[a-z0-9-]{1,61}--[a-z0-9-]{1,60}$"
+
+_CAUTION_UNMANAGED = (Unmanaged.REMOVE, Unmanaged.REPORT, Unmanaged.KEEP)
+
+
+class Document(Section):
+    """A web app whose network posture is declared. The remediators' sections join these fields."""
+
+    target: str = Field(
+        pattern=TARGET_NAME, description="Unique in the fleet; a slot's target is app--slot.", examples=["app-flask"]
+    )
+    web_app: str = Field(
+        description="The web app's name; app/slot for a deployment slot.",
+        pattern=r"^[A-Za-z0-9-]{2,60}(/[A-Za-z0-9-]{1,59})?$",
+        examples=["app-flask", "app-flask/staging"],
+    )
+    resource_group: str = Field(description="The web app's resource group.", pattern=r"^[-\w._()]{1,90}$")
+    subscription: str | None = Field(
+        default=None,
+        description="The subscription's id; by default the one of the environment (AZURE_SUBSCRIPTION_ID).",
+        pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+    )
+    mode: Mode = Field(
+        default=Mode.ENFORCE,
+        description="enforce repairs, alert reports, ignore does not look. Sections and items may differ.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A web app with what it depends on: a view over its roots."""
+
+    name: str
+    web_app: ResourceId
+    roots: tuple[ResourceId, ...]  # sorted
+    kinds: tuple[str, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """An ARM root resource and what all targets together want of it."""
+
+    id: ResourceId
+    wants: Mapping[str, Want[Any]]  # by kind
+    targets: tuple[str, ...]  # names, sorted
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Everything that is declared: the targets by name and the roots that events, leases and writes belong to."""
+
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    roots: Mapping[ResourceId, Root] = field(default_factory=dict)
+
+    def route(self, resource: ResourceId) -> Root | None:
+        """The declared root that a change of `resource` concerns: itself or its nearest declared ancestor."""
+        return next((self.roots[ancestor] for ancestor in resource.lineage if ancestor in self.roots), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Declaration:
+    """One item with all that a message about it needs."""
+
+    kind: str
+    item: Item[Any]
+    target: str
+    mode: Mode
+    source: Source
+
+    @property
+    def place(self) -> Place:
+        return self.source.place((self.kind, *self.item.path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """One document that its schema accepts."""
+
+    target: Target
+    declarations: tuple[_Declaration, ...]
+    unmanaged: Mapping[tuple[ResourceId, str], Unmanaged]
+
+
+def load(texts: Mapping[str, str], registry: Registry, *, subscription: str = "") -> Fleet:
+    """The fleet that the texts (by file name) declare. `subscription` stands in where a document names none.
+
+    Raises SpecError with every problem of every text at once.
+    """
+    problems: list[SpecProblem] = []
+    documents: list[_Parsed] = []
+    for source in _sources(texts, problems):
+        problems.extend(source.problems)
+        if parsed := _parse(source, registry, subscription, problems):
+            documents.append(parsed)
+    problems.extend(_repeated_targets([parsed.target for parsed in documents]))
+    fleet = _merged(documents, problems)
+    if problems:
+        raise SpecError(tuple(problems))
+    return fleet
+
+
+def json_schema(registry: Registry) -> JsonObject:
+    """JSON Schema (draft 2020-12) of one document, for editors."""
+    schema = document_model(registry).model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Homeostat spec"}
+
+
+def document_model(registry: Registry) -> type[Document]:
+    """The pydantic model of a document with the sections of these remediators."""
+    return _model(tuple((kind, remediator.section) for kind, remediator in registry.items()))
+
+
+@cache
+def _model(sections: tuple[tuple[str, type[KindSection]], ...]) -> type[Document]:
+    fields: dict[str, Any] = {kind: (section | None, None) for kind, section in sections}
+    return create_model("HomeostatDocument", __base__=Document, **fields)
+
+
+def _sources(texts: Mapping[str, str], problems: list[SpecProblem]) -> Iterator[Source]:
+    for file, text in sorted(texts.items()):
+        try:
+            yield from parse_documents(text, file)
+        except SpecError as error:
+            problems.extend(error.problems)
+
+
+def _parse(source: Source, registry: Registry, subscription: str, problems: list[SpecProblem]) -> _Parsed | None:
+    try:
+        document = document_model(registry).model_validate(source.data)
+    except ValidationError as error:
+        problems.extend(_validation_problems(error, source))
+        return None
+    chosen = document.subscription or subscription
+    if not chosen:
+        remedy = "Add `subscription: ID`, or set AZURE_SUBSCRIPTION_ID."
+        problems.append(SpecProblem(source.place(()), "no subscription is known for this web app", remedy))
+        return None
+    web_app = _web_app(document, chosen)
+    declarations: list[_Declaration] = []
+    unmanaged: dict[tuple[ResourceId, str], Unmanaged] = {}
+    sections = {kind: section for kind in registry if (section := getattr(document, kind)) is not None}
+    for kind, section in sections.items():
+        remediator, scope = registry[kind], Scope(web_app)
+        problems.extend(
+            SpecProblem(source.place((kind, *problem.path)), problem.message, problem.remedy)
+            for problem in remediator.problems(section, scope)
+        )
+        try:
+            for item in remediator.items(section, scope):
+                mode = item.mode or section.mode or document.mode
+                declarations.append(_Declaration(kind, item, document.target, mode, source))
+            unmanaged |= {(root, kind): policy for root, policy in remediator.unmanaged(section, scope).items()}
+        except InvalidResourceId as error:
+            remedy = "Name it as name, group:name or by its full resource id."
+            problems.append(SpecProblem(source.place((kind,)), str(error), remedy))
+    roots = {web_app, *(declaration.item.root for declaration in declarations), *(root for root, _ in unmanaged)}
+    place = source.place(("target",))
+    target = Target(document.target, web_app, tuple(sorted(roots)), tuple(sections), place)
+    return _Parsed(target, tuple(declarations), unmanaged)
+
+
+def _web_app(document: Document, subscription: str) -> ResourceId:
+    app, _, slot = document.web_app.partition("/")
+    if slot:
+        return ResourceId.of(subscription, document.resource_group, "Microsoft.Web/sites/slots", app, slot)
+    return ResourceId.of(subscription, document.resource_group, "Microsoft.Web/sites", app)
+
+
+def _validation_problems(error: ValidationError, source: Source) -> Iterator[SpecProblem]:
+    for detail in error.errors(include_url=False, include_input=False, include_context=False):
+        keys: Keys = detail["loc"]
+        name = ".".join(str(key) for key in keys) or "the document"
+        message, remedy = detail["msg"], "See `python -m homeostat schema` for what is allowed."
+        match detail["type"]:
+            case "extra_forbidden":
+                message, remedy = "is not a known key", "Check its spelling and indentation."
+            case "missing":
+                message, remedy = "is missing", "Add it."
+        yield SpecProblem(source.place(keys), f"{name}: {message}", remedy)
+
+
+def _repeated_targets(targets: Sequence[Target]) -> Iterator[SpecProblem]:
+    first: dict[str, Target] = {}
+    for target in targets:
+        other = first.setdefault(target.name, target)
+        if other is not target:
+            message = f"target {target.name!r} is already declared at {other.place}"
+            yield SpecProblem(target.place, message, "Rename one of the two.")
+
+
+def _merged(documents: Iterable[_Parsed], problems: list[SpecProblem]) -> Fleet:
+    targets: dict[str, Target] = {}
+    items: dict[tuple[ResourceId, str], dict[str, Declared[Any]]] = defaultdict(dict)
+    unmanaged: dict[tuple[ResourceId, str], Unmanaged] = {}
+    owners: dict[ResourceId, set[str]] = defaultdict(set)
+    for document in documents:
+        targets[document.target.name] = document.target
+        for root in document.target.roots:
+            owners[root].add(document.target.name)
+        for declaration in document.declarations:
+            _join(items[declaration.item.root, declaration.kind], declaration, problems)
+        for key, policy in document.unmanaged.items():
+            unmanaged[key] = max(unmanaged.get(key, policy), policy, key=_CAUTION_UNMANAGED.index)
+            items.setdefault(key, {})  # a section without items still has its policy to keep
+    wants: dict[ResourceId, dict[str, Want[Any]]] = defaultdict(dict)
+    for (root, kind), by_name in items.items():
+        wants[root][kind] = Want(root, dict(sorted(by_name.items())), unmanaged.get((root, kind), Unmanaged.KEEP))
+    roots = {root: Root(root, wants[root], tuple(sorted(names))) for root, names in sorted(owners.items())}
+    return Fleet(dict(sorted(targets.items())), roots)
+
+
+def _join(by_name: dict[str, Declared[Any]], new: _Declaration, problems: list[SpecProblem]) -> None:
+    """Equal declarations of one item become one with both owners; unequal ones are a problem that names both places."""
+    item, place = new.item, new.place
+    other = by_name.get(item.name)
+    if other is None:
+        by_name[item.name] = Declared(item.value, new.mode, (new.target,), place)
+    elif other.value != item.value:
+        message = f"{new.kind}: {item.name!r} of {item.root.short} is declared otherwise at {other.place}"
+        problems.append(SpecProblem(place, message, "Make the two equal, or declare it in one place."))
+    else:
+        mode = most_cautious((other.mode, new.mode))
+        by_name[item.name] = replace(other, mode=mode, owners=tuple(sorted({*other.owners, new.target})))
