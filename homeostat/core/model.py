@@ -122,11 +122,18 @@ class Declared[T]:
 
 @dataclass(frozen=True, slots=True)
 class Want[T]:
-    """A root's desired state of one kind: the items of all its owners, by name."""
+    """A root's desired state of one kind: the items of all its owners, by name.
+
+    mode: of what belongs to no item, such as the removal of an unmanaged rule: the most cautious of the sections'.
+    """
 
     root: ResourceId
     items: Mapping[str, Declared[T]]
     unmanaged: Unmanaged = Unmanaged.KEEP
+    mode: Mode = Mode.ENFORCE
+
+    def mode_of(self, item: str) -> Mode:
+        return self.items[item].mode if item in self.items else self.mode
 
 
 # --- what was found -------------------------------------------------------------------------------------------------

@@ -112,6 +112,7 @@ class _Parsed:
     target: Target
     declarations: tuple[_Declaration, ...]
     unmanaged: Mapping[tuple[ResourceId, str], Unmanaged]
+    modes: Mapping[str, Mode]  # of each section, by kind
 
 
 def load(texts: Mapping[str, str], registry: Registry, *, subscription: str = "") -> Fleet:
@@ -180,7 +181,7 @@ def _parse(source: Source, registry: Registry, subscription: str, problems: list
         )
         try:
             for item in remediator.items(section, scope):
-                mode = item.mode or section.mode or document.mode
+                mode = item.mode or section.mode or document.mode  # the most specific wins
                 declarations.append(_Declaration(kind, item, document.target, mode, source))
             unmanaged |= {(root, kind): policy for root, policy in remediator.unmanaged(section, scope).items()}
         except InvalidResourceId as error:
@@ -189,7 +190,8 @@ def _parse(source: Source, registry: Registry, subscription: str, problems: list
     roots = {web_app, *(declaration.item.root for declaration in declarations), *(root for root, _ in unmanaged)}
     place = source.place(("target",))
     target = Target(document.target, web_app, tuple(sorted(roots)), tuple(sections), place)
-    return _Parsed(target, tuple(declarations), unmanaged)
+    modes = {kind: section.mode or document.mode for kind, section in sections.items()}
+    return _Parsed(target, tuple(declarations), unmanaged, modes)
 
 
 def _web_app(document: Document, subscription: str) -> ResourceId:
@@ -225,19 +227,23 @@ def _merged(documents: Iterable[_Parsed], problems: list[SpecProblem]) -> Fleet:
     targets: dict[str, Target] = {}
     items: dict[tuple[ResourceId, str], dict[str, Declared[Any]]] = defaultdict(dict)
     unmanaged: dict[tuple[ResourceId, str], Unmanaged] = {}
+    modes: dict[tuple[ResourceId, str], Mode] = {}
     owners: dict[ResourceId, set[str]] = defaultdict(set)
     for document in documents:
         targets[document.target.name] = document.target
         for root in document.target.roots:
             owners[root].add(document.target.name)
         for declaration in document.declarations:
-            _join(items[declaration.item.root, declaration.kind], declaration, problems)
+            key = declaration.item.root, declaration.kind
+            _join(items[key], declaration, problems)
+            modes[key] = most_cautious((modes.get(key, Mode.ENFORCE), document.modes[declaration.kind]))
         for key, policy in document.unmanaged.items():
             unmanaged[key] = max(unmanaged.get(key, policy), policy, key=_CAUTION_UNMANAGED.index)
             items.setdefault(key, {})  # a section without items still has its policy to keep
     wants: dict[ResourceId, dict[str, Want[Any]]] = defaultdict(dict)
     for (root, kind), by_name in items.items():
-        wants[root][kind] = Want(root, dict(sorted(by_name.items())), unmanaged.get((root, kind), Unmanaged.KEEP))
+        policy, mode = unmanaged.get((root, kind), Unmanaged.KEEP), modes.get((root, kind), Mode.ENFORCE)
+        wants[root][kind] = Want(root, dict(sorted(by_name.items())), policy, mode)
     roots = {root: Root(root, wants[root], tuple(sorted(names))) for root, names in sorted(owners.items())}
     return Fleet(dict(sorted(targets.items())), roots)
 

@@ -1,0 +1,214 @@
+"""What is remembered of a root between two reconciles, and the transitions it goes through. Pure.
+
+The store keeps a record as one document and changes it by compare-and-swap, so that every transition here is atomic
+however many instances there are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from homeostat.core.json import JsonObject
+
+LEASE_TIME = timedelta(minutes=5)
+"""How long an owner may go on without renewing. Longer than any one write may take."""
+
+MESSAGE_GRACE = timedelta(minutes=5)
+"""How long after it was due a work message is still believed to be under way."""
+
+GONE_AFTER = timedelta(seconds=30)
+"""A container counts as gone when it is still missing this long after it was first missed."""
+
+MAX_FOREIGN_WRITES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """How long a root is left alone after an event: `after` the last one, but at most `at_most` after the first."""
+
+    after: timedelta = timedelta(seconds=15)
+    at_most: timedelta = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write to a root. `token` grows with every owner."""
+
+    owner: str
+    token: int
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The root may have changed between `since` and `last`."""
+
+    since: datetime
+    last: datetime
+    causes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The one work message that is under way for the root. `by` is the hint that enqueued it."""
+
+    due: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignWrite:
+    """A write that an event told of and that Homeostat did not make."""
+
+    resource: str
+    operation: str
+    actor: str
+    at: datetime
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlindWrite:
+    """A write of ours that no ETag protected: what was written between the two times may have been overwritten."""
+
+    resource: str
+    read_at: datetime
+    written_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """The time from the first detection of a kind's drift on the root to its end. `state` is the last transition."""
+
+    id: str
+    opened: datetime
+    state: str
+    fingerprint: str = ""  # of what the last transition told, so that the same is not told twice
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Writes that were begun. Found unfinished, it means: observe again, never replay."""
+
+    id: str
+    at: datetime
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RootRecord:
+    lease: Lease | None = None
+    token: int = 0
+    mark: Mark | None = None
+    pending: Pending | None = None
+    missing_since: datetime | None = None
+    failures: int = 0
+    intent: Intent | None = None
+    episodes: Mapping[str, Episode] = field(default_factory=dict)  # by kind
+    foreign_writes: tuple[ForeignWrite, ...] = ()
+    blind_writes: tuple[BlindWrite, ...] = ()
+
+
+_ADAPTER: TypeAdapter[RootRecord] = TypeAdapter(RootRecord)
+
+
+def to_json(record: RootRecord) -> JsonObject:
+    dumped: dict[str, Any] = _ADAPTER.dump_python(record, mode="json", exclude_defaults=True)
+    return dumped
+
+
+def from_json(body: JsonObject) -> RootRecord:
+    """Raises ValueError (pydantic.ValidationError) for a document that is not a record."""
+    return _ADAPTER.validate_python(body)
+
+
+# --- marks and messages ---------------------------------------------------------------------------------------------
+
+
+def marked(
+    record: RootRecord, *, hint: str, now: datetime, settle: Settle, foreign: ForeignWrite | None = None
+) -> tuple[RootRecord, timedelta | None]:
+    """The record after a hint, and the delay of the message to enqueue, or None when one is under way already.
+
+    A hint that comes again (its first handling may have died between the mark and the message) enqueues again: a
+    message too many finds nothing to do.
+    """
+    mark = record.mark
+    causes = (hint,) if mark is None else tuple(dict.fromkeys((*mark.causes, hint)))[-MAX_FOREIGN_WRITES:]
+    after = replace(record, mark=Mark(mark.since if mark else now, now, causes))
+    if foreign is not None:
+        after = replace(after, foreign_writes=(*record.foreign_writes, foreign)[-MAX_FOREIGN_WRITES:])
+    pending = record.pending
+    if pending is not None and pending.by != hint and now < pending.due + MESSAGE_GRACE:
+        return after, None
+    return replace(after, pending=Pending(now + settle.after, hint)), settle.after
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not now: ask again after `delay`."""
+
+    delay: timedelta
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToDo:
+    """The message came twice, or somebody else did its work."""
+
+
+def taken(record: RootRecord, *, owner: str, now: datetime, settle: Settle) -> RootRecord | Later | NothingToDo:
+    """The record after `owner` took up the marked work: leased, its mark and message cleared."""
+    if record.mark is None and record.intent is None:
+        return NothingToDo()
+    if record.lease is not None and record.lease.owner != owner and record.lease.expires > now:
+        return Later(
+            min(record.lease.expires - now, settle.after or timedelta(seconds=1)), "another owner holds the lease"
+        )
+    if record.mark is not None:
+        quiet = min(record.mark.last + settle.after, record.mark.since + settle.at_most)
+        if quiet > now:
+            return Later(quiet - now, "the root has not settled yet")
+    return replace(leased(record, owner=owner, now=now), mark=None, pending=None)
+
+
+def postponed(record: RootRecord, *, due: datetime) -> RootRecord:
+    """The record while its message waits for another time."""
+    return replace(record, pending=Pending(due, record.pending.by if record.pending else "postponed"))
+
+
+# --- the lease ------------------------------------------------------------------------------------------------------
+
+
+def is_free(record: RootRecord, *, owner: str, now: datetime) -> bool:
+    return record.lease is None or record.lease.owner == owner or record.lease.expires <= now
+
+
+def leased(record: RootRecord, *, owner: str, now: datetime) -> RootRecord:
+    """The record with the lease taken or renewed. Only for a record that `is_free`."""
+    if record.lease is not None and record.lease.owner == owner and record.lease.expires > now:
+        return replace(record, lease=replace(record.lease, expires=now + LEASE_TIME))
+    token = record.token + 1
+    return replace(record, token=token, lease=Lease(owner, token, now + LEASE_TIME))
+
+
+def still_holds(record: RootRecord, lease: Lease) -> bool:
+    return record.lease is not None and record.lease.token == lease.token
+
+
+# --- what a reconcile found -----------------------------------------------------------------------------------------
+
+
+def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
+    """Foreign writes that fell into the window of a write of ours which no ETag protected."""
+    return tuple(
+        foreign
+        for foreign in record.foreign_writes
+        if any(
+            blind.resource == foreign.resource and blind.read_at <= foreign.at <= blind.written_at
+            for blind in record.blind_writes
+        )
+    )
