@@ -13,7 +13,7 @@ from typing import Protocol
 
 from simulator.activity import Activity
 from simulator.cloud import Cloud, Resource
-from simulator.errors import ArmError, ErrorBody, arm_body
+from simulator.errors import ArmError, ErrorBody, arm_body, resource_not_found
 from simulator.ids import Address, parent_of
 from simulator.messages import Json, Principal, Request, Response
 from simulator.operations import Operation
@@ -252,7 +252,7 @@ def read(call: Call) -> Response:
     resource = call.resource
     if resource is None:
         assert call.type is not None
-        raise missing(call.address.group, call.type.name, call.address.names)
+        raise resource_not_found(call.type.name, "/".join(call.address.names), call.address.group)
     return Response.json(200, shown(call, resource), {"etag": resource.etag} if resource.etag else None)
 
 
@@ -262,12 +262,3 @@ def listing(call: Call) -> Response:
     scope = call.address.path.rpartition("/")[0] if call.type.nested else call.address.scope
     found = call.cloud.of_type(call.type.name, scope)
     return Response.json(200, {"value": [shown(call, each) for each in found]})
-
-
-def missing(group: str, type_name: str, names: tuple[str, ...]) -> ArmError:
-    """The gateway's 404 for a resource."""
-    message = (
-        f"The Resource '{type_name}/{'/'.join(names)}' under resource group '{group}' was not found. "
-        "For more details please go to https://aka.ms/ARMResourceNotFoundFix"
-    )
-    return ArmError(404, "ResourceNotFound", message, gateway=True)

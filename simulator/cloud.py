@@ -86,6 +86,8 @@ class Exchange:
     status: int  # 0: the connection was dropped
     caller: str
     correlation_id: str
+    client_request_id: str = ""
+    error: str = ""  # the code of an error answer
 
 
 class Cloud:
@@ -106,6 +108,7 @@ class Cloud:
         self.operations: dict[str, Operation] = {}
         self.revision = 0
         self.answers: dict[tuple[Any, ...], tuple[int, Response]] = {}  # of GETs, valid for one revision
+        self.tokens: dict[str, dict[str, Any]] = {}  # the claims of access tokens whose signature was checked
         self.role: Role | None = None  # restricts Homeostat's identity when given
         self.extras: dict[str, Any] = {}  # a provider's own state that is no resource, by provider name
         self._resources: dict[str, Resource] = {}
@@ -114,6 +117,13 @@ class Cloud:
         self._pending: list[tuple[datetime, int, Operation]] = []
         self._busy: dict[str, Operation] = {}
         self._sequence = 0
+
+    def forget_history(self) -> None:
+        """Drop operations and logs, as after building a world: what follows is all that a reader sees."""
+        self.advance(datetime.max.replace(tzinfo=UTC))
+        self.operations.clear()
+        self.exchanges.clear()
+        self.activities = ActivityLog()
 
     # --- identifiers
 

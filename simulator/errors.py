@@ -75,6 +75,15 @@ def render(error: ArmError, shape: ErrorBody) -> Response:
     return Response.json(error.status, body, headers | error.headers)
 
 
+def resource_not_found(type_name: str, name: str, group: str) -> ArmError:
+    """The gateway's 404 for a resource; `name` is a path of names for a nested one."""
+    message = (
+        f"The Resource '{type_name}/{name}' under resource group '{group}' was not found. "
+        "For more details please go to https://aka.ms/ARMResourceNotFoundFix"
+    )
+    return ArmError(404, "ResourceNotFound", message, gateway=True)
+
+
 def group_not_found(group: str) -> ArmError:
     return ArmError(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.", gateway=True)
 

@@ -8,9 +8,9 @@ import re
 from datetime import datetime
 
 from simulator import access, identity
-from simulator.arm import Call, Handler, Registry, ResourceType, announce, listing, missing, read
+from simulator.arm import Call, Handler, Registry, ResourceType, announce, listing, read
 from simulator.cloud import Cloud
-from simulator.errors import ArmError, arm_body, group_not_found, render
+from simulator.errors import ArmError, arm_body, group_not_found, render, resource_not_found
 from simulator.ids import address, parent_of
 from simulator.messages import Principal, Request, Response
 from simulator.operations import Operation
@@ -199,7 +199,7 @@ def _check_parent(call: Call) -> None:
         return
     if call.request.method in {"GET", "HEAD"}:
         where = address(owner)
-        raise missing(where.group, parent.name, where.names)
+        raise resource_not_found(parent.name, "/".join(where.names), where.group)
     verb = _VERBS[call.request.method]
     kind = f"{parent.name.partition('/')[2]}/{own}"
     message = (

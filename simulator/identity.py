@@ -103,10 +103,9 @@ def authenticate(cloud: Cloud, request: Request, now: datetime) -> Principal:
         raise _unauthorized(
             cloud, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
         )
-    known: dict[str, dict[str, Any]] = cloud.extras.setdefault("tokens", {})
-    claims = known.get(credential)
+    claims = cloud.tokens.get(credential)
     if claims is None:
-        claims = known[credential] = _verified(cloud, credential)
+        claims = cloud.tokens[credential] = _verified(cloud, credential)
     if claims["exp"] <= now.timestamp():
         at = datetime.fromtimestamp(claims["exp"], tz=now.tzinfo)
         message = f"The access token expiry UTC time '{at:%m/%d/%Y %I:%M:%S %p}' is earlier than current UTC time "
@@ -139,3 +138,12 @@ def _unauthorized(cloud: Cloud, code: str, message: str) -> ArmError:
         f'error="invalid_token", error_description="{message}"'
     )
     return ArmError(401, code, message, headers={"www-authenticate": challenge}, gateway=True)
+
+
+def caller_name(cloud: Cloud, request: Request) -> str:
+    """Who sent a request, for the request log; `anonymous` when that was never established."""
+    if request.caller is not None:
+        return request.caller.name
+    credential = (request.headers.get("authorization") or "").partition(" ")[2]
+    claims = cloud.tokens.get(credential)
+    return str(claims["name"]) if claims is not None else "anonymous"

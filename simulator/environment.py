@@ -1,0 +1,42 @@
+"""The environment that makes Homeostat, azure-identity and the Azure CLI talk to a simulator."""
+
+import os
+import shlex
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from simulator import identity
+from simulator.cloud import HOMEOSTAT, Cloud
+
+ALERT_TOPIC = "homeostat-alerts"
+ALERT_TOPIC_KEY = "c2ltdWxhdGVkLWV2ZW50LWdyaWQtdG9waWMta2V5"  # base64, like a real topic key
+
+
+def environment(cloud: Cloud, endpoint: str, bundle: Path, folder: Path) -> dict[str, str]:
+    """Every variable, by name. `folder` is private to this simulator: the CLI's configuration goes below it."""
+    config = folder / "azure-config"
+    config.mkdir(exist_ok=True)
+    return {
+        "HOMEOSTAT_ARM_ENDPOINT": endpoint,
+        "AZURE_SUBSCRIPTION_ID": cloud.subscription,
+        "AZURE_TENANT_ID": cloud.tenant,
+        "AZURE_CLIENT_ID": HOMEOSTAT.app_id,
+        "IDENTITY_ENDPOINT": f"{endpoint}{identity.PATH}",
+        "IDENTITY_HEADER": identity.HEADER,
+        "REQUESTS_CA_BUNDLE": str(bundle),
+        "SSL_CERT_FILE": str(bundle),
+        "AZURE_CONFIG_DIR": str(config),
+        "AZURE_CORE_COLLECT_TELEMETRY": "no",
+        "HOMEOSTAT_ALERT_TOPIC_ENDPOINT": f"{endpoint}/topics/{ALERT_TOPIC}/api/events",
+        "HOMEOSTAT_ALERT_TOPIC_KEY": ALERT_TOPIC_KEY,
+    }
+
+
+def write(path: Path, variables: Mapping[str, str]) -> None:
+    """Write `export` lines so that a reader sees the whole file or none of it."""
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.writelines(lines)
+    Path(temporary).replace(path)

@@ -1,0 +1,116 @@
+"""An azure-core transport that answers from a Cloud in this process: the real SDKs on top, no socket beneath."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
+from azure.core.exceptions import ServiceResponseError
+from azure.core.pipeline.transport import AsyncHttpTransport
+from azure.core.rest import HttpRequest
+from azure.core.rest._http_response_impl_async import AsyncHttpResponseImpl  # what azure-core's own transports return
+
+from simulator import identity
+from simulator.clock import Clock
+from simulator.cloud import HOMEOSTAT, Cloud
+from simulator.exchange import Exchanger
+from simulator.messages import Headers, Principal, Request, Response
+
+
+class CloudTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponseImpl]):
+    """Sends every request to one Exchanger. A dropped connection raises ServiceResponseError, as aiohttp's would."""
+
+    def __init__(self, exchanger: Exchanger) -> None:
+        self._exchanger = exchanger
+
+    async def send(self, request: HttpRequest, **_: Any) -> AsyncHttpResponseImpl:
+        answer = await self._exchanger.exchange(_inward(request))
+        if answer is None:
+            raise ServiceResponseError("Server disconnected")
+        response = _outward(request, answer)
+        await response.read()
+        return response
+
+    async def sleep(self, duration: float) -> None:
+        await self._exchanger.clock.sleep(duration)
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+class CloudCredential:
+    """An async credential that a Cloud honours, for one of its principals."""
+
+    def __init__(self, cloud: Cloud, clock: Clock, principal: Principal = HOMEOSTAT) -> None:
+        self._cloud, self._clock, self._principal = cloud, clock, principal
+
+    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        info = await self.get_token_info(*scopes)
+        return AccessToken(info.token, info.expires_on)
+
+    async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        del options
+        now = self._clock.now()
+        audience = scopes[0].removesuffix("/.default")
+        return AccessTokenInfo(
+            identity.issue(self._cloud, self._principal, audience, now),
+            int(now.timestamp()) + identity.LIFETIME,
+        )
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+def _inward(request: HttpRequest) -> Request:
+    url = urlsplit(request.url)
+    headers = Headers({"host": url.netloc, **request.headers})
+    query = {name.lower(): value for name, value in parse_qsl(url.query, keep_blank_values=True)}
+    return Request(request.method, unquote(url.path), query, headers, _bytes(request))
+
+
+def _bytes(request: HttpRequest) -> bytes:
+    # The pipeline hands over both azure.core.rest and legacy requests; `content` and `data` hold what was serialised.
+    content = getattr(request, "_data", None) if not hasattr(request, "data") else request.data
+    content = request.content if content is None else content
+    if content is None:
+        return b""
+    return content.encode() if isinstance(content, str) else bytes(content)
+
+
+def _outward(request: HttpRequest, answer: Response) -> AsyncHttpResponseImpl:
+    async def body(**_: Any) -> AsyncIterator[bytes]:
+        yield answer.body
+
+    return AsyncHttpResponseImpl(
+        request=request,
+        internal_response=_Closed(),
+        status_code=answer.status,
+        reason=HTTPStatus(answer.status).phrase,
+        content_type=answer.headers.get("content-type"),
+        headers=answer.headers,
+        stream_download_generator=body,
+        block_size=1 << 20,
+    )
+
+
+class _Closed:
+    """The connection that an in-process answer never had."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
