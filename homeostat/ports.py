@@ -13,7 +13,10 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from homeostat.core.errors import HomeostatError
+from homeostat.core.ids import ResourceId
 from homeostat.core.json import Absent, JsonObject
+from homeostat.core.model import Fact, Read
+from homeostat.core.plan import Action
 
 MAX_CHANGES: Final = 100
 """Changes in one atomic batch (an entity group transaction of Azure Tables)."""
@@ -234,3 +237,73 @@ def check_message(queue: str, body: str, delay: timedelta) -> None:
         raise Unstorable(f"queue {queue!r}: a message of {size} bytes, at most {MAX_MESSAGE} fit: refer to a blob")
     if not timedelta() <= delay <= MAX_DELAY:
         raise Unstorable(f"queue {queue!r}: a delay of {delay}, from none to {MAX_DELAY.days} days is possible")
+
+
+# --- ARM ------------------------------------------------------------------------------------------------------------
+
+
+class StillRunning(HomeostatError):
+    """ARM accepted a write and has not finished it in time. It goes on by itself: look again after `retry_after`."""
+
+    def __init__(self, resource: ResourceId, written: "Written", retry_after: timedelta) -> None:
+        super().__init__(f"{resource.short}: ARM is still carrying out the write; look again in {retry_after}")
+        self.resource = resource
+        self.written = written
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """By which ids a write is recognised later, in events and in the Activity Log.
+
+    request_id: what we called it, `x-ms-client-request-id` (`data.httpRequest.clientRequestId` of its event).
+    correlation_id: what ARM calls it, `x-ms-correlation-request-id` (`data.correlationId` of its event).
+    """
+
+    request_id: str
+    correlation_id: str
+
+
+class ArmReader(Protocol):
+    async def read(self, read: Read) -> Fact:
+        """What ARM says now. Every failure is a fact too: Unreadable, with the reason.
+
+        With `every`, all pages are followed into one `{"value": [...]}`; Unreadable when any of them fails.
+        """
+        ...
+
+
+class ArmWriter(Protocol):
+    async def write(self, action: Action, *, correlation_id: str = "") -> Written:
+        """Carries the action out, and returns when its operation has ended in success.
+
+        correlation_id: what the write is to be called; one is made up when it is empty.
+        Raises ArmError when ARM refuses or fails (`executed` says whether it may have had an effect), and StillRunning
+        when the operation outlasts the deadline or can no longer be followed: released, not failed.
+        """
+        ...
+
+
+# --- alerts ---------------------------------------------------------------------------------------------------------
+
+
+class AlertError(HomeostatError):
+    """The channel did not take the events. Publish them again, with the same ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEventData:
+    """One CloudEvents 1.0 event. Consumers know a repetition by `source` and `id`."""
+
+    id: str
+    type: str
+    source: str
+    subject: str
+    time: datetime
+    data: JsonObject
+
+
+class AlertChannel(Protocol):
+    async def publish(self, events: Sequence[CloudEventData]) -> None:
+        """Delivers all events, at least once. Raises AlertError when any of them may not have been taken."""
+        ...
