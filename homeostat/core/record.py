@@ -77,6 +77,7 @@ class BlindWrite:
     resource: str
     read_at: datetime
     written_at: datetime
+    correlation_id: str  # by which its own event is told from a foreign one
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,9 @@ def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
         foreign
         for foreign in record.foreign_writes
         if any(
-            blind.resource == foreign.resource and blind.read_at <= foreign.at <= blind.written_at
+            blind.resource == foreign.resource
+            and blind.correlation_id != foreign.correlation_id
+            and blind.read_at <= foreign.at <= blind.written_at
             for blind in record.blind_writes
         )
     )

@@ -1,0 +1,234 @@
+"""Which alerts a reconcile gives rise to. Pure: episodes in, episodes and alerts out.
+
+An episode runs from the first detection of a kind's drift on a root to its end, and tells each of its transitions
+once: its id and the transition make the alert's id, so that a redelivery repeats the id and a receiver can drop it.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from homeostat.core import json
+from homeostat.core.guards import MODE_ALERT
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import Json, JsonObject
+from homeostat.core.model import Drift, Verdict
+from homeostat.core.outcome import Outcome, Status, action_json, drift_json, held_json
+from homeostat.core.plan import Held
+from homeostat.core.record import Episode, ForeignWrite
+from homeostat.core.spec import Root
+
+
+class AlertType(StrEnum):
+    DRIFT_DETECTED = "Homeostat.DriftDetected.v1"
+    REMEDIATED = "Homeostat.Remediated.v1"
+    HELD = "Homeostat.Held.v1"
+    FAILED = "Homeostat.Failed.v1"
+    POSSIBLE_OVERWRITE = "Homeostat.PossibleOverwrite.v1"
+    TARGET_RETIRED = "Homeostat.TargetRetired.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """The parts of a CloudEvent. `subject` is the root's id."""
+
+    id: str
+    type: AlertType
+    subject: str
+    time: datetime
+    data: JsonObject
+
+
+WHOLE_ROOT = "*"
+"""Stands for a kind where an episode is about the root itself: it cannot be read or written."""
+
+FAILURES_BEFORE_ALERT = 3
+"""Tries that may fail with a passing error before anybody is told."""
+
+type Episodes = Mapping[str, Episode]
+
+
+def opened(
+    root: Root, drifts: Sequence[Drift], episodes: Episodes, now: datetime
+) -> tuple[Episodes, tuple[Alert, ...]]:
+    """The episodes once these drifts are known; a new one, or one that has changed, is told as detected."""
+    after = dict(episodes)
+    alerts: list[Alert] = []
+    for kind, of_kind in _by_kind(drifts).items():
+        fingerprint = _fingerprint([drift_json(drift) for drift in of_kind])
+        known = after.get(kind)
+        if known is not None and known.fingerprint.partition("+")[0] == fingerprint:
+            continue
+        episode = Episode(
+            id=known.id if known else _digest(root.id.key, kind, now.isoformat()),
+            opened=known.opened if known else now,
+            state=AlertType.DRIFT_DETECTED,
+            fingerprint=fingerprint,
+        )
+        after[kind] = episode
+        data = {**_common(root, kind, episode), "drifts": [drift_json(drift) for drift in of_kind]}
+        alerts.append(_alert(AlertType.DRIFT_DETECTED, root.id, episode, fingerprint, now, data))
+    return after, tuple(alerts)
+
+
+def settled(root: Root, outcome: Outcome, episodes: Episodes, now: datetime) -> tuple[Episodes, tuple[Alert, ...]]:
+    """The episodes after the outcome: ended ones are told as remediated, others as held."""
+    after = dict(episodes)
+    alerts: list[Alert] = []
+    remaining = _by_kind(outcome.plan.drifts) if outcome.status is not Status.HEALED else {}
+    for kind, episode in episodes.items():
+        if kind == WHOLE_ROOT or _is_unjudged(kind, outcome):
+            continue
+        if kind not in remaining:
+            del after[kind]
+            data = {**_common(root, kind, episode), **_repair(kind, outcome)}
+            alerts.append(_alert(AlertType.REMEDIATED, root.id, episode, "", now, data))
+        elif held := _held(kind, outcome):
+            codes = sorted({entry.hold.code for entry in held})
+            fingerprint = f"{episode.fingerprint.partition('+')[0]}+{','.join(codes)}"
+            if fingerprint != episode.fingerprint:
+                after[kind] = replace(episode, state=AlertType.HELD, fingerprint=fingerprint)
+                data = {**_common(root, kind, episode), "held": [held_json(entry) for entry in held]}
+                alerts.append(_alert(AlertType.HELD, root.id, episode, fingerprint, now, data))
+    return after, tuple(alerts)
+
+
+def failing(
+    root: Root, outcome: Outcome, episodes: Episodes, failures: int, now: datetime
+) -> tuple[Episodes, tuple[Alert, ...]]:
+    """A root that cannot be read or written is told once, at a final error or after some tries; and when it is over."""
+    known = episodes.get(WHOLE_ROOT)
+    if failures == 0:
+        if known is None:
+            return episodes, ()
+        data: JsonObject = {**_common(root, WHOLE_ROOT, known), "by": "retry"}
+        without = {kind: episode for kind, episode in episodes.items() if kind != WHOLE_ROOT}
+        return without, (_alert(AlertType.REMEDIATED, root.id, known, "", now, data),)
+    if known is not None or not (outcome.final or failures >= FAILURES_BEFORE_ALERT):
+        return episodes, ()
+    episode = Episode(_digest(root.id.key, WHOLE_ROOT, now.isoformat()), now, AlertType.FAILED)
+    data = {**_common(root, WHOLE_ROOT, episode), "error": outcome.error, "failures": failures}
+    return {**episodes, WHOLE_ROOT: episode}, (_alert(AlertType.FAILED, root.id, episode, "", now, data),)
+
+
+def overwrites(root: Root, foreign: Iterable[ForeignWrite], now: datetime) -> tuple[Alert, ...]:
+    """One alert for each foreign write that a write of ours may have undone without seeing it."""
+    return tuple(
+        Alert(
+            id=_digest(root.id.key, write.correlation_id, write.at.isoformat(), "overwrite"),
+            type=AlertType.POSSIBLE_OVERWRITE,
+            subject=root.id.text,
+            time=now,
+            data={
+                "root": root.id.text,
+                "targets": list(root.targets),
+                "resource": write.resource,
+                "actor": write.actor,
+                "operation": write.operation,
+                "writtenAt": write.at.isoformat(),
+                "correlationId": write.correlation_id,
+                "remedy": "Compare the resource with what this actor meant to write, and write it again if it is lost.",
+            },
+        )
+        for write in foreign
+    )
+
+
+def retired(root: Root, missing_since: datetime, now: datetime) -> tuple[Alert, ...]:
+    """One alert for each target whose web app is gone."""
+    return tuple(
+        Alert(
+            id=_digest(root.id.key, target, missing_since.isoformat(), "retired"),
+            type=AlertType.TARGET_RETIRED,
+            subject=root.id.text,
+            time=now,
+            data={
+                "target": target,
+                "root": root.id.text,
+                "missingSince": missing_since.isoformat(),
+                "remedy": "Remove the target from the spec, or create the web app again.",
+            },
+        )
+        for target in root.targets
+    )
+
+
+def to_json(alert: Alert) -> JsonObject:
+    return {
+        "id": alert.id,
+        "type": alert.type.value,
+        "subject": alert.subject,
+        "time": alert.time.isoformat(),
+        "data": alert.data,
+    }
+
+
+def from_json(body: JsonObject) -> Alert:
+    data = body["data"]
+    assert isinstance(data, Mapping), "an alert's data is an object"
+    return Alert(
+        id=json.text_at(body, "id"),
+        type=AlertType(json.text_at(body, "type")),
+        subject=json.text_at(body, "subject"),
+        time=datetime.fromisoformat(json.text_at(body, "time")),
+        data=data,
+    )
+
+
+def _by_kind(drifts: Iterable[Drift]) -> dict[str, list[Drift]]:
+    grouped: dict[str, list[Drift]] = defaultdict(list)
+    for drift in drifts:
+        if drift.verdict in {Verdict.DRIFTED, Verdict.UNMANAGED}:
+            grouped[drift.kind].append(drift)
+    return grouped
+
+
+def _is_unjudged(kind: str, outcome: Outcome) -> bool:
+    """Whether nothing can be said about the kind now: it could not be read, or a write is still under way."""
+    if outcome.status is Status.BUSY:
+        return True
+    return any(
+        drift.kind == kind and drift.verdict in {Verdict.UNKNOWN, Verdict.SETTLING} for drift in outcome.plan.drifts
+    )
+
+
+def _held(kind: str, outcome: Outcome) -> list[Held]:
+    """What mode `alert` reports is no hold to tell of: its detection was the alert."""
+    return [entry for entry in outcome.plan.held if entry.drift.kind == kind and entry.hold.code != MODE_ALERT]
+
+
+def _repair(kind: str, outcome: Outcome) -> JsonObject:
+    actions = [action for action in outcome.written if any(edit.drift.kind == kind for edit in action.edits)]
+    drifts = [edit.drift for action in actions for edit in action.edits if edit.drift.kind == kind]
+    return {
+        "by": "homeostat" if actions else "somebody else",
+        "drifts": [drift_json(drift) for drift in drifts],
+        "actions": [action_json(action) for action in actions],
+    }
+
+
+def _common(root: Root, kind: str, episode: Episode) -> dict[str, Json]:
+    return {
+        "root": root.id.text,
+        "targets": list(root.targets),
+        "kind": kind,
+        "episode": episode.id,
+        "openedAt": episode.opened.isoformat(),
+    }
+
+
+def _alert(
+    type_: AlertType, root: ResourceId, episode: Episode, fingerprint: str, now: datetime, data: JsonObject
+) -> Alert:
+    return Alert(_digest(episode.id, type_, fingerprint), type_, root.text, now, data)
+
+
+def _fingerprint(value: Json) -> str:
+    return _digest(json.render(value))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

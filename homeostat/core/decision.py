@@ -1,0 +1,109 @@
+"""From facts to a plan: every kind of a root is judged, every edit guarded, the allowed ones merged. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from homeostat.core.arm_errors import ErrorClass
+from homeostat.core.arm_types import arm_type
+from homeostat.core.guards import Situation, guard_edits, guard_plan
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import ABSENT
+from homeostat.core.model import Drift, Edit, Facts, Gone, Mode, Obstacle, Read, Registry, Unreadable
+from homeostat.core.plan import Held, Hold, Plan, hold_dependents, merge
+from homeostat.core.spec import Root
+
+CONTAINER_GONE = "container-gone"
+
+
+@dataclass(slots=True)
+class _Judged:
+    drifts: list[Drift] = field(default_factory=list)
+    edits: list[Edit] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+
+
+def looked_at(root: Root) -> tuple[str, ...]:
+    """The kinds of a root of which not everything is declared `ignore`."""
+    return tuple(
+        kind
+        for kind, want in root.wants.items()
+        if want.mode is not Mode.IGNORE or any(item.mode is not Mode.IGNORE for item in want.items.values())
+    )
+
+
+def reads_of(root: Root, facts: Facts, registry: Registry) -> tuple[Read, ...]:
+    """What must be read next, given what was read before; sorted. Nothing when all is known.
+
+    A child that is not there is no proof that its root is there, so the root itself is read then.
+    """
+    wanted = {read for kind in looked_at(root) for read in registry[kind].reads(root.wants[kind], facts)}
+    if any(_says_missing(facts, read) for read in facts):
+        wanted.add(own_read(root.id))
+    return tuple(sorted(wanted - facts.keys(), key=lambda read: (read.id.key, read.type.name, read.every)))
+
+
+def own_read(root: ResourceId) -> Read:
+    return Read(arm_type(root), root)
+
+
+def root_is_missing(root: ResourceId, facts: Facts) -> bool:
+    """Whether ARM said that the root itself, or the resource group it is in, is not there."""
+    return _says_missing(facts, own_read(root))
+
+
+def _says_missing(facts: Facts, read: Read) -> bool:
+    match facts.get(read):
+        case Gone():
+            return True
+        case Unreadable(error):
+            return error.error_class in {ErrorClass.MISSING, ErrorClass.MISSING_PARENT}
+        case _:
+            return False
+
+
+def decide(root: Root, facts: Facts, registry: Registry, situation: Situation) -> Plan:
+    """The plan for a root that is there.
+
+    Raises ContradictingEdits when two kinds want different values for one field.
+    """
+    judged = _Judged()
+    for kind in looked_at(root):
+        _judge(kind, root, facts, registry, judged)
+    allowed, refused = guard_edits(judged.edits, situation)
+    judged.held.extend(held for _, held in refused)
+    dependents = hold_dependents(allowed, judged.held, [edit for edit, _ in refused])
+    judged.held.extend(dependents)
+    waiting = {held.drift.key for held in dependents}
+    going = [edit for edit in allowed if edit.drift.key not in waiting]
+    plan = Plan(root.id, tuple(judged.drifts), merge(going, facts), tuple(judged.held))
+    hold = guard_plan(plan, situation)
+    return plan if hold is None else _held_whole(plan, going, hold)
+
+
+def container_gone(root: Root) -> Plan:
+    """The plan for a container that is gone: it is not made again by itself, and everything in it waits."""
+    drifts = tuple(
+        Drift(kind, root.id, (), "", "present", ABSENT, note=f"{root.id.short} is gone") for kind in looked_at(root)
+    )
+    hold = Hold(CONTAINER_GONE, f"{root.id.short} is gone and containers are only created again by a person's word")
+    return Plan(root.id, drifts, held=tuple(Held(drift, hold) for drift in drifts))
+
+
+def _judge(kind: str, root: Root, facts: Facts, registry: Registry, judged: _Judged) -> None:
+    want, remediator = root.wants[kind], registry[kind]
+    have = remediator.observe(want, facts)
+    drifts = [drift for drift in remediator.diff(want, have) if want.mode_of(drift.item) is not Mode.IGNORE]
+    judged.drifts.extend(drifts)
+    known = {drift.key for drift in drifts}
+    for answer in remediator.edits(want, have):
+        if answer.drift.key not in known:
+            continue
+        if isinstance(answer, Obstacle):
+            judged.held.append(Held(answer.drift, Hold(answer.code, answer.message)))
+        else:
+            judged.edits.append(answer)
+
+
+def _held_whole(plan: Plan, edits: Iterable[Edit], hold: Hold) -> Plan:
+    held = {edit.drift.key: Held(edit.drift, hold) for edit in edits}
+    return replace(plan, actions=(), held=(*plan.held, *held.values()))

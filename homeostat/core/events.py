@@ -1,0 +1,139 @@
+"""Event Grid's resource events, in both schemas, as hints. Pure.
+
+A hint names a resource that may have changed; nothing else of an event is believed. What is kept of the caller is
+for people to read and for telling our own writes from foreign ones, never for deciding what to write.
+https://learn.microsoft.com/azure/event-grid/event-schema-subscriptions
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from homeostat.core import json
+from homeostat.core.arm_types import ARM_TYPES
+from homeostat.core.errors import HomeostatError
+from homeostat.core.ids import InvalidResourceId, ResourceId
+from homeostat.core.json import Json
+from homeostat.core.model import Registry
+from homeostat.core.record import ForeignWrite
+from homeostat.core.spec import Fleet, Root
+
+SUCCESSES = frozenset(
+    {
+        "microsoft.resources.resourcewritesuccess",
+        "microsoft.resources.resourcedeletesuccess",
+        "microsoft.resources.resourceactionsuccess",
+    }
+)
+"""What can have changed a resource. Failures and cancellations changed nothing; other topics speak otherwise."""
+
+ACTIONS = frozenset(
+    {
+        "microsoft.web/sites/slotsswap/action",
+        "microsoft.web/sites/slots/slotsswap/action",
+        "microsoft.web/sites/applyslotconfig/action",
+        "microsoft.web/sites/resetslotconfig/action",
+    }
+)
+"""POST actions that change a site without writing it."""
+
+MAX_TEXT = 512
+
+_OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
+_UPN = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn"
+
+
+class MalformedEvent(HomeostatError):
+    """The event is not in Event Grid's schema nor a CloudEvent of a resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """`resource` may have been changed by `operation`. `actor` is a name or id as the event claims it."""
+
+    id: str
+    resource: ResourceId
+    operation: str
+    at: datetime
+    actor: str
+    correlation_id: str
+
+    def as_foreign_write(self) -> ForeignWrite:
+        return ForeignWrite(self.resource.key, self.operation, self.actor, self.at, self.correlation_id)
+
+
+def parse_event(event: Json, now: datetime) -> Hint | None:
+    """The hint in one event, or None for an event that tells of no change. Raises MalformedEvent.
+
+    `now` stands in for a time that is missing or unreadable.
+    """
+    if not isinstance(event, Mapping):
+        raise MalformedEvent(f"an event is a JSON object, not {type(event).__name__}")
+    event_type = json.text_at(event, "eventType") or json.text_at(event, "type")
+    if not event_type:
+        raise MalformedEvent("the event has neither eventType (Event Grid schema) nor type (CloudEvents)")
+    if event_type.lower() not in SUCCESSES:
+        return None
+    resource_text = json.text_at(event, "data", "resourceUri") or json.text_at(event, "subject")
+    try:
+        resource = ResourceId.parse(_without_extension(resource_text))
+    except InvalidResourceId:
+        return None  # a subscription, a resource group or a tenant resource: nothing of that kind is declared
+    return Hint(
+        id=_bounded(json.text_at(event, "id")) or "unnamed",
+        resource=resource,
+        operation=_bounded(json.text_at(event, "data", "operationName")).lower(),
+        at=_time(json.text_at(event, "eventTime") or json.text_at(event, "time"), now),
+        actor=_actor(event),
+        correlation_id=_bounded(json.text_at(event, "data", "correlationId")),
+    )
+
+
+def route(fleet: Fleet, hint: Hint, registry: Registry) -> Root | None:
+    """The declared root that the hint concerns, or None when nothing declared can have been changed by it."""
+    root = fleet.route(hint.resource)
+    if root is None:
+        return None
+    if not hint.operation or hint.operation in ACTIONS:
+        return root
+    cared_for = {row.name for kind in root.wants for row in registry[kind].touches} | {
+        row.name for row in ARM_TYPES.values() if row.root and root.id.is_type(row.name)
+    }
+    operations = (ARM_TYPES[name.lower()].operations for name in cared_for)
+    return root if any(hint.operation in known for known in operations) else None
+
+
+def _without_extension(text: str) -> str:
+    """The resource that an extension resource (a lock, a diagnostic setting) hangs on."""
+    parts = text.split("/")
+    providers = [index for index, part in enumerate(parts) if part.lower() == "providers"]
+    return "/".join(parts[: providers[1]]) if len(providers) > 1 else text
+
+
+def _bounded(text: str) -> str:
+    return text[:MAX_TEXT]
+
+
+def _time(text: str, now: datetime) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        return now
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _actor(event: Json) -> str:
+    """The caller's name, else its object or application id, else "unknown". Old events carry the claims as text."""
+    claims = json.at(event, ("data", "claims"))
+    if isinstance(claims, str):
+        try:
+            claims = json.parse(claims)
+        except ValueError:
+            return "unknown"
+    if not isinstance(claims, Mapping):
+        return "unknown"
+    for claim in (_UPN, "name", "appid", _OBJECT_ID):
+        value = claims.get(claim)
+        if isinstance(value, str) and value:
+            return _bounded(value)
+    return "unknown"

@@ -1,0 +1,129 @@
+"""How a reconcile of one root ended, and how that is told: to the ledger and to whoever asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import ABSENT, JsonObject, Value
+from homeostat.core.model import Drift
+from homeostat.core.plan import Action, Held, Plan
+
+
+class Status(StrEnum):
+    """Ordered from good to bad: the worst of its roots' is a target's."""
+
+    IN_SYNC = "in-sync"
+    HEALED = "healed"
+    PLANNED = "planned"  # a dry run: what would be written
+    RETIRED = "retired"  # the web app is gone
+    SETTLING = "settling"  # a write is still under way, or it is too early to judge
+    DRIFTED = "drifted"  # known, and by its mode only reported
+    HELD = "held"
+    UNKNOWN = "unknown"  # not everything could be read
+    BUSY = "busy"  # another instance works on the root
+    FAILED = "failed"
+
+
+def worst(statuses: Sequence[Status]) -> Status:
+    return max(statuses, key=list(Status).index, default=Status.IN_SYNC)
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Why a reconcile runs, and for whom. `create` allows containers to be made again."""
+
+    cause: str  # event, nightly, manual, retry, command-line
+    hints: tuple[str, ...] = ()
+    caller: str = ""
+    reason: str = ""
+    create: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    root: ResourceId
+    status: Status
+    plan: Plan
+    written: tuple[Action, ...] = ()
+    correlations: tuple[str, ...] = ()  # ARM's correlation id of each written action
+    error: str = ""
+    final: bool = False  # the error stays until a person changes something
+    retry_at: datetime | None = None
+    took: timedelta = field(default=timedelta())
+
+
+def drift_json(drift: Drift) -> JsonObject:
+    """`want` and `have` are left out where the field is absent."""
+    shown: JsonObject = {
+        "kind": drift.kind,
+        "resource": drift.resource.text,
+        "path": "/".join(drift.path),
+        "verdict": drift.verdict.value,
+    }
+    words: JsonObject = {name: value for name, value in (("item", drift.item), ("note", drift.note)) if value}
+    return {**shown, **words, **_present("want", drift.want), **_present("have", drift.have)}
+
+
+def _present(name: str, value: Value) -> JsonObject:
+    return {} if value is ABSENT else {name: value}
+
+
+def held_json(held: Held) -> JsonObject:
+    hold = held.hold
+    return {
+        "drift": drift_json(held.drift),
+        "code": hold.code,
+        "message": hold.message,
+        "numbers": dict(hold.numbers),
+        "retryAt": hold.retry_at.isoformat() if hold.retry_at else None,
+    }
+
+
+def action_json(action: Action) -> JsonObject:
+    """The write without its body, which may hold values that are not ours to show."""
+    return {
+        "verb": action.verb.value,
+        "resource": action.resource.text,
+        "disruption": action.disruption.value,
+        "repairs": [f"{edit.drift.kind}: {'/'.join(edit.drift.path) or edit.drift.item}" for edit in action.edits],
+    }
+
+
+def outcome_json(outcome: Outcome) -> JsonObject:
+    return {
+        "root": outcome.root.text,
+        "status": outcome.status.value,
+        "drifts": [drift_json(drift) for drift in outcome.plan.drifts],
+        "planned": [action_json(action) for action in outcome.plan.actions],
+        "written": [
+            {**action_json(action), "correlationId": correlation}
+            for action, correlation in zip(outcome.written, outcome.correlations, strict=True)
+        ],
+        "held": [held_json(held) for held in outcome.plan.held],
+        "error": outcome.error,
+        "retryAt": outcome.retry_at.isoformat() if outcome.retry_at else None,
+        "tookMs": round(outcome.took.total_seconds() * 1000),
+    }
+
+
+def ledger_entry(outcome: Outcome, trigger: Trigger, targets: Sequence[str], now: datetime) -> JsonObject:
+    """One line of a root's history: what drifted, from what to what, what was done, for whom, how long it took."""
+    return {
+        "at": now.isoformat(),
+        "targets": list(targets),
+        "trigger": {
+            "cause": trigger.cause,
+            "hints": list(trigger.hints),
+            "caller": trigger.caller,
+            "reason": trigger.reason,
+        },
+        **outcome_json(outcome),
+    }
+
+
+def is_worth_a_line(outcome: Outcome) -> bool:
+    """Finding everything in order is no event: the ledger holds what drifted or failed."""
+    return outcome.status not in {Status.IN_SYNC, Status.BUSY, Status.PLANNED}
