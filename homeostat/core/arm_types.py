@@ -93,7 +93,7 @@ _DNS_READ_ONLY = frozenset(
 )
 
 
-def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType]:
+def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType, ArmType]:
     """A deployment slot is a site of its own, with twins of everything below it."""
     return (
         ArmType(
@@ -119,11 +119,18 @@ def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType]:
             put=Shape.REPLACE,
             operations=_writes(f"{site}/networkConfig"),
         ),
+        ArmType(  # its listing is a bare JSON array, without the usual `value`
+            name=f"{site}/virtualNetworkConnections",
+            api_version=WEB_VERSION,
+            concurrency=Concurrency.NONE,
+            put=Shape.REPLACE,
+            operations=_writes(f"{site}/virtualNetworkConnections"),
+        ),
     )
 
 
-SITE, SITE_CONFIG, SITE_NETWORK_CONFIG = _site_types("Microsoft.Web/sites")
-SLOT, SLOT_CONFIG, SLOT_NETWORK_CONFIG = _site_types("Microsoft.Web/sites/slots")
+SITE, SITE_CONFIG, SITE_NETWORK_CONFIG, SITE_NETWORK_CONNECTION = _site_types("Microsoft.Web/sites")
+SLOT, SLOT_CONFIG, SLOT_NETWORK_CONFIG, SLOT_NETWORK_CONNECTION = _site_types("Microsoft.Web/sites/slots")
 
 NETWORK_SECURITY_GROUP = ArmType(
     name="Microsoft.Network/networkSecurityGroups",
@@ -167,9 +174,11 @@ ARM_TYPES: Mapping[str, ArmType] = {
         SITE,
         SITE_CONFIG,
         SITE_NETWORK_CONFIG,
+        SITE_NETWORK_CONNECTION,
         SLOT,
         SLOT_CONFIG,
         SLOT_NETWORK_CONFIG,
+        SLOT_NETWORK_CONNECTION,
         NETWORK_SECURITY_GROUP,
         SECURITY_RULE,
         PRIVATE_DNS_ZONE,

@@ -1,0 +1,263 @@
+"""App settings: the declared names hold the declared values; every other setting is left as it is.
+
+A write replaces all settings and has no ETag, so an edit names one setting and the merge carries the others over.
+App Service takes names that differ only in case for one name (a second spelling is refused with 409, a write with
+another spelling renames), yet an app on Linux reads only the exact one: another spelling is drift, and is renamed.
+A write restarts the app. https://learn.microsoft.com/azure/app-service/configure-common#configure-app-settings
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, override
+
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from homeostat.core import json
+from homeostat.core.arm_types import SITE_CONFIG, SLOT, SLOT_CONFIG, ArmType
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import ABSENT, Value
+from homeostat.core.model import (
+    Disruption,
+    Drift,
+    Edit,
+    Facts,
+    Found,
+    Item,
+    KindSection,
+    Milestone,
+    Mode,
+    Obstacle,
+    Problem,
+    Read,
+    Scope,
+    Section,
+    Unmanaged,
+    Verdict,
+    Want,
+)
+from homeostat.core.secrets import is_key_vault_reference, is_secret_name, looks_like_secret
+from remediators.common import SCALAR_SCHEMA, Scalar, twice, unknown, why_unread
+
+SECRET = "(secret)"  # noqa: S105 - what is shown in place of one
+OTHER_SECRET = "(another secret)"  # noqa: S105 - likewise
+
+_NAME = re.compile(r"[A-Za-z0-9_.:]+")
+_PRIVATELINK_HOST = re.compile(r"(?<![a-z0-9.-])([a-z0-9-]+\.)*privatelink(\.[a-z0-9-]+)+", re.IGNORECASE)
+
+PLATFORM_NAMES = re.compile(
+    r"(WEBSITES?|FUNCTIONS?|SCM|DOCKER|APPLICATIONINSIGHTS|APPINSIGHTS|MACHINEKEY|DIAGNOSTICS|WEBJOBS|ORYX|APPSETTING"
+    r"|XDT_MicrosoftApplicationInsights|SnapshotDebugger|InstrumentationEngine)_.*"
+    r"|AzureWebJobs.*|AzureFunctions.*|ApplicationInsightsAgent.*|ENABLE_ORYX_BUILD|PORT",
+    re.IGNORECASE,
+)
+"""Settings that Azure and its deployment tools write by themselves.
+
+https://learn.microsoft.com/azure/app-service/reference-app-settings
+https://learn.microsoft.com/azure/azure-functions/functions-app-settings
+"""
+
+
+class SettingSpec(Section):
+    """A setting's value, written out or in the long form."""
+
+    value: Scalar | None = Field(default=None, description="The value; a Key Vault reference for a secret.")
+    secret: bool = Field(default=False, description="Only the setting's presence is defended, never its value.")
+    mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, written: Any) -> Any:
+        return written if isinstance(written, Mapping | SettingSpec) else {"value": written}
+
+    @override
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        long_form = handler.resolve_ref_schema(handler(core_schema))
+        return {"anyOf": [SCALAR_SCHEMA, dict(long_form)]}
+
+
+class AppSettingsSection(KindSection):
+    """Settings of the web app or slot, by name."""
+
+    unmanaged: Unmanaged = Field(
+        default=Unmanaged.KEEP,
+        description="What happens to settings that are not named here; those of the platform are always kept.",
+    )
+    settings: dict[str, SettingSpec] = Field(
+        default_factory=dict,
+        description="By name. A value, or {value, secret, mode}.",
+        examples=[
+            {
+                "REDIS_PORT": 6380,
+                "DB_PASSWORD": {"secret": True},
+                "API_KEY": "@Microsoft.KeyVault(SecretUri=https://kv-flask.vault.azure.net/secrets/api-key)",
+            }
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """value: None where only the presence is defended."""
+
+    value: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """settings: as found, by name as spelled there. unread: why they could not be read, or ""."""
+
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unread: str = ""
+
+    def spelling(self, name: str) -> str | None:
+        """The spelling under which a setting is there."""
+        if name in self.settings:
+            return name
+        return next((other for other in sorted(self.settings) if other.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """Its root is the site or the slot; an item is a setting, by name."""
+
+    kind: str = "app_settings"
+    section: type[AppSettingsSection] = AppSettingsSection
+    touches: frozenset[ArmType] = frozenset({SITE_CONFIG, SLOT_CONFIG})
+
+    def items(self, section: AppSettingsSection, scope: Scope) -> tuple[Item[Setting], ...]:
+        return tuple(
+            Item(
+                scope.web_app,
+                name,
+                Setting(None if setting.secret else setting.value or ""),
+                ("settings", name),
+                setting.mode,
+            )
+            for name, setting in section.settings.items()
+        )
+
+    def unmanaged(self, section: AppSettingsSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:
+        return {scope.web_app: section.unmanaged}
+
+    def problems(self, section: AppSettingsSection, scope: Scope) -> tuple[Problem, ...]:  # noqa: ARG002 - the Protocol's
+        found = [problem for name, setting in section.settings.items() for problem in _problems(name, setting)]
+        return (*found, *twice(section.settings, ("settings",)))
+
+    def reads(self, want: Want[Setting], facts: Facts) -> frozenset[Read]:  # noqa: ARG002 - one read needs no other
+        return frozenset({_settings(want.root)})
+
+    def observe(self, want: Want[Setting], facts: Facts) -> Have:
+        fact = facts.get(_settings(want.root))
+        if not isinstance(fact, Found):
+            return Have(unread=why_unread(fact))
+        properties = json.at(fact.body, ("properties",))
+        found = properties if isinstance(properties, Mapping) else {}
+        return Have({name: value for name, value in found.items() if isinstance(value, str)})
+
+    def diff(self, want: Want[Setting], have: Have) -> tuple[Drift, ...]:
+        owned = (self._difference(want, have, name) for name in want.items)
+        return tuple(sorted((drift for drift in (*owned, *self._extras(want, have)) if drift), key=lambda d: d.key))
+
+    def _difference(self, want: Want[Setting], have: Have, name: str) -> Drift | None:
+        config, path, value = _settings(want.root).id, ("properties", name), want.items[name].value.value
+        shown = SECRET if value is None else _shown(name, value)
+        if have.unread:
+            return unknown(self.kind, config, path, name, shown, have.unread)
+        spelling = have.spelling(name)
+        if spelling is None:
+            return Drift(self.kind, config, path, name, shown, ABSENT)
+        found = have.settings[spelling]
+        if spelling != name:
+            return Drift(self.kind, config, path, name, shown, ABSENT, note=f"it is there as {spelling}")
+        if value is None or found == value:
+            return None
+        return Drift(self.kind, config, path, name, shown, _shown_instead(name, value, found))
+
+    def _extras(self, want: Want[Setting], have: Have) -> Iterator[Drift]:
+        if want.unmanaged is Unmanaged.KEEP:
+            return
+        owned = {name.lower() for name in want.items}
+        for name in have.settings:
+            if name.lower() not in owned and not PLATFORM_NAMES.fullmatch(name):
+                path = ("properties", name)
+                yield Drift(self.kind, _settings(want.root).id, path, "", ABSENT, "(a value)", Verdict.UNMANAGED)
+
+    def edits(self, want: Want[Setting], have: Have) -> tuple[Edit | Obstacle, ...]:
+        return tuple(edit for drift in self.diff(want, have) for edit in _repairs(drift, want, have))
+
+
+REMEDIATOR = AppSettings()
+
+
+def _settings(root: ResourceId) -> Read:
+    return Read(SLOT_CONFIG if root.is_type(SLOT.name) else SITE_CONFIG, root.child("config", "appsettings"))
+
+
+def _shown(name: str, value: str) -> str:
+    return (
+        SECRET
+        if (is_secret_name(name) and not is_key_vault_reference(value)) or looks_like_secret(name, value)
+        else value
+    )
+
+
+def _shown_instead(name: str, wanted: str, found: str) -> Value:
+    """What stands where `wanted` should: a literal in the place of a Key Vault reference is taken for the secret."""
+    literal = is_key_vault_reference(wanted) and not is_key_vault_reference(found)
+    return OTHER_SECRET if literal or _shown(name, found) == SECRET else found
+
+
+def _repairs(drift: Drift, want: Want[Setting], have: Have) -> Iterator[Edit | Obstacle]:
+    if drift.verdict is Verdict.UNMANAGED and want.unmanaged is Unmanaged.REMOVE:
+        yield _edit(drift, drift.path[-1], ABSENT)
+    if drift.verdict is not Verdict.DRIFTED:
+        return
+    declared, spelling = want.items[drift.item].value.value, have.spelling(drift.item)
+    value = have.settings[spelling] if declared is None and spelling else declared
+    if value is None:
+        yield Obstacle(drift, "no-secret-value", f"{drift.item} is missing, and its value is not in the spec: set it")
+        return
+    if spelling not in {None, drift.item}:
+        yield _edit(drift, str(spelling), ABSENT)
+    yield _edit(drift, drift.item, value)
+
+
+def _edit(drift: Drift, name: str, value: Value) -> Edit:
+    """A Key Vault reference is resolved when it is written: names and the way to the vault must be there by then."""
+    reference = isinstance(value, str) and is_key_vault_reference(value)
+    after = frozenset({Milestone.NAMES_RESOLVE, Milestone.INTEGRATED}) if reference else frozenset[Milestone]()
+    return Edit(drift, ("properties", name), value, Disruption.RESTART, after)
+
+
+def _problems(name: str, setting: SettingSpec) -> Iterator[Problem]:
+    path = ("settings", name)
+    if not _NAME.fullmatch(name):
+        yield Problem(path, f"{name!r} is no name of an app setting", "Use letters, digits, `_` and `.` only.")
+    if setting.secret:
+        if setting.value is not None:
+            yield Problem(path, f"{name} is secret and yet has a value here", "Remove the value, and rotate it.")
+        return
+    if setting.value is None:
+        yield Problem(path, f"{name} has no value", 'Write "" for the empty text, or remove the line.')
+        return
+    if looks_like_secret(name, setting.value):
+        yield Problem(
+            path,
+            f"the value of {name} looks like a secret",
+            "Use a Key Vault reference, or `{secret: true}`; rotate it.",
+        )
+    if host := _PRIVATELINK_HOST.search(setting.value):
+        yield Problem(
+            path,
+            f"{name} names the private-link host {host[0]}, for which no TLS certificate is valid",
+            f"Use the public name, {_public_name(host[0])}: it resolves privately inside the network.",
+        )
+
+
+def _public_name(host: str) -> str:
+    name = re.sub(r"privatelink\.", "", host, flags=re.IGNORECASE)
+    return name.replace(".vaultcore.azure.net", ".vault.azure.net")

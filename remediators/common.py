@@ -1,0 +1,61 @@
+"""What several remediators say in the same way: scalars of the spec, references, drifts that stay unknown."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from homeostat.core.ids import InvalidResourceId, ResourceId
+from homeostat.core.json import Path, Value
+from homeostat.core.model import Drift, Fact, Problem, Scope, Unreadable, Verdict
+
+SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
+_NAME_LIMIT = 80
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str | int) else value
+
+
+type Scalar = Annotated[str, WithJsonSchema(SCALAR_SCHEMA)]
+"""Text in Python; in an editor also a number or a boolean, since YAML's guesses are undone before validation."""
+
+type OneOrMany = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_tuple),
+    WithJsonSchema({"anyOf": [SCALAR_SCHEMA, {"type": "array", "items": SCALAR_SCHEMA, "minItems": 1}]}),
+]
+"""One scalar, or a list of them."""
+
+
+def reference_problems(scope: Scope, reference: str, type_: str, path: tuple[str | int, ...]) -> tuple[Problem, ...]:
+    """The problem with a reference that names no resource of `type_`, if there is one."""
+    try:
+        scope.resource(reference, type_)
+    except InvalidResourceId as error:
+        levels = "/".join(f"{level.upper()}" for level in type_.split("/")[1:])
+        remedy = f"Write {levels}, RESOURCE-GROUP:{levels}, or a full resource id of type {type_}."
+        return (Problem(path, str(error), remedy),)
+    return ()
+
+
+def twice(names: Mapping[str, object], path: tuple[str | int, ...]) -> tuple[Problem, ...]:
+    """The names that differ only in case, which ARM takes for one."""
+    first: dict[str, str] = {}
+    return tuple(
+        Problem((*path, name), f"{name!r} and {other!r} are one name to Azure", "Keep one of the two.")
+        for name in names
+        if (other := first.setdefault(name.lower(), name)) != name
+    )
+
+
+def unknown(kind: str, resource: ResourceId, path: Path, item: str, want: Value, reason: str) -> Drift:
+    """The item's state could not be read, which says nothing about it: least of all that it is absent."""
+    return Drift(kind, resource, path, item, want, None, Verdict.UNKNOWN, f"could not be read: {reason}")
+
+
+def why_unread(fact: Fact | None) -> str:
+    """In a word, why a fact that was asked for holds no body."""
+    if isinstance(fact, Unreadable):
+        return str(fact.error.error_class)
+    return "not there" if fact is not None else "not read"

@@ -1,0 +1,539 @@
+"""NSG rules: the declared rules stand in the network security group as declared, the others are left as they are.
+
+ARM keeps one value of a field in the singular (`destinationPortRange`), several in the plural
+(`destinationPortRanges`), and application security groups apart; all are one field here, compared without regard to
+order and case. A priority belongs to one rule of a direction: one that an undeclared rule holds is not taken from it.
+https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#security-rules
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_interface
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from homeostat.core import json
+from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE, ArmType
+from homeostat.core.ids import InvalidResourceId, ResourceId
+from homeostat.core.json import ABSENT, Json, JsonObject, Path, Value
+from homeostat.core.model import (
+    Disruption,
+    Drift,
+    Edit,
+    Facts,
+    Found,
+    Gone,
+    Item,
+    KindSection,
+    Milestone,
+    Mode,
+    Obstacle,
+    Problem,
+    Read,
+    Scope,
+    Section,
+    Unmanaged,
+    Verdict,
+    Want,
+)
+from remediators.common import OneOrMany, Scalar, reference_problems, twice, unknown, why_unread
+
+APPLICATION_SECURITY_GROUP = "Microsoft.Network/applicationSecurityGroups"
+PRIORITIES = range(100, 4097)
+DESCRIPTION_LIMIT = 140
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
+_SERVICE_TAG = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)?")
+_PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+_UNDER_WAY = frozenset({"updating", "deleting"})
+
+
+def _capitalised(written: object) -> object:
+    return written.capitalize() if isinstance(written, str) else written
+
+
+class RuleSpec(Section):
+    """One security rule."""
+
+    priority: int = Field(
+        description="Lower goes first; unique among the NSG's rules of a direction.",
+        json_schema_extra={"minimum": PRIORITIES.start, "maximum": PRIORITIES.stop - 1},
+    )
+    direction: Annotated[Literal["Inbound", "Outbound"], BeforeValidator(_capitalised)]
+    access: Annotated[Literal["Allow", "Deny"], BeforeValidator(_capitalised)]
+    protocol: Annotated[Literal["Tcp", "Udp", "Icmp", "Esp", "Ah", "*"], BeforeValidator(_capitalised)]
+    source: OneOrMany = Field(
+        default=("*",),
+        description="A prefix, a service tag, `*`, the id of an application security group; or a list of them.",
+        examples=["*", "VirtualNetwork", ["10.10.1.0/24", "10.10.2.0/24"]],
+    )
+    source_ports: OneOrMany = Field(default=("*",), description="A port, a range, `*`, or a list of them.")
+    destination: OneOrMany = Field(default=("*",), description="As source.", examples=["Sql.WestEurope", "Internet"])
+    ports: OneOrMany = Field(description="The destination's ports, as source_ports.", examples=[1433, "6380-6389"])
+    description: Scalar | None = Field(
+        default=None,
+        description="Owned only where it is given.",
+        json_schema_extra={"maxLength": DESCRIPTION_LIMIT},
+    )
+    mode: Mode | None = Field(default=None, description="Wins over the NSG's mode.")
+
+
+class NsgRules(Section):
+    """The rules of one network security group, by name."""
+
+    mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
+    unmanaged: Unmanaged = Field(default=Unmanaged.KEEP, description="What happens to rules that are not named here.")
+    rules: dict[str, RuleSpec] = Field(default_factory=dict)
+
+
+class NsgRulesSection(KindSection):
+    """Rules by network security group: its name, RESOURCE-GROUP:NAME, or its full resource id."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, NsgRules]
+
+    @property
+    def groups(self) -> Mapping[str, NsgRules]:
+        return self.__pydantic_extra__
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Prefixes, tags, groups or ports of one field: compared as a set without regard to case, spelled as written."""
+
+    key: frozenset[str]
+    spelled: tuple[str, ...] = field(compare=False)
+
+    @classmethod
+    def of(cls, spelled: Iterable[str]) -> Self:
+        by_key = {text.lower(): text for text in spelled}
+        return cls(frozenset(by_key), tuple(by_key[key] for key in sorted(by_key)))
+
+    def covers(self, other: Self) -> bool:
+        return "*" in self.key or other.key <= self.key
+
+    @property
+    def shown(self) -> Json:
+        return self.spelled[0] if len(self.spelled) == 1 else self.spelled
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as it is compared: the spec's fields. description: None where it is not owned."""
+
+    priority: int
+    direction: str
+    access: str
+    protocol: str
+    source: Terms
+    source_ports: Terms
+    destination: Terms
+    ports: Terms
+    description: str | None
+
+    @property
+    def opens_egress(self) -> bool:
+        return (self.access, self.direction) == ("Allow", "Outbound")
+
+
+class _Plural(NamedTuple):
+    """Where the body keeps a field of several values. groups: "" where no application security group can stand."""
+
+    one: str
+    many: str
+    groups: str = ""
+
+
+_PLURALS: Mapping[str, _Plural] = {
+    "source": _Plural("sourceAddressPrefix", "sourceAddressPrefixes", "sourceApplicationSecurityGroups"),
+    "source_ports": _Plural("sourcePortRange", "sourcePortRanges"),
+    "destination": _Plural(
+        "destinationAddressPrefix", "destinationAddressPrefixes", "destinationApplicationSecurityGroups"
+    ),
+    "ports": _Plural("destinationPortRange", "destinationPortRanges"),
+}
+_SINGULARS = ("priority", "direction", "access", "protocol", "description")
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A rule that is there. under_way: a write to it has not come to its end."""
+
+    id: ResourceId
+    rule: Rule
+    under_way: bool = False
+
+    @property
+    def slot(self) -> tuple[str, int]:
+        return self.rule.direction, self.rule.priority
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """rules: sorted by id. unread: why the NSG could not be read, or "".
+
+    unsure: the rules, by lower-case name, of which neither presence nor absence is certain, and why.
+    """
+
+    rules: tuple[Present, ...] = ()
+    under_way: bool = False
+    unread: str = ""
+    unsure: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, name: str) -> Present | None:
+        return next((present for present in self.rules if present.id.name.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class NsgRulesRemediator:
+    """Its root is the NSG; an item is a rule, by name."""
+
+    kind: str = "nsg_rules"
+    section: type[NsgRulesSection] = NsgRulesSection
+    touches: frozenset[ArmType] = frozenset({NETWORK_SECURITY_GROUP, SECURITY_RULE})
+
+    def items(self, section: NsgRulesSection, scope: Scope) -> tuple[Item[Rule], ...]:
+        return tuple(
+            Item(
+                scope.resource(group, NETWORK_SECURITY_GROUP.name),
+                name,
+                _wanted(rule),
+                (group, "rules", name),
+                rule.mode or rules.mode,
+            )
+            for group, rules in section.groups.items()
+            for name, rule in rules.rules.items()
+        )
+
+    def unmanaged(self, section: NsgRulesSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:
+        type_ = NETWORK_SECURITY_GROUP.name
+        return {scope.resource(group, type_): rules.unmanaged for group, rules in section.groups.items()}
+
+    def problems(self, section: NsgRulesSection, scope: Scope) -> tuple[Problem, ...]:
+        return tuple(
+            problem
+            for group, rules in section.groups.items()
+            for problem in (
+                *reference_problems(scope, group, NETWORK_SECURITY_GROUP.name, (group,)),
+                *twice(rules.rules, (group, "rules")),
+                *_repeated_priorities(rules, (group, "rules")),
+                *(
+                    problem
+                    for name, rule in rules.rules.items()
+                    for problem in _rule_problems(name, rule, (group, "rules", name))
+                ),
+            )
+        )
+
+    def reads(self, want: Want[Rule], facts: Facts) -> frozenset[Read]:
+        group = Read(NETWORK_SECURITY_GROUP, want.root)
+        fact = facts.get(group)
+        if not isinstance(fact, Found):
+            return frozenset({group})
+        listed = Have(tuple(_listed(fact)))
+        return frozenset({group, *(_own(want.root, name) for name in want.items if not listed.named(name))})
+
+    def observe(self, want: Want[Rule], facts: Facts) -> Have:
+        """A rule is absent only when the living NSG lacks it and its own GET says that it is gone."""
+        fact = facts.get(Read(NETWORK_SECURITY_GROUP, want.root))
+        if not isinstance(fact, Found):
+            return Have(unread=why_unread(fact))
+        own = {name: facts.get(_own(want.root, name)) for name in want.items}
+        listed = {present.id: present for present in _listed(fact)}
+        seen = {p.id: p for answer in own.values() if isinstance(answer, Found) for p in _present(answer.body)}
+        have = Have(tuple(sorted((listed | seen).values(), key=lambda p: p.id)), _is_under_way(fact.body))
+        unsure = {
+            name.lower(): why_unread(answer)
+            for name, answer in own.items()
+            if not have.named(name) and not isinstance(answer, Gone)
+        }
+        return Have(have.rules, have.under_way, unsure=unsure)
+
+    def diff(self, want: Want[Rule], have: Have) -> tuple[Drift, ...]:
+        owned = (
+            drift for name, item in want.items.items() for drift in self._drifts(want.root, name, item.value, have)
+        )
+        return tuple(sorted((*owned, *self._extras(want, have)), key=lambda drift: drift.key))
+
+    def _drifts(self, group: ResourceId, name: str, wanted: Rule, have: Have) -> Iterator[Drift]:
+        own, present = _own(group, name).id, have.named(name)
+        reason = have.unread or have.unsure.get(name.lower(), "")
+        under_way = have.under_way or (present is not None and present.under_way)
+        verdict = Verdict.SETTLING if under_way else Verdict.DRIFTED
+        if reason:
+            yield unknown(self.kind, own, (), name, _shown(wanted), reason)
+        elif present is None:
+            yield Drift(self.kind, own, (), name, _shown(wanted), ABSENT, verdict)
+        else:
+            for key, (wants, has) in _differences(wanted, present.rule).items():
+                yield Drift(self.kind, present.id, (key,), name, wants, has, verdict)
+
+    def _extras(self, want: Want[Rule], have: Have) -> Iterator[Drift]:
+        if want.unmanaged is Unmanaged.KEEP:
+            return
+        owned = {name.lower() for name in want.items}
+        for present in have.rules:
+            if present.id.name.lower() not in owned:
+                yield Drift(self.kind, present.id, (), "", ABSENT, _shown(present.rule), Verdict.UNMANAGED)
+
+    def edits(self, want: Want[Rule], have: Have) -> tuple[Edit | Obstacle, ...]:
+        conflicts = _conflicts(want, have)
+        return tuple(edit for drift in self.diff(want, have) for edit in _repairs(drift, want, have, conflicts))
+
+
+REMEDIATOR = NsgRulesRemediator()
+
+
+# --- from the spec and from bodies to rules ------------------------------------------------------------------------
+
+
+def _own(group: ResourceId, name: str) -> Read:
+    return Read(SECURITY_RULE, group.child("securityRules", name))
+
+
+def _wanted(spec: RuleSpec) -> Rule:
+    return Rule(
+        priority=spec.priority,
+        direction=spec.direction,
+        access=spec.access,
+        protocol=spec.protocol,
+        source=Terms.of(spec.source),
+        source_ports=Terms.of(spec.source_ports),
+        destination=Terms.of(spec.destination),
+        ports=Terms.of(spec.ports),
+        description=spec.description,
+    )
+
+
+def _listed(group: Found) -> Iterator[Present]:
+    for body in json.objects_at(group.body, *SECURITY_RULE.embedded):
+        yield from _present(body)
+
+
+def _present(body: Json) -> Iterator[Present]:
+    id_, properties = json.text_at(body, "id"), json.at(body, ("properties",))
+    if id_ and isinstance(properties, Mapping):
+        yield Present(ResourceId.parse(id_), rule_of(properties), _is_under_way(body))
+
+
+def _is_under_way(body: Json) -> bool:
+    return json.text_at(body, "properties", "provisioningState").lower() in _UNDER_WAY
+
+
+def rule_of(properties: JsonObject) -> Rule:
+    """A rule from the properties that ARM gives, whichever of its spellings they use."""
+    priority = properties.get("priority")
+    return Rule(
+        priority=priority if isinstance(priority, int) else 0,
+        direction=json.text_at(properties, "direction").capitalize(),
+        access=json.text_at(properties, "access").capitalize(),
+        protocol=json.text_at(properties, "protocol").capitalize(),
+        source=_terms(properties, _PLURALS["source"]),
+        source_ports=_terms(properties, _PLURALS["source_ports"]),
+        destination=_terms(properties, _PLURALS["destination"]),
+        ports=_terms(properties, _PLURALS["ports"]),
+        description=json.text_at(properties, "description"),
+    )
+
+
+def _terms(properties: JsonObject, names: _Plural) -> Terms:
+    many = properties.get(names.many) or ()
+    assert isinstance(many, Iterable), f"{names.many} is a list"
+    groups = (json.text_at(group, "id") for group in json.objects_at(properties, names.groups))
+    return Terms.of(filter(None, (json.text_at(properties, names.one), *map(str, many), *groups)))
+
+
+# --- differences and repairs ---------------------------------------------------------------------------------------
+
+
+def _value(rule: Rule, key: str) -> Json:
+    value: Terms | int | str | None = getattr(rule, key)
+    return value.shown if isinstance(value, Terms) else value
+
+
+def _shown(rule: Rule) -> Json:
+    return {key: value for key in (*_SINGULARS, *_PLURALS) if (value := _value(rule, key)) not in {None, ""}}
+
+
+def _differences(wanted: Rule, found: Rule) -> Mapping[str, tuple[Json, Json]]:
+    """The spec's names of the fields that differ, with what is wanted and what is there."""
+    return {
+        key: (_value(wanted, key), _value(found, key))
+        for key in (*_SINGULARS, *_PLURALS)
+        if getattr(wanted, key) != getattr(found, key) and not (key == "description" and wanted.description is None)
+    }
+
+
+def _repairs(drift: Drift, want: Want[Rule], have: Have, conflicts: Mapping[str, str]) -> Iterator[Edit | Obstacle]:
+    if drift.verdict is Verdict.UNMANAGED and want.unmanaged is Unmanaged.REMOVE:
+        yield Edit(drift, (), ABSENT, Disruption.CONNECTIVITY)
+    if drift.verdict is not Verdict.DRIFTED:
+        return
+    rule, present = want.items[drift.item].value, have.named(drift.item)
+    reaches = frozenset({Milestone.EGRESS_ALLOWED}) if rule.opens_egress else frozenset[Milestone]()
+    # a rule that denies goes in only where the rules that allow do, or it would cut what they let through
+    denies_egress = (rule.access, rule.direction) == ("Deny", "Outbound")
+    after = frozenset({Milestone.EGRESS_ALLOWED}) if denies_egress else frozenset[Milestone]()
+    disruption = _disruption(drift.path, rule, present.rule if present else None)
+    if conflict := conflicts.get(drift.item):
+        yield Obstacle(drift, "priority-conflict", conflict)
+        return
+    for path, value in _changes(drift.path, rule):
+        yield Edit(drift, path, value, disruption, after, reaches)
+
+
+def _changes(path: Path, rule: Rule) -> Iterator[tuple[Path, Value]]:
+    """The body's fields that a drift at `path` sets, with their values."""
+    if not path:
+        yield (), {"properties": {key: value for key, value in _body(rule).items() if value is not ABSENT}}
+        return
+    body, (key,) = _body(rule), path
+    for name in _PLURALS.get(key, (key,)):
+        if name:
+            yield ("properties", name), body[name]
+
+
+def _body(rule: Rule) -> Mapping[str, Value]:
+    """The rule as ARM takes it: exactly one of a field's singular, plural and application security groups is there."""
+    body: dict[str, Value] = {key: _value(rule, key) for key in _SINGULARS}
+    if rule.description is None:
+        body["description"] = ABSENT
+    for key, names in _PLURALS.items():
+        terms: Terms = getattr(rule, key)
+        groups = [{"id": term} for term in terms.spelled if _is_group(term)]
+        plain = [term for term in terms.spelled if not _is_group(term)]
+        body[names.one] = plain[0] if len(plain) == 1 else ABSENT
+        body[names.many] = plain if len(plain) > 1 else ABSENT
+        if names.groups:
+            body[names.groups] = groups or ABSENT
+    return body
+
+
+def _is_group(term: str) -> bool:
+    return term.startswith("/")
+
+
+def _disruption(path: Path, wanted: Rule, found: Rule | None) -> Disruption:
+    """Nothing is cut by describing a rule, by adding one that allows, or by letting it allow more."""
+    if path == ("description",) or (wanted.access == "Allow" and (found is None or _widens(path, wanted, found))):
+        return Disruption.NONE
+    return Disruption.CONNECTIVITY
+
+
+def _widens(path: Path, wanted: Rule, found: Rule) -> bool:
+    match path:
+        case ("access",):
+            return True
+        case ("priority",):
+            return found.access == "Allow" and wanted.priority < found.priority
+        case ("protocol",):
+            return wanted.protocol == "*"
+        case (key,) if key in _PLURALS:
+            terms: Terms = getattr(wanted, key)
+            return terms.covers(getattr(found, key))
+        case _:
+            return False
+
+
+def _conflicts(want: Want[Rule], have: Have) -> Mapping[str, str]:
+    """Why the priority that a declared rule is to get cannot be had, by item.
+
+    It can when its holder is about to give it up: a declared rule that is repaired too, or one that is removed.
+    """
+    holders: dict[tuple[str, int], list[Present]] = defaultdict(list)
+    for present in have.rules:
+        holders[present.slot].append(present)
+    items = {name.lower(): name for name in want.items}
+    conflicts: dict[str, str] = {}
+    while True:  # a rule that stays where it is blocks the one that was to follow it
+        found = {
+            name: f"{holder.id.name} holds priority {declared.value.priority} of the {declared.value.direction} rules"
+            for name, declared in want.items.items()
+            for holder in holders[declared.value.direction, declared.value.priority]
+            if holder.id.name.lower() != name.lower()
+            and _stays(holder, want, items.get(holder.id.name.lower()), conflicts)
+        }
+        if found == conflicts:
+            return conflicts
+        conflicts = found
+
+
+def _stays(holder: Present, want: Want[Rule], item: str | None, conflicts: Mapping[str, str]) -> bool:
+    """Whether a rule keeps its direction and priority in this repair."""
+    if item is None:
+        return want.unmanaged is not Unmanaged.REMOVE or want.mode is not Mode.ENFORCE
+    declared = want.items[item]
+    if declared.mode is not Mode.ENFORCE or item in conflicts or holder.under_way:
+        return True
+    return (declared.value.direction, declared.value.priority) == holder.slot
+
+
+# --- problems of the spec ------------------------------------------------------------------------------------------
+
+
+def _repeated_priorities(rules: NsgRules, path: tuple[str, ...]) -> Iterator[Problem]:
+    first: dict[tuple[str, int], str] = {}
+    for name, rule in rules.rules.items():
+        other = first.setdefault((rule.direction, rule.priority), name)
+        if other != name:
+            message = f"{other} has priority {rule.priority} among the {rule.direction} rules already"
+            yield Problem((*path, name, "priority"), message, "Give each rule of a direction its own priority.")
+
+
+def _rule_problems(name: str, rule: RuleSpec, path: tuple[str, ...]) -> Iterator[Problem]:
+    if not _NAME.fullmatch(name):
+        remedy = "Use up to 80 letters, digits, `_`, `.` and `-`; begin with a letter or digit."
+        yield Problem(path, f"{name!r} is no name of a security rule", remedy)
+    if rule.priority not in PRIORITIES:
+        yield Problem((*path, "priority"), f"priority {rule.priority} is out of range", "Use 100 to 4096.")
+    if rule.description is not None and len(rule.description) > DESCRIPTION_LIMIT:
+        message = f"the description has {len(rule.description)} characters, more than {DESCRIPTION_LIMIT}"
+        yield Problem((*path, "description"), message, "Shorten it.")
+    for key, terms in (("source_ports", rule.source_ports), ("ports", rule.ports)):
+        yield from _term_problems((*path, key), terms, _is_ports, "Use a port (0-65535), a range (80-90), or `*`.")
+    for key, terms in (("source", rule.source), ("destination", rule.destination)):
+        remedy = "Use an address, a CIDR prefix, a service tag, `*`, or the id of an application security group."
+        yield from _term_problems((*path, key), terms, _is_address, remedy)
+        if len({_is_group(term) for term in terms}) > 1:
+            message = "prefixes and application security groups stand together"
+            yield Problem((*path, key), message, "Split the rule in two.")
+
+
+def _term_problems(
+    path: tuple[str, ...], terms: tuple[str, ...], valid: Callable[[str], bool], remedy: str
+) -> Iterator[Problem]:
+    if not terms:
+        yield Problem(path, "is empty", remedy)
+    if len(terms) > 1 and "*" in terms:
+        yield Problem(path, "`*` stands among others", "Write `*` alone, or leave it out.")
+    for term in terms:
+        if not valid(term):
+            yield Problem(path, f"{term!r} is not valid here", remedy)
+
+
+def _is_ports(term: str) -> bool:
+    if term == "*":
+        return True
+    if not (found := _PORTS.fullmatch(term)):
+        return False
+    low, high = int(found[1]), int(found[2] or found[1])
+    return low <= high <= 65535
+
+
+def _is_address(term: str) -> bool:
+    if _is_group(term):
+        try:
+            return ResourceId.parse(term).is_type(APPLICATION_SECURITY_GROUP)
+        except InvalidResourceId:
+            return False
+    if term == "*" or _SERVICE_TAG.fullmatch(term):
+        return True
+    try:
+        ip_interface(term)
+    except ValueError:
+        return False
+    return True

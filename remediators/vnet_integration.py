@@ -1,0 +1,175 @@
+"""Regional VNet integration: the web app, or the slot, is joined to the declared subnet.
+
+Two doors lead to one state. The site's `virtualNetworkSubnetId` tells it, and may be null or absent where there is
+none; `networkConfig/virtualNetwork` sets it. ARM refuses a subnet that is not delegated to App Service.
+https://learn.microsoft.com/azure/app-service/overview-vnet-integration
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from homeostat.core import json
+from homeostat.core.arm_types import (
+    SITE,
+    SITE_NETWORK_CONFIG,
+    SITE_NETWORK_CONNECTION,
+    SLOT,
+    SLOT_NETWORK_CONFIG,
+    SLOT_NETWORK_CONNECTION,
+    ArmType,
+)
+from homeostat.core.ids import ResourceId, same_id
+from homeostat.core.json import ABSENT, Json
+from homeostat.core.model import (
+    Disruption,
+    Drift,
+    Edit,
+    Fact,
+    Facts,
+    Found,
+    Item,
+    KindSection,
+    Milestone,
+    Obstacle,
+    Problem,
+    Read,
+    Scope,
+    Unmanaged,
+    Verdict,
+    Want,
+)
+from remediators.common import reference_problems, unknown, why_unread
+
+SUBNET = "Microsoft.Network/virtualNetworks/subnets"
+ITEM = "integration"
+PATH = ("properties", "subnetResourceId")
+
+
+class VnetIntegrationSection(KindSection):
+    """The subnet that the web app is joined to."""
+
+    subnet: str = Field(
+        description="VNET/SUBNET, RESOURCE-GROUP:VNET/SUBNET, or a full resource id.",
+        examples=["vnet-appservice/snet-appservice-integration"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """subnet: "" when the app is in none. classic: there is a gateway integration; None when that is not known.
+
+    unread: why the site could not be read, or "".
+    """
+
+    subnet: str = ""
+    classic: bool | None = False
+    in_operation: bool = False
+    unread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VnetIntegration:
+    """Its root is the site or the slot, and the one item of a root is the subnet that it is joined to."""
+
+    kind: str = "vnet_integration"
+    section: type[VnetIntegrationSection] = VnetIntegrationSection
+    touches: frozenset[ArmType] = frozenset(
+        {SITE, SITE_NETWORK_CONFIG, SITE_NETWORK_CONNECTION, SLOT, SLOT_NETWORK_CONFIG, SLOT_NETWORK_CONNECTION}
+    )
+
+    def items(self, section: VnetIntegrationSection, scope: Scope) -> tuple[Item[ResourceId], ...]:
+        return (Item(scope.web_app, ITEM, scope.resource(section.subnet, SUBNET), ("subnet",)),)
+
+    def unmanaged(self, section: VnetIntegrationSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
+        return {}
+
+    def problems(self, section: VnetIntegrationSection, scope: Scope) -> tuple[Problem, ...]:
+        return reference_problems(scope, section.subnet, SUBNET, ("subnet",))
+
+    def reads(self, want: Want[ResourceId], facts: Facts) -> frozenset[Read]:
+        site = _site(want.root)
+        body = facts.get(site)
+        if isinstance(body, Found) and not _subnet(body):
+            return frozenset({site, _connections(want.root)})
+        return frozenset({site})
+
+    def observe(self, want: Want[ResourceId], facts: Facts) -> Have:
+        site = facts.get(_site(want.root))
+        if not isinstance(site, Found):
+            return Have(unread=why_unread(site))
+        return Have(
+            subnet=_subnet(site),
+            classic=False if _subnet(site) else _has_classic(facts.get(_connections(want.root))),
+            in_operation=bool(json.text_at(site.body, "properties", "inProgressOperationId")),
+        )
+
+    def diff(self, want: Want[ResourceId], have: Have) -> tuple[Drift, ...]:
+        config = want.root.child("networkConfig", "virtualNetwork")
+        return tuple(
+            drift
+            for name, declared in want.items.items()
+            for drift in self._differences(config, name, declared.value, have)
+        )
+
+    def _differences(self, config: ResourceId, item: str, subnet: ResourceId, have: Have) -> tuple[Drift, ...]:
+        if have.unread:
+            return (unknown(self.kind, config, PATH, item, subnet.text, have.unread),)
+        if same_id(have.subnet, subnet.text):
+            return ()
+        verdict = Verdict.SETTLING if have.in_operation else Verdict.DRIFTED
+        return (Drift(self.kind, config, PATH, item, subnet.text, have.subnet or ABSENT, verdict),)
+
+    def edits(self, want: Want[ResourceId], have: Have) -> tuple[Edit | Obstacle, ...]:
+        return tuple(
+            _repair(drift, want.items[drift.item].value, have)
+            for drift in self.diff(want, have)
+            if drift.verdict is Verdict.DRIFTED
+        )
+
+
+REMEDIATOR = VnetIntegration()
+
+
+def _site(root: ResourceId) -> Read:
+    return Read(SLOT if root.is_type(SLOT.name) else SITE, root)
+
+
+def _connections(root: ResourceId) -> Read:
+    return Read(SLOT_NETWORK_CONNECTION if root.is_type(SLOT.name) else SITE_NETWORK_CONNECTION, root, every=True)
+
+
+def _subnet(site: Found) -> str:
+    return json.text_at(site.body, "properties", "virtualNetworkSubnetId")
+
+
+def _has_classic(connections: Fact | None) -> bool | None:
+    """Whether a gateway-required integration is in place: a connection that is not `isSwift`."""
+    if not isinstance(connections, Found):
+        return None
+    listed = json.objects_at(connections.body) or json.objects_at(connections.body, "value")
+    return any(json.at(entry, ("properties", "isSwift")) is not True for entry in listed)
+
+
+def _repair(drift: Drift, subnet: ResourceId, have: Have) -> Edit | Obstacle:
+    if have.classic is None:
+        return Obstacle(drift, "unreadable", "whether a gateway-required integration is in place could not be read")
+    if have.classic:
+        return Obstacle(
+            drift,
+            "classic-integration",
+            "a gateway-required integration is in place and would be lost: disconnect it first",
+        )
+    return Edit(
+        drift,
+        path=(),
+        value=_network_config(subnet),
+        disruption=Disruption.RESTART,  # the join can recycle the plan's workers
+        after=frozenset({Milestone.EGRESS_ALLOWED, Milestone.NAMES_RESOLVE}),
+        reaches=frozenset({Milestone.INTEGRATED}),
+    )
+
+
+def _network_config(subnet: ResourceId) -> Json:
+    return {"properties": {"subnetResourceId": subnet.text, "swiftSupported": True}}
