@@ -247,12 +247,17 @@ def shown(call: Call, resource: Resource) -> Json:
     return kind.render(call, resource) if kind is not None and kind.render is not None else envelope(resource)
 
 
-def read(call: Call) -> Response:
-    """The default `get`: 200 with the rendered resource, or the gateway's 404."""
-    resource = call.resource
-    if resource is None:
+def existing(call: Call) -> Resource:
+    """The addressed resource, or the gateway's 404."""
+    if call.resource is None:
         assert call.type is not None
         raise resource_not_found(call.type.name, "/".join(call.address.names), call.address.group)
+    return call.resource
+
+
+def read(call: Call) -> Response:
+    """The default `get`: 200 with the rendered resource, or the gateway's 404."""
+    resource = existing(call)
     return Response.json(200, shown(call, resource), {"etag": resource.etag} if resource.etag else None)
 
 
