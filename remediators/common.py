@@ -30,12 +30,16 @@ type OneOrMany = Annotated[
 
 def reference_problems(scope: Scope, reference: str, type_: str, path: tuple[str | int, ...]) -> tuple[Problem, ...]:
     """The problem with a reference that names no resource of `type_`, if there is one."""
+    names = "/".join(level.removesuffix("s").upper() for level in type_.split("/")[1:])
+    remedy = f"Write {names}, RESOURCE-GROUP:{names}, or the full id of a {type_}."
     try:
-        scope.resource(reference, type_)
-    except InvalidResourceId as error:
-        levels = "/".join(f"{level.upper()}" for level in type_.split("/")[1:])
-        remedy = f"Write {levels}, RESOURCE-GROUP:{levels}, or a full resource id of type {type_}."
-        return (Problem(path, str(error), remedy),)
+        resource = scope.resource(reference, type_)
+    except InvalidResourceId:
+        return (Problem(path, f"{reference!r} names no {type_}", remedy),)
+    if not resource.is_type(type_):
+        return (Problem(path, f"{reference!r} is the id of a {resource.type}, not of a {type_}", remedy),)
+    if not all((*resource.names, resource.resource_group)):
+        return (Problem(path, f"{reference!r} has an empty name in it", remedy),)
     return ()
 
 

@@ -1,24 +1,23 @@
 """NSG rules: the declared rules stand in the network security group as declared, the others are left as they are.
 
-ARM keeps one value of a field in the singular (`destinationPortRange`), several in the plural
-(`destinationPortRanges`), and application security groups apart; all are one field here, compared without regard to
-order and case. A priority belongs to one rule of a direction: one that an undeclared rule holds is not taken from it.
+How rules are compared and written is in `security_rule`. A priority belongs to one rule of a direction: one that an
+undeclared rule holds is not taken from it.
 https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#security-rules
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from homeostat.core import json
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE, ArmType
 from homeostat.core.ids import InvalidResourceId, ResourceId
-from homeostat.core.json import ABSENT, Json, JsonObject, Path, Value
+from homeostat.core.json import ABSENT, Json, Path, Value
 from homeostat.core.model import (
     Disruption,
     Drift,
@@ -40,6 +39,7 @@ from homeostat.core.model import (
     Want,
 )
 from remediators.common import OneOrMany, Scalar, reference_problems, twice, unknown, why_unread
+from remediators.security_rule import PLURALS, Rule, Terms, body_of, differences, disruption, is_group, rule_of, shown
 
 APPLICATION_SECURITY_GROUP = "Microsoft.Network/applicationSecurityGroups"
 PRIORITIES = range(100, 4097)
@@ -81,7 +81,7 @@ class RuleSpec(Section):
     mode: Mode | None = Field(default=None, description="Wins over the NSG's mode.")
 
 
-class NsgRules(Section):
+class GroupRules(Section):
     """The rules of one network security group, by name."""
 
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
@@ -94,69 +94,11 @@ class NsgRulesSection(KindSection):
 
     model_config = ConfigDict(extra="allow")
 
-    __pydantic_extra__: dict[str, NsgRules]
+    __pydantic_extra__: dict[str, GroupRules]
 
     @property
-    def groups(self) -> Mapping[str, NsgRules]:
+    def groups(self) -> Mapping[str, GroupRules]:
         return self.__pydantic_extra__
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Prefixes, tags, groups or ports of one field: compared as a set without regard to case, spelled as written."""
-
-    key: frozenset[str]
-    spelled: tuple[str, ...] = field(compare=False)
-
-    @classmethod
-    def of(cls, spelled: Iterable[str]) -> Self:
-        by_key = {text.lower(): text for text in spelled}
-        return cls(frozenset(by_key), tuple(by_key[key] for key in sorted(by_key)))
-
-    def covers(self, other: Self) -> bool:
-        return "*" in self.key or other.key <= self.key
-
-    @property
-    def shown(self) -> Json:
-        return self.spelled[0] if len(self.spelled) == 1 else self.spelled
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule as it is compared: the spec's fields. description: None where it is not owned."""
-
-    priority: int
-    direction: str
-    access: str
-    protocol: str
-    source: Terms
-    source_ports: Terms
-    destination: Terms
-    ports: Terms
-    description: str | None
-
-    @property
-    def opens_egress(self) -> bool:
-        return (self.access, self.direction) == ("Allow", "Outbound")
-
-
-class _Plural(NamedTuple):
-    """Where the body keeps a field of several values. groups: "" where no application security group can stand."""
-
-    one: str
-    many: str
-    groups: str = ""
-
-
-_PLURALS: Mapping[str, _Plural] = {
-    "source": _Plural("sourceAddressPrefix", "sourceAddressPrefixes", "sourceApplicationSecurityGroups"),
-    "source_ports": _Plural("sourcePortRange", "sourcePortRanges"),
-    "destination": _Plural(
-        "destinationAddressPrefix", "destinationAddressPrefixes", "destinationApplicationSecurityGroups"
-    ),
-    "ports": _Plural("destinationPortRange", "destinationPortRanges"),
-}
-_SINGULARS = ("priority", "direction", "access", "protocol", "description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +131,7 @@ class Have:
 
 
 @dataclass(frozen=True, slots=True)
-class NsgRulesRemediator:
+class NsgRules:
     """Its root is the NSG; an item is a rule, by name."""
 
     kind: str = "nsg_rules"
@@ -265,11 +207,11 @@ class NsgRulesRemediator:
         under_way = have.under_way or (present is not None and present.under_way)
         verdict = Verdict.SETTLING if under_way else Verdict.DRIFTED
         if reason:
-            yield unknown(self.kind, own, (), name, _shown(wanted), reason)
+            yield unknown(self.kind, own, (), name, shown(wanted), reason)
         elif present is None:
-            yield Drift(self.kind, own, (), name, _shown(wanted), ABSENT, verdict)
+            yield Drift(self.kind, own, (), name, shown(wanted), ABSENT, verdict)
         else:
-            for key, (wants, has) in _differences(wanted, present.rule).items():
+            for key, (wants, has) in differences(wanted, present.rule).items():
                 yield Drift(self.kind, present.id, (key,), name, wants, has, verdict)
 
     def _extras(self, want: Want[Rule], have: Have) -> Iterator[Drift]:
@@ -278,14 +220,14 @@ class NsgRulesRemediator:
         owned = {name.lower() for name in want.items}
         for present in have.rules:
             if present.id.name.lower() not in owned:
-                yield Drift(self.kind, present.id, (), "", ABSENT, _shown(present.rule), Verdict.UNMANAGED)
+                yield Drift(self.kind, present.id, (), "", ABSENT, shown(present.rule), Verdict.UNMANAGED)
 
     def edits(self, want: Want[Rule], have: Have) -> tuple[Edit | Obstacle, ...]:
         conflicts = _conflicts(want, have)
         return tuple(edit for drift in self.diff(want, have) for edit in _repairs(drift, want, have, conflicts))
 
 
-REMEDIATOR = NsgRulesRemediator()
+REMEDIATOR = NsgRules()
 
 
 # --- from the spec and from bodies to rules ------------------------------------------------------------------------
@@ -324,48 +266,7 @@ def _is_under_way(body: Json) -> bool:
     return json.text_at(body, "properties", "provisioningState").lower() in _UNDER_WAY
 
 
-def rule_of(properties: JsonObject) -> Rule:
-    """A rule from the properties that ARM gives, whichever of its spellings they use."""
-    priority = properties.get("priority")
-    return Rule(
-        priority=priority if isinstance(priority, int) else 0,
-        direction=json.text_at(properties, "direction").capitalize(),
-        access=json.text_at(properties, "access").capitalize(),
-        protocol=json.text_at(properties, "protocol").capitalize(),
-        source=_terms(properties, _PLURALS["source"]),
-        source_ports=_terms(properties, _PLURALS["source_ports"]),
-        destination=_terms(properties, _PLURALS["destination"]),
-        ports=_terms(properties, _PLURALS["ports"]),
-        description=json.text_at(properties, "description"),
-    )
-
-
-def _terms(properties: JsonObject, names: _Plural) -> Terms:
-    many = properties.get(names.many) or ()
-    assert isinstance(many, Iterable), f"{names.many} is a list"
-    groups = (json.text_at(group, "id") for group in json.objects_at(properties, names.groups))
-    return Terms.of(filter(None, (json.text_at(properties, names.one), *map(str, many), *groups)))
-
-
 # --- differences and repairs ---------------------------------------------------------------------------------------
-
-
-def _value(rule: Rule, key: str) -> Json:
-    value: Terms | int | str | None = getattr(rule, key)
-    return value.shown if isinstance(value, Terms) else value
-
-
-def _shown(rule: Rule) -> Json:
-    return {key: value for key in (*_SINGULARS, *_PLURALS) if (value := _value(rule, key)) not in {None, ""}}
-
-
-def _differences(wanted: Rule, found: Rule) -> Mapping[str, tuple[Json, Json]]:
-    """The spec's names of the fields that differ, with what is wanted and what is there."""
-    return {
-        key: (_value(wanted, key), _value(found, key))
-        for key in (*_SINGULARS, *_PLURALS)
-        if getattr(wanted, key) != getattr(found, key) and not (key == "description" and wanted.description is None)
-    }
 
 
 def _repairs(drift: Drift, want: Want[Rule], have: Have, conflicts: Mapping[str, str]) -> Iterator[Edit | Obstacle]:
@@ -373,70 +274,27 @@ def _repairs(drift: Drift, want: Want[Rule], have: Have, conflicts: Mapping[str,
         yield Edit(drift, (), ABSENT, Disruption.CONNECTIVITY)
     if drift.verdict is not Verdict.DRIFTED:
         return
-    rule, present = want.items[drift.item].value, have.named(drift.item)
-    reaches = frozenset({Milestone.EGRESS_ALLOWED}) if rule.opens_egress else frozenset[Milestone]()
-    # a rule that denies goes in only where the rules that allow do, or it would cut what they let through
-    denies_egress = (rule.access, rule.direction) == ("Deny", "Outbound")
-    after = frozenset({Milestone.EGRESS_ALLOWED}) if denies_egress else frozenset[Milestone]()
-    disruption = _disruption(drift.path, rule, present.rule if present else None)
     if conflict := conflicts.get(drift.item):
         yield Obstacle(drift, "priority-conflict", conflict)
         return
+    rule, present = want.items[drift.item].value, have.named(drift.item)
+    cuts = disruption(drift.path, rule, present.rule if present else None)
+    # a rule that denies goes in only where those that allow do, or it would cut what they let through
+    egress = frozenset({Milestone.EGRESS_ALLOWED} if rule.direction == "Outbound" else ())
+    after, reaches = (frozenset[Milestone](), egress) if rule.access == "Allow" else (egress, frozenset[Milestone]())
     for path, value in _changes(drift.path, rule):
-        yield Edit(drift, path, value, disruption, after, reaches)
+        yield Edit(drift, path, value, cuts, after, reaches)
 
 
 def _changes(path: Path, rule: Rule) -> Iterator[tuple[Path, Value]]:
     """The body's fields that a drift at `path` sets, with their values."""
     if not path:
-        yield (), {"properties": {key: value for key, value in _body(rule).items() if value is not ABSENT}}
+        yield (), {"properties": {key: value for key, value in body_of(rule).items() if value is not ABSENT}}
         return
-    body, (key,) = _body(rule), path
-    for name in _PLURALS.get(key, (key,)):
+    body, (key,) = body_of(rule), path
+    for name in PLURALS.get(key, (key,)):
         if name:
             yield ("properties", name), body[name]
-
-
-def _body(rule: Rule) -> Mapping[str, Value]:
-    """The rule as ARM takes it: exactly one of a field's singular, plural and application security groups is there."""
-    body: dict[str, Value] = {key: _value(rule, key) for key in _SINGULARS}
-    if rule.description is None:
-        body["description"] = ABSENT
-    for key, names in _PLURALS.items():
-        terms: Terms = getattr(rule, key)
-        groups = [{"id": term} for term in terms.spelled if _is_group(term)]
-        plain = [term for term in terms.spelled if not _is_group(term)]
-        body[names.one] = plain[0] if len(plain) == 1 else ABSENT
-        body[names.many] = plain if len(plain) > 1 else ABSENT
-        if names.groups:
-            body[names.groups] = groups or ABSENT
-    return body
-
-
-def _is_group(term: str) -> bool:
-    return term.startswith("/")
-
-
-def _disruption(path: Path, wanted: Rule, found: Rule | None) -> Disruption:
-    """Nothing is cut by describing a rule, by adding one that allows, or by letting it allow more."""
-    if path == ("description",) or (wanted.access == "Allow" and (found is None or _widens(path, wanted, found))):
-        return Disruption.NONE
-    return Disruption.CONNECTIVITY
-
-
-def _widens(path: Path, wanted: Rule, found: Rule) -> bool:
-    match path:
-        case ("access",):
-            return True
-        case ("priority",):
-            return found.access == "Allow" and wanted.priority < found.priority
-        case ("protocol",):
-            return wanted.protocol == "*"
-        case (key,) if key in _PLURALS:
-            terms: Terms = getattr(wanted, key)
-            return terms.covers(getattr(found, key))
-        case _:
-            return False
 
 
 def _conflicts(want: Want[Rule], have: Have) -> Mapping[str, str]:
@@ -475,7 +333,7 @@ def _stays(holder: Present, want: Want[Rule], item: str | None, conflicts: Mappi
 # --- problems of the spec ------------------------------------------------------------------------------------------
 
 
-def _repeated_priorities(rules: NsgRules, path: tuple[str, ...]) -> Iterator[Problem]:
+def _repeated_priorities(rules: GroupRules, path: tuple[str, ...]) -> Iterator[Problem]:
     first: dict[tuple[str, int], str] = {}
     for name, rule in rules.rules.items():
         other = first.setdefault((rule.direction, rule.priority), name)
@@ -498,7 +356,7 @@ def _rule_problems(name: str, rule: RuleSpec, path: tuple[str, ...]) -> Iterator
     for key, terms in (("source", rule.source), ("destination", rule.destination)):
         remedy = "Use an address, a CIDR prefix, a service tag, `*`, or the id of an application security group."
         yield from _term_problems((*path, key), terms, _is_address, remedy)
-        if len({_is_group(term) for term in terms}) > 1:
+        if len({is_group(term) for term in terms}) > 1:
             message = "prefixes and application security groups stand together"
             yield Problem((*path, key), message, "Split the rule in two.")
 
@@ -525,7 +383,7 @@ def _is_ports(term: str) -> bool:
 
 
 def _is_address(term: str) -> bool:
-    if _is_group(term):
+    if is_group(term):
         try:
             return ResourceId.parse(term).is_type(APPLICATION_SECURITY_GROUP)
         except InvalidResourceId:

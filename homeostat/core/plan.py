@@ -10,7 +10,7 @@ from homeostat.core import json
 from homeostat.core.arm_types import ArmType, arm_type
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId, same_id
-from homeostat.core.json import ABSENT, Json, Value
+from homeostat.core.json import ABSENT, Json, Path, Value
 from homeostat.core.model import Disruption, Drift, Edit, Facts, Found, Milestone, Read, Unreadable, Verdict
 
 
@@ -122,38 +122,45 @@ def _row_or_none(resource: ResourceId) -> ArmType | None:
 def merge(edits: Iterable[Edit], facts: Facts) -> tuple[Action, ...]:
     """The fewest writes that carry out the edits, in dependency order.
 
+    Several embedded children of one parent become one write of the parent, everything else a write of its own.
     Raises ContradictingEdits when two edits disagree about one field.
     """
     by_resource: dict[ResourceId, list[Edit]] = defaultdict(list)
-    for edit in sorted(edits, key=lambda edit: edit.drift.key):
+    for edit in sorted(edits, key=_edit_order):
         by_resource[edit.resource].append(edit)
     for group in by_resource.values():
         _refuse_contradictions(group)
-
-    actions: list[Action] = []
     families: dict[ResourceId, list[ResourceId]] = defaultdict(list)
     for resource in by_resource:
-        parent = resource.parent
-        if arm_type(resource).embedded and parent is not None:
-            families[parent].append(resource)
-        else:
-            actions.append(_own_write(resource, by_resource[resource], body_of(resource, facts)))
-    for parent, children in families.items():
-        if len(children) == 1:
-            child = children[0]
-            actions.append(_own_write(child, by_resource[child], body_of(child, facts)))
-        else:
-            actions.append(_family_write(parent, {child: by_resource[child] for child in children}, facts))
-    return _in_order(actions)
+        parent = resource.parent if arm_type(resource).embedded else None
+        families[parent or resource].append(resource)
+    return _in_order([_write(holder, members, by_resource, facts) for holder, members in families.items()])
+
+
+def _write(
+    holder: ResourceId, members: Sequence[ResourceId], edits: Mapping[ResourceId, Sequence[Edit]], facts: Facts
+) -> Action:
+    if len(members) == 1:
+        return _own_write(members[0], edits[members[0]], body_of(members[0], facts))
+    base = facts.get(Read(arm_type(holder), holder))
+    if not isinstance(base, Found):
+        raise HomeostatError(f"{holder.short} must be read before its children can be written together")
+    return _family_write(holder, [edit for member in members for edit in edits[member]], base)
 
 
 def rebase(action: Action, found: Found) -> Action:
-    """The same edits over a fresher body: for types without ETags, taken right before the write."""
+    """The same edits over a fresher body of the action's resource, taken right before the write."""
+    if any(edit.resource != action.resource for edit in action.edits):
+        return _family_write(action.resource, action.edits, found)
     return _own_write(action.resource, action.edits, found)
 
 
+def _edit_order(edit: Edit) -> tuple[tuple[str, str, Path, str], Path]:
+    return edit.drift.key, edit.path
+
+
 def _refuse_contradictions(edits: Sequence[Edit]) -> None:
-    by_path: dict[tuple[str, ...], Edit] = {}
+    by_path: dict[Path, Edit] = {}
     for edit in edits:
         other = by_path.setdefault(edit.path, edit)
         if other is not edit and other.value != edit.value:
@@ -170,29 +177,31 @@ def _own_write(resource: ResourceId, edits: Sequence[Edit], base: Found | None) 
     etag = base.etag if base else None
     if folded is ABSENT:
         return Action(resource, row, Verb.DELETE, tuple(edits), etag=etag)
-    return Action(resource, row, Verb.PUT, tuple(edits), writable(folded, row), etag, creates=base is None)
+    # a body that was never read may still be there, as where another resource tells of it: only ABSENT was seen gone
+    creates = base is None and all(edit.drift.have is ABSENT for edit in edits)
+    return Action(resource, row, Verb.PUT, tuple(edits), writable(folded, row), etag, creates)
 
 
-def _family_write(parent: ResourceId, children: Mapping[ResourceId, Sequence[Edit]], facts: Facts) -> Action:
+def _family_write(parent: ResourceId, edits: Sequence[Edit], base: Found) -> Action:
     """One PUT of the parent that carries over every child which no edit touches, in the order in which they stood."""
-    row = arm_type(parent)
-    embedded = arm_type(next(iter(children))).embedded
-    base = facts.get(Read(row, parent))
-    if not isinstance(base, Found):
-        raise HomeostatError(f"{parent.short} must be read before its children can be written together")
-    pending = {child.name.lower(): (child, edits) for child, edits in children.items()}
+    row, embedded = arm_type(parent), arm_type(edits[0].resource).embedded
+    pending: dict[str, list[Edit]] = defaultdict(list)
+    for edit in edits:
+        pending[edit.resource.name.lower()].append(edit)
     members: list[Json] = []
     for member in json.objects_at(base.body, *embedded):
-        child, edits = pending.pop(json.text_at(member, "name").lower(), (None, ()))
-        folded = _fold(member, edits)
-        if folded is not ABSENT:
-            members.append(folded if child is None else {**_object(folded), "name": json.text_at(member, "name")})
-    for child, edits in pending.values():
-        folded = _fold({}, edits)
-        if folded is not ABSENT:
-            members.append({"name": child.name, **_object(folded)})
+        name = json.text_at(member, "name")
+        members.extend(_member(name, member, pending.pop(name.lower(), [])))
+    for added in pending.values():
+        members.extend(_member(added[0].resource.name, {}, added))
     body = writable(json.with_value(base.body, embedded, members), row)
-    return Action(parent, row, Verb.PUT, tuple(edit for edits in children.values() for edit in edits), body, base.etag)
+    return Action(parent, row, Verb.PUT, tuple(edits), body, base.etag)
+
+
+def _member(name: str, body: Json, edits: Sequence[Edit]) -> tuple[Json, ...]:
+    """A child inside its parent's body, which knows it by its name; nothing when it is to be deleted."""
+    folded = _fold(body, edits)
+    return () if folded is ABSENT else ({**_object(folded), "name": name},)
 
 
 def _object(value: Json) -> Mapping[str, Json]:
@@ -212,9 +221,11 @@ def _fold(body: Json, edits: Iterable[Edit]) -> Value:
 
 
 def writable(body: Json, row: ArmType) -> Json:
-    """What of a body that was read may be sent back: no read-only members, no envelope."""
-    cleaned = json.without_keys(body, row.read_only)
-    return {key: value for key, value in _object(cleaned).items() if key in _TOP_LEVEL_WRITABLE}
+    """What of a body that was read may be sent back: no envelope, and of the properties none that is read-only."""
+    envelope = {key: value for key, value in _object(body).items() if key in _TOP_LEVEL_WRITABLE}
+    if "properties" in envelope:
+        envelope["properties"] = json.without_keys(envelope["properties"], row.read_only)
+    return envelope
 
 
 def _in_order(actions: Sequence[Action]) -> tuple[Action, ...]:
@@ -235,16 +246,22 @@ def _own_reach(action: Action) -> frozenset[Milestone]:
 
 
 def hold_dependents(edits: Sequence[Edit], held: Sequence[Held], held_edits: Sequence[Edit]) -> tuple[Held, ...]:
-    """Of the allowed `edits`, those that wait for a milestone which only held edits would reach."""
-    missing = {m for edit in held_edits for m in edit.reaches} - {m for edit in edits for m in edit.reaches}
-    causes = sorted({entry.hold.code for entry in held})
+    """Of the allowed `edits`, those that wait for what a held edit was to bring about, through any number of steps.
+
+    A milestone is met when all edits that reach it are done: with one of three allow rules held, egress is not allowed.
+    """
+    missing = {milestone for edit in held_edits for milestone in edit.reaches}
+    waiting: list[Edit] = []
+    while newly := [edit for edit in edits if edit.after & missing and edit not in waiting]:
+        waiting.extend(newly)
+        missing.update(milestone for edit in newly for milestone in edit.reaches)
+    causes = ", ".join(sorted({entry.hold.code for entry in held}))
     return tuple(
         Held(
-            edit.drift,
-            Hold("waits-for-held", f"waits for {', '.join(sorted(edit.after & missing))}", {"held": ", ".join(causes)}),
+            edit.drift, Hold("waits-for-held", f"waits for {', '.join(sorted(edit.after & missing))}", {"held": causes})
         )
         for edit in edits
-        if edit.after & missing
+        if edit in waiting
     )
 
 
