@@ -66,7 +66,9 @@ BY_CODE: Mapping[str, ErrorClass] = {
     "cannotdeleteresource": ErrorClass.INVALID,
     "expiredauthenticationtoken": ErrorClass.UNAUTHENTICATED,
     "invalidauthenticationtoken": ErrorClass.UNAUTHENTICATED,
+    "invalidauthenticationtokentenant": ErrorClass.UNAUTHENTICATED,
     "authenticationfailed": ErrorClass.UNAUTHENTICATED,
+    "unauthorized": ErrorClass.DENIED,  # Microsoft.Web's 401 for a quota that is used up
     "internalservererror": ErrorClass.TRANSIENT,
     "serviceunavailable": ErrorClass.TRANSIENT,
     "servertimeout": ErrorClass.TRANSIENT,
@@ -157,6 +159,18 @@ class ArmError(HomeostatError):
         )
 
     @classmethod
+    def from_operation(cls, state: str, body: str, request: str = "") -> Self:
+        """A long-running operation that was accepted and then ended as `state`, `Failed` or `Canceled`.
+
+        Its poll is answered with HTTP 200; only the code in `body` tells what went wrong.
+        """
+        error = cls.from_answer(200, {}, body, request)
+        if error.code == "HTTP 200":
+            error.code = f"Operation{state.capitalize()}"
+        error.message = error.message or f"the operation ended as {state}"
+        return error
+
+    @classmethod
     def no_answer(cls, reason: str, *, sent: bool, request: str = "") -> Self:
         """No answer came: refused connection or time-out. `sent` says whether the request can have arrived."""
         return cls(
@@ -167,6 +181,18 @@ class ArmError(HomeostatError):
             executed=Executed.MAYBE if sent else Executed.NO,
             request=request,
         )
+
+
+_MISSING_RESOURCE = re.compile(r"[Rr]esource '?([^'\s]*/[^'\s]+)'? (?:under resource group .* was )?not found")
+
+
+def missing_resource(message: str) -> str:
+    """The resource that a 404's message says is missing: from its namespace on, lower case; "" when it names none.
+
+    Asked for a rule of an NSG that is gone, ARM answers `ResourceNotFound` and names the NSG.
+    """
+    found = _MISSING_RESOURCE.search(message)
+    return found.group(1).lower().rpartition("/providers/")[2] if found else ""
 
 
 def _by_status(status: int) -> ErrorClass:

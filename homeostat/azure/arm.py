@@ -1,0 +1,65 @@
+"""ARM as the loop sees it: a reader and a writer, with the session and the credential they share behind them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from azure.core.credentials_async import AsyncTokenCredential
+
+from homeostat.ambient import Ambient
+from homeostat.azure.clouds import Cloud, cloud_of
+from homeostat.azure.credentials import default_credential
+from homeostat.azure.pipeline import Transport, arm_pipeline, http_session, session_transport
+from homeostat.azure.reader import PipelineReader
+from homeostat.azure.retry import Limits
+from homeostat.azure.writer import DEADLINE, SdkWriter
+from homeostat.ports import ArmReader, ArmWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """`credential` and `transport` are there for the other adapters that talk to Azure."""
+
+    reader: ArmReader
+    writer: ArmWriter
+    credential: AsyncTokenCredential
+    transport: Transport
+    cloud: Cloud
+
+
+def arm_over(
+    transport: Transport,
+    credential: AsyncTokenCredential,
+    cloud: Cloud,
+    ambient: Ambient,
+    *,
+    limits: Limits | None = None,
+    deadline: timedelta = DEADLINE,
+) -> Arm:
+    """ARM over a given transport, which may be an in-process one. What was given stays the caller's to close."""
+    pipeline = arm_pipeline(transport, credential, cloud, ambient, limits)
+    return Arm(
+        reader=PipelineReader(pipeline, cloud),
+        writer=SdkWriter(pipeline, credential, cloud, ambient, deadline),
+        credential=credential,
+        transport=transport,
+        cloud=cloud,
+    )
+
+
+@asynccontextmanager
+async def open_arm(environment: Mapping[str, str], ambient: Ambient) -> AsyncIterator[Arm]:
+    """ARM as the environment describes it, once for the process; session and credential are closed on the way out.
+
+    Raises UnknownCloud, and CredentialsUnavailable when the environment asks for a credential that does not exist. A
+    credential that merely does not work shows in the first read or write.
+    """
+    cloud = cloud_of(environment)
+    async with http_session(environment) as session:
+        transport = session_transport(session)
+        credential = default_credential(cloud, transport)
+        try:
+            yield arm_over(transport, credential, cloud, ambient)
+        finally:
+            await credential.close()

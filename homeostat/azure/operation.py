@@ -1,0 +1,126 @@
+"""Following a long-running operation: azure-mgmt-core knows the protocol, this says when to ask and when to stop.
+
+https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations
+"""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.polling import AsyncLROPoller
+from azure.mgmt.core import AsyncARMPipelineClient
+from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
+
+from homeostat.ambient import Ambient
+from homeostat.azure.retry import PASSING, Response, named, with_seconds
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+
+FIRST_WAITS: Final = (0.0, 0.2)
+"""Seconds before the first two polls. Most operations are quick; later waits double."""
+
+LONGEST_WAIT: Final = 30.0
+
+FAILED: Final = frozenset({"failed", "canceled", "cancelled"})
+
+
+class _Unfinished(Exception):
+    """Not an error: the way out of azure-core's loop."""
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+async def follow(
+    client: AsyncARMPipelineClient[Any, Any], answer: Response, ambient: Ambient, seconds: float
+) -> timedelta | None:
+    """Waits for the operation that `answer` began, at most so many seconds.
+
+    None when it ended in success, else how long ARM, or its past pace, suggests to wait before looking again: it is
+    still under way, or ARM is too busy to tell. Raises ArmError when it failed, with the code that the operation gave.
+    """
+    polling = _Polling(ambient, ambient.monotonic() + seconds)
+    try:
+        await AsyncLROPoller(client, answer, lambda _: None, polling).result()
+    except _Unfinished as unfinished:
+        return unfinished.retry_after
+    except HttpResponseError as error:
+        raise _misunderstood(answer, error) from error
+    return None
+
+
+class _Polling(AsyncARMPolling):
+    """azure-mgmt-core's protocol with our own clock, pace and deadline.
+
+    The last GET of the finished resource is left out: nobody here looks at it, the loop observes afresh.
+    """
+
+    def __init__(self, ambient: Ambient, deadline: float) -> None:
+        super().__init__()
+        self._ambient = ambient
+        self._deadline = deadline
+        self._polls = 0
+
+    async def _poll(self) -> None:
+        while not self.finished():
+            await self._pause()
+            await self._ask()
+        if self.status().lower() in FAILED:
+            answer = self._pipeline_response.http_response
+            request = named(self._initial_response.http_response.request)
+            raise ArmError.from_operation(self.status(), answer.content.decode("utf-8", "replace"), request)
+
+    async def _pause(self) -> None:
+        wait = self._named_wait()
+        if wait is None:
+            wait = _own_wait(self._polls)
+        if self._ambient.monotonic() + wait > self._deadline:
+            raise _Unfinished(timedelta(seconds=wait))
+        await self._ambient.sleep(wait)
+        self._polls += 1
+
+    async def _ask(self) -> None:
+        try:
+            await self.update_status()
+        except ArmError as error:
+            if error.error_class in PASSING:
+                wait = error.retry_after or timedelta(seconds=_own_wait(self._polls))
+                raise _Unfinished(wait) from error
+            raise _after_acceptance(error) from error
+
+    def _named_wait(self) -> float | None:
+        headers = with_seconds(self._pipeline_response.http_response.headers, self._ambient.now())
+        named_wait = headers.get("retry-after", "")
+        return float(named_wait) if named_wait.isdigit() else None
+
+
+def _own_wait(polls: int) -> float:
+    if polls < len(FIRST_WAITS):
+        return FIRST_WAITS[polls]
+    return min(LONGEST_WAIT, FIRST_WAITS[-1] * 2.0 ** (polls - len(FIRST_WAITS) + 1))
+
+
+def _after_acceptance(error: ArmError) -> ArmError:
+    """A poll's error as the write's error: that the operation cannot be read says nothing about its resource."""
+    missing = error.error_class in {ErrorClass.MISSING, ErrorClass.MISSING_PARENT}
+    return ArmError(
+        status=error.status,
+        code=error.code,
+        message=f"accepted, but its operation cannot be followed: {error.message}",
+        error_class=ErrorClass.UNKNOWN if missing else error.error_class,
+        executed=Executed.NO if error.error_class is ErrorClass.STALE else Executed.MAYBE,
+        retry_after=error.retry_after,
+        request=error.request,
+    )
+
+
+def _misunderstood(answer: Response, error: HttpResponseError) -> ArmError:
+    """An answer or a poll that does not follow ARM's protocol."""
+    first = answer.http_response
+    return ArmError(
+        status=error.status_code or first.status_code,
+        code="OperationUnreadable",
+        message=error.message,
+        error_class=ErrorClass.UNKNOWN,
+        request=named(first.request),
+    )

@@ -1,0 +1,140 @@
+"""The one way to ARM: every read and every SDK's write goes through this pipeline, over one session.
+
+azure-core's own retries and azure-mgmt-core's registration of resource providers are left out on purpose: the former
+repeat writes, the latter sends a POST that nobody asked for and then the write again.
+"""
+
+import logging
+import os
+import ssl
+from collections.abc import Mapping
+from typing import Final
+
+import aiohttp
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.pipeline import AsyncPipeline
+from azure.core.pipeline.policies import AsyncHTTPPolicy, CustomHookPolicy, SansIOHTTPPolicy
+from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
+
+from homeostat.ambient import Ambient
+from homeostat.azure.clouds import Cloud
+from homeostat.azure.retry import Limits, Request, Response, RetryPolicy, named
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+
+log = logging.getLogger(__name__)
+
+type Transport = AsyncHttpTransport[HttpRequest, AsyncHttpResponse]
+type Pipeline = AsyncPipeline[HttpRequest, AsyncHttpResponse]
+
+REQUEST_ID: Final = "x-ms-client-request-id"
+CORRELATION_ID: Final = "x-ms-correlation-request-id"
+
+CONNECT_SECONDS: Final = 10
+READ_SECONDS: Final = 70
+"""ARM itself gives a provider 60 s to answer, then answers 504."""
+
+
+def arm_pipeline(
+    transport: Transport, credential: AsyncTokenCredential, cloud: Cloud, ambient: Ambient, limits: Limits | None = None
+) -> Pipeline:
+    """The policies, outermost first. What stands below the retries happens again for each attempt."""
+    return AsyncPipeline(
+        transport,
+        [
+            _NamesPolicy(ambient),
+            CustomHookPolicy(),  # type: ignore[list-item]  # annotated for synchronous answers only, indifferent to them
+            _OwnCloudPolicy(cloud),
+            RetryPolicy(ambient, limits or Limits()),
+            AsyncARMChallengeAuthenticationPolicy(credential, cloud.scope),
+            _LogPolicy(ambient),
+        ],
+    )
+
+
+def http_session(environment: Mapping[str, str] | None = None) -> aiohttp.ClientSession:
+    """The one session that all pipelines share, with one TLS context. Needs a running event loop."""
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=tls_context(os.environ if environment is None else environment)),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,  # azure-core does it
+        trust_env=True,  # proxies
+    )
+    # aiohttp repeats a PUT by itself when a kept connection turns out to be closed, though ARM may have had it.
+    session._retry_connection = False  # noqa: SLF001  # it offers no other switch; a test holds it to this
+    return session
+
+
+def session_transport(session: aiohttp.ClientSession) -> Transport:
+    """A transport over the shared session, which outlives it."""
+    transport: Transport = AioHttpTransport(
+        session=session, session_owner=False, connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS
+    )
+    return transport
+
+
+def tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
+    """Trusts what the system trusts, plus the bundles that SSL_CERT_FILE and REQUESTS_CA_BUNDLE name.
+
+    Passing a CA path to azure-core instead would build a context, and a connection, for every request.
+    """
+    context = ssl.create_default_context()
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        if bundle := environment.get(name):
+            context.load_verify_locations(cafile=bundle)
+    return context
+
+
+class _NamesPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Names us and each call. azure-core's own policy takes the call's name from the clock and the network card."""
+
+    def __init__(self, ambient: Ambient) -> None:
+        super().__init__()
+        self._ambient = ambient
+
+    def on_request(self, request: Request) -> None:
+        given = request.context.options.pop("request_id", None)  # how pollers pass on the name of their write
+        headers = request.http_request.headers
+        headers.setdefault("User-Agent", "homeostat")
+        if REQUEST_ID not in headers:
+            headers[REQUEST_ID] = given or str(self._ambient.uuid())
+
+
+class _OwnCloudPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Keeps the token at home: links to follow and operations to poll come out of answers."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__()
+        self._cloud = cloud
+
+    def on_request(self, request: Request) -> None:
+        url = request.http_request.url
+        if not self._cloud.owns(url):
+            raise ArmError(
+                status=0,
+                code="ForeignHost",
+                message=f"{url.partition('?')[0]} is not part of {self._cloud.arm}; the token is not sent there",
+                error_class=ErrorClass.INVALID,
+                executed=Executed.NO,
+                request=named(request.http_request),
+            )
+
+
+class _LogPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """One line for each attempt. Bodies, headers and queries stay out of it: they hold settings and tokens."""
+
+    def __init__(self, ambient: Ambient) -> None:
+        super().__init__()
+        self._ambient = ambient
+
+    async def send(self, request: Request) -> Response:
+        started = self._ambient.monotonic()
+        response = await self.next.send(request)
+        if log.isEnabledFor(logging.DEBUG):
+            took = (self._ambient.monotonic() - started) * 1000
+            sent = request.http_request
+            log.debug(
+                "%s %d in %.0f ms, %s", named(sent), response.http_response.status_code, took, sent.headers[REQUEST_ID]
+            )
+        return response

@@ -1,0 +1,94 @@
+"""Reads of ARM: one request each through the shared pipeline, the body as plain JSON.
+
+Thin on purpose. What the SDKs' models would do costs three times the CPU, and the same JSON also comes from Resource
+Graph and from recordings, so that one normaliser serves all three.
+"""
+
+from typing import Final
+from urllib.parse import quote
+
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+from homeostat.azure.clouds import Cloud
+from homeostat.azure.pipeline import Pipeline
+from homeostat.azure.retry import named
+from homeostat.core import json
+from homeostat.core.arm_errors import ArmError, ErrorClass, missing_resource
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import Json
+from homeostat.core.model import Fact, Found, Gone, Read, Unreadable
+
+MAX_PAGES: Final = 500
+"""A listing that goes on after this many pages is taken to be going in circles."""
+
+
+class PipelineReader:
+    """The ArmReader port over the shared pipeline."""
+
+    def __init__(self, pipeline: Pipeline, cloud: Cloud) -> None:
+        self._pipeline = pipeline
+        self._cloud = cloud
+
+    async def read(self, read: Read) -> Fact:
+        try:
+            return await (self._list(read) if read.every else self._get(read))
+        except ArmError as error:
+            return _fact_of(error, read.id)
+
+    async def _get(self, read: Read) -> Found:
+        answer = await self._send(_request(self._cloud, read))
+        body = _body(answer)
+        return Found(body, answer.headers.get("ETag") or json.text_at(body, "etag") or None)
+
+    async def _list(self, read: Read) -> Found:
+        request = _request(self._cloud, read)
+        found: list[Json] = []
+        for _ in range(MAX_PAGES):
+            page = _body(await self._send(request))
+            found.extend(_members(page))
+            further = json.text_at(page, "nextLink")
+            if not further:
+                return Found({"value": found})
+            request = HttpRequest("GET", further)
+        raise _odd_answer(request, f"the listing has more than {MAX_PAGES} pages")
+
+    async def _send(self, request: HttpRequest) -> AsyncHttpResponse:
+        return (await self._pipeline.run(request, stream=False)).http_response
+
+
+def _request(cloud: Cloud, read: Read) -> HttpRequest:
+    path = quote(read.id.text, safe="/()")
+    if read.every:
+        path = f"{path}/{read.type.collection}"
+    method = "GET"
+    if read.type.reader and not read.every:
+        method, path = "POST", f"{path}/{read.type.reader}"
+    headers = {"Accept": "application/json"}
+    return HttpRequest(method, f"{cloud.arm}{path}?api-version={read.type.api_version}", headers=headers)
+
+
+def _body(answer: AsyncHttpResponse) -> Json:
+    try:
+        return json.parse(answer.content)
+    except ValueError as error:
+        raise _odd_answer(answer.request, "the answer is not JSON") from error
+
+
+def _members(page: Json) -> list[Json]:
+    """The items of a page. A few listings of Microsoft.Web are bare arrays."""
+    value = page if isinstance(page, list) else json.at(page, ("value",))
+    return list(value) if isinstance(value, list) else []
+
+
+def _fact_of(error: ArmError, asked: ResourceId) -> Fact:
+    if error.error_class is not ErrorClass.MISSING:
+        return Unreadable(error)
+    missing = missing_resource(error.message)
+    if missing and missing != asked.key.partition("/providers/")[2]:
+        error.error_class = ErrorClass.MISSING_PARENT
+        return Unreadable(error)
+    return Gone()
+
+
+def _odd_answer(request: HttpRequest, message: str) -> ArmError:
+    return ArmError(200, "OddAnswer", message, ErrorClass.TRANSIENT, request=named(request))

@@ -1,0 +1,187 @@
+"""The one retry policy, and the one place where an answer of ARM becomes an ArmError.
+
+It sits in the pipeline, beneath every SDK: around a `begin_*` call a retry would repeat the write when a poll fails.
+What may be repeated follows from the error table of the core. A read may be repeated after anything that passes. A
+write may only where the answer says that nothing was done. Nothing sleeps for long: a wait over the budget surfaces as
+the error, with `retry_after`, so that the caller can put the work off.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import AsyncHTTPPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+from tenacity import AsyncRetrying, RetryCallState
+
+from homeostat.ambient import Ambient
+from homeostat.azure.credentials import CredentialsUnavailable
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+
+log = logging.getLogger(__name__)
+
+type Request = PipelineRequest[HttpRequest]
+type Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
+
+PASSING: Final = frozenset({ErrorClass.TRANSIENT, ErrorClass.THROTTLED, ErrorClass.BUSY})
+"""Errors that the same read may not meet again."""
+
+REFUSED_FOR_NOW: Final = frozenset({ErrorClass.THROTTLED, ErrorClass.BUSY})
+"""Errors that the same write may not meet again, provided that it was not carried out."""
+
+READING_POSTS: Final = ("/list", "/providers/microsoft.resourcegraph/resources")
+"""How the paths of POST requests end that change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long one request goes on.
+
+    attempts: the first included. unknown: the same, for codes that are not in the error table.
+    refreshed: the same, for a token that was refused.
+    budget: seconds from the first attempt to the start of the last.
+    base, ceiling: seconds of the first and of the longest wait where ARM names none; chance halves them at most.
+    """
+
+    attempts: int = 6
+    unknown: int = 3
+    refreshed: int = 2
+    budget: float = 20.0
+    base: float = 0.5
+    ceiling: float = 8.0
+
+
+class RetryPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Answers with a success whose body has been read, or raises ArmError."""
+
+    def __init__(self, ambient: Ambient, limits: Limits = Limits()) -> None:
+        super().__init__()
+        self._ambient = ambient
+        self._limits = limits
+
+    async def send(self, request: Request) -> Response:
+        call = _Call(request.http_request, self._ambient, self._limits)
+        retrying = AsyncRetrying(
+            retry=call.may_be_repeated,
+            wait=call.wait,
+            stop=call.must_stop,
+            sleep=self._ambient.sleep,
+            reraise=True,
+        )
+        return await retrying(self._attempt, request)
+
+    async def _attempt(self, request: Request) -> Response:
+        where = named(request.http_request)
+        try:
+            response = await self.next.send(request)
+            await response.http_response.read()
+        except ClientAuthenticationError as error:
+            raise CredentialsUnavailable.because(str(error), where) from error
+        except AzureError as error:
+            raise ArmError.no_answer(str(error), sent=_was_sent(error), request=where) from error
+        answer = response.http_response
+        if answer.status_code < 400:
+            return response
+        headers = with_seconds(answer.headers, self._ambient.now())
+        raise ArmError.from_answer(answer.status_code, headers, _text(answer), where)
+
+
+class _Call:
+    """One request through all its attempts. Whether to go on is decided by the last error alone, and by the clock."""
+
+    def __init__(self, request: HttpRequest, ambient: Ambient, limits: Limits) -> None:
+        self._reads = only_reads(request)
+        self._ambient = ambient
+        self._limits = limits
+        self._started = ambient.monotonic()
+
+    def may_be_repeated(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        return isinstance(error, ArmError) and state.attempt_number < self._allowed_attempts(error)
+
+    def _allowed_attempts(self, error: ArmError) -> int:
+        if isinstance(error, CredentialsUnavailable):
+            return 1
+        if error.error_class is ErrorClass.UNAUTHENTICATED:
+            return self._limits.refreshed
+        never_sent = error.status == 0 and error.executed is Executed.NO
+        if self._reads and error.error_class is ErrorClass.UNKNOWN:
+            return self._limits.unknown
+        if never_sent or error.error_class in (PASSING if self._reads else REFUSED_FOR_NOW):
+            return self._limits.attempts
+        return 1
+
+    def wait(self, state: RetryCallState) -> float:
+        """Seconds until the next attempt: as ARM says, else growing and spread by chance."""
+        error = _error_of(state)
+        if error.error_class is ErrorClass.UNAUTHENTICATED:
+            return 0.0
+        if error.retry_after is not None:
+            return error.retry_after.total_seconds()
+        longest = min(self._limits.ceiling, self._limits.base * 2.0 ** (state.attempt_number - 1))
+        return longest * (1 + self._ambient.random()) / 2
+
+    def must_stop(self, state: RetryCallState) -> bool:
+        """Whether the coming wait is over the budget. Then the error says for how long the work is to be put off."""
+        error = _error_of(state)
+        spent = self._ambient.monotonic() - self._started
+        if spent + state.upcoming_sleep > self._limits.budget:
+            error.retry_after = timedelta(seconds=state.upcoming_sleep)
+            return True
+        log.info("%s; attempt %d, again in %.1f s", error, state.attempt_number, state.upcoming_sleep)
+        return False
+
+
+def _error_of(state: RetryCallState) -> ArmError:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, ArmError), "only an ArmError is repeated"
+    return error
+
+
+def only_reads(request: HttpRequest) -> bool:
+    """Whether repeating the request can change nothing."""
+    path = urlsplit(request.url).path.lower()
+    return request.method in {"GET", "HEAD"} or (request.method == "POST" and path.endswith(READING_POSTS))
+
+
+def with_seconds(headers: Mapping[str, str], now: datetime) -> Mapping[str, str]:
+    """The headers with a Retry-After that is an HTTP-date (RFC 9110, 10.2.3) turned into seconds from `now`."""
+    lowered = {name.lower(): value for name, value in headers.items()}
+    named = lowered.get("retry-after", "").strip()
+    if not named or named.isdigit():
+        return lowered
+    try:
+        then = parsedate_to_datetime(named)
+    except ValueError:
+        return lowered
+    wait = (then - now).total_seconds() if then.tzinfo else 0.0
+    return {**lowered, "retry-after": str(max(0, round(wait)))}
+
+
+def _was_sent(error: AzureError) -> bool:
+    """Whether the request can have reached ARM.
+
+    azure-core's aiohttp transport reports a connection lost after sending as ServiceRequestError too, which elsewhere
+    means "never sent"; only aiohttp's own error tells the two apart.
+    """
+    if not isinstance(error, ServiceRequestError):
+        return True
+    cause = error.inner_exception
+    return isinstance(cause, aiohttp.ClientError) and not isinstance(
+        cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL
+    )
+
+
+def named(request: HttpRequest) -> str:
+    return f"{request.method} {urlsplit(request.url).path}"
+
+
+def _text(answer: AsyncHttpResponse) -> str:
+    return answer.content.decode("utf-8", errors="replace")

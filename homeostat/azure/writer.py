@@ -1,0 +1,217 @@
+"""Writes to ARM: the SDKs send the request, and the operation that it starts is followed to its end.
+
+Which operation of which SDK writes a type is a table, `WRITES`; a new type is a new row. The SDKs are large, so a
+module is imported when the first write needs it, or ahead of time by `preload`.
+
+Each SDK operation accepts only the statuses that its specification lists, while ARM accepts some writes with a 202 that
+is not listed. So the first answer is taken from the pipeline, not from the SDK's return value, and followed from there.
+"""
+
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import HttpResponseError
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.mgmt.core import AsyncARMPipelineClient
+
+from homeostat.ambient import Ambient
+from homeostat.azure.clouds import Cloud
+from homeostat.azure.operation import follow
+from homeostat.azure.pipeline import CORRELATION_ID, REQUEST_ID, Pipeline
+from homeostat.azure.retry import Response, named
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.arm_types import (
+    NETWORK_SECURITY_GROUP,
+    SECURITY_RULE,
+    SITE_CONFIG,
+    SITE_NETWORK_CONFIG,
+    SLOT_CONFIG,
+    SLOT_NETWORK_CONFIG,
+    VIRTUAL_NETWORK_LINK,
+    ArmType,
+    Concurrency,
+)
+from homeostat.core.errors import HomeostatError
+from homeostat.core.plan import Action, Verb
+from homeostat.ports import StillRunning, Written
+
+
+class NoSuchWrite(HomeostatError):
+    """An action that no row of the write table covers: a mistake of ours, found before anything was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sdk:
+    """version_per_call: whether its operations take the api-version, rather than its client."""
+
+    module: str
+    client: str
+    version_per_call: bool = False
+
+
+WEB: Final = Sdk("azure.mgmt.web.aio", "WebSiteManagementClient")
+NETWORK: Final = Sdk("azure.mgmt.network.aio", "NetworkManagementClient", version_per_call=True)
+PRIVATE_DNS: Final = Sdk("azure.mgmt.privatedns.aio", "PrivateDnsManagementClient")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An SDK operation, `group.method`. It takes the resource group, the resource's names, and the body of a PUT.
+
+    only: the last name, where the operation's path spells it out; it is not passed.
+    """
+
+    sdk: Sdk
+    group: str
+    method: str
+    only: str = ""
+
+
+def _site_writes(config: ArmType, network_config: ArmType, twin: str) -> Mapping[tuple[str, Verb], Operation]:
+    """A slot's operations are those of a site with `_slot` at their end."""
+    swift = "swift_virtual_network"
+    put = f"create_or_update_{swift}_connection_with_check{twin}"
+    return {
+        (config.name, Verb.PUT): Operation(WEB, "web_apps", f"update_application_settings{twin}", "appsettings"),
+        (network_config.name, Verb.PUT): Operation(WEB, "web_apps", put, "virtualNetwork"),
+        (network_config.name, Verb.DELETE): Operation(WEB, "web_apps", f"delete_{swift}{twin}", "virtualNetwork"),
+    }
+
+
+_CREATE_OR_UPDATE: Final = "begin_create_or_update"
+
+WRITES: Final[Mapping[tuple[str, Verb], Operation]] = {
+    **_site_writes(SITE_CONFIG, SITE_NETWORK_CONFIG, ""),
+    **_site_writes(SLOT_CONFIG, SLOT_NETWORK_CONFIG, "_slot"),
+    (NETWORK_SECURITY_GROUP.name, Verb.PUT): Operation(NETWORK, "network_security_groups", _CREATE_OR_UPDATE),
+    (SECURITY_RULE.name, Verb.PUT): Operation(NETWORK, "security_rules", _CREATE_OR_UPDATE),
+    (SECURITY_RULE.name, Verb.DELETE): Operation(NETWORK, "security_rules", "begin_delete"),
+    (VIRTUAL_NETWORK_LINK.name, Verb.PUT): Operation(PRIVATE_DNS, "virtual_network_links", _CREATE_OR_UPDATE),
+    (VIRTUAL_NETWORK_LINK.name, Verb.DELETE): Operation(PRIVATE_DNS, "virtual_network_links", "begin_delete"),
+}
+"""By type name and verb."""
+
+DEADLINE: Final = timedelta(seconds=120)
+
+
+class SdkWriter:
+    """The ArmWriter port over the SDKs and the shared pipeline."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        credential: AsyncTokenCredential,
+        cloud: Cloud,
+        ambient: Ambient,
+        deadline: timedelta = DEADLINE,
+    ) -> None:
+        self._pipeline = pipeline
+        self._credential = credential
+        self._cloud = cloud
+        self._ambient = ambient
+        self._deadline = deadline
+        self._thin: AsyncARMPipelineClient[HttpRequest, AsyncHttpResponse] = AsyncARMPipelineClient(
+            cloud.arm, pipeline=pipeline, policies=[]
+        )
+        self._clients: dict[tuple[Sdk, str, str], Any] = {}
+
+    async def write(self, action: Action, *, correlation_id: str = "") -> Written:
+        started = self._ambient.monotonic()
+        request_id = correlation_id or str(self._ambient.uuid())
+        try:
+            answer = await self._send(action, request_id)
+        except ArmError as error:
+            if action.verb is Verb.DELETE and error.error_class is ErrorClass.MISSING:
+                return Written(request_id, request_id)
+            raise
+        written = Written(request_id, answer.http_response.headers.get(CORRELATION_ID) or request_id)
+        left = self._deadline.total_seconds() - (self._ambient.monotonic() - started)
+        unfinished = await follow(self._thin, answer, self._ambient, left)
+        if unfinished is not None:
+            raise StillRunning(action.resource, written, unfinished)
+        return written
+
+    async def _send(self, action: Action, request_id: str) -> Response:
+        """Sends the write and gives ARM's first answer, which is a success."""
+        operation = _operation_for(action)
+        answers: list[Response] = []
+        options = _options(action, operation, request_id) | {"raw_response_hook": answers.append}
+        call = getattr(getattr(self._client(operation.sdk, action), operation.group), operation.method)
+        try:
+            await call(*_arguments(action, operation), **options)
+        except (HttpResponseError, ValueError) as error:
+            # Errors of ARM come as ArmError. What is left is an SDK that did not expect this success, or a redirect.
+            if not answers or answers[0].http_response.status_code >= 300:
+                raise _unexpected(answers, error) from error
+        return answers[0]
+
+    def _client(self, sdk: Sdk, action: Action) -> Any:
+        version = {} if sdk.version_per_call else {"api_version": action.type.api_version}
+        key = (sdk, action.resource.subscription.lower(), version.get("api_version", ""))
+        if key not in self._clients:
+            client = getattr(importlib.import_module(sdk.module), sdk.client)
+            self._clients[key] = client(
+                self._credential,
+                action.resource.subscription,
+                base_url=self._cloud.arm,
+                credential_scopes=[self._cloud.scope],
+                pipeline=self._pipeline,
+                policies=[],
+                **version,
+            )
+        return self._clients[key]
+
+
+async def preload(ambient: Ambient) -> None:
+    """Imports the SDKs that write, beside the event loop: 0.6 s that the first write need not wait for."""
+    for sdk in (WEB, NETWORK, PRIVATE_DNS):
+        await ambient.offload(partial(importlib.import_module, sdk.module))
+
+
+def _operation_for(action: Action) -> Operation:
+    operation = WRITES.get((action.type.name, action.verb))
+    if operation is None or (operation.only and operation.only.lower() != action.resource.name.lower()):
+        raise NoSuchWrite(f"{action}: there is no row for it in homeostat.azure.writer.WRITES")
+    return operation
+
+
+def _arguments(action: Action, operation: Operation) -> tuple[object, ...]:
+    names = action.resource.names[:-1] if operation.only else action.resource.names
+    body = (json.dumps(action.body, allow_nan=False).encode(),) if action.verb is Verb.PUT else ()
+    return (action.resource.resource_group, *names, *body)
+
+
+def _options(action: Action, operation: Operation, request_id: str) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "headers": {REQUEST_ID: request_id, CORRELATION_ID: request_id, **_preconditions(action)}
+    }
+    if operation.sdk.version_per_call:
+        options["api_version"] = action.type.api_version
+    if operation.method.startswith("begin_"):
+        options["polling"] = False
+    return options
+
+
+def _preconditions(action: Action) -> dict[str, str]:
+    """ETags go back as they came: some carry quotes, some do not, and the SDKs would add them."""
+    if action.type.concurrency is Concurrency.NONE:
+        return {}
+    if action.etag:
+        return {"If-Match": action.etag}
+    if action.creates and action.type.concurrency is Concurrency.IF_MATCH_ON_POLL:
+        return {"If-None-Match": "*"}
+    return {}
+
+
+def _unexpected(answers: list[Response], error: Exception) -> ArmError:
+    if not answers:
+        return ArmError(0, "NoAnswer", str(error), ErrorClass.UNKNOWN, Executed.MAYBE)
+    answer = answers[0].http_response
+    text = answer.content.decode("utf-8", errors="replace")
+    return ArmError.from_answer(answer.status_code, answer.headers, text, named(answer.request))
