@@ -241,11 +241,15 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a remediator knows of no safe edit for a drift: a hold's code, and the words that go with it."""
+    """Why a remediator knows of no safe edit for a drift: a hold's code, and the words that go with it.
+
+    reaches: the milestones that are not met while the drift stays.
+    """
 
     drift: Drift
     code: str
     message: str
+    reaches: frozenset[Milestone] = frozenset()
 
 
 class Remediator[S: KindSection, T, Have](Protocol):
