@@ -278,7 +278,7 @@ def _repair(drift: Drift, want: Want[LinkWant], makers: dict[ResourceId, str]) -
         message = (
             f"{drift.resource.name} links another network, which cannot be changed: delete it, or declare another name"
         )
-        yield Obstacle(drift, "link-points-elsewhere", message)
+        yield Obstacle(drift, "link-points-elsewhere", message, frozenset({Milestone.NAMES_RESOLVE}))
     elif drift.path == REGISTRATION:
         yield Edit(drift, REGISTRATION, wanted.registration)
     elif (maker := makers.setdefault(wanted.vnet, drift.item)) != drift.item:

@@ -274,16 +274,25 @@ def _repairs(drift: Drift, want: Want[Rule], have: Have, conflicts: Mapping[str,
         yield Edit(drift, (), ABSENT, Disruption.CONNECTIVITY)
     if drift.verdict is not Verdict.DRIFTED:
         return
-    if conflict := conflicts.get(drift.item):
-        yield Obstacle(drift, "priority-conflict", conflict)
-        return
     rule, present = want.items[drift.item].value, have.named(drift.item)
+    after, reaches = _milestones(drift.path, rule)
+    if conflict := conflicts.get(drift.item):
+        yield Obstacle(drift, "priority-conflict", conflict, reaches)
+        return
     cuts = disruption(drift.path, rule, present.rule if present else None)
-    # a rule that denies goes in only where those that allow do, or it would cut what they let through
-    egress = frozenset({Milestone.EGRESS_ALLOWED} if rule.direction == "Outbound" else ())
-    after, reaches = (frozenset[Milestone](), egress) if rule.access == "Allow" else (egress, frozenset[Milestone]())
     for path, value in _changes(drift.path, rule):
         yield Edit(drift, path, value, cuts, after, reaches)
+
+
+def _milestones(path: Path, rule: Rule) -> tuple[frozenset[Milestone], frozenset[Milestone]]:
+    """What a repair waits for and what it reaches.
+
+    A rule that denies goes in only where those that allow do, or it would cut what they let through.
+    """
+    none, egress = frozenset[Milestone](), frozenset({Milestone.EGRESS_ALLOWED})
+    if rule.direction != "Outbound" or path == ("description",):
+        return none, none
+    return (none, egress) if rule.access == "Allow" else (egress, none)
 
 
 def _changes(path: Path, rule: Rule) -> Iterator[tuple[Path, Value]]:

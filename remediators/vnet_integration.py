@@ -153,21 +153,20 @@ def _has_classic(connections: Fact | None) -> bool | None:
 
 
 def _repair(drift: Drift, subnet: ResourceId, have: Have) -> Edit | Obstacle:
+    reaches = frozenset({Milestone.INTEGRATED})
     if have.classic is None:
-        return Obstacle(drift, "unreadable", "whether a gateway-required integration is in place could not be read")
+        message = "whether a gateway-required integration is in place could not be read"
+        return Obstacle(drift, "unreadable", message, reaches)
     if have.classic:
-        return Obstacle(
-            drift,
-            "classic-integration",
-            "a gateway-required integration is in place and would be lost: disconnect it first",
-        )
+        message = "a gateway-required integration is in place and would be lost: disconnect it first"
+        return Obstacle(drift, "classic-integration", message, reaches)
     return Edit(
         drift,
         path=(),
         value=_network_config(subnet),
         disruption=Disruption.RESTART,  # the join can recycle the plan's workers
         after=frozenset({Milestone.EGRESS_ALLOWED, Milestone.NAMES_RESOLVE}),
-        reaches=frozenset({Milestone.INTEGRATED}),
+        reaches=reaches,
     )
 
 

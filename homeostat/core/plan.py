@@ -11,7 +11,7 @@ from homeostat.core.arm_types import ArmType, arm_type
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId, same_id
 from homeostat.core.json import ABSENT, Json, Path, Value
-from homeostat.core.model import Disruption, Drift, Edit, Facts, Found, Milestone, Read, Unreadable, Verdict
+from homeostat.core.model import Disruption, Drift, Edit, Facts, Found, Milestone, Obstacle, Read, Unreadable, Verdict
 
 
 class Verb(StrEnum):
@@ -245,24 +245,21 @@ def _own_reach(action: Action) -> frozenset[Milestone]:
     return frozenset(milestone for edit in action.edits for milestone in edit.reaches)
 
 
-def hold_dependents(edits: Sequence[Edit], held: Sequence[Held], held_edits: Sequence[Edit]) -> tuple[Held, ...]:
-    """Of the allowed `edits`, those that wait for what a held edit was to bring about, through any number of steps.
+def hold_dependents(edits: Sequence[Edit], held: Sequence[Held], stuck: Sequence[Edit | Obstacle]) -> tuple[Held, ...]:
+    """The drifts of those allowed `edits` that wait for what a `stuck` one was to bring about, in any number of steps.
 
-    A milestone is met when all edits that reach it are done: with one of three allow rules held, egress is not allowed.
+    A milestone is met when all that reaches it is done: with one of three allow rules held, egress is not allowed.
+    `held` only lends its codes to the words.
     """
-    missing = {milestone for edit in held_edits for milestone in edit.reaches}
-    waiting: list[Edit] = []
-    while newly := [edit for edit in edits if edit.after & missing and edit not in waiting]:
-        waiting.extend(newly)
-        missing.update(milestone for edit in newly for milestone in edit.reaches)
+    missing = {milestone for cause in stuck for milestone in cause.reaches}
+    waiting: dict[tuple[str, str, Path, str], Held] = {}
     causes = ", ".join(sorted({entry.hold.code for entry in held}))
-    return tuple(
-        Held(
-            edit.drift, Hold("waits-for-held", f"waits for {', '.join(sorted(edit.after & missing))}", {"held": causes})
-        )
-        for edit in edits
-        if edit in waiting
-    )
+    while newly := [edit for edit in edits if edit.after & missing and edit.drift.key not in waiting]:
+        for edit in newly:
+            words = f"waits for {', '.join(sorted(edit.after & missing))}"
+            waiting[edit.drift.key] = Held(edit.drift, Hold("waits-for-held", words, {"held": causes}))
+        missing.update(milestone for edit in newly for milestone in edit.reaches)
+    return tuple(waiting[key] for key in sorted(waiting))
 
 
 def unreadable(facts: Facts) -> tuple[tuple[Read, Unreadable], ...]:
