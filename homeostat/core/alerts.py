@@ -78,7 +78,7 @@ def settled(root: Root, outcome: Outcome, episodes: Episodes, now: datetime) -> 
     """The episodes after the outcome: ended ones are told as remediated, others as held."""
     after = dict(episodes)
     alerts: list[Alert] = []
-    remaining = _by_kind(outcome.plan.drifts) if outcome.status is not Status.HEALED else {}
+    remaining = _by_kind(outcome.plan.drifts)
     for kind, episode in episodes.items():
         if kind == WHOLE_ROOT or _is_unjudged(kind, outcome):
             continue

@@ -1,7 +1,7 @@
 """From facts to a plan: every kind of a root is judged, every edit guarded, the allowed ones merged. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from homeostat.core.arm_errors import ErrorClass
 from homeostat.core.arm_types import arm_type
@@ -15,11 +15,16 @@ from homeostat.core.spec import Root
 CONTAINER_GONE = "container-gone"
 
 
-@dataclass(slots=True)
-class _Judged:
-    drifts: list[Drift] = field(default_factory=list)
-    edits: list[Edit] = field(default_factory=list)
-    held: list[Held] = field(default_factory=list)
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What differs on a root, and what would repair it if no guard objects.
+
+    held: drifts for which their remediator knows of no safe edit.
+    """
+
+    drifts: tuple[Drift, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    held: tuple[Held, ...] = ()
 
 
 def looked_at(root: Root) -> tuple[str, ...]:
@@ -61,21 +66,38 @@ def _says_missing(facts: Facts, read: Read) -> bool:
             return False
 
 
-def decide(root: Root, facts: Facts, registry: Registry, situation: Situation) -> Plan:
-    """The plan for a root that is there.
+def judge(root: Root, facts: Facts, registry: Registry) -> Judged:
+    """The drifts of every kind of a root that is there, with their edits."""
+    drifts: list[Drift] = []
+    edits: list[Edit] = []
+    held: list[Held] = []
+    for kind in looked_at(root):
+        want, remediator = root.wants[kind], registry[kind]
+        have = remediator.observe(want, facts)
+        of_kind = [drift for drift in remediator.diff(want, have) if want.mode_of(drift.item) is not Mode.IGNORE]
+        known = {drift.key for drift in of_kind}
+        drifts.extend(of_kind)
+        for answer in remediator.edits(want, have):
+            if answer.drift.key not in known:
+                continue
+            if isinstance(answer, Obstacle):
+                held.append(Held(answer.drift, Hold(answer.code, answer.message)))
+            else:
+                edits.append(answer)
+    return Judged(tuple(drifts), tuple(edits), tuple(held))
+
+
+def decide(root: Root, judged: Judged, facts: Facts, situation: Situation) -> Plan:
+    """The plan: what the guards allow, merged into writes, and what they hold.
 
     Raises ContradictingEdits when two kinds want different values for one field.
     """
-    judged = _Judged()
-    for kind in looked_at(root):
-        _judge(kind, root, facts, registry, judged)
     allowed, refused = guard_edits(judged.edits, situation)
-    judged.held.extend(held for _, held in refused)
-    dependents = hold_dependents(allowed, judged.held, [edit for edit, _ in refused])
-    judged.held.extend(dependents)
-    waiting = {held.drift.key for held in dependents}
+    held = (*judged.held, *(entry for _, entry in refused))
+    dependents = hold_dependents(allowed, held, [edit for edit, _ in refused])
+    waiting = {entry.drift.key for entry in dependents}
     going = [edit for edit in allowed if edit.drift.key not in waiting]
-    plan = Plan(root.id, tuple(judged.drifts), merge(going, facts), tuple(judged.held))
+    plan = Plan(root.id, judged.drifts, merge(going, facts), (*held, *dependents))
     hold = guard_plan(plan, situation)
     return plan if hold is None else _held_whole(plan, going, hold)
 
@@ -87,21 +109,6 @@ def container_gone(root: Root) -> Plan:
     )
     hold = Hold(CONTAINER_GONE, f"{root.id.short} is gone and containers are only created again by a person's word")
     return Plan(root.id, drifts, held=tuple(Held(drift, hold) for drift in drifts))
-
-
-def _judge(kind: str, root: Root, facts: Facts, registry: Registry, judged: _Judged) -> None:
-    want, remediator = root.wants[kind], registry[kind]
-    have = remediator.observe(want, facts)
-    drifts = [drift for drift in remediator.diff(want, have) if want.mode_of(drift.item) is not Mode.IGNORE]
-    judged.drifts.extend(drifts)
-    known = {drift.key for drift in drifts}
-    for answer in remediator.edits(want, have):
-        if answer.drift.key not in known:
-            continue
-        if isinstance(answer, Obstacle):
-            judged.held.append(Held(answer.drift, Hold(answer.code, answer.message)))
-        else:
-            judged.edits.append(answer)
 
 
 def _held_whole(plan: Plan, edits: Iterable[Edit], hold: Hold) -> Plan:

@@ -18,7 +18,8 @@ class Status(StrEnum):
     HEALED = "healed"
     PLANNED = "planned"  # a dry run: what would be written
     RETIRED = "retired"  # the web app is gone
-    SETTLING = "settling"  # a write is still under way, or it is too early to judge
+    SETTLING = "settling"  # a write is still under way: look again
+    MISSING = "missing"  # not found, but not yet for long enough to call it gone
     DRIFTED = "drifted"  # known, and by its mode only reported
     HELD = "held"
     UNKNOWN = "unknown"  # not everything could be read

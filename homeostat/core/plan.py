@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from homeostat.core import json
-from homeostat.core.arm_types import ArmType, arm_type
+from homeostat.core.arm_types import ArmType, Concurrency, arm_type
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId, same_id
 from homeostat.core.json import ABSENT, Json, Path, Value
@@ -54,6 +54,11 @@ class Action:
     @property
     def disruption(self) -> Disruption:
         return max((edit.disruption for edit in self.edits), key=list(Disruption).index)
+
+    @property
+    def unprotected(self) -> bool:
+        """Whether it carries over what others wrote without an ETag that would refuse a stale copy."""
+        return self.type.concurrency is Concurrency.NONE and any(edit.path for edit in self.edits)
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource.short}"

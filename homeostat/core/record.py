@@ -33,6 +33,9 @@ class Settle:
     at_most: timedelta = timedelta(minutes=2)
 
 
+DEFAULT_SETTLE = Settle()
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right to write to a root. `token` grows with every owner."""
@@ -101,11 +104,15 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class RootRecord:
+    """The fields down to `pending` are about whose turn it is, the others about what was found and done."""
+
     lease: Lease | None = None
     token: int = 0
     mark: Mark | None = None
+    working: Mark | None = None  # the mark that the lease's owner took up; an owner that dies leaves it here
     pending: Pending | None = None
     missing_since: datetime | None = None
+    retired: bool = False
     failures: int = 0
     intent: Intent | None = None
     episodes: Mapping[str, Episode] = field(default_factory=dict)  # by kind
@@ -134,8 +141,8 @@ def marked(
 ) -> tuple[RootRecord, timedelta | None]:
     """The record after a hint, and the delay of the message to enqueue, or None when one is under way already.
 
-    A hint that comes again (its first handling may have died between the mark and the message) enqueues again: a
-    message too many finds nothing to do.
+    A message that is due much later (a retry) is not waited for: it will find nothing to do. A hint that comes again
+    (its first handling may have died between the mark and the message) enqueues again, with the same effect.
     """
     mark = record.mark
     causes = (hint,) if mark is None else tuple(dict.fromkeys((*mark.causes, hint)))[-MAX_FOREIGN_WRITES:]
@@ -143,7 +150,7 @@ def marked(
     if foreign is not None:
         after = replace(after, foreign_writes=(*record.foreign_writes, foreign)[-MAX_FOREIGN_WRITES:])
     pending = record.pending
-    if pending is not None and pending.by != hint and now < pending.due + MESSAGE_GRACE:
+    if pending is not None and pending.by != hint and now - MESSAGE_GRACE < pending.due <= now + settle.after:
         return after, None
     return replace(after, pending=Pending(now + settle.after, hint)), settle.after
 
@@ -163,17 +170,17 @@ class NothingToDo:
 
 def taken(record: RootRecord, *, owner: str, now: datetime, settle: Settle) -> RootRecord | Later | NothingToDo:
     """The record after `owner` took up the marked work: leased, its mark and message cleared."""
-    if record.mark is None and record.intent is None:
+    if record.mark is None and record.working is None:
         return NothingToDo()
-    if record.lease is not None and record.lease.owner != owner and record.lease.expires > now:
-        return Later(
-            min(record.lease.expires - now, settle.after or timedelta(seconds=1)), "another owner holds the lease"
-        )
+    if not is_free(record, now=now):
+        assert record.lease is not None, "a record without a lease is free"
+        return Later(min(record.lease.expires - now, settle.after or timedelta(seconds=1)), "another owner holds it")
     if record.mark is not None:
         quiet = min(record.mark.last + settle.after, record.mark.since + settle.at_most)
         if quiet > now:
-            return Later(quiet - now, "the root has not settled yet")
-    return replace(leased(record, owner=owner, now=now), mark=None, pending=None)
+            return Later(quiet - now, "it has not settled yet")
+    working = record.mark or record.working
+    return replace(leased(record, owner=owner, now=now), working=working, mark=None, pending=None)
 
 
 def postponed(record: RootRecord, *, due: datetime) -> RootRecord:
@@ -184,20 +191,53 @@ def postponed(record: RootRecord, *, due: datetime) -> RootRecord:
 # --- the lease ------------------------------------------------------------------------------------------------------
 
 
-def is_free(record: RootRecord, *, owner: str, now: datetime) -> bool:
-    return record.lease is None or record.lease.owner == owner or record.lease.expires <= now
+def is_free(record: RootRecord, *, now: datetime) -> bool:
+    return record.lease is None or record.lease.expires <= now
 
 
 def leased(record: RootRecord, *, owner: str, now: datetime) -> RootRecord:
-    """The record with the lease taken or renewed. Only for a record that `is_free`."""
-    if record.lease is not None and record.lease.owner == owner and record.lease.expires > now:
-        return replace(record, lease=replace(record.lease, expires=now + LEASE_TIME))
+    """The record with a new lease. Only for a record that `is_free`."""
     token = record.token + 1
     return replace(record, token=token, lease=Lease(owner, token, now + LEASE_TIME))
 
 
+def renewed(record: RootRecord, *, now: datetime) -> RootRecord:
+    """The record with its lease prolonged. Only for its owner."""
+    assert record.lease is not None, "only a held lease is renewed"
+    return replace(record, lease=replace(record.lease, expires=now + LEASE_TIME))
+
+
+def abandoned(record: RootRecord) -> RootRecord:
+    """The record after its owner failed half-way: the work is marked again and free for the next owner."""
+    return replace(record, lease=None, mark=record.mark or record.working, working=None)
+
+
 def still_holds(record: RootRecord, lease: Lease) -> bool:
     return record.lease is not None and record.lease.token == lease.token
+
+
+def scheduled(record: RootRecord, *, at: datetime, now: datetime) -> tuple[RootRecord, timedelta | None]:
+    """The record with a look to be taken at `at`, and the delay of the message to enqueue, if it needs one."""
+    if record.pending is not None and record.pending.due <= at:
+        return record, None
+    mark = record.mark or Mark(now, now, ("retry",))
+    return replace(record, mark=mark, pending=Pending(at, "retry")), at - now
+
+
+def concluded(current: RootRecord, after: RootRecord, before: RootRecord, *, releases: bool) -> RootRecord:
+    """The record when a reconcile that began with `before` ends with `after`, whatever hints came meanwhile.
+
+    releases: whether the reconcile had the lease, and with it the marked work.
+    """
+    return replace(
+        after,
+        lease=None if releases else current.lease,
+        token=current.token,
+        mark=current.mark,
+        working=None if releases else current.working,
+        pending=current.pending,
+        foreign_writes=tuple(write for write in current.foreign_writes if write not in before.foreign_writes),
+    )
 
 
 # --- what a reconcile found -----------------------------------------------------------------------------------------

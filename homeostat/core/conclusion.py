@@ -1,0 +1,46 @@
+"""What is remembered after a reconcile, and which alerts it gives rise to. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from homeostat.core import alerts
+from homeostat.core.alerts import Alert
+from homeostat.core.decision import CONTAINER_GONE
+from homeostat.core.outcome import Outcome, Status
+from homeostat.core.record import MAX_FOREIGN_WRITES, BlindWrite, RootRecord, possible_overwrites
+from homeostat.core.spec import Root
+
+
+def conclude(
+    root: Root, outcome: Outcome, before: RootRecord, blind: Sequence[BlindWrite], now: datetime
+) -> tuple[RootRecord, tuple[Alert, ...]]:
+    """The record after the outcome, and the alerts to send. Whose turn it is (lease, marks) is left as it was."""
+    failures = before.failures + 1 if outcome.status in {Status.FAILED, Status.UNKNOWN} else 0
+    missing_since = (before.missing_since or now) if _was_missed(outcome) else None
+    blind_writes = (*before.blind_writes, *blind)[-MAX_FOREIGN_WRITES:]
+    after = replace(
+        before,
+        failures=failures,
+        missing_since=missing_since,
+        blind_writes=blind_writes,
+        foreign_writes=(),
+        intent=None,
+        retired=False,
+    )
+    overwritten = alerts.overwrites(root, possible_overwrites(replace(before, blind_writes=blind_writes)), now)
+    if outcome.status is Status.MISSING:
+        return after, overwritten
+    if outcome.status is Status.RETIRED:
+        told = () if before.retired else alerts.retired(root, missing_since or now, now)
+        return replace(after, episodes={}, retired=True), (*overwritten, *told)
+    episodes, detected = alerts.opened(root, outcome.plan.drifts, before.episodes, now)
+    episodes, ended_or_held = alerts.settled(root, outcome, episodes, now)
+    episodes, failing = alerts.failing(root, outcome, episodes, failures, now)
+    return replace(after, episodes=episodes), (*overwritten, *detected, *ended_or_held, *failing)
+
+
+def _was_missed(outcome: Outcome) -> bool:
+    return outcome.status in {Status.MISSING, Status.RETIRED} or any(
+        held.hold.code == CONTAINER_GONE for held in outcome.plan.held
+    )

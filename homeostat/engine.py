@@ -1,0 +1,301 @@
+"""The loop: observe > diff > plan > guard > intent > apply > verify > record > alert.
+
+One loop serves every trigger, so that a safety rule cannot hold on one path and be missing on another. Its unit of
+work is a root. What it decides is decided by the pure functions of `homeostat.core`; what it touches, it touches
+through the ports.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from homeostat.ambient import Ambient
+from homeostat.core import alerts, record
+from homeostat.core.alerts import Alert
+from homeostat.core.arm_errors import ArmError, ErrorClass
+from homeostat.core.arm_types import SITE, SLOT
+from homeostat.core.conclusion import conclude
+from homeostat.core.decision import container_gone, decide, judge, reads_of, root_is_missing
+from homeostat.core.errors import HomeostatError
+from homeostat.core.guards import MODE_ALERT, Situation
+from homeostat.core.ids import ResourceId
+from homeostat.core.model import Fact, Facts, Found, Mode, Read, Registry, Unreadable, Verdict
+from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, ledger_entry
+from homeostat.core.plan import Action, Plan, rebase, unreadable
+from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
+from homeostat.core.spec import Root
+from homeostat.ports import AlertChannel, ArmReader, ArmWriter, CloudEventData, StillRunning, Written
+from homeostat.store import Leased, LeaseLost, Store, Stored, ledger_row, outbox_rows
+
+MAX_STAGES: Final = 4
+"""How often one read may name the next."""
+
+MAX_ROUNDS: Final = 3
+"""How often a reconcile may write before it gives up against another writer."""
+
+WRITE_TIME: Final = timedelta(minutes=2, seconds=30)
+"""The longest that one write may take; none starts with less lease left, since ARM cannot fence."""
+
+RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60, 60, 60))
+"""When a root that failed is tried again by itself; after these it waits for an event or the next sweep."""
+
+SETTLING_RETRY: Final = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The loop with everything that it talks through."""
+
+    registry: Registry
+    reader: ArmReader
+    writer: ArmWriter
+    store: Store
+    channel: AlertChannel
+    ambient: Ambient
+    cap: Mode = Mode.ENFORCE  # HOMEOSTAT_MODE
+    settle: Settle = DEFAULT_SETTLE
+    source: str = "homeostat"  # of the alerts
+
+    async def reconcile_marked(self, root: Root) -> Outcome | Later | NothingToDo:
+        """Does the work that is marked on a root, if there is any and it is time. Sends the root's alerts.
+
+        Raises StorageError and AlertError: the message that led here must then come again.
+        """
+        taken = await self.store.take(root.id, str(self.ambient.uuid()), self.settle)
+        if isinstance(taken, Later):
+            return taken
+        answer: Outcome | NothingToDo = NothingToDo()
+        if isinstance(taken, Leased):
+            working = taken.stored.record.working
+            trigger = Trigger("event", working.causes if working else ())
+            answer = await _Reconcile(self, root, trigger, taken.stored, taken).run()
+        await self.send_alerts(root.id)
+        return answer
+
+    async def reconcile(self, root: Root, trigger: Trigger) -> Outcome:
+        """Reconciles a root now, whatever is marked. Its status is BUSY while another instance works on it."""
+        stored = await self.store.load(root.id)
+        outcome = await _Reconcile(self, root, trigger, stored).run()
+        if not trigger.dry_run:
+            await self.send_alerts(root.id)
+        return outcome
+
+    async def send_alerts(self, root: ResourceId) -> None:
+        """Sends what waits in the root's outbox. Raises AlertError; what was not taken stays there."""
+        await self._send(root.key, await self.store.outbox(root))
+
+    async def send_all_alerts(self) -> None:
+        """Sends what waits in any outbox: alerts whose reconcile died before it could send them."""
+        waiting: dict[str, list[Alert]] = {}
+        async for root_key, alert in self.store.outboxes():
+            waiting.setdefault(root_key, []).append(alert)
+        for root_key, pending in waiting.items():
+            await self._send(root_key, pending)
+
+    async def _send(self, root_key: str, pending: Sequence[Alert]) -> None:
+        if pending:
+            in_order = sorted(pending, key=lambda alert: (alert.time, alert.id))
+            await self.channel.publish([self._event(alert) for alert in in_order])
+            await self.store.sent(root_key, pending)
+
+    def _event(self, alert: Alert) -> CloudEventData:
+        return CloudEventData(alert.id, alert.type.value, self.source, alert.subject, alert.time, alert.data)
+
+
+@dataclass(slots=True)
+class _Reconcile:
+    """One pass of the loop over one root, in the order of the methods."""
+
+    engine: Engine
+    root: Root
+    trigger: Trigger
+    stored: Stored
+    leased: Leased | None = None
+    written: list[tuple[Action, Written]] = field(default_factory=list)
+    blind: list[BlindWrite] = field(default_factory=list)
+
+    async def run(self) -> Outcome:
+        began = self.engine.ambient.monotonic()
+        try:
+            outcome = await self._observe_and_write()
+            outcome = replace(
+                outcome,
+                written=tuple(action for action, _ in self.written),
+                correlations=tuple(ids.correlation_id for _, ids in self.written),
+                took=timedelta(seconds=self.engine.ambient.monotonic() - began),
+            )
+            if not self.trigger.dry_run:
+                await self._record(outcome)
+        except LeaseLost as lost:
+            return Outcome(self.root.id, Status.BUSY, Plan(self.root.id), error=str(lost))
+        except Exception:
+            # Not for cancellation: a process that dies gives nothing back, and its lease runs out.
+            if self.leased is not None:
+                await self.leased.abandon()
+            raise
+        return outcome
+
+    async def _observe_and_write(self) -> Outcome:
+        """Rounds of observing and writing, until an observation finds nothing more to write."""
+        plan = Plan(self.root.id)
+        for rounds_left in reversed(range(MAX_ROUNDS + 1)):
+            facts, plan = await self._plan()
+            if root_is_missing(self.root.id, facts):
+                return self._missing(plan)
+            if self.trigger.dry_run or not plan.actions:
+                return self._status(plan, facts)
+            if rounds_left and (stopped := await self._write(plan)):
+                return stopped
+        return self._failed(plan, HomeostatError(f"drifted again after {MAX_ROUNDS} writes: another writer is at work"))
+
+    async def _write(self, plan: Plan) -> Outcome | None:
+        """Lease, intent, apply. None when it is to be observed again: to verify, or since somebody else wrote first."""
+        leased = self.leased or await self.engine.store.lease(
+            self.root.id, str(self.engine.ambient.uuid()), self.stored
+        )
+        if leased is None:
+            return Outcome(self.root.id, Status.BUSY, plan, error="another instance works on this root")
+        self.leased = leased
+        await self._intend(plan, leased)
+        try:
+            await self._apply(plan, leased)
+        except ArmError as error:
+            return None if error.error_class is ErrorClass.STALE else self._failed(plan, error)
+        except StillRunning as running:
+            retry_at = self.engine.ambient.now() + running.retry_after
+            return Outcome(self.root.id, Status.SETTLING, plan, error=str(running), retry_at=retry_at)
+        return None
+
+    # --- observe, diff, plan, guard ---
+
+    async def _plan(self) -> tuple[Facts, Plan]:
+        engine, root = self.engine, self.root
+        if engine.cap is Mode.IGNORE:
+            return {}, Plan(root.id)
+        facts = await self._observe()
+        if root_is_missing(root.id, facts):
+            return facts, container_gone(root)
+        judged = judge(root, facts, engine.registry)
+        if not judged.edits:
+            return facts, Plan(root.id, judged.drifts, held=judged.held)
+        pauses = await engine.store.pauses()
+        situation = Situation(engine.ambient.now(), engine.cap, root.wants, root.targets, pauses)
+        return facts, decide(root, judged, facts, situation)
+
+    async def _observe(self) -> Facts:
+        """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
+        facts: dict[Read, Fact] = {}
+        for _ in range(MAX_STAGES):
+            wanted = reads_of(self.root, facts, self.engine.registry)
+            if not wanted:
+                break
+            facts.update(zip(wanted, await asyncio.gather(*map(self.engine.reader.read, wanted)), strict=True))
+        return facts
+
+    # --- intent, apply ---
+
+    async def _intend(self, plan: Plan, leased: Leased) -> None:
+        """A durable record before the first write: what is about to be done, and the alerts that tell of the drift."""
+        now = self.engine.ambient.now()
+        intent = Intent(str(self.engine.ambient.uuid()), now, tuple(str(action) for action in plan.actions))
+        episodes, detected = alerts.opened(self.root, plan.drifts, leased.stored.record.episodes, now)
+        await leased.save(
+            lambda current: replace(current, intent=intent, episodes=episodes), rows=outbox_rows(detected)
+        )
+
+    async def _apply(self, plan: Plan, leased: Leased) -> None:
+        """Raises ArmError, StillRunning and LeaseLost; what was written by then is in `written`."""
+        for planned in plan.actions:
+            await leased.ensure(WRITE_TIME)
+            read_at = self.engine.ambient.now()
+            action = await self._rebased(planned) if planned.unprotected else planned
+            ids = await self.engine.writer.write(action)
+            self.written.append((action, ids))
+            if planned.unprotected:
+                window = BlindWrite(action.resource.key, read_at, self.engine.ambient.now(), ids.correlation_id)
+                self.blind.append(window)
+
+    async def _rebased(self, planned: Action) -> Action:
+        """Where no ETag protects what others wrote, the edits go over a body that is read right before the write."""
+        match await self.engine.reader.read(Read(planned.type, planned.resource)):
+            case Found() as found:
+                return rebase(planned, found)
+            case Unreadable(error):
+                raise error
+            case _:
+                raise HomeostatError(f"{planned.resource.short} vanished between two reads")
+
+    # --- how it ended ---
+
+    def _status(self, plan: Plan, facts: Facts) -> Outcome:
+        """The outcome of a root to which nothing (more) is written: the most pressing of what its drifts say."""
+        verdicts = {drift.verdict for drift in plan.drifts}
+        if Verdict.UNKNOWN in verdicts:
+            errors = [fact.error for _, fact in unreadable(facts)]
+            return self._unknown(plan, errors[0]) if errors else Outcome(plan.root, Status.UNKNOWN, plan)
+        if plan.actions:
+            return Outcome(plan.root, Status.PLANNED, plan)
+        holds = [held.hold for held in plan.held if held.hold.code != MODE_ALERT]
+        if holds:
+            retry_at = min((hold.retry_at for hold in holds if hold.retry_at), default=None)
+            return Outcome(plan.root, Status.HELD, plan, retry_at=retry_at)
+        if plan.drifted:
+            return Outcome(plan.root, Status.DRIFTED, plan)
+        if Verdict.SETTLING in verdicts:
+            return Outcome(plan.root, Status.SETTLING, plan, retry_at=self.engine.ambient.now() + SETTLING_RETRY)
+        return Outcome(plan.root, Status.HEALED if self.written else Status.IN_SYNC, plan)
+
+    def _missing(self, plan: Plan) -> Outcome:
+        """A root that ARM does not know. Once is not proof: a cache behind ARM can lag by some seconds."""
+        now, since = self.engine.ambient.now(), self.stored.record.missing_since
+        message = f"{self.root.id.short} was not found"
+        if since is None or now - since < GONE_AFTER:
+            retry_at = (since or now) + GONE_AFTER
+            return Outcome(self.root.id, Status.MISSING, Plan(self.root.id), error=message, retry_at=retry_at)
+        is_web_app = any(self.root.id.is_type(row.name) for row in (SITE, SLOT))
+        return Outcome(self.root.id, Status.RETIRED if is_web_app else Status.HELD, plan, error=message)
+
+    def _unknown(self, plan: Plan, error: ArmError) -> Outcome:
+        return replace(self._failed(plan, error), status=Status.UNKNOWN)
+
+    def _failed(self, plan: Plan, error: HomeostatError) -> Outcome:
+        final = isinstance(error, ArmError) and error.is_final
+        told = error.retry_after if isinstance(error, ArmError) else None
+        retry_at = None if final else self._retry_at(told or timedelta())
+        return Outcome(plan.root, Status.FAILED, plan, error=str(error), final=final, retry_at=retry_at)
+
+    def _retry_at(self, at_least: timedelta) -> datetime | None:
+        """None when the tries are used up."""
+        failures = self.stored.record.failures
+        return self.engine.ambient.now() + max(RETRIES[failures], at_least) if failures < len(RETRIES) else None
+
+    # --- record, alert ---
+
+    async def _record(self, outcome: Outcome) -> None:
+        """Memory, ledger entry and alerts of the outcome in one batch; then the message for another look, if any."""
+        engine = self.engine
+        now = engine.ambient.now()
+        before = self.leased.stored.record if self.leased else self.stored.record
+        after, pending = conclude(self.root, outcome, before, self.blind, now)
+        rows = [*outbox_rows(pending)]
+        if is_worth_a_line(outcome):
+            entry = ledger_entry(outcome, self.trigger, self.root.targets, now)
+            rows.append(ledger_row(entry, now, str(engine.ambient.uuid())))
+        delay: timedelta | None = None
+
+        def transition(current: RootRecord) -> RootRecord:
+            nonlocal delay
+            merged = record.concluded(current, after, before, releases=self.leased is not None)
+            if outcome.retry_at is None:
+                return merged
+            merged, delay = record.scheduled(merged, at=outcome.retry_at, now=now)
+            return merged
+
+        if self.leased is not None:
+            await self.leased.save(transition, rows)
+        else:
+            await engine.store.change(self.root.id, transition, rows=rows, known=self.stored)
+        if delay is not None:
+            await engine.store.enqueue(self.root.id, delay)

@@ -1,0 +1,254 @@
+"""The memory of the loop: root records, ledger, outbox, pauses and runs, on top of the storage ports.
+
+Everything about one root lives in one partition, so that a reconcile ends in one atomic batch: its record, its ledger
+entry and the alerts to send change together or not at all. The rules are in `homeostat.core.record`; here they are
+applied by compare-and-swap.
+
+Rows of a root's partition: `root` (the record), `ledger:TIME` (newest first), `outbox:ID`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from homeostat.ambient import Ambient
+from homeostat.core import alerts, json, record
+from homeostat.core.alerts import Alert
+from homeostat.core.errors import HomeostatError
+from homeostat.core.guards import FLEET, Pause
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import JsonObject
+from homeostat.core.record import Later, Lease, NothingToDo, RootRecord, Settle
+from homeostat.ports import Change, Conflict, Documents, Insert, Queues, Remove, Replace, Upsert
+
+WORK_QUEUE: Final = "homeostat-work"
+EVENT_QUEUE: Final = "homeostat-events"
+
+_ROOT = "root"
+_LEDGER = "ledger:"
+_OUTBOX = "outbox:"
+_PAUSES = "pauses"
+_RUNS = "runs"
+
+_TRIES = 50
+_PAUSE_BETWEEN_TRIES = 0.02  # seconds, growing and spread
+_LAST_INSTANT = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class LeaseLost(HomeostatError):
+    """Another owner took the root over, since this one was too slow: nothing more may be written."""
+
+
+class TooMuchContention(HomeostatError):
+    """The record changed under every one of many tries: the work goes back to the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record as it was read; version None means that there is none yet."""
+
+    record: RootRecord
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    documents: Documents
+    queues: Queues
+    ambient: Ambient
+
+    # --- records ---
+
+    async def load(self, root: ResourceId) -> Stored:
+        found = await self.documents.read(root.key, _ROOT)
+        if found is None:
+            return Stored(RootRecord(), None)
+        return Stored(record.from_json(found.body), found.version)
+
+    async def change(
+        self,
+        root: ResourceId,
+        transition: Callable[[RootRecord], RootRecord],
+        *,
+        rows: Sequence[Change] = (),
+        known: Stored | None = None,
+    ) -> Stored:
+        """Applies a transition, together with `rows`, to the record as it is at that moment.
+
+        `known` saves the first read. The transition may be called several times. Raises TooMuchContention.
+        """
+        stored = known
+        for tries in range(_TRIES):
+            stored = stored or await self.load(root)
+            after = transition(stored.record)
+            if after == stored.record and not rows:
+                return stored
+            body = record.to_json(after)
+            change: Change = Insert(_ROOT, body) if stored.version is None else Replace(_ROOT, body, stored.version)
+            try:
+                versions = await self.documents.apply(root.key, (change, *rows))
+            except Conflict:
+                stored = None
+                await self.ambient.sleep(_PAUSE_BETWEEN_TRIES * self.ambient.random() * min(tries + 1, 10))
+                continue
+            return Stored(after, versions[_ROOT])
+        raise TooMuchContention(f"{root.short}: its record changed under {_TRIES} tries; it is tried again later")
+
+    async def mark(
+        self, root: ResourceId, hint: str, settle: Settle, foreign: record.ForeignWrite | None = None
+    ) -> bool:
+        """Marks the root dirty and enqueues at most one message. Whether one was enqueued."""
+        delay: timedelta | None = None
+
+        def transition(current: RootRecord) -> RootRecord:
+            nonlocal delay
+            after, delay = record.marked(current, hint=hint, now=self.ambient.now(), settle=settle, foreign=foreign)
+            return after
+
+        await self.change(root, transition)
+        if delay is None:
+            return False
+        await self.enqueue(root, delay)
+        return True
+
+    async def enqueue(self, root: ResourceId, delay: timedelta) -> None:
+        await self.queues.send(WORK_QUEUE, json.render({"root": root.text}), delay=delay)
+
+    async def take(self, root: ResourceId, owner: str, settle: Settle) -> "Leased | Later | NothingToDo":
+        """Takes up the marked work of a root under a lease; a root that must wait gets its message again."""
+        answer: RootRecord | Later | NothingToDo = NothingToDo()
+
+        def transition(current: RootRecord) -> RootRecord:
+            nonlocal answer
+            now = self.ambient.now()
+            answer = record.taken(current, owner=owner, now=now, settle=settle)
+            match answer:
+                case RootRecord():
+                    return answer
+                case Later(delay):
+                    return record.postponed(current, due=now + delay)
+                case NothingToDo():
+                    return current
+
+        stored = await self.change(root, transition)
+        match answer:
+            case RootRecord(lease=Lease() as lease):
+                return Leased(self, root, lease, stored)
+            case Later(delay):
+                await self.enqueue(root, delay)
+                return answer
+            case _:
+                return NothingToDo()
+
+    async def lease(self, root: ResourceId, owner: str, known: Stored | None = None) -> "Leased | None":
+        """The lease of a root, or None while another owner holds it."""
+        free = False
+
+        def transition(current: RootRecord) -> RootRecord:
+            nonlocal free
+            now = self.ambient.now()
+            free = record.is_free(current, now=now)
+            return record.leased(current, owner=owner, now=now) if free else current
+
+        stored = await self.change(root, transition, known=known)
+        if not free or stored.record.lease is None:
+            return None
+        return Leased(self, root, stored.record.lease, stored)
+
+    # --- ledger and outbox ---
+
+    async def history(self, root: ResourceId, limit: int) -> list[JsonObject]:
+        """The newest ledger entries of a root, newest first."""
+        entries = self.documents.scan(root.key, first=_LEDGER, last=_after(_LEDGER), limit=limit)
+        return [entry.body async for entry in entries]
+
+    async def outbox(self, root: ResourceId) -> list[Alert]:
+        rows = self.documents.scan(root.key, first=_OUTBOX, last=_after(_OUTBOX))
+        return [alerts.from_json(row.body) async for row in rows]
+
+    async def outboxes(self) -> AsyncIterator[tuple[str, Alert]]:
+        """Every alert that was not sent yet, with the key of its root."""
+        async for row in self.documents.scan_all(first=_OUTBOX, last=_after(_OUTBOX)):
+            yield row.partition, alerts.from_json(row.body)
+
+    async def sent(self, root_key: str, sent: Sequence[Alert]) -> None:
+        for start in range(0, len(sent), 100):
+            await self.documents.apply(root_key, [Remove(_OUTBOX + alert.id) for alert in sent[start : start + 100]])
+
+    # --- pauses ---
+
+    async def pauses(self) -> tuple[Pause, ...]:
+        return tuple(
+            [
+                Pause(
+                    target=row.row,
+                    until=datetime.fromisoformat(json.text_at(row.body, "until")),
+                    reason=json.text_at(row.body, "reason"),
+                    by=json.text_at(row.body, "by"),
+                )
+                async for row in self.documents.scan(_PAUSES)
+            ]
+        )
+
+    async def pause(self, pause: Pause) -> None:
+        body = {"until": pause.until.isoformat(), "reason": pause.reason, "by": pause.by}
+        await self.documents.apply(_PAUSES, [Upsert(pause.target, body)])
+
+    async def resume(self, target: str = FLEET) -> None:
+        await self.documents.apply(_PAUSES, [Remove(target)])
+
+    # --- runs ---
+
+    async def save_run(self, run_id: str, body: JsonObject) -> None:
+        await self.documents.apply(_RUNS, [Upsert(run_id, body)])
+
+    async def load_run(self, run_id: str) -> JsonObject | None:
+        found = await self.documents.read(_RUNS, run_id)
+        return found.body if found else None
+
+
+@dataclass(slots=True)
+class Leased:
+    """A root under its lease: the only way to change what is remembered of it while it is being written to."""
+
+    store: Store
+    root: ResourceId
+    lease: Lease
+    stored: Stored
+
+    async def save(self, transition: Callable[[RootRecord], RootRecord], rows: Sequence[Change] = ()) -> None:
+        """Raises LeaseLost when the root has another owner by now; then nothing is saved."""
+
+        def guarded(current: RootRecord) -> RootRecord:
+            if not record.still_holds(current, self.lease):
+                raise LeaseLost(f"{self.root.short}: the lease was taken over; the new owner goes on")
+            return transition(current)
+
+        self.stored = await self.store.change(self.root, guarded, rows=rows, known=self.stored)
+
+    async def ensure(self, at_least: timedelta) -> None:
+        """Renews the lease when less than `at_least` is left. Raises LeaseLost."""
+        now = self.store.ambient.now()
+        if self.lease.expires - now < at_least:
+            await self.save(lambda current: record.renewed(current, now=now))
+            self.lease = self.stored.record.lease or self.lease
+
+    async def abandon(self) -> None:
+        """Gives the work back after a failure that is not an outcome. Raises LeaseLost."""
+        await self.save(record.abandoned)
+
+
+def ledger_row(entry: JsonObject, at: datetime, discriminator: str) -> Change:
+    """Rows sort by time, newest first."""
+    left = round((_LAST_INSTANT - at) / timedelta(microseconds=1))
+    return Upsert(f"{_LEDGER}{left:020d}-{discriminator}", entry)
+
+
+def outbox_rows(pending: Sequence[Alert]) -> tuple[Change, ...]:
+    return tuple(Upsert(_OUTBOX + alert.id, alerts.to_json(alert)) for alert in pending)
+
+
+def _after(prefix: str) -> str:
+    """The first row name after all that begin with `prefix`."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
