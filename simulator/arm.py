@@ -139,7 +139,9 @@ class Call:
         return self.cloud.get(self.address.path)
 
     def parent(self) -> Resource | None:
-        return self.cloud.get(parent_of(self.address.path))
+        """The resource above the addressed one; for a collection the resource that it belongs to."""
+        path = self.address.path
+        return self.cloud.get(path.rpartition("/")[0] if self.address.is_collection else parent_of(path))
 
     def body(self) -> Json:
         """The request body, a fresh JSON object that the handler may keep. 400 for anything else."""

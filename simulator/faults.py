@@ -8,8 +8,8 @@ A rule file is a JSON list. Every member but `status`, `drop` or `latency` (one 
      {"method": "GET", "drop": true, "times": 1}]
 
 `path` is a regular expression looked for in the path, without regard to case; `latency` is in seconds; `times` counts
-how often a rule applies (without it, always) after `skip` matching requests were let through. `when` is `before` (default:
-the provider never sees the request) or `after`: it is carried out, and only the answer is lost or replaced.
+how often a rule applies (without it, always) after `skip` matching requests were let through. `when` is `before` (the
+default: the provider never sees the request) or `after`: it is carried out, and only the answer is lost or replaced.
 """
 
 import json
