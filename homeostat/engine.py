@@ -179,7 +179,7 @@ class _Reconcile:
             return facts, container_gone(root)
         judged = judge(root, facts, engine.registry)
         if not judged.edits:
-            return facts, Plan(root.id, judged.drifts, held=judged.held)
+            return facts, Plan(root.id, judged.drifts, held=judged.blocked)
         pauses = await engine.store.pauses()
         situation = Situation(engine.ambient.now(), engine.cap, root.wants, root.targets, pauses)
         return facts, decide(root, judged, facts, situation)

@@ -19,12 +19,16 @@ CONTAINER_GONE = "container-gone"
 class Judged:
     """What differs on a root, and what would repair it if no guard objects.
 
-    held: drifts for which their remediator knows of no safe edit.
+    obstacles: drifts for which their remediator knows of no safe edit.
     """
 
     drifts: tuple[Drift, ...] = ()
     edits: tuple[Edit, ...] = ()
-    held: tuple[Held, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+
+    @property
+    def blocked(self) -> tuple[Held, ...]:
+        return tuple(Held(it.drift, Hold(it.code, it.message)) for it in self.obstacles)
 
 
 def looked_at(root: Root) -> tuple[str, ...]:
@@ -70,21 +74,17 @@ def judge(root: Root, facts: Facts, registry: Registry) -> Judged:
     """The drifts of every kind of a root that is there, with their edits."""
     drifts: list[Drift] = []
     edits: list[Edit] = []
-    held: list[Held] = []
+    obstacles: list[Obstacle] = []
     for kind in looked_at(root):
         want, remediator = root.wants[kind], registry[kind]
         have = remediator.observe(want, facts)
         of_kind = [drift for drift in remediator.diff(want, have) if want.mode_of(drift.item) is not Mode.IGNORE]
         known = {drift.key for drift in of_kind}
         drifts.extend(of_kind)
-        for answer in remediator.edits(want, have):
-            if answer.drift.key not in known:
-                continue
-            if isinstance(answer, Obstacle):
-                held.append(Held(answer.drift, Hold(answer.code, answer.message)))
-            else:
-                edits.append(answer)
-    return Judged(tuple(drifts), tuple(edits), tuple(held))
+        answers = [answer for answer in remediator.edits(want, have) if answer.drift.key in known]
+        edits.extend(answer for answer in answers if isinstance(answer, Edit))
+        obstacles.extend(answer for answer in answers if isinstance(answer, Obstacle))
+    return Judged(tuple(drifts), tuple(edits), tuple(obstacles))
 
 
 def decide(root: Root, judged: Judged, facts: Facts, situation: Situation) -> Plan:
@@ -93,8 +93,9 @@ def decide(root: Root, judged: Judged, facts: Facts, situation: Situation) -> Pl
     Raises ContradictingEdits when two kinds want different values for one field.
     """
     allowed, refused = guard_edits(judged.edits, situation)
-    held = (*judged.held, *(entry for _, entry in refused))
-    dependents = hold_dependents(allowed, held, [edit for edit, _ in refused])
+    held = (*judged.blocked, *(entry for _, entry in refused))
+    stuck: list[Edit | Obstacle] = [*judged.obstacles, *(edit for edit, _ in refused)]
+    dependents = hold_dependents(allowed, held, stuck)
     waiting = {entry.drift.key for entry in dependents}
     going = [edit for edit in allowed if edit.drift.key not in waiting]
     plan = Plan(root.id, judged.drifts, merge(going, facts), (*held, *dependents))

@@ -1,7 +1,7 @@
 """From edits to ARM writes: what is allowed, merged into the fewest requests, in an order that cuts no needed flow."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -139,7 +139,8 @@ def merge(edits: Iterable[Edit], facts: Facts) -> tuple[Action, ...]:
     for resource in by_resource:
         parent = resource.parent if arm_type(resource).embedded else None
         families[parent or resource].append(resource)
-    return _in_order([_write(holder, members, by_resource, facts) for holder, members in families.items()])
+    actions = [_write(holder, members, by_resource, facts) for holder, members in families.items()]
+    return in_dependency_order(sorted(actions, key=lambda action: action.resource), lambda action: action.edits)
 
 
 def _write(
@@ -233,21 +234,26 @@ def writable(body: Json, row: ArmType) -> Json:
     return envelope
 
 
-def _in_order(actions: Sequence[Action]) -> tuple[Action, ...]:
-    """Those that bring a milestone about come before those that wait for it; otherwise by resource."""
-    waiting = sorted(actions, key=lambda action: action.resource)
-    ordered: list[Action] = []
+def in_dependency_order[T](things: Iterable[T], edits_of: Callable[[T], Iterable[Edit]]) -> tuple[T, ...]:
+    """Things whose edits bring a milestone about come before those that wait for it; otherwise as they stood.
+
+    A cycle is cut at its first thing, since everything must have its turn.
+    """
+    waiting = [(thing, tuple(edits_of(thing))) for thing in things]
+    ordered: list[T] = []
     while waiting:
-        unmet: set[Milestone] = {m for action in waiting for edit in action.edits for m in edit.reaches}
-        ready = [a for a in waiting if not any(unmet & (edit.after - _own_reach(a)) for edit in a.edits)]
-        chosen = ready[0] if ready else waiting[0]
+        unmet = {milestone for _, edits in waiting for edit in edits for milestone in edit.reaches}
+        ready = (entry for entry in waiting if not unmet & _awaited(entry[1]))
+        chosen = next(ready, waiting[0])
         waiting.remove(chosen)
-        ordered.append(chosen)
+        ordered.append(chosen[0])
     return tuple(ordered)
 
 
-def _own_reach(action: Action) -> frozenset[Milestone]:
-    return frozenset(milestone for edit in action.edits for milestone in edit.reaches)
+def _awaited(edits: Iterable[Edit]) -> set[Milestone]:
+    """What the edits wait for and do not bring about themselves."""
+    own = {milestone for edit in edits for milestone in edit.reaches}
+    return {milestone for edit in edits for milestone in edit.after} - own
 
 
 def hold_dependents(edits: Sequence[Edit], held: Sequence[Held], stuck: Sequence[Edit | Obstacle]) -> tuple[Held, ...]:

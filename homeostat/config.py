@@ -1,0 +1,101 @@
+"""The environment, read once and checked at once: every wrong variable is named, with its remedy."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from homeostat.core.errors import HomeostatError
+from homeostat.core.model import Mode
+from homeostat.core.record import DEFAULT_SETTLE, Settle
+
+SETTLE_PREFIX: Final = "HOMEOSTAT_SETTLE_SECONDS"
+MAX_SETTLE: Final = timedelta(hours=1)
+
+
+class ConfigError(HomeostatError):
+    """Variables of the environment are missing or wrong."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """spec_container: the blob container that holds the specs; empty where they are in `spec_folder`.
+
+    settle: how long a root is left alone after an event; `settle_by_kind` has the kinds that differ.
+    in_memory: whether state is kept in the process, as in the demo, and not in the storage account.
+    """
+
+    environment: Mapping[str, str] = field(repr=False)  # holds connection strings and keys
+    subscription: str
+    mode: Mode
+    settle: Settle
+    settle_by_kind: Mapping[str, Settle]
+    spec_folder: Path
+    spec_container: str
+    in_memory: bool
+
+
+def load(environment: Mapping[str, str], *, home: Path) -> Config:
+    """The configuration of a function app whose files are in `home`. Raises ConfigError."""
+    problems: list[str] = []
+    settle = _seconds(environment, SETTLE_PREFIX, DEFAULT_SETTLE.after, problems)
+    at_most = _seconds(environment, "HOMEOSTAT_SETTLE_MAX_SECONDS", max(DEFAULT_SETTLE.at_most, settle), problems)
+    if settle > at_most:
+        problems.append(f"{SETTLE_PREFIX} is longer than HOMEOSTAT_SETTLE_MAX_SECONDS: lower it or raise the other")
+    config = Config(
+        environment=environment,
+        subscription=_subscription(environment, problems),
+        mode=_mode(environment, problems),
+        settle=Settle(settle, at_most),
+        settle_by_kind={
+            kind.lower(): Settle(_seconds(environment, f"{SETTLE_PREFIX}_{kind}", settle, problems), at_most)
+            for name in environment
+            if (kind := name.removeprefix(f"{SETTLE_PREFIX}_")) != name
+        },
+        spec_folder=home / environment.get("HOMEOSTAT_SPEC_FOLDER", "specs"),
+        spec_container=environment.get("HOMEOSTAT_SPEC_CONTAINER", "").strip(),
+        in_memory=_in_memory(environment, problems),
+    )
+    if problems:
+        raise ConfigError(tuple(problems))
+    return config
+
+
+def _mode(environment: Mapping[str, str], problems: list[str]) -> Mode:
+    text = environment.get("HOMEOSTAT_MODE", "").strip().lower() or Mode.ENFORCE
+    try:
+        return Mode(text)
+    except ValueError:
+        # Not understood must not mean full power, and the caller stops anyway.
+        problems.append(f"HOMEOSTAT_MODE is {text!r}: set it to enforce, alert or ignore")
+        return Mode.IGNORE
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: timedelta, problems: list[str]) -> timedelta:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    if re.fullmatch(r"\d{1,4}(\.\d{1,3})?", text) and timedelta(seconds=float(text)) <= MAX_SETTLE:
+        return timedelta(seconds=float(text))
+    problems.append(f"{name} is {text!r}: give seconds from 0 to {MAX_SETTLE.seconds}")
+    return default
+
+
+def _subscription(environment: Mapping[str, str], problems: list[str]) -> str:
+    text = environment.get("AZURE_SUBSCRIPTION_ID", "").strip()
+    if text and not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+        problems.append(f"AZURE_SUBSCRIPTION_ID is {text!r}: give the subscription's id, a GUID")
+    return text
+
+
+def _in_memory(environment: Mapping[str, str], problems: list[str]) -> bool:
+    text = environment.get("HOMEOSTAT_STATE", "").strip().lower() or "storage"
+    if text not in {"storage", "memory"}:
+        problems.append(f"HOMEOSTAT_STATE is {text!r}: leave it out for the storage account, or set it to memory")
+    return text == "memory"

@@ -1,0 +1,60 @@
+"""Several roots in one go, for a person who asked: all are looked at together, then each has its turn in order."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from homeostat.core.errors import HomeostatError
+from homeostat.core.model import Edit
+from homeostat.core.outcome import Outcome, Status, Trigger
+from homeostat.core.plan import in_dependency_order
+from homeostat.core.spec import Fleet, Root
+from homeostat.engine import Engine
+
+BUSY_TRIES: Final = 15
+BUSY_PAUSE: Final = 2.0
+"""Seconds. Together half a minute, in which another instance ends an ordinary repair."""
+
+
+class UnknownTarget(HomeostatError):
+    """No spec declares a target of that name."""
+
+
+def roots_of(fleet: Fleet, targets: Sequence[str]) -> tuple[Root, ...]:
+    """The roots of these targets, each once, sorted. Raises UnknownTarget, which names all that are unknown."""
+    unknown = sorted(set(targets) - fleet.targets.keys())
+    if unknown:
+        known = ", ".join(list(fleet.targets)[:20]) or "none"
+        raise UnknownTarget(f"no spec declares {', '.join(map(repr, unknown))}; declared targets: {known}")
+    ids = sorted({root for name in targets for root in fleet.targets[name].roots})
+    return tuple(fleet.roots[root] for root in ids)
+
+
+async def examine(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tuple[Outcome, ...]:
+    """What a reconcile of each root would do now, in dependency order. Reads only."""
+    dry = replace(trigger, dry_run=True)
+    looks = await asyncio.gather(*(engine.reconcile(root, dry) for root in roots))
+    return in_dependency_order(looks, _edits)
+
+
+async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tuple[Outcome, ...]:
+    """Reconciles the roots one after the other, those first on which others depend. A dry run only looks."""
+    looks = await examine(engine, roots, trigger)
+    if trigger.dry_run:
+        return looks
+    by_id = {root.id: root for root in roots}
+    return tuple([await _patiently(engine, by_id[look.root], trigger) for look in looks])
+
+
+async def _patiently(engine: Engine, root: Root, trigger: Trigger) -> Outcome:
+    for _ in range(BUSY_TRIES):
+        outcome = await engine.reconcile(root, trigger)
+        if outcome.status is not Status.BUSY:
+            return outcome
+        await engine.ambient.sleep(BUSY_PAUSE)
+    return await engine.reconcile(root, trigger)
+
+
+def _edits(look: Outcome) -> list[Edit]:
+    return [edit for action in look.plan.actions for edit in action.edits]

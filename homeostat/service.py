@@ -1,0 +1,229 @@
+"""What the triggers ask for, in the words of the loop. One service stands behind every trigger of the function app."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from homeostat import runs
+from homeostat.core import json
+from homeostat.core.errors import HomeostatError
+from homeostat.core.events import parse_event, route
+from homeostat.core.guards import FLEET, Pause
+from homeostat.core.ids import InvalidResourceId, ResourceId
+from homeostat.core.json import Json, JsonObject
+from homeostat.core.outcome import Outcome, Trigger, outcome_json, worst
+from homeostat.core.record import Settle
+from homeostat.core.spec import Root, Target
+from homeostat.engine import Engine
+from homeostat.specs import Desired
+from homeostat.store import WORK_QUEUE
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = Settle(timedelta(), timedelta())
+
+RUN_BACKUP: Final = timedelta(minutes=5)
+"""When the queue takes up a run whose request died, if it is not done by then."""
+
+
+class NotConfirmed(HomeostatError):
+    """The caller meant another number of targets than there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    engine: Engine
+    desired: Desired
+    settle_by_kind: Mapping[str, Settle]  # where it differs from the engine's
+
+    # --- events and the timer: route, mark, enqueue ---
+
+    async def on_event(self, event: Json) -> Root | None:
+        """Marks the root that an event concerns. None when it concerns nothing that is declared.
+
+        Raises MalformedEvent, and StorageError, upon which the event must come again.
+        """
+        hint = parse_event(event, self.engine.ambient.now())
+        if hint is None:
+            return None
+        root = route(await self.desired.fleet(), hint, self.engine.registry)
+        if root is not None:
+            await self.engine.store.mark(root.id, hint.id, self._settle_of(root), hint.as_foreign_write())
+        return root
+
+    async def mark_all(self, cause: str) -> int:
+        """Marks every declared root, and sends alerts that are still waiting. How many roots there are."""
+        fleet = await self.desired.fleet()
+        for root in fleet.roots.values():
+            await self.engine.store.mark(root.id, cause, AT_ONCE)
+        await self.engine.send_all_alerts()
+        return len(fleet.roots)
+
+    # --- the queue worker ---
+
+    async def work(self, message: Json) -> None:
+        """Does what one message of the work queue asks for. One that makes no sense is told and dropped."""
+        if run_id := json.text_at(message, "run"):
+            await self.execute_run(run_id)
+            return
+        try:
+            root_id = ResourceId.parse(json.text_at(message, "root"))
+        except InvalidResourceId:
+            log.warning("a work message names neither a root nor a run; it is dropped")
+            return
+        root = (await self.desired.fleet()).roots.get(root_id)
+        if root is None:
+            log.info("%s is no longer declared: nothing to do", root_id.short)
+            return
+        answer = await replace(self.engine, settle=self._settle_of(root)).reconcile_marked(root)
+        if isinstance(answer, Outcome):
+            log.info("%s: %s %s", root_id.short, answer.status, answer.error)
+
+    def _settle_of(self, root: Root) -> Settle:
+        """The longest of what its kinds ask for."""
+        of_kinds = [self.settle_by_kind.get(kind, self.engine.settle) for kind in root.wants]
+        return max(of_kinds, key=lambda settle: settle.after, default=self.engine.settle)
+
+    # --- people: runs ---
+
+    async def all_targets(self, confirm: int) -> tuple[str, ...]:
+        """Every target's name, for a caller who knows how many there are. Raises NotConfirmed."""
+        names = tuple((await self.desired.fleet()).targets)
+        if len(names) != confirm:
+            raise NotConfirmed(f'there are {len(names)} targets, not {confirm}: send "confirm": {len(names)}')
+        return names
+
+    async def start_run(self, targets: Sequence[str], trigger: Trigger, *, backup: bool = False) -> str:
+        """Stores a run and enqueues it: at once, or as a backup of a caller who executes it. Raises UnknownTarget."""
+        runs.roots_of(await self.desired.fleet(), targets)
+        run_id = str(self.engine.ambient.uuid())
+        run: JsonObject = {
+            "id": run_id,
+            "state": "queued",
+            "targets": list(targets),
+            "requestedAt": self.engine.ambient.now().isoformat(),
+            "dryRun": trigger.dry_run,
+            "caller": trigger.caller,
+            "reason": trigger.reason,
+        }
+        await self.engine.store.save_run(run_id, run)
+        delay = RUN_BACKUP if backup else timedelta()
+        await self.engine.store.queues.send(WORK_QUEUE, json.render({"run": run_id}), delay=delay)
+        return run_id
+
+    async def execute_run(self, run_id: str) -> JsonObject | None:
+        """Carries a stored run out, unless it is done. Taken up again after a crash it looks afresh at every root."""
+        run = await self.engine.store.load_run(run_id)
+        if run is None or run["state"] == "done":
+            return run
+        targets = [str(name) for name in _list(run["targets"])]
+        trigger = Trigger(
+            "manual",
+            (run_id,),
+            caller=json.text_at(run, "caller"),
+            reason=json.text_at(run, "reason"),
+            dry_run=run["dryRun"] is True,
+        )
+        roots = runs.roots_of(await self.desired.fleet(), targets)
+        outcomes = await runs.reconcile(self.engine, roots, trigger)
+        done: JsonObject = {
+            **run,
+            "state": "done",
+            "status": worst([outcome.status for outcome in outcomes]).value,
+            "finishedAt": self.engine.ambient.now().isoformat(),
+            "roots": [outcome_json(outcome) for outcome in outcomes],
+        }
+        await self.engine.store.save_run(run_id, done)
+        return done
+
+    async def run(self, run_id: str) -> JsonObject | None:
+        return await self.engine.store.load_run(run_id)
+
+    # --- people: what is declared, what happened, pauses ---
+
+    async def targets(self) -> list[JsonObject]:
+        fleet = await self.desired.fleet()
+        pauses = await self._active_pauses()
+        return [await self._target_json(target, pauses) for target in fleet.targets.values()]
+
+    async def target(self, name: str) -> JsonObject:
+        """Raises UnknownTarget."""
+        return await self._target_json(await self._declared(name), await self._active_pauses())
+
+    async def history(self, name: str, limit: int) -> list[JsonObject]:
+        """The newest ledger entries of a target's roots, newest first. Raises UnknownTarget."""
+        target = await self._declared(name)
+        entries = [entry for root in target.roots for entry in await self.engine.store.history(root, limit)]
+        return sorted(entries, key=lambda entry: json.text_at(entry, "at"), reverse=True)[:limit]
+
+    async def pause(self, pause: Pause) -> None:
+        """Raises UnknownTarget."""
+        if pause.target != FLEET:
+            await self._declared(pause.target)
+        await self.engine.store.pause(pause)
+
+    async def resume(self, target: str) -> None:
+        """Ends a pause; its roots are looked at again at once. Raises UnknownTarget."""
+        if target == FLEET:
+            await self.engine.store.resume(FLEET)
+            await self.mark_all("resume")
+            return
+        declared = await self._declared(target)
+        await self.engine.store.resume(target)
+        for root in declared.roots:
+            await self.engine.store.mark(root, "resume", AT_ONCE)
+
+    async def health(self) -> JsonObject:
+        """Whether the service can do its work: it has specs and its store answers. Raises what stands in the way."""
+        fleet = await self.desired.fleet()
+        pauses = await self._active_pauses()
+        return {
+            "status": "degraded" if self.desired.problem else "ok",
+            "problem": self.desired.problem,
+            "mode": self.engine.cap.value,
+            "targets": len(fleet.targets),
+            "roots": len(fleet.roots),
+            "pauses": [_pause_json(pause) for pause in pauses],
+        }
+
+    async def _declared(self, name: str) -> Target:
+        fleet = await self.desired.fleet()
+        runs.roots_of(fleet, [name])
+        return fleet.targets[name]
+
+    async def _active_pauses(self) -> tuple[Pause, ...]:
+        now = self.engine.ambient.now()
+        return tuple(pause for pause in await self.engine.store.pauses() if pause.until > now)
+
+    async def _target_json(self, target: Target, pauses: Sequence[Pause]) -> JsonObject:
+        records = [(root, (await self.engine.store.load(root)).record) for root in target.roots]
+        episodes: list[Json] = [
+            {"root": root.text, "kind": kind, "state": episode.state, "since": episode.opened.isoformat()}
+            for root, record in records
+            for kind, episode in record.episodes.items()
+        ]
+        return {
+            "name": target.name,
+            "webApp": target.web_app.text,
+            "declaredAt": str(target.place),
+            "kinds": list(target.kinds),
+            "roots": [root.text for root in target.roots],
+            "retired": any(record.retired for _, record in records),
+            "episodes": episodes,
+            "pauses": [_pause_json(pause) for pause in pauses if pause.target in {FLEET, target.name}],
+        }
+
+
+def _pause_json(pause: Pause) -> JsonObject:
+    return {
+        "target": None if pause.target == FLEET else pause.target,
+        "until": pause.until.isoformat(),
+        "reason": pause.reason,
+        "by": pause.by,
+    }
+
+
+def _list(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
