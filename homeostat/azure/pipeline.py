@@ -8,7 +8,7 @@ import logging
 import os
 import ssl
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from azure.core.credentials_async import AsyncTokenCredential
@@ -25,7 +25,7 @@ from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 
 log = logging.getLogger(__name__)
 
-type Transport = AsyncHttpTransport[HttpRequest, AsyncHttpResponse]
+type Transport = AsyncHttpTransport[HttpRequest, Any]  # each transport has a response class of its own
 type Pipeline = AsyncPipeline[HttpRequest, AsyncHttpResponse]
 
 REQUEST_ID: Final = "x-ms-client-request-id"
@@ -44,7 +44,7 @@ def arm_pipeline(
         transport,
         [
             _NamesPolicy(ambient),
-            CustomHookPolicy(),  # type: ignore[list-item]  # annotated for synchronous answers only, indifferent to them
+            CustomHookPolicy(),
             _OwnCloudPolicy(cloud),
             RetryPolicy(ambient, limits or Limits()),
             AsyncARMChallengeAuthenticationPolicy(credential, cloud.scope),
