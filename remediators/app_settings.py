@@ -45,7 +45,7 @@ SECRET = "(secret)"  # noqa: S105 - what is shown in place of one
 OTHER_SECRET = "(another secret)"  # noqa: S105 - likewise
 
 _NAME = re.compile(r"[A-Za-z0-9_.:]+")
-_PRIVATELINK_HOST = re.compile(r"(?<![a-z0-9.-])([a-z0-9-]+\.)*privatelink(\.[a-z0-9-]+)+", re.IGNORECASE)
+_PRIVATELINK_HOST = re.compile(r"(?<![a-z0-9.-])([a-z0-9-]+\.)+privatelink(\.[a-z0-9-]+)+", re.IGNORECASE)
 
 PLATFORM_NAMES = re.compile(
     r"(WEBSITES?|FUNCTIONS?|SCM|DOCKER|APPLICATIONINSIGHTS|APPINSIGHTS|MACHINEKEY|DIAGNOSTICS|WEBJOBS|ORYX|APPSETTING"
