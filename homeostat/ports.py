@@ -21,8 +21,8 @@ from homeostat.core.plan import Action
 MAX_CHANGES: Final = 100
 """Changes in one atomic batch (an entity group transaction of Azure Tables)."""
 
-MAX_BODY: Final = 900_000
-"""Characters of one serialised body. An entity holds 1 MiB, keys and property names included."""
+MAX_BODY: Final = 700_000
+"""Characters of one serialised body. An entity holds 1 MiB; Azurite counts its bytes after base64."""
 
 MAX_BATCH: Final = 1_900_000
 """Characters of all bodies of a batch. Its payload may be 4 MiB, and quoting can double a body on its way."""
@@ -231,12 +231,17 @@ def bodies(partition: str, changes: Sequence[Change]) -> dict[str, str]:
     return written
 
 
-def check_message(queue: str, body: str, delay: timedelta) -> None:
-    """Raises Unstorable where a message breaks the port's limits."""
+def check_message(queue: str, body: str) -> None:
+    """Raises Unstorable for a message over MAX_MESSAGE."""
     if (size := len(body.encode())) > MAX_MESSAGE:
         raise Unstorable(f"queue {queue!r}: a message of {size} bytes, at most {MAX_MESSAGE} fit: refer to a blob")
+
+
+def whole_seconds(delay: timedelta) -> int:
+    """A message's delay as queues take it: in seconds, rounded up. Raises Unstorable when it is out of range."""
     if not timedelta() <= delay <= MAX_DELAY:
-        raise Unstorable(f"queue {queue!r}: a delay of {delay}, from none to {MAX_DELAY.days} days is possible")
+        raise Unstorable(f"a delay of {delay} for a queue message: it must be from 0 to {MAX_DELAY.days} days")
+    return -(-delay // timedelta(seconds=1))
 
 
 # --- ARM ------------------------------------------------------------------------------------------------------------

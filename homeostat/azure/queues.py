@@ -1,0 +1,98 @@
+"""Messages in the storage account's queues, in base64, as the Functions host's queue trigger reads them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, cast
+
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+from homeostat.azure.storage_errors import code, existing, translating
+from homeostat.ports import Conflict, QueuedMessage, check_message, whole_seconds
+
+if TYPE_CHECKING:
+    from azure.storage.queue import QueueMessage
+    from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+NEVER_EXPIRES: Final = -1
+_NOT_HELD: Final = frozenset({"MessageNotFound", "PopReceiptMismatch", "QueueNotFound"})
+
+
+class AzureQueues:
+    """Implements `homeostat.ports.Queues` and, for whoever runs functions without the host, `Receiver`.
+
+    The SDK's retries may send a message twice, which a queue's readers must bear anyway.
+    """
+
+    def __init__(self, client: Callable[[], "QueueServiceClient"]) -> None:
+        self._connect = client
+
+    @cached_property
+    def _service(self) -> "QueueServiceClient":
+        return self._connect()
+
+    async def send(self, queue: str, body: str, *, delay: timedelta = timedelta()) -> None:
+        check_message(queue, body)
+        hidden = whole_seconds(delay)
+        client = self._client(queue)
+        with translating(f"queue {queue!r}"):
+            try:
+                await client.send_message(body, visibility_timeout=hidden, time_to_live=NEVER_EXPIRES)
+            except ResourceNotFoundError:
+                with existing("QueueAlreadyExists"):
+                    await client.create_queue()
+                await client.send_message(body, visibility_timeout=hidden, time_to_live=NEVER_EXPIRES)
+
+    async def receive(self, queue: str, *, limit: int, visibility: timedelta) -> list[QueuedMessage]:
+        hidden = whole_seconds(visibility)
+        pages = self._client(queue).receive_messages(messages_per_page=limit, visibility_timeout=hidden).by_page()
+        with translating(f"queue {queue!r}"):
+            try:
+                async for page in pages:
+                    return [_received(queue, message) async for message in page]
+            except ResourceNotFoundError:
+                pass  # the queue is made with the first message
+        return []
+
+    async def delete(self, message: QueuedMessage) -> None:
+        with translating(f"queue {message.queue!r}"), _held(message):
+            await self._client(message.queue).delete_message(message.id, message.receipt)
+
+    async def postpone(self, message: QueuedMessage, delay: timedelta) -> QueuedMessage:
+        hidden = whole_seconds(delay)
+        with translating(f"queue {message.queue!r}"), _held(message):
+            updated = await self._client(message.queue).update_message(
+                message.id, message.receipt, visibility_timeout=hidden
+            )
+        return replace(message, receipt=cast("str", updated.pop_receipt))
+
+    def _client(self, queue: str) -> "QueueClient":
+        from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
+
+        return self._service.get_queue_client(
+            queue, message_encode_policy=TextBase64EncodePolicy(), message_decode_policy=TextBase64DecodePolicy()
+        )
+
+
+@contextmanager
+def _held(message: QueuedMessage) -> Iterator[None]:
+    try:
+        yield
+    except HttpResponseError as error:
+        if code(error) not in _NOT_HELD:
+            raise
+        raise Conflict(f"queue {message.queue!r}: message {message.id} is no longer held ({code(error)})") from error
+
+
+def _received(queue: str, message: "QueueMessage") -> QueuedMessage:
+    assert message.inserted_on is not None
+    return QueuedMessage(
+        queue=queue,
+        id=message.id,
+        body=message.content,
+        dequeue_count=message.dequeue_count or 0,
+        inserted=message.inserted_on,
+        receipt=message.pop_receipt or "",
+    )
