@@ -50,10 +50,11 @@ def check_locks(cloud: Cloud, method: str, resource_id: str) -> None:
     """409 ScopeLocked where a lock at the resource or above it forbids `method`.
 
     ReadOnly forbids every PUT, PATCH, POST and DELETE, so also the POST that lists app settings; CanNotDelete forbids
-    DELETE (https://learn.microsoft.com/azure/azure-resource-manager/management/lock-resources).
+    DELETE (https://learn.microsoft.com/azure/azure-resource-manager/management/lock-resources). A lock does not hold
+    locks: it can always be removed.
     """
     locks = cloud.of_type(LOCKS)
-    if not locks:
+    if not locks or f"/providers/{LOCKS}/".lower() in resource_id.lower():
         return
     scopes = {scope.lower(): scope for scope in ancestors(resource_id)}
     for lock in locks:
