@@ -8,4 +8,6 @@ them null, and which ones depends on the api-version; VNet integration has two d
 answer them.
 """
 
-TYPES = ()
+from simulator.providers.web.types import FUNCTIONS, TYPES
+
+__all__ = ["FUNCTIONS", "TYPES"]

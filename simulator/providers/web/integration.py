@@ -12,9 +12,10 @@ from simulator.messages import Json, Response
 from simulator.providers import network
 from simulator.providers.web.regions import compact, display
 from simulator.providers.web.shape import sites_of_plan
-from simulator.providers.web.state import Site, all_sites, site_of
+from simulator.providers.web.state import Site, site_of
 
 _SUBNETS_PER_PLAN = 2
+_SMALLEST_PREFIX = 28  # https://learn.microsoft.com/azure/app-service/overview-vnet-integration#subnet-requirements
 _WITHOUT_INTEGRATION = {"Free", "Shared", "Dynamic"}
 
 
@@ -95,6 +96,11 @@ def _joinable(call: Call, site: Site, subnet_id: str, plan_id: str) -> Resource:
             f"VNET {vnet.name} is in {vnet.body['location']}, but regional integration needs it in {site.location}."
         )
         raise bad_request("BadRequest", message)
+    if network.vnets.prefixes(subnet)[0].prefixlen > _SMALLEST_PREFIX:
+        message = (
+            f"Subnet {subnet.name} is smaller than the /{_SMALLEST_PREFIX} that virtual network integration needs."
+        )
+        raise bad_request("BadRequest", message)
     plan = call.cloud.get(plan_id)
     if plan is not None and plan.body["sku"]["tier"] in _WITHOUT_INTEGRATION:
         message = f"App Service Plan {plan.name} does not support virtual network integration in its pricing tier."
@@ -105,10 +111,6 @@ def _joinable(call: Call, site: Site, subnet_id: str, plan_id: str) -> Resource:
         message = f"Adding this VNET would exceed the App Service Plan VNET limit of {_SUBNETS_PER_PLAN}"
         raise ArmError(409, "Conflict", message)
     return subnet
-
-
-def users_of(call: Call, subnet_id: str) -> list[Site]:
-    return [site for site in all_sites(call.cloud) if (site.subnet or "").lower() == subnet_id.lower()]
 
 
 def _swift_body(site: Site) -> Json:

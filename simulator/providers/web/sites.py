@@ -100,18 +100,18 @@ def _created(call: Call, body: Json) -> Site:
     name = call.address.name
     if call.type.name == SITES and any(site.app.lower() == name.lower() for site in all_sites(call.cloud)):
         raise ArmError(409, "Conflict", f"Website with given name {name} already exists.")
-    plan = call.cloud.get(str((body.get("properties") or {}).get("serverFarmId") or ""))
-    linux = plan is not None and plan.properties["reserved"]
+    parent = call.parent() if call.type.name == SLOTS else None
+    inherited = Site(parent).plan if parent is not None else None
+    plan_id = (body.get("properties") or {}).get("serverFarmId") or inherited
+    plan = call.cloud.get(plan_id) if plan_id else None
+    linux = plan is not None and bool(plan.properties["reserved"])
     stored = Resource(call.display_id(), call.type.name)
     stored.body = {
         "location": body["location"],
         "kind": body.get("kind") or ("app,linux" if linux else "app"),
-        "properties": {"reserved": True} if linux else {},
+        "properties": {"reserved": linux, "serverFarmId": plan_id},
         "modified": call.now.isoformat(),
     }
-    parent = call.parent()
-    if call.type.name == SLOTS and parent is not None:
-        stored.properties["serverFarmId"] = Site(parent).plan
     return Site(stored)
 
 
