@@ -1,0 +1,177 @@
+"""The pipeline over real TLS connections: what only a socket can show."""
+
+import gzip
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import trustme
+from aiohttp import web
+
+from homeostat.azure.arm import Arm, arm_over
+from homeostat.azure.clouds import CLOUDS
+from homeostat.azure.pipeline import http_session, session_transport
+from homeostat.azure.retry import Limits
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE
+from homeostat.core.model import Found, Read, Unreadable
+from homeostat.core.plan import Action, Verb
+from tests.azure.scripted import Tokens, VirtualAmbient, resource
+
+pytestmark = pytest.mark.wire
+
+NSG = Read(NETWORK_SECURITY_GROUP, resource(NETWORK_SECURITY_GROUP.name, "nsg-app"))
+RULE = resource(SECURITY_RULE.name, "nsg-app", "allow-sql")
+PUT_RULE = Action(RULE, SECURITY_RULE, Verb.PUT, (), {"properties": {"priority": 100}})
+
+type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Server:
+    """A TLS server on a free port that answers as `handler` says and notes who asked over which connection."""
+
+    handler: Handler
+    bundle: Path
+    endpoint: str = ""
+    methods: list[str] = field(default_factory=list)
+    connections: set[object] = field(default_factory=set)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.methods.append(request.method)
+        assert request.transport is not None
+        self.connections.add(request.transport.get_extra_info("peername"))
+        return await self.handler(request)
+
+
+@asynccontextmanager
+async def serving(folder: Path, handler: Handler) -> AsyncIterator[Server]:
+    authority = trustme.CA()
+    bundle = folder / "authority.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    server = Server(handler, bundle)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", server.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "localhost", 0, ssl_context=context).start()
+        server.endpoint = f"https://localhost:{runner.addresses[0][1]}"
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def connected(endpoint: str, environment: dict[str, str]) -> AsyncIterator[Arm]:
+    cloud = replace(CLOUDS["azurecloud"], arm=endpoint)
+    async with http_session(environment) as session:
+        yield arm_over(session_transport(session), Tokens(), cloud, VirtualAmbient(), limits=Limits(attempts=3))
+
+
+async def fine(_: web.Request) -> web.Response:
+    return web.json_response({"properties": {"provisioningState": "Succeeded"}})
+
+
+async def hang_up(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    await request.read()
+    request.transport.abort()
+    return web.Response()
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+async def test_many_calls_share_one_connection_trusted_through_the_environment(variable: str, tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path, fine) as server,
+        connected(server.endpoint, {variable: str(server.bundle)}) as arm,
+    ):
+        for _ in range(5):
+            assert isinstance(await arm.reader.read(NSG), Found)
+        await arm.writer.write(PUT_RULE)
+    assert server.methods == ["GET"] * 5 + ["PUT"]
+    assert len(server.connections) == 1
+
+
+async def test_a_server_that_nobody_vouches_for_gets_no_token(tmp_path: Path) -> None:
+    async with serving(tmp_path, fine) as server, connected(server.endpoint, {}) as arm:
+        fact = await arm.reader.read(NSG)
+    assert isinstance(fact, Unreadable)
+    assert "certificate" in fact.error.message.lower()
+    assert fact.error.executed is Executed.NO
+    assert server.methods == []
+
+
+async def test_a_write_lost_on_a_kept_connection_is_not_sent_again(tmp_path: Path) -> None:
+    async def hang_up_on_writes(request: web.Request) -> web.Response:
+        return await (fine(request) if request.method == "GET" else hang_up(request))
+
+    async with (
+        serving(tmp_path, hang_up_on_writes) as server,
+        connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
+    ):
+        await arm.reader.read(NSG)
+        with pytest.raises(ArmError) as raised:
+            await arm.writer.write(PUT_RULE)
+    assert server.methods == ["GET", "PUT"]
+    assert raised.value.executed is Executed.MAYBE
+
+
+async def test_a_read_lost_on_its_way_is_sent_again(tmp_path: Path) -> None:
+    answers = iter([hang_up, hang_up, fine])
+
+    async def at_last(request: web.Request) -> web.Response:
+        return await next(answers)(request)
+
+    async with (
+        serving(tmp_path, at_last) as server,
+        connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
+    ):
+        assert isinstance(await arm.reader.read(NSG), Found)
+    assert server.methods == ["GET"] * 3
+
+
+async def test_an_answer_cut_short_leaves_open_whether_a_write_was_done(tmp_path: Path) -> None:
+    async def cut_short(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=200, headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b'{"properties": ')
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    async with (
+        serving(tmp_path, cut_short) as server,
+        connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
+    ):
+        with pytest.raises(ArmError) as raised:
+            await arm.writer.write(PUT_RULE)
+    assert server.methods == ["PUT"]
+    assert (raised.value.status, raised.value.executed) == (0, Executed.MAYBE)
+
+
+async def test_a_server_that_is_not_there_is_named_and_nothing_counts_as_done(tmp_path: Path) -> None:
+    async with serving(tmp_path, fine) as server:
+        endpoint = server.endpoint
+    async with connected(endpoint, {}) as arm:
+        with pytest.raises(ArmError) as raised:
+            await arm.writer.write(PUT_RULE)
+    assert raised.value.executed is Executed.NO
+    assert raised.value.error_class is ErrorClass.TRANSIENT
+    assert endpoint.removeprefix("https://") in str(raised.value)
+
+
+async def test_a_compressed_answer_is_unpacked(tmp_path: Path) -> None:
+    async def packed(_: web.Request) -> web.Response:
+        return web.Response(body=gzip.compress(b'{"name": "nsg-app"}'), headers={"Content-Encoding": "gzip"})
+
+    async with (
+        serving(tmp_path, packed) as server,
+        connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
+    ):
+        assert await arm.reader.read(NSG) == Found({"name": "nsg-app"})
