@@ -1,0 +1,90 @@
+"""The triggers, and nothing else: each parses what came, hands it to the service, and answers.
+
+The way of an event: `on_resource_event` marks a root and enqueues it, `reconcile` takes it up, `homeostat/engine.py`
+goes through the loop, and one module of `remediators/` for each kind says what has drifted.
+"""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+
+from homeostat.runtime import Runtime
+from homeostat.web.api import http_functions
+
+log = logging.getLogger("homeostat")
+
+runtime = Runtime(os.environ, home=Path(__file__).parent)
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+app.register_functions(http_functions(runtime))
+
+
+@app.function_name("on_resource_event")
+@app.event_grid_trigger(arg_name="event")
+async def on_resource_event(event: func.EventGridEvent) -> None:
+    """A resource changed, as Event Grid's webhook tells it. A failure makes Event Grid deliver again."""
+    await _handle(_as_json(event))
+
+
+@app.function_name("on_queued_event")
+@app.queue_trigger(arg_name="message", queue_name="homeostat-events", connection="AzureWebJobsStorage")
+async def on_queued_event(message: func.QueueMessage) -> None:
+    """The same, as Event Grid's storage-queue delivery tells it: no open ingress is needed."""
+    await _handle(_parsed(message))
+
+
+@app.function_name("nightly_reconcile")
+@app.timer_trigger(arg_name="timer", schedule="%HOMEOSTAT_NIGHTLY_SCHEDULE%")
+async def nightly_reconcile(timer: func.TimerRequest) -> None:
+    """Every root is looked at, whatever events said: lost ones are made good here."""
+    service = await runtime.service()
+    roots = await service.mark_all("nightly")
+    log.info("nightly: %d roots enqueued%s", roots, ", late" if timer.past_due else "")
+
+
+@app.function_name("reconcile")
+@app.queue_trigger(arg_name="message", queue_name="homeostat-work", connection="AzureWebJobsStorage")
+async def reconcile(message: func.QueueMessage) -> None:
+    """One root, or one run. An exception brings the message back, and after five times to the poison queue."""
+    service = await runtime.service()
+    await service.work(_parsed(message))
+
+
+async def _handle(event: Any) -> None:
+    from homeostat.core.events import MalformedEvent
+
+    service = await runtime.service()
+    try:
+        root = await service.on_event(event)
+    except MalformedEvent as error:
+        # It would be as malformed the next time; the nightly sweep sees whatever it meant to tell.
+        log.warning("an event was dropped: %s", error)
+    else:
+        log.debug("event %s", f"marked {root.id.short}" if root else "concerns nothing declared")
+
+
+def _as_json(event: func.EventGridEvent | func.CloudEvent) -> dict[str, Any]:
+    """The fields that the loop reads, in the schema that they came in."""
+    if isinstance(event, func.CloudEvent):
+        time = event.time.isoformat() if event.time else ""
+        return {"id": event.id, "type": event.type, "subject": event.subject, "time": time, "data": event.data}  # type: ignore[attr-defined]  # set from keywords
+    return {
+        "id": event.id,
+        "eventType": event.event_type,
+        "subject": event.subject,
+        "eventTime": event.event_time.isoformat() if event.event_time else "",
+        "data": event.get_json(),
+    }
+
+
+def _parsed(message: func.QueueMessage) -> Any:
+    """The message's JSON, or its text where it is none: what it is good for is judged where it is used."""
+    text = message.get_body().decode("utf-8", errors="replace")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,67 @@
+"""Puts the parts together. The only module that knows which adapters stand behind the ports."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
+
+from homeostat.alerts.eventgrid import LogChannel, channel_of
+from homeostat.ambient import Ambient, SystemAmbient
+from homeostat.azure.arm import Arm, open_arm
+from homeostat.azure.storage import AzureStorage, account_from
+from homeostat.config import Config
+from homeostat.core.model import Mode
+from homeostat.engine import Engine
+from homeostat.memory import MemoryStorage
+from homeostat.ports import AlertChannel
+from homeostat.service import Service
+from homeostat.specs import Desired, SpecBlobs, SpecFiles, SpecSource
+from homeostat.store import Store
+from remediators import REGISTRY
+
+
+@cache
+def memory_storage() -> MemoryStorage:
+    """The process's own storage where HOMEOSTAT_STATE is `memory`; the dev host takes its queues from here."""
+    return MemoryStorage(SystemAmbient().now)
+
+
+@asynccontextmanager
+async def open_service(config: Config) -> AsyncIterator[Service]:
+    """The service that the function app's triggers share. What it opens is closed on the way out.
+
+    Raises a HomeostatError that names the setting where one is wrong.
+    """
+    ambient = SystemAmbient()
+    async with AsyncExitStack() as stack:
+        arm = await stack.enter_async_context(open_arm(config.environment, ambient))
+        storage = await _storage(config, arm, ambient, stack)
+        source: SpecSource = (
+            SpecBlobs(storage.blobs, config.spec_container)
+            if config.spec_container
+            else SpecFiles((config.spec_folder,))
+        )
+        channel = channel_of(config.environment, arm.credential, arm.transport)
+        store = Store(storage.documents, storage.queues, ambient)
+        engine = Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, config.mode, config.settle)
+        desired = Desired(source, REGISTRY, ambient, config.subscription)
+        yield Service(engine, desired, config.settle_by_kind)
+
+
+@asynccontextmanager
+async def open_standalone(environment: Mapping[str, str], cap: Mode = Mode.ENFORCE) -> AsyncIterator[Engine]:
+    """An engine on its own, for the command line: nothing is remembered, and alerts are lines in the log."""
+    ambient = SystemAmbient()
+    memory = MemoryStorage(ambient.now)
+    channel: AlertChannel = LogChannel()
+    async with open_arm(environment, ambient) as arm:
+        store = Store(memory.documents, memory.queues, ambient)
+        yield Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, cap)
+
+
+async def _storage(config: Config, arm: Arm, ambient: Ambient, stack: AsyncExitStack) -> AzureStorage | MemoryStorage:
+    if config.in_memory:
+        return memory_storage()
+    account = account_from(config.environment, identity=arm.credential)
+    storage = AzureStorage(account, new_id=lambda: str(ambient.uuid()), transport=arm.transport)
+    stack.push_async_callback(storage.aclose)
+    return storage

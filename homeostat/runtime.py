@@ -1,0 +1,46 @@
+"""The service of a function app's process, opened by the first invocation that needs it.
+
+Indexing the functions imports neither the loop nor an Azure SDK: the worker is ready sooner, and an instance that only
+answers for its health stays small.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from homeostat.service import Service
+
+
+@dataclass(slots=True)
+class Runtime:
+    """The service of a function app: opened by the first invocation, and kept for the life of the process.
+
+    The Functions worker ends with its process and tells nobody, so nothing is closed.
+    """
+
+    environment: Mapping[str, str]
+    home: Path
+    _opening: "asyncio.Task[Service] | None" = field(default=None, init=False)
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
+    _preloading: "asyncio.Task[None] | None" = field(default=None, init=False)
+
+    async def service(self) -> "Service":
+        """Raises what stands in the way of opening it, each time anew, so that a repaired setting is noticed."""
+        if self._opening is None or (self._opening.done() and self._opening.exception()):
+            self._opening = asyncio.create_task(self._open())
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> "Service":
+        from homeostat.azure.writer import preload
+        from homeostat.bootstrap import open_service
+        from homeostat.config import load
+
+        config = load(self.environment, home=self.home)
+        service = await self._stack.enter_async_context(open_service(config))
+        # The two big SDKs take half a second to import: begun now, they are there when the first repair needs them.
+        self._preloading = asyncio.create_task(preload(service.engine.ambient))
+        return service
