@@ -121,13 +121,15 @@ def _as_stored(before: Json, sent: Json, action: Action) -> Json:
     for name in action.type.read_only:
         if (value := json.at(before, ("properties", name))) is not json.ABSENT:
             stored = json.with_value(stored, ("properties", name), value)
-    if json.objects_at(stored, "properties", "securityRules"):
-        rules = [
-            {"id": action.resource.child("securityRules", json.text_at(rule, "name")).text, **rule}
-            for rule in json.objects_at(stored, "properties", "securityRules")
-        ]
-        stored = json.with_value(stored, ("properties", "securityRules"), rules)
+    if rules := json.objects_at(stored, "properties", "securityRules"):
+        stored = json.with_value(stored, ("properties", "securityRules"), [_rule(action.resource, r) for r in rules])
     return stored
+
+
+def _rule(group: ResourceId, sent: Json) -> Json:
+    id_ = group.child("securityRules", json.text_at(sent, "name"))
+    rule = {"id": id_.text, "type": id_.type, **(sent if isinstance(sent, Mapping) else {})}
+    return json.with_value(rule, ("properties", "provisioningState"), "Succeeded")
 
 
 def reversed_everywhere(body: Json) -> Json:
