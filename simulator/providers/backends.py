@@ -204,7 +204,7 @@ def _sql_server(call: Call, server: Resource) -> Json:
 
 _SQL_SERVERS = Backend(
     name="Microsoft.Sql/servers",
-    api_versions=("2024-05-01-preview", "2014-04-01"),
+    api_versions=("2024-05-01-preview", "2023-08-01", "2021-11-01", "2014-04-01"),
     link=_SQL_LINK,
     defaults={
         "version": "12.0",
@@ -230,7 +230,7 @@ _SQL_SERVERS = Backend(
 
 _SQL_DATABASES = Backend(
     name="Microsoft.Sql/servers/databases",
-    api_versions=("2024-05-01-preview", "2014-04-01"),
+    api_versions=("2024-05-01-preview", "2023-08-01", "2021-11-01", "2014-04-01"),
     link=None,
     defaults={"collation": "SQL_Latin1_General_CP1_CI_AS", "status": "Online"},
     protocol=_sql_protocol("database"),

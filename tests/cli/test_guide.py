@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.support.simulation import running_simulator
 
 pytestmark = pytest.mark.cli
 
-_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 # What tells one making of a resource from another, and nothing about its state.
 _TIMES = {"lastModifiedTimeUtc", "createdTime", "etag"}
 
@@ -26,7 +27,7 @@ def test_the_guide_by_azure_cli(az_program: Path) -> None:
         followed = _seen(az)
     with running_simulator("guide") as simulation, AzureCli(az_program, simulation.env) as az:
         built = _seen(az)
-    assert followed == built
+    assert list(_differences(followed, built)) == []
 
 
 def _seen(az: AzureCli) -> dict[str, Any]:
@@ -51,6 +52,18 @@ def _seen(az: AzureCli) -> dict[str, Any]:
         shows[f"{kind}: links"] = ("network", "private-dns", "link", "vnet", "list", "--zone-name", zone, *group)
         shows[f"{kind}: records"] = ("network", "private-dns", "record-set", "list", "--zone-name", zone, *group)
     return {what: _plain(az(*command)) for what, command in shows.items()}
+
+
+def _differences(followed: Any, built: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The paths at which two answers differ, with what each has there."""
+    if isinstance(followed, dict) and isinstance(built, dict):
+        for name in sorted(followed.keys() | built.keys()):
+            yield from _differences(followed.get(name), built.get(name), f"{path}/{name}")
+    elif isinstance(followed, list) and isinstance(built, list) and len(followed) == len(built):
+        for index, pair in enumerate(zip(followed, built, strict=True)):
+            yield from _differences(*pair, f"{path}/{index}")
+    elif followed != built:
+        yield path, followed, built
 
 
 def _plain(value: Any) -> Any:

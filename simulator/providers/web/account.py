@@ -1,8 +1,9 @@
-"""What clients ask before they create an app: is the name free, which stacks are there."""
+"""What clients ask around an app: is its name free, which stacks are there, how is it deployed to."""
 
 from simulator.arm import Call
-from simulator.messages import Json, Response
-from simulator.providers.web.state import all_sites
+from simulator.messages import Headers, Json, Response
+from simulator.providers.web.shape import host_names
+from simulator.providers.web.state import all_sites, site_of
 
 
 def check_name(call: Call) -> Response:
@@ -21,6 +22,20 @@ def stacks(_: Call) -> Response:
     properties = {"displayText": "Python", "value": "python", "preferredOs": "linux", "majorVersions": [major]}
     stack = {"id": None, "name": "python", "type": "Microsoft.Web/webAppStacks", "properties": properties}
     return Response.json(200, {"value": [stack], "nextLink": None, "id": None})
+
+
+def publishing_profile(call: Call) -> Response:
+    """POST publishxml: where an app is deployed to, without a password. The CLI asks for it before it shows an app."""
+    site = site_of(call)
+    own, deployment = host_names(site)
+    profiles = (("MSDeploy", f"{deployment}:443"), ("FTP", f"ftps://{own}/site/wwwroot"))
+    rows = [
+        f'<publishProfile profileName="{site.app} - {method}" publishMethod="{method}" publishUrl="{url}" '
+        f'userName="${site.app}" userPWD="" destinationAppUrl="https://{own}" />'
+        for method, url in profiles
+    ]
+    text = f"<publishData>{''.join(rows)}</publishData>"
+    return Response(200, Headers({"content-type": "application/xml"}), text.encode())
 
 
 def _python(version: str) -> Json:

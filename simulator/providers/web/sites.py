@@ -88,7 +88,10 @@ def configure(site: Site, given: Json) -> None:
         site.replace_dictionary("metadata", named(given["metadata"]))
     if given.get("vnetRouteAllEnabled") is not None:
         _route_all(site, on=bool(given["vnetRouteAllEnabled"]))
-    for name in WEB_DEFAULTS.keys() & given.keys() - {"appSettings", "connectionStrings", "metadata"}:
+    elsewhere = {"appSettings", "connectionStrings", "metadata"}
+    if "functionapp" not in site.kind:
+        elsewhere.add("functionAppScaleLimit")  # a web app's reads show 0, which clients send back, to no effect
+    for name in WEB_DEFAULTS.keys() & given.keys() - elsewhere:
         if given[name] is None:
             site.web.pop(name, None)
         else:

@@ -13,6 +13,7 @@ _SITE_ACTIONS = {
     "restart": Action(sites.restart),
     "start": Action(sites.start),
     "stop": Action(sites.stop),
+    "publishxml": Action(account.publishing_profile),
     "slotsswap": Action(slots.swap),
     "applyslotconfig": Action(slots.apply_config),
     "resetslotconfig": Action(slots.reset_config),
