@@ -84,7 +84,7 @@ def _fact_of(error: ArmError, asked: ResourceId) -> Fact:
     if error.error_class is not ErrorClass.MISSING:
         return Unreadable(error)
     missing = missing_resource(error.message)
-    if missing and missing != asked.key.partition("/providers/")[2]:
+    if any(missing == ancestor.key.partition("/providers/")[2] for ancestor in asked.lineage[1:]):
         error.error_class = ErrorClass.MISSING_PARENT
         return Unreadable(error)
     return Gone()

@@ -59,7 +59,11 @@ class Limits:
 
 
 class RetryPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Answers with a success whose body has been read, or raises ArmError."""
+    """Answers with a success, or raises ArmError.
+
+    The SDKs stream the first answer of a long-running write and read it themselves, once: an empty body cannot be read
+    a second time. So a success is passed on as it came.
+    """
 
     def __init__(self, ambient: Ambient, limits: Limits = Limits()) -> None:
         super().__init__()
@@ -81,12 +85,13 @@ class RetryPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         where = named(request.http_request)
         try:
             response = await self.next.send(request)
-            await response.http_response.read()
+            answer = response.http_response
+            if answer.status_code >= 400 and not answer.is_stream_consumed:
+                await answer.read()
         except ClientAuthenticationError as error:
             raise CredentialsUnavailable.because(str(error), where) from error
         except AzureError as error:
             raise ArmError.no_answer(str(error), sent=_was_sent(error), request=where) from error
-        answer = response.http_response
         if answer.status_code < 400:
             return response
         headers = with_seconds(answer.headers, self._ambient.now())

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, IncompleteReadError, ServiceRequestError, ServiceResponseError
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.mgmt.core import AsyncARMPipelineClient
 
@@ -145,6 +145,10 @@ class SdkWriter:
         call = getattr(getattr(self._client(operation.sdk, action), operation.group), operation.method)
         try:
             await call(*_arguments(action, operation), **options)
+        except (IncompleteReadError, ServiceRequestError, ServiceResponseError) as error:
+            # Lost while the SDK was reading the body: ARM had already said yes.
+            where = f"{action.verb} {action.resource}"
+            raise ArmError.no_answer(str(error), sent=True, request=where) from error
         except (HttpResponseError, ValueError) as error:
             # Errors of ARM come as ArmError. What is left is an SDK that did not expect this success, or a redirect.
             if not answers or answers[0].http_response.status_code >= 300:

@@ -99,7 +99,7 @@ class Script(AsyncHttpTransport[HttpRequest, AsyncHttpResponseImpl]):
     def unspoken(self) -> int:
         return len(self._answers)
 
-    async def send(self, request: HttpRequest, **_: Any) -> AsyncHttpResponseImpl:
+    async def send(self, request: HttpRequest, *, stream: bool = False, **_: Any) -> AsyncHttpResponseImpl:
         self.requests.append(
             HttpRequest(request.method, request.url, headers=dict(request.headers), content=request.content)
         )
@@ -107,7 +107,10 @@ class Script(AsyncHttpTransport[HttpRequest, AsyncHttpResponseImpl]):
         if isinstance(answer, Exception):
             raise answer
         self._ambient.time += timedelta(seconds=answer.took)
-        return _response(request, answer)
+        response = _response(request, answer)
+        if not stream:
+            await response.read()
+        return response
 
     async def sleep(self, duration: float) -> None:
         raise AssertionError(f"azure-core sleeps {duration} s by itself")
