@@ -65,6 +65,7 @@ class Backend:
     deleted: int = 200
     accepted_body: bool = False  # a 202 that names the operation in its body
     shown_type: str = ""  # where answers spell the type otherwise
+    kind: str = ""
 
     def put(self, call: Call) -> Response:
         """Create or replace; what a PUT leaves out returns to its default."""
@@ -115,12 +116,16 @@ class Backend:
         kept = {
             name: value
             for name, value in properties.items()
-            if name not in _SECRETS and self.since.get(name, "") <= call.api_version
+            if name not in _SECRETS
+            and (value != {} or name in self.defaults)
+            and self.since.get(name, "") <= call.api_version
         }
         kind = self.shown_type or resource.type
         identifier = resource.id.replace(f"/{self.name}/", f"/{kind}/", 1)
         head = {"id": identifier, "name": resource.name, "type": kind}
         head["location"] = self.location(resource.body["location"])
+        if self.kind:
+            head["kind"] = self.kind
         return head | {name: resource.body[name] for name in _MEMBERS if name in resource.body} | {"properties": kept}
 
     def types(self) -> tuple[ResourceType, ...]:
@@ -206,6 +211,7 @@ _SQL_SERVERS = Backend(
     name="Microsoft.Sql/servers",
     api_versions=("2024-05-01-preview", "2023-08-01", "2021-11-01", "2014-04-01"),
     link=_SQL_LINK,
+    kind="v12.0",
     defaults={
         "version": "12.0",
         "minimalTlsVersion": "None",

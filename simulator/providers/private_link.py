@@ -93,21 +93,23 @@ class Target:
             }
             call.cloud.touch()
 
-        return self._do(call, decide, lambda: envelope(connection))
+        return self._do(call, "UpsertPrivateEndpointConnection", decide, lambda: envelope(connection))
 
     def _delete(self, call: Call) -> Response:
         if call.resource is None:
             return Response.empty(204)
         gone = call.resource.id
-        return self._do(call, lambda _: call.cloud.remove(gone), lambda: None)
+        return self._do(call, "DropPrivateEndpointConnection", lambda _: call.cloud.remove(gone), lambda: None)
 
-    def _do(self, call: Call, work: Callable[[datetime], None], result: Callable[[], Json | None]) -> Response:
+    def _do(
+        self, call: Call, what: str, work: Callable[[datetime], None], result: Callable[[], Json | None]
+    ) -> Response:
         if self.protocol is None:
             work(call.now)
             body = result()
             return Response.empty(200) if body is None else Response.json(200, body)
         headers = call.accept(self.protocol, location=_location(call), finish=work, result=result, delete=True)
-        return Response.json(202, {"startTime": call.now.isoformat()}, headers)
+        return Response.json(202, {"operation": what, "startTime": call.now.isoformat()}, headers)
 
     def _link_resources(self, call: Call) -> Response:
         target = call.cloud.get(call.id.rpartition("/")[0])

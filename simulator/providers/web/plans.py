@@ -9,7 +9,7 @@ from simulator.ids import address
 from simulator.messages import Json, Response
 from simulator.providers.web.regions import display
 from simulator.providers.web.shape import sites_of_plan
-from simulator.providers.web.state import PLANS
+from simulator.providers.web.state import PLANS, filetime
 from simulator.providers.web.tables import nulls
 
 # Tier and family by the SKU's name without its digits: P1v3 is Pv3.
@@ -64,7 +64,8 @@ def put(call: Call) -> Response:
     answer = render(call, plan)
     answer["location"] = body["location"]
     answer["properties"] |= {"sku": plan.body["sku"], "vnetConnectionsUsed": None, "vnetConnectionsMax": None}
-    return Response.json(200, answer)
+    quoted_etag = {"etag": f'"{filetime(call.now)}"'} if call.api_version < "2025-05-01" else None
+    return Response.json(200, answer, quoted_etag)
 
 
 def patch(call: Call) -> Response:

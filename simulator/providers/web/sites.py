@@ -11,7 +11,7 @@ from simulator.messages import Json, Response
 from simulator.providers.web import integration
 from simulator.providers.web.regions import compact
 from simulator.providers.web.shape import site_body, sites_of_plan
-from simulator.providers.web.state import ROUTES, ROUTES_BEFORE, SITES, SLOTS, Site, all_sites, named, site_of
+from simulator.providers.web.state import PLANS, ROUTES, ROUTES_BEFORE, SITES, SLOTS, Site, all_sites, named, site_of
 from simulator.providers.web.tables import SETTABLE, WEB_DEFAULTS
 
 _UNQUOTED_ETAG = "2025-05-01"  # from here on the ETag of reads and deletes comes without quotes
@@ -27,10 +27,11 @@ def put(call: Call) -> Response:
     if not body.get("location"):
         message = "The location property is required for this definition."
         raise ArmError(400, "LocationRequired", message, gateway=True)
-    site = Site(existing(call)) if call.resource is not None else _created(call, body)
+    new = call.resource is None
+    site = _created(call, body) if new else Site(existing(call))
     _apply(call, site, body)
     call.cloud.put(site.resource)
-    return _written(call, site, location=body["location"])
+    return _written(call, site, location=body["location"], new=new)
 
 
 def patch(call: Call) -> Response:
@@ -105,7 +106,7 @@ def _created(call: Call, body: Json) -> Site:
         raise ArmError(409, "Conflict", f"Website with given name {name} already exists.")
     parent = call.parent() if call.type.name == SLOTS else None
     inherited = Site(parent).plan if parent is not None else None
-    plan_id = (body.get("properties") or {}).get("serverFarmId") or inherited
+    plan_id = _plan_id(call, body.get("properties") or {}) or inherited
     plan = call.cloud.get(plan_id) if plan_id else None
     linux = plan is not None and bool(plan.properties["reserved"])
     stored = Resource(call.display_id(), call.type.name)
@@ -121,9 +122,11 @@ def _created(call: Call, body: Json) -> Site:
 def _apply(call: Call, site: Site, body: Json) -> None:
     """What can be refused comes first, since a refused write must leave nothing behind."""
     given: Json = body.get("properties") or {}
-    plan = given.get("serverFarmId") or site.plan
+    plan = _plan_id(call, given) or site.plan
     if plan and call.cloud.get(plan) is None:
         raise bad_request("BadRequest", f"Cannot find server farm with id {plan}.")
+    if plan:
+        given["serverFarmId"] = plan
     if "virtualNetworkSubnetId" in given:
         integration.connect(call, site, given["virtualNetworkSubnetId"], plan=plan)
     for name in SETTABLE.keys() & given.keys():
@@ -137,6 +140,14 @@ def _apply(call: Call, site: Site, body: Json) -> None:
     if "identity" in body:
         site.resource.body["identity"] = _identity(call, site, body["identity"])
     site.changed(call)
+
+
+def _plan_id(call: Call, given: Json) -> str | None:
+    """The plan that a body names, by its id or by its bare name in the same resource group."""
+    named_plan: str | None = given.get("serverFarmId")
+    if not named_plan or "/" in named_plan:
+        return named_plan
+    return f"{call.address.scope}/providers/{PLANS}/{named_plan}"
 
 
 def _apply_routing(call: Call, site: Site, given: Json) -> None:
@@ -167,12 +178,13 @@ def _identity(call: Call, site: Site, given: Json | None) -> Json | None:
     if "SystemAssigned" in kind:
         identity |= {"tenantId": call.cloud.tenant, "principalId": known.get("principalId") or call.cloud.guid()}
     if "UserAssigned" in kind:
-        ids = (given or {}).get("userAssignedIdentities") or known.get("userAssignedIdentities") or {}
         before = known.get("userAssignedIdentities") or {}
+        ids = (given or {}).get("userAssignedIdentities") or before
+        kept = [
+            each.replace("/resourceGroups/", "/resourcegroups/") for each, value in ids.items() if value is not None
+        ]
         identity["userAssignedIdentities"] = {
-            each: before.get(each) or {"principalId": call.cloud.guid(), "clientId": call.cloud.guid()}
-            for each, value in ids.items()
-            if value is not None
+            each: before.get(each) or {"principalId": call.cloud.guid(), "clientId": call.cloud.guid()} for each in kept
         }
     return identity
 
@@ -184,8 +196,8 @@ def _switch(call: Call, *, stopped: bool) -> Response:
     return Response.empty(200)
 
 
-def _written(call: Call, site: Site, location: str | None = None) -> Response:
+def _written(call: Call, site: Site, *, location: str | None = None, new: bool = False) -> Response:
     body = site_body(call.cloud, site, call.api_version, written=True)
     if location is not None and compact(location) == compact(site.location):
         body["location"] = location  # echoed as it was sent; reads show the display form
-    return Response.json(200, body, {"etag": f'"{site.etag}"'})
+    return Response.json(200, body, {"etag": f'"{site.etag}"' if new else read_etag(call, site)})
