@@ -18,10 +18,8 @@ from homeostat.ports import AlertChannel, AlertError, CloudEventData
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.messaging import CloudEvent
-    from azure.core.pipeline.transport import AsyncHttpTransport
-    from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-    type Transport = AsyncHttpTransport[HttpRequest, AsyncHttpResponse]
+    from homeostat.azure.pipeline import Transport
 
 log = logging.getLogger(__name__)
 

@@ -1,14 +1,12 @@
 """The pipeline over real TLS connections: what only a socket can show."""
 
 import gzip
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import trustme
 from aiohttp import web
 
 from homeostat.azure.arm import Arm, arm_over
@@ -20,51 +18,13 @@ from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE
 from homeostat.core.model import Found, Read, Unreadable
 from homeostat.core.plan import Action, Verb
 from tests.azure.scripted import Tokens, VirtualAmbient, resource
+from tests.azure.tls import serving
 
 pytestmark = pytest.mark.wire
 
 NSG = Read(NETWORK_SECURITY_GROUP, resource(NETWORK_SECURITY_GROUP.name, "nsg-app"))
 RULE = resource(SECURITY_RULE.name, "nsg-app", "allow-sql")
 PUT_RULE = Action(RULE, SECURITY_RULE, Verb.PUT, (), {"properties": {"priority": 100}})
-
-type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass
-class Server:
-    """A TLS server on a free port that answers as `handler` says and notes who asked over which connection."""
-
-    handler: Handler
-    bundle: Path
-    endpoint: str = ""
-    methods: list[str] = field(default_factory=list)
-    connections: set[object] = field(default_factory=set)
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.methods.append(request.method)
-        assert request.transport is not None
-        self.connections.add(request.transport.get_extra_info("peername"))
-        return await self.handler(request)
-
-
-@asynccontextmanager
-async def serving(folder: Path, handler: Handler) -> AsyncIterator[Server]:
-    authority = trustme.CA()
-    bundle = folder / "authority.pem"
-    authority.cert_pem.write_to_path(str(bundle))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(context)
-    server = Server(handler, bundle)
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "localhost", 0, ssl_context=context).start()
-        server.endpoint = f"https://localhost:{runner.addresses[0][1]}"
-        yield server
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager
