@@ -76,9 +76,14 @@ def render(error: ArmError, shape: ErrorBody) -> Response:
 
 
 def resource_not_found(type_name: str, name: str, group: str) -> ArmError:
-    """The gateway's 404 for a resource; `name` is a path of names for a nested one."""
+    """The gateway's 404 for a resource; `name` is a path of names for a nested one.
+
+    As recorded, types and names alternate: `Microsoft.Network/networkWatchers/W/flowLogs/F`.
+    """
+    namespace, *levels = type_name.split("/")
+    path = "/".join(f"{level}/{part}" for level, part in zip(levels, name.split("/"), strict=True))
     message = (
-        f"The Resource '{type_name}/{name}' under resource group '{group}' was not found. "
+        f"The Resource '{namespace}/{path}' under resource group '{group}' was not found. "
         "For more details please go to https://aka.ms/ARMResourceNotFoundFix"
     )
     return ArmError(404, "ResourceNotFound", message, gateway=True)
