@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 
-from homeostat.azure.storage_errors import code, existing, settled, translating
+from homeostat.azure.storage_errors import code, making, settled, translating
 from homeostat.core.json import ABSENT, Absent
 from homeostat.ports import Blob, BlobInfo
 
@@ -82,7 +82,7 @@ class AzureBlobs:
                 return  # the container is made with the first blob
 
     async def _make(self, container: str) -> None:
-        with translating(f"container {container!r}"), existing("ContainerAlreadyExists"):
+        with making(f"container {container!r}"):
             await self._service.create_container(container)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from homeostat.azure.storage_errors import code, existing, translating
+from homeostat.azure.storage_errors import code, making, translating
 from homeostat.ports import Conflict, QueuedMessage, check_message, whole_seconds
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class AzureQueues:
             try:
                 await client.send_message(body, visibility_timeout=hidden, time_to_live=NEVER_EXPIRES)
             except ResourceNotFoundError:
-                with existing("QueueAlreadyExists"):
+                with making(f"queue {queue!r}"):
                     await client.create_queue()
                 await client.send_message(body, visibility_timeout=hidden, time_to_live=NEVER_EXPIRES)
 

@@ -7,7 +7,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 
@@ -129,6 +129,12 @@ class AzureStorage:
         self.documents = AzureDocuments(self._tables, new_id=new_id)
         self.queues = AzureQueues(self._queues)
         self.blobs = AzureBlobs(self._blobs, new_id=new_id)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     async def aclose(self) -> None:
         if self._owned is not None:

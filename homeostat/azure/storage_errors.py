@@ -26,7 +26,19 @@ PAUSES: Final = (0.2, 0.8, 3.2)
 """Seconds between the attempts of a write."""
 
 _TOO_LARGE: Final = frozenset({"EntityTooLarge", "PropertyValueTooLarge", "RequestBodyTooLarge", "MessageTooLarge"})
-_CONFLICTS: Final = frozenset({404, 409, 412})
+_MADE_ALREADY: Final = frozenset({"TableAlreadyExists", "QueueAlreadyExists", "ContainerAlreadyExists"})
+_CONFLICTS: Final = frozenset(
+    {
+        "EntityAlreadyExists",
+        "UpdateConditionNotSatisfied",
+        "EntityNotFound",
+        "ResourceNotFound",
+        "BlobAlreadyExists",
+        "ConditionNotMet",
+        "BlobNotFound",
+    }
+)
+"""A condition of ours failed. Other answers of 404, 409 and 412 speak of missing tables, leases and policies."""
 
 
 def code(error: AzureError) -> str:
@@ -58,13 +70,13 @@ def translating(place: str) -> Iterator[None]:
 
 
 @contextmanager
-def existing(already: str) -> Iterator[None]:
-    """For making a table, queue or container that somebody else may make at the same time; `already` is their code."""
+def making(place: str) -> Iterator[None]:
+    """For making a table, queue or container, which somebody else may do at the same time."""
     try:
         yield
     except ResourceExistsError as error:
-        if code(error) != already:
-            raise
+        if code(error) not in _MADE_ALREADY:
+            raise translated(place, error) from error
 
 
 async def settled[T](place: str, write: Callable[[], Awaitable[T]], recognise: Callable[[], Awaitable[T | None]]) -> T:
@@ -114,7 +126,7 @@ def _fate(error: AzureError) -> _Fate:
 
 
 def _refusal(place: str, error: AzureError) -> StorageError:
-    if getattr(error, "status_code", None) in _CONFLICTS:
+    if code(error) in _CONFLICTS:
         return Conflict(f"{place}: somebody else was there first ({code(error)}): read it again")
     return translated(place, error)
 

@@ -15,7 +15,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from homeostat.azure.keys import CUT, lower_bound, stored, upper_bound
-from homeostat.azure.storage_errors import code, existing, settled, translating
+from homeostat.azure.storage_errors import code, making, settled, translating
 from homeostat.core.json import JsonObject
 from homeostat.ports import Change, Document, Insert, Remove, Replace, Upsert, bodies
 
@@ -142,7 +142,7 @@ class _Batch:
         return {}
 
     async def _make_table(self) -> None:
-        with translating("making the table"), existing("TableAlreadyExists"):
+        with making(f"table {self._table.table_name!r}"):
             await self._table.create_table()
 
     def _drop_absent(self, error: HttpResponseError) -> bool:

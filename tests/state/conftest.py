@@ -27,6 +27,5 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
         return
     connection_string: str = request.getfixturevalue("azurite")
     account = account_from({"AzureWebJobsStorage": connection_string}, identity=NoIdentity())
-    azure = AzureStorage(account, new_id=write_ids())
-    yield Store(azure.documents, azure.queues, azure.blobs, wait)
-    await azure.aclose()
+    async with AzureStorage(account, new_id=write_ids()) as azure:
+        yield Store(azure.documents, azure.queues, azure.blobs, wait)

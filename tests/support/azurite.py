@@ -1,8 +1,8 @@
-"""Azurite, Microsoft's storage emulator, as a pytest plugin: the tests of durable state run against the real API.
+"""Azurite, Microsoft's storage emulator, for tests of durable state against the real API.
 
-A test folder says `pytest_plugins = ["tests.support.azurite"]` in its conftest, or imports the fixture there, and gets
-`azurite`, a connection string that is good for the whole session. Name rows, queues and containers uniquely: all tests
-share the one account.
+A test folder imports the fixture `azurite` in its conftest and gets a connection string that is good for the whole
+session; `running` gives an Azurite of one's own, for tests that stop it or need it empty. Rows, queues and containers
+need names of their own, since a session's tests share one account.
 """
 
 import re
