@@ -209,6 +209,8 @@ class _Sources:
 
     def _make(self, connection: str) -> QueueSource:
         named = self._settings.get(QUEUES_SETTING)
+        if not named and self._settings.get("HOMEOSTAT_STATE") == "memory":
+            named = "devhost.inprocess_queues:of_homeostat"
         if not named:
             return StorageQueues.from_settings(self._settings, connection, base64=self._base64)
         module, _, attribute = named.partition(":")

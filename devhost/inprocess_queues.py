@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from devhost.queues import LostMessageError, QueueMessage
+from homeostat.bootstrap import memory_storage
 from homeostat.ports import Conflict, QueuedMessage, Queues, Receiver
 
 
@@ -51,3 +52,8 @@ class InProcessQueues:
 
     def _release(self, message: QueueMessage) -> QueuedMessage:
         return self._held.pop(message.receipt)
+
+
+def of_homeostat() -> InProcessQueues:
+    """The queues of a Homeostat whose HOMEOSTAT_STATE is `memory`."""
+    return InProcessQueues(memory_storage().queues)
