@@ -28,8 +28,8 @@ checked token, role, api-version, locks, the resource group and the parent; it w
   `PROTOCOL` is an `operations.Protocol`: URL templates, statuses, Retry-After. Set `resource.provisioning = "Updating"`
   before and `"Succeeded"` in `finish(at)`; with the default duration of 0 it has finished when the first poll arrives.
 - `private_link=` makes a type a target of private endpoints: see `arm.PrivateLinkTarget`.
-- Microsoft.Web joins an app to a subnet by `providers.network.join_app_service(call, subnet_id, plan_id, app_id)`, which checks
-  the delegation and keeps the service association link; `leave_app_service(cloud, subnet_id, app_id)` undoes it.
+- Microsoft.Web joins an app to a subnet by `providers.network.join_app_service(call, subnet_id, plan_id, app_id)`: it
+  checks the delegation and keeps the service association link. `leave_app_service(cloud, subnet_id, app_id)` undoes it.
 - `cloud.extras["name"]` holds what is no ARM resource (keys, deliveries).
 
 **Following what happens.** `cloud.activities` is append-only: `since(cursor)` reads, `subscribe(wake)` wakes. Because

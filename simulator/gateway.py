@@ -223,7 +223,10 @@ def _poll(call: Call, operation: Operation) -> Response:
     if operation.error:
         return Response.json(int(operation.error.get("status", 409)), {"error": operation.error})
     body = operation.result() if operation.result is not None else None
-    return Response.empty(204) if body is None else Response.json(200, body)
+    if body is not None:
+        return Response.json(200, body)
+    headers = announce(call.cloud, operation, delete=True)
+    return Response.empty(204, {name: value for name, value in headers.items() if name != "retry-after"})
 
 
 def _asks_for(url: str, call: Call) -> bool:

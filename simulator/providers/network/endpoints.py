@@ -15,6 +15,7 @@ _LISTS = ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections"
 _APPROVED = {"status": "Approved", "description": "Auto-Approved", "actionsRequired": "None"}
 _GONE = {"status": "Disconnected", "description": "", "actionsRequired": "None"}
 _TTL = 10
+_PUBLIC_SUFFIX = {"vaultcore.azure.net": "vault.azure.net"}  # where it is not the zone without `privatelink.`
 
 
 # --- endpoints
@@ -199,7 +200,7 @@ def _delete_endpoint(call: Call) -> Response:
 
 
 def _show_interface(call: Call, interface: Resource) -> Json:
-    endpoint = call.cloud.get(interface.properties["endpoint"])
+    endpoint = call.cloud.get(interface.properties.get("endpoint") or "")
     shown: Json = {
         "resourceGuid": interface.properties["resourceGuid"],
         "ipConfigurations": [_show_configuration(call, interface, endpoint)] if endpoint is not None else [],
@@ -287,17 +288,18 @@ def _record_sets(cloud: Cloud, group: Resource, config: Json) -> list[Json]:
             "ipAddresses": [endpoint.properties["address"]],
             "provisioningState": "Succeeded",
         }
-        for name in _record_names(endpoint)
+        for name in _record_names(endpoint, zone)
     ]
 
 
-def _record_names(endpoint: Resource) -> list[str]:
-    """The host part of each public name: `app.scm` of app.scm.azurewebsites.net, else the first label."""
-    found = []
-    for fqdn in endpoint.properties["fqdns"]:
-        labels = fqdn.split(".")
-        found.append(".".join(labels[: 2 if labels[1] == "scm" else 1]))
-    return found
+def _record_names(endpoint: Resource, zone: str) -> list[str]:
+    """The records that a zone gets for an endpoint: none, unless it is the zone of one of the endpoint's public names.
+
+    https://learn.microsoft.com/azure/private-link/private-endpoint-dns lists which zone serves which public suffix.
+    """
+    suffix = zone.lower().removeprefix("privatelink.")
+    suffix = f".{_PUBLIC_SUFFIX.get(suffix, suffix)}"
+    return [fqdn.removesuffix(suffix) for fqdn in endpoint.properties["fqdns"] if fqdn.endswith(suffix)]
 
 
 def _put_zone_group(call: Call) -> Response:
@@ -332,7 +334,7 @@ def _config(call: Call, given: Json) -> Json:
 def _publish(cloud: Cloud, endpoint: Resource, group: Resource) -> None:
     note = f"created by private endpoint {endpoint.name} with resource guid {endpoint.properties['resourceGuid']}"
     for config in group.properties["privateDnsZoneConfigs"]:
-        for name in _record_names(endpoint):
+        for name in _record_names(endpoint, address(config["privateDnsZoneId"]).name):
             ip = endpoint.properties["address"]
             set_managed_record(cloud, config["privateDnsZoneId"], name, ip, ttl=_TTL, creator=note)
 
@@ -341,7 +343,7 @@ def _withdraw(cloud: Cloud, group: Resource, configs: list[Json] | None = None) 
     endpoint = cloud.get(parent_of(group.id))
     assert endpoint is not None  # a group goes with its endpoint
     for config in group.properties["privateDnsZoneConfigs"] if configs is None else configs:
-        for name in _record_names(endpoint):
+        for name in _record_names(endpoint, address(config["privateDnsZoneId"]).name):
             remove_managed_record(cloud, config["privateDnsZoneId"], name, endpoint.properties["address"])
 
 

@@ -243,7 +243,7 @@ def envelope_of(call: Call, body: Json, existing: Resource | None) -> Json:
         )
         raise ArmError(409, "InvalidResourceLocation", message, gateway=True)
     found: Json = {"location": location}
-    if body.get("tags"):
+    if body.get("tags") is not None:
         found["tags"] = body["tags"]
     return found
 

@@ -155,7 +155,7 @@ def _check_ports(value: Any, rule_id: str) -> None:
 
 def _check_prefix(value: Any, rule_id: str) -> None:
     text = str(value)
-    if text == "*" or _SERVICE_TAG.match(text):
+    if text == "*" or text.isdecimal() or _SERVICE_TAG.match(text):  # a number is an IPv4 address to Azure
         return
     try:
         ip_network(text, strict=False)

@@ -17,13 +17,17 @@ NIC = "Microsoft.Network/networkInterfaces"
 ENDPOINT = "Microsoft.Network/privateEndpoints"
 APP_SERVICE_LINK = "AppServiceLink"
 
-_VNET_WRITABLE = ("dhcpOptions", "bgpCommunities", "encryption", "flowTimeoutInMinutes", "ddosProtectionPlan")
+_VNET_WRITABLE = ("bgpCommunities", "encryption", "flowTimeoutInMinutes", "ddosProtectionPlan")
 _SUBNET_WRITABLE = ("natGateway", "serviceEndpointPolicies", "defaultOutboundAccess", "sharingScope")
 _DELEGATION_ACTIONS = {
-    "microsoft.web/serverfarms": ["Microsoft.Network/virtualNetworks/subnets/action"],
-    "microsoft.app/environments": ["Microsoft.Network/virtualNetworks/subnets/join/action"],
+    "microsoft.web/serverfarms": [f"{SUBNET}/action"],
+    "microsoft.sql/servers": [],
+    "microsoft.sql/managedinstances": [
+        f"{SUBNET}/{verb}/action" for verb in ("join", "prepareNetworkPolicies", "unprepareNetworkPolicies")
+    ],
 }
-_JOIN = ["Microsoft.Network/virtualNetworks/subnets/join/action"]
+_APP_SERVICE = {"microsoft.web/serverfarms", "microsoft.app/environments"}
+_JOIN = [f"{SUBNET}/join/action"]
 _ENDPOINT_POLICIES_OFF_SINCE = "2022-01-01"
 _VNET_POLICIES_SINCE = "2024-03-01"
 _FULL_LINK_SINCE = "2023-01-01"
@@ -200,7 +204,7 @@ def _show_delegation(subnet: Resource, delegation: Json, etag: str) -> Json:
         "id": f"{subnet.id}/delegations/{delegation['name']}",
         "etag": etag,
         "properties": {
-            "provisioningState": subnet.provisioning,
+            "provisioningState": "Succeeded",
             "serviceName": service,
             "actions": _DELEGATION_ACTIONS.get(service.lower(), _JOIN),
         },
@@ -302,9 +306,11 @@ def _vnet_properties(call: Call, given: Json, existing: Resource | None, vnet_id
     for text in space:
         _parse(text, vnet_id)
     old = existing.properties if existing is not None else {}
+    dhcp = given.get("dhcpOptions")
     return {
         "resourceGuid": old.get("resourceGuid") or call.cloud.guid(),
         "addressSpace": {"addressPrefixes": list(space)},
+        **({"dhcpOptions": {"dnsServers": dhcp.get("dnsServers") or []}} if dhcp is not None else {}),
         **nrp.pick(given, _VNET_WRITABLE),
         "privateEndpointVNetPolicies": given.get("privateEndpointVNetPolicies") or "Disabled",
         "enableDdosProtection": bool(given.get("enableDdosProtection", False)),
@@ -358,7 +364,7 @@ def join_app_service(call: Call, subnet_id: str, plan_id: str, app_id: str) -> R
     if subnet is None or subnet.type != SUBNET:
         raise bad_request("BadRequest", f"Virtual network subnet {subnet_id} was not found.")
     services = {each["serviceName"].lower() for each in subnet.properties["delegations"]}
-    if not services & set(_DELEGATION_ACTIONS):
+    if not services & _APP_SERVICE:
         message = (
             f"Subnet {subnet.name} in VNET {name_of(parent_of(subnet.id))} is missing required delegation to "
             "Microsoft.Web/serverFarms."
