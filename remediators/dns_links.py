@@ -163,7 +163,7 @@ class DnsLinks:
             return frozenset({_listing(want.root), Read(PRIVATE_DNS_ZONE, want.root)})
         if not isinstance(listing, Found):
             return frozenset({_listing(want.root)})
-        have = Have(_links(listing))
+        have = Have(_links(want.root, listing))
         missing = (name for name, link in want.items.items() if not (have.named(name) or have.serving(link.value.vnet)))
         return frozenset({_listing(want.root), *(_own(want.root, name) for name in missing)})
 
@@ -173,8 +173,10 @@ class DnsLinks:
         if not isinstance(listing, Found):
             return Have(unread=why_unread(listing))
         own = {name: facts.get(_own(want.root, name)) for name in want.items}
-        listed = {link.id: link for link in _links(listing)}
-        seen = {link.id: link for fact in own.values() if isinstance(fact, Found) for link in _link(fact.body)}
+        listed = {link.id: link for link in _links(want.root, listing)}
+        seen = {
+            link.id: link for fact in own.values() if isinstance(fact, Found) for link in _link(want.root, fact.body)
+        }
         have = Have(tuple(sorted((listed | seen).values(), key=lambda link: link.id)))
         return Have(
             have.links,
@@ -248,16 +250,16 @@ def _parent_is_missing(listing: Fact) -> bool:
     return isinstance(listing, Gone) or (isinstance(listing, Unreadable) and listing.error.error_class in missing)
 
 
-def _links(listing: Found) -> tuple[Link, ...]:
-    return tuple(link for body in json.objects_at(listing.body, "value") for link in _link(body))
+def _links(zone: ResourceId, listing: Found) -> tuple[Link, ...]:
+    return tuple(link for body in json.objects_at(listing.body, "value") for link in _link(zone, body))
 
 
-def _link(body: Json) -> Iterator[Link]:
-    if not (id_ := json.text_at(body, "id")):
+def _link(zone: ResourceId, body: Json) -> Iterator[Link]:
+    if not (name := json.text_at(body, "name")):
         return
     states = (json.text_at(body, "properties", "provisioningState"), json.text_at(body, *STATE))
     yield Link(
-        id=ResourceId.parse(id_),
+        id=_own(zone, name).id,
         vnet=json.text_at(body, *TO_NETWORK),
         registration=json.at(body, REGISTRATION) is True,  # null and absent are false
         under_way=any(state.lower() in _UNDER_WAY for state in states),

@@ -176,7 +176,7 @@ class NsgRules:
         fact = facts.get(group)
         if not isinstance(fact, Found):
             return frozenset({group})
-        listed = Have(tuple(_listed(fact)))
+        listed = Have(tuple(_listed(want.root, fact)))
         return frozenset({group, *(_own(want.root, name) for name in want.items if not listed.named(name))})
 
     def observe(self, want: Want[Rule], facts: Facts) -> Have:
@@ -185,8 +185,10 @@ class NsgRules:
         if not isinstance(fact, Found):
             return Have(unread=why_unread(fact))
         own = {name: facts.get(_own(want.root, name)) for name in want.items}
-        listed = {present.id: present for present in _listed(fact)}
-        seen = {p.id: p for answer in own.values() if isinstance(answer, Found) for p in _present(answer.body)}
+        listed = {present.id: present for present in _listed(want.root, fact)}
+        seen = {
+            p.id: p for answer in own.values() if isinstance(answer, Found) for p in _present(want.root, answer.body)
+        }
         have = Have(tuple(sorted((listed | seen).values(), key=lambda p: p.id)), _is_under_way(fact.body))
         unsure = {
             name.lower(): why_unread(answer)
@@ -251,15 +253,15 @@ def _wanted(spec: RuleSpec) -> Rule:
     )
 
 
-def _listed(group: Found) -> Iterator[Present]:
-    for body in json.objects_at(group.body, *SECURITY_RULE.embedded):
-        yield from _present(body)
+def _listed(group: ResourceId, fact: Found) -> Iterator[Present]:
+    for body in json.objects_at(fact.body, *SECURITY_RULE.embedded):
+        yield from _present(group, body)
 
 
-def _present(body: Json) -> Iterator[Present]:
-    id_, properties = json.text_at(body, "id"), json.at(body, ("properties",))
-    if id_ and isinstance(properties, Mapping):
-        yield Present(ResourceId.parse(id_), rule_of(properties), _is_under_way(body))
+def _present(group: ResourceId, body: Json) -> Iterator[Present]:
+    name, properties = json.text_at(body, "name"), json.at(body, ("properties",))
+    if name and isinstance(properties, Mapping):
+        yield Present(_own(group, name).id, rule_of(properties), _is_under_way(body))
 
 
 def _is_under_way(body: Json) -> bool:

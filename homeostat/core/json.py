@@ -61,6 +61,8 @@ def with_value(body: Json, path: Path, value: Value) -> Json:
         if value is ABSENT:
             raise ValueError("a whole body cannot be removed by an edit: delete the resource")
         return value
+    if value is ABSENT and at(body, path) is ABSENT:
+        return body
     head, rest = path[0], path[1:]
     parent = dict(body) if isinstance(body, Mapping) else {}
     if rest:
