@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from jsonschema import Draft4Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
+# Microsoft.Sql's own copy of the common types lies not beside it; these are the same.
+_MOVED = ("/sql/resource-manager/common/", "/common-types/resource-management/")
 OPENAPI = Path(__file__).parents[3] / "shared" / "arm" / "openapi"
 
 
@@ -26,22 +29,25 @@ class Description:
     pattern: re.Pattern[str]
     method: str
     file: Path
+    pointer: str  # to the operation, as a URI fragment
     responses: dict[str, Any]
 
     def schema(self, status: int) -> Any | None:
-        """The schema of a status, None when that status has no body. KeyError for an undescribed success."""
-        if status >= 400:
-            return self.responses["default"].get("schema") if "default" in self.responses else None
-        return self.responses[str(status)].get("schema")
+        """A reference to the schema of a status, None when that has no body. KeyError for an undescribed success."""
+        key = "default" if status >= 400 else str(status)
+        if status >= 400 and key not in self.responses:
+            return None
+        described = "schema" in self.responses[key]
+        return {"$ref": f"file://{self.file}#{self.pointer}/responses/{key}/schema"} if described else None
 
 
 @cache
 def _load(uri: str) -> Any:
-    return json.loads(Path(uri.removeprefix("file://")).read_text(encoding="utf-8"))
+    return json.loads(Path(uri.removeprefix("file://").replace(*_MOVED)).read_text(encoding="utf-8"))
 
 
 def _retrieve(uri: str) -> Resource[Any]:
-    return Resource(contents=_load(uri), specification=DRAFT4)
+    return DRAFT4.create_resource(_load(uri))
 
 
 _REGISTRY: Registry[Any] = Registry(retrieve=_retrieve)  # type: ignore[call-arg]  # attrs' init is not seen
@@ -69,7 +75,8 @@ def _operations(file: Path) -> Iterator[Description]:
         pattern = re.compile(re.sub(r"\\\{[^/]+?\\\}", "[^/]+", re.escape(template)) + "$", re.IGNORECASE)
         for method, operation in methods.items():
             if method != "parameters":
-                yield Description(pattern, method.upper(), file, operation["responses"])
+                pointer = f"/paths/{quote(template.replace('~', '~0').replace('/', '~1'))}/{method}"
+                yield Description(pattern, method.upper(), file, pointer, operation["responses"])
 
 
 def _problems(operation: Description, status: int, body: Any) -> list[str]:
@@ -79,11 +86,5 @@ def _problems(operation: Description, status: int, body: Any) -> list[str]:
         return [f"status {status} is not among {', '.join(operation.responses)}"]
     if schema is None:
         return [] if body in (None, {}) or status >= 400 else [f"a body where none is described: {body!r:.200}"]
-    absolute = (
-        {"$ref": f"file://{operation.file}{schema['$ref']}"} if schema.get("$ref", "").startswith("#") else schema
-    )
-    if absolute is schema and "$ref" in schema:
-        absolute = {"$ref": f"file://{(operation.file.parent / schema['$ref'].partition('#')[0]).resolve()}"}
-        absolute["$ref"] += f"#{schema['$ref'].partition('#')[2]}"
-    validator = Draft4Validator(absolute, registry=_REGISTRY)
+    validator = Draft4Validator(schema, registry=_REGISTRY)
     return [f"{each.json_path}: {each.message:.300}" for each in validator.iter_errors(body)]
