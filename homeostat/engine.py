@@ -6,6 +6,7 @@ through the ports.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -26,8 +27,10 @@ from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, le
 from homeostat.core.plan import Action, Plan, rebase, unreadable
 from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
 from homeostat.core.spec import Root
-from homeostat.ports import AlertChannel, ArmReader, ArmWriter, CloudEventData, StillRunning, Written
+from homeostat.ports import AlertChannel, AlertError, ArmReader, ArmWriter, CloudEventData, StillRunning, Written
 from homeostat.store import Leased, LeaseLost, Store, Stored, ledger_row, outbox_rows
+
+log = logging.getLogger(__name__)
 
 MAX_STAGES: Final = 4
 """How often one read may name the next."""
@@ -79,7 +82,11 @@ class Engine:
         stored = await self.store.load(root.id)
         outcome = await _Reconcile(self, root, trigger, stored).run()
         if not trigger.dry_run:
-            await self.send_alerts(root.id)
+            try:
+                await self.send_alerts(root.id)
+            except AlertError as error:
+                # The repair is done and the alerts are kept: the next reconcile of the root, or sweep, sends them.
+                log.warning("%s: its alerts wait in the outbox: %s", root.id.short, error)
         return outcome
 
     async def send_alerts(self, root: ResourceId) -> None:

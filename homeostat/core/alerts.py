@@ -202,10 +202,8 @@ def _held(kind: str, outcome: Outcome) -> list[Held]:
 
 def _repair(kind: str, outcome: Outcome) -> JsonObject:
     actions = [action for action in outcome.written if any(edit.drift.kind == kind for edit in action.edits)]
-    drifts = [edit.drift for action in actions for edit in action.edits if edit.drift.kind == kind]
     return {
         "by": "homeostat" if actions else "somebody else",
-        "drifts": [drift_json(drift) for drift in drifts],
         "actions": [action_json(action) for action in actions],
     }
 

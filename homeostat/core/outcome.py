@@ -84,12 +84,12 @@ def held_json(held: Held) -> JsonObject:
 
 
 def action_json(action: Action) -> JsonObject:
-    """The write without its body, which may hold values that are not ours to show."""
+    """The write, by the drifts that it repairs; its body may hold values that are not ours to show."""
     return {
         "verb": action.verb.value,
         "resource": action.resource.text,
         "disruption": action.disruption.value,
-        "repairs": [f"{edit.drift.kind}: {'/'.join(edit.drift.path) or edit.drift.item}" for edit in action.edits],
+        "repairs": [drift_json(drift) for drift in {edit.drift.key: edit.drift for edit in action.edits}.values()],
     }
 
 
