@@ -71,9 +71,7 @@ class _Polling(AsyncARMPolling):
             raise ArmError.from_operation(self.status(), answer.content.decode("utf-8", "replace"), request)
 
     async def _pause(self) -> None:
-        wait = self._named_wait()
-        if wait is None:
-            wait = _own_wait(self._polls)
+        wait = self._named_wait() or _own_wait(self._polls)  # "at once" must not become a busy loop
         if self._ambient.monotonic() + wait > self._deadline:
             raise _Unfinished(timedelta(seconds=wait))
         await self._ambient.sleep(wait)
@@ -88,10 +86,10 @@ class _Polling(AsyncARMPolling):
                 raise _Unfinished(wait) from error
             raise _after_acceptance(error) from error
 
-    def _named_wait(self) -> float | None:
+    def _named_wait(self) -> float:
         headers = with_seconds(self._pipeline_response.http_response.headers, self._ambient.now())
         named_wait = headers.get("retry-after", "")
-        return float(named_wait) if named_wait.isdigit() else None
+        return float(named_wait) if named_wait.isdigit() else 0.0
 
 
 def _own_wait(polls: int) -> float:

@@ -158,6 +158,7 @@ class Tokens:
     """A credential that issues a new token whenever it is asked, and counts."""
 
     issued: int = 0
+    claims: list[str] = field(default_factory=list)
     scopes: list[str] = field(default_factory=list)
     failure: Exception | None = None
 
@@ -169,6 +170,8 @@ class Tokens:
         if self.failure is not None:
             raise self.failure
         self.issued += 1
+        if options and (claims := options.get("claims")):
+            self.claims.append(claims)
         self.scopes.extend(scopes)
         return AccessTokenInfo(f"token-{self.issued}", 4_000_000_000)
 

@@ -1,5 +1,7 @@
 """One credential, and what is said when there is none."""
 
+import base64
+
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CredentialUnavailableError
@@ -8,9 +10,9 @@ from homeostat.azure.clouds import CLOUDS
 from homeostat.azure.credentials import CredentialsUnavailable, default_credential
 from homeostat.core.arm_errors import ErrorClass, Executed
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE
-from homeostat.core.model import Read, Unreadable
+from homeostat.core.model import Found, Read, Unreadable
 from homeostat.core.plan import Action, Verb
-from tests.azure.scripted import Tokens, conversation, resource
+from tests.azure.scripted import Answer, Tokens, conversation, resource
 
 pytestmark = pytest.mark.wire
 
@@ -36,6 +38,14 @@ async def test_without_a_token_a_write_was_not_carried_out() -> None:
         await talk.arm.writer.write(PUT_RULE)
     assert raised.value.executed is Executed.NO
     assert talk.script.requests == []
+
+
+async def test_a_challenge_for_claims_is_answered_with_a_token_that_has_them() -> None:
+    claims = '{"access_token": {"nbf": {"value": "1"}}}'
+    challenge = f'Bearer error="insufficient_claims", claims="{base64.b64encode(claims.encode()).decode()}"'
+    talk = conversation(Answer(401, {}, {"WWW-Authenticate": challenge}), Answer(200, {}))
+    assert isinstance(await talk.arm.reader.read(NSG), Found)
+    assert talk.tokens.claims == [claims]
 
 
 async def test_a_credential_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

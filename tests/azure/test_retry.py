@@ -224,7 +224,7 @@ async def test_a_second_refused_token_is_the_end() -> None:
 
 
 async def test_an_unregistered_provider_is_reported_and_not_registered_behind_our_back() -> None:
-    talk = conversation(refusal(409, "MissingSubscriptionRegistration"), limits=Limits(attempts=1))
+    talk = conversation(refusal(409, "MissingSubscriptionRegistration"))
     assert (await failing_write(talk)).code == "MissingSubscriptionRegistration"
     assert [request.method for request in talk.script.requests] == ["PUT"]
 

@@ -1,5 +1,6 @@
 """The pipeline over real TLS connections: what only a socket can show."""
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -124,6 +125,21 @@ async def test_a_server_that_is_not_there_is_named_and_nothing_counts_as_done(tm
     assert raised.value.executed is Executed.NO
     assert raised.value.error_class is ErrorClass.TRANSIENT
     assert endpoint.removeprefix("https://") in str(raised.value)
+
+
+async def test_a_caller_that_has_waited_long_enough_is_let_go_at_once(tmp_path: Path) -> None:
+    async def never(_: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    async with (
+        serving(tmp_path, never) as server,
+        connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
+    ):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await arm.reader.read(NSG)
+    assert server.methods == ["GET"]
 
 
 async def test_a_compressed_answer_is_unpacked(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from homeostat.ambient import SystemAmbient
-from homeostat.azure.arm import Arm, open_arm
+from homeostat.azure.arm import Arm, arm_over, open_arm
+from homeostat.azure.clouds import cloud_of
 from homeostat.core import json
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.arm_types import (
@@ -22,6 +23,12 @@ from homeostat.core.arm_types import (
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Found, Gone, Read
 from homeostat.core.plan import Action, Verb, writable
+from simulator import worlds
+from simulator.clock import Clock
+from simulator.cloud import Timing
+from simulator.exchange import Exchanger
+from simulator.transport import CloudCredential, CloudTransport
+from tests.azure.scripted import VirtualAmbient
 from tests.support.simulation import Simulation, running_simulator
 
 pytestmark = pytest.mark.wire
@@ -126,9 +133,7 @@ async def test_a_write_is_found_again_by_its_names(simulation: Simulation) -> No
 
 
 async def test_a_slow_operation_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    from simulator.cloud import Timing
-
-    with running_simulator("guide", timing=Timing(retry_after=1)) as simulation:
+    with running_simulator("guide", timing=Timing(operation_seconds=0.5, retry_after=1)) as simulation:
         for name, value in simulation.env.items():
             monkeypatch.setenv(name, value)
         async with open_arm(os.environ, SystemAmbient()) as arm:
@@ -138,6 +143,21 @@ async def test_a_slow_operation_is_followed_to_its_end(monkeypatch: pytest.Monke
             after = await found(arm, Read(NETWORK_SECURITY_GROUP, nsg))
     assert json.text_at(after.body, "tags", "healed") == "yes"
     assert json.text_at(after.body, "properties", "provisioningState") == "Succeeded"
+
+
+async def test_minutes_of_operations_pass_in_no_time_in_process() -> None:
+    ambient = VirtualAmbient()
+    clock = Clock(ambient.now, ambient.sleep)
+    cloud = worlds.create("guide", timing=Timing(operation_seconds=25), now=ambient.now())
+    transport = CloudTransport(Exchanger(cloud, clock))
+    arm = arm_over(transport, CloudCredential(cloud, clock), cloud_of({}), ambient)
+    nsg = ResourceId.of(cloud.subscription, "rg-flask", NETWORK_SECURITY_GROUP.name, "nsg-appservice-integration")
+    read = Read(NETWORK_SECURITY_GROUP, nsg)
+    for number in range(10):
+        before = await found(arm, read)
+        await arm.writer.write(put(nsg, NETWORK_SECURITY_GROUP, before, ("tags",), {"number": str(number)}))
+    assert json.text_at((await found(arm, read)).body, "tags", "number") == "9"
+    assert ambient.slept == [0, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8] * 10
 
 
 def _values(entry: dict[str, Any]) -> set[str]:

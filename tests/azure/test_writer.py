@@ -195,6 +195,13 @@ async def test_polls_wait_as_arm_says() -> None:
     assert talk.ambient.slept == [3, 5]
 
 
+async def test_being_told_to_ask_at_once_does_not_become_a_busy_loop() -> None:
+    running = Answer(200, {"status": "InProgress"}, {"Retry-After": "0"})
+    talk = conversation(ACCEPTED, *[running] * 4, SUCCEEDED)
+    await talk.arm.writer.write(PUT_RULE)
+    assert talk.ambient.slept == [0, 0.2, 0.4, 0.8, 1.6]
+
+
 async def test_a_link_is_followed_through_202_polls_without_a_last_look_at_it() -> None:
     talk = conversation(LINK_ACCEPTED, Answer(202, {"status": "InProgress"}), SUCCEEDED)
     await talk.arm.writer.write(PUT_LINK)

@@ -39,7 +39,7 @@ async def serving(folder: Path, handler: Handler) -> AsyncIterator[Server]:
     server = Server(handler, bundle)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.answer)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     try:
         await web.TCPSite(runner, "localhost", 0, ssl_context=context).start()
