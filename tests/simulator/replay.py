@@ -1,7 +1,7 @@
 """Replays a recorded conversation with Azure through the simulator and lists where the two differ.
 
-Compared are, for every exchange: the status; whether ETag, Location, Azure-AsyncOperation and Retry-After are there, and
-the ETag's form; the set of JSON paths of the body; and the values that say how it went (code, status,
+Compared are, for every exchange: the status; whether ETag, Location, Azure-AsyncOperation and Retry-After are there,
+and the ETag's form; the set of JSON paths of the body; and the values that say how it went (code, status,
 provisioningState). What may differ is stated by the caller, each with its reason.
 """
 
@@ -81,10 +81,10 @@ class Allowed:
 class Conversation:
     """A recording and what it takes for granted.
 
-    `seeds` exist before; `left_out` maps an index, or a pattern of paths, to the reason why these exchanges are not sent; `headers`
-    adds request headers that the recording lacks, by index; `addresses` corrects paths that a recorder mixed up;
-    `held` are exchanges whose operation lasts until the
-    recording sees it end (the others end as soon as nothing recorded says otherwise).
+    `seeds` exist before. `left_out` maps an index, or a pattern of paths, to the reason why these exchanges are not
+    sent. `headers` adds request headers that the recording lacks, by index; `addresses` corrects paths that a recorder
+    mixed up. `held` are exchanges whose operation lasts until the recording sees it end; the others end as soon as
+    nothing recorded says otherwise.
     """
 
     name: str

@@ -66,7 +66,7 @@ async def test_a_stale_if_match_fails_at_once_on_a_network_resource(network: Net
     group = await network.network_security_groups.get(GROUP, NSG)
     rule = await network.security_rules.get(GROUP, NSG, "allow-sql")
     rule.description = "changed by somebody else"
-    await (await network.security_rules.begin_create_or_update(GROUP, NSG, rule.name, rule)).result()
+    await (await network.security_rules.begin_create_or_update(GROUP, NSG, "allow-sql", rule)).result()
     with pytest.raises(HttpResponseError) as caught:
         await network.network_security_groups.begin_create_or_update(
             GROUP, NSG, group, headers={"If-Match": group.etag}
