@@ -11,7 +11,7 @@ from pathlib import Path
 from simulator import environment, faults, worlds
 from simulator.access import Role
 from simulator.clock import wall_clock
-from simulator.cloud import Cloud
+from simulator.cloud import Cloud, Timing
 from simulator.exchange import Exchanger
 from simulator.server import certificates, serve
 
@@ -40,6 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--faults", metavar="NAME|FILE", help=f"one of {', '.join(sorted(faults.NAMED))}, or a JSON file"
     )
+    parser.add_argument(
+        "--pace",
+        choices=("quick", "recorded"),
+        default="quick",
+        help="of long operations: done at the first poll, without waiting; or as long as Azure was recorded to take",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of every identifier that the cloud makes up")
     parser.add_argument(
         "--role", type=Path, metavar="FILE", help="role definition that Homeostat's identity is held to"
@@ -49,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run(options: argparse.Namespace) -> None:
     clock = wall_clock()
-    cloud = worlds.create(options.world, seed=options.seed, now=clock.now())
+    timing = Timing(operation_seconds=None) if options.pace == "recorded" else Timing(retry_after=0)
+    cloud = worlds.create(options.world, seed=options.seed, timing=timing, now=clock.now())
     cloud.role = _role(options.role)
     rules = faults.load(options.faults) if options.faults else []
     exchanger = Exchanger(cloud, clock, options.latency / 1000, rules)
