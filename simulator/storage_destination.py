@@ -8,17 +8,19 @@ simulator and the function app then see the same queues.
 import base64
 import os
 from collections.abc import Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from azure.core.exceptions import AzureError, ResourceExistsError
-from azure.storage.blob.aio import BlobServiceClient
-from azure.storage.queue.aio import QueueServiceClient
 
 from simulator.delivery import UndeliverableError
 
+if TYPE_CHECKING:
+    from azure.storage.blob.aio import BlobServiceClient
+    from azure.storage.queue.aio import QueueServiceClient
+
 
 class AzureStorage:
-    """Puts messages and blobs in the accounts that `connections` knows, by lower-case name; "" stands for all others."""
+    """The accounts that `connections` knows, by lower-case name; "" stands for all others. SDKs load on first use."""
 
     def __init__(self, connections: Mapping[str, str]) -> None:
         self._connections = connections
@@ -33,6 +35,8 @@ class AzureStorage:
 
     async def send(self, account: str, queue: str, text: str) -> None:
         """Base64, as Event Grid writes it; the queue has to exist."""
+        from azure.storage.queue.aio import QueueServiceClient
+
         connection = self._connection(account)
         if connection not in self._queues:
             self._queues[connection] = QueueServiceClient.from_connection_string(connection)
@@ -45,6 +49,8 @@ class AzureStorage:
 
     async def keep(self, account: str, container: str, name: str, data: bytes) -> None:
         """The container has to exist."""
+        from azure.storage.blob.aio import BlobServiceClient
+
         connection = self._connection(account)
         if connection not in self._blobs:
             self._blobs[connection] = BlobServiceClient.from_connection_string(connection)
