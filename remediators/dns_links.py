@@ -1,8 +1,8 @@
 """Virtual network links of private DNS zones: the declared networks resolve names by the zone.
 
 What counts is the effect. A zone can be linked to a network once, so a link under another name serves as well, except
-for its registration flag. The network of a link cannot be changed once it is there: such a link is reported, since to
-repair it means to delete it, and whoever made it may need it.
+for its registration flag. No tool re-points a link (Set-AzPrivateDnsVirtualNetworkLink takes no network): one that has
+the declared name and another network is reported, since to repair it means to delete what somebody may need.
 https://learn.microsoft.com/azure/dns/private-dns-virtual-network-links
 """
 

@@ -1,6 +1,7 @@
 """Declared rules stand as declared, in whichever of ARM's spellings; undeclared rules are never touched."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -8,12 +9,26 @@ import pytest
 from hypothesis import strategies as st
 
 from homeostat.core import json
+from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE
 from homeostat.core.json import ABSENT, Json
-from homeostat.core.model import AnyRemediator, Disruption, Milestone, Mode, Scope, Unmanaged, Verdict, Want
+from homeostat.core.model import (
+    AnyRemediator,
+    Disruption,
+    Fact,
+    Found,
+    Milestone,
+    Mode,
+    Read,
+    Scope,
+    Unmanaged,
+    Unreadable,
+    Verdict,
+    Want,
+)
 from homeostat.core.plan import Verb, merge
 from remediators.nsg_rules import REMEDIATOR, NsgRulesSection
 from remediators.security_rule import Rule, rule_of
-from tests.remediators.contract import Case, RemediatorContract, want_of
+from tests.remediators.contract import LOCKED, Case, RemediatorContract, want_of
 from tests.remediators.world import World, body_of, healed, look, resource
 
 pytestmark = pytest.mark.unit
@@ -337,6 +352,12 @@ def test_a_priority_is_free_once_its_undeclared_holder_is_to_be_removed() -> Non
     assert [rule["name"] for rule in rules_in(healed(world, seen))] == ["allow-sql"]
 
 
+def test_a_priority_is_not_free_where_the_removal_of_its_holder_is_only_watched() -> None:
+    want = replace(wanted({"allow-sql": SQL}, Unmanaged.REMOVE), mode=Mode.ALERT)
+    seen = look(REMEDIATOR, want, world_of({"theirs": {**SQL, "access": "Deny"}}))
+    assert [entry.code for entry in seen.obstacles] == ["priority-conflict"]
+
+
 @pytest.mark.parametrize("where", ["the nsg", "the rule"])
 def test_a_difference_during_a_write_is_settling_and_left_alone(where: str) -> None:
     changed: dict[str, Json] = {**SQL, "access": "Deny"}
@@ -347,6 +368,25 @@ def test_a_difference_during_a_write_is_settling_and_left_alone(where: str) -> N
     seen = look(REMEDIATOR, wanted({"allow-sql": SQL}), world)
     assert [drift.verdict for drift in seen.drifts] == [Verdict.SETTLING]
     assert seen.answers == ()
+
+
+def test_a_rule_whose_own_read_fails_is_unknown_though_the_nsg_lacks_it() -> None:
+    want, own = wanted({"allow-sql": SQL}), Read(SECURITY_RULE, NSG.child("securityRules", "allow-sql"))
+    facts: dict[Read, Fact] = {Read(NETWORK_SECURITY_GROUP, NSG): Found(world_of({})[NSG]), own: Unreadable(LOCKED)}
+    assert own in REMEDIATOR.reads(want, facts)
+    have = REMEDIATOR.observe(want, facts)
+    assert [(drift.verdict, drift.note) for drift in REMEDIATOR.diff(want, have)] == [
+        (Verdict.UNKNOWN, "could not be read: locked")
+    ]
+    assert REMEDIATOR.edits(want, have) == ()
+
+
+def test_a_priority_is_not_free_while_the_write_to_its_holder_is_under_way() -> None:
+    redis = {**SQL, "priority": 110}
+    moving = {**redis, "priority": 100, "provisioningState": "Updating"}
+    world = world_of({"allow-sql": {**SQL, "priority": 110}, "allow-redis": moving})
+    seen = look(REMEDIATOR, wanted({"allow-sql": SQL, "allow-redis": redis}), world)
+    assert [(entry.code, entry.drift.item) for entry in seen.obstacles] == [("priority-conflict", "allow-sql")]
 
 
 def test_an_nsg_that_is_gone_leaves_its_rules_unknown() -> None:
