@@ -70,7 +70,7 @@ class ZoneLinks(Section):
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
     unmanaged: Unmanaged = Field(default=Unmanaged.KEEP, description="What happens to links to other networks.")
     links: dict[str, LinkSpec] = Field(
-        default_factory=dict, examples=[{"link-vnet-appservice": {"vnet": "vnet-appservice"}}]
+        default_factory=dict, description="By name.", examples=[{"link-vnet-appservice": {"vnet": "vnet-appservice"}}]
     )
 
 

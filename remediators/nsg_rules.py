@@ -7,7 +7,7 @@ https://learn.microsoft.com/azure/virtual-network/network-security-groups-overvi
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
 from typing import Annotated, Literal
@@ -39,7 +39,17 @@ from homeostat.core.model import (
     Want,
 )
 from remediators.common import OneOrMany, Scalar, reference_problems, twice, unknown, why_unread
-from remediators.security_rule import PLURALS, Rule, Terms, body_of, differences, disruption, is_group, rule_of, shown
+from remediators.security_rule import (
+    PLURALS,
+    Rule,
+    Terms,
+    differences,
+    disruption,
+    is_group,
+    properties_of,
+    rule_of,
+    shown,
+)
 
 APPLICATION_SECURITY_GROUP = "Microsoft.Network/applicationSecurityGroups"
 PRIORITIES = range(100, 4097)
@@ -62,9 +72,15 @@ class RuleSpec(Section):
         description="Lower goes first; unique among the NSG's rules of a direction.",
         json_schema_extra={"minimum": PRIORITIES.start, "maximum": PRIORITIES.stop - 1},
     )
-    direction: Annotated[Literal["Inbound", "Outbound"], BeforeValidator(_capitalised)]
-    access: Annotated[Literal["Allow", "Deny"], BeforeValidator(_capitalised)]
-    protocol: Annotated[Literal["Tcp", "Udp", "Icmp", "Esp", "Ah", "*"], BeforeValidator(_capitalised)]
+    direction: Annotated[Literal["Inbound", "Outbound"], BeforeValidator(_capitalised)] = Field(
+        description="Outbound is what the app sends, Inbound what it is sent."
+    )
+    access: Annotated[Literal["Allow", "Deny"], BeforeValidator(_capitalised)] = Field(
+        description="What happens to traffic that the rule meets."
+    )
+    protocol: Annotated[Literal["Tcp", "Udp", "Icmp", "Esp", "Ah", "*"], BeforeValidator(_capitalised)] = Field(
+        description="`*` is any."
+    )
     source: OneOrMany = Field(
         default=("*",),
         description="A prefix, a service tag, `*`, the id of an application security group; or a list of them.",
@@ -86,7 +102,7 @@ class GroupRules(Section):
 
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
     unmanaged: Unmanaged = Field(default=Unmanaged.KEEP, description="What happens to rules that are not named here.")
-    rules: dict[str, RuleSpec] = Field(default_factory=dict)
+    rules: dict[str, RuleSpec] = Field(default_factory=dict, description="By name.")
 
 
 class NsgRulesSection(KindSection):
@@ -116,18 +132,18 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """rules: sorted by id. unread: why the NSG could not be read, or "".
+    """rules: by lower-case name. unread: why the NSG could not be read, or "".
 
     unsure: the rules, by lower-case name, of which neither presence nor absence is certain, and why.
     """
 
-    rules: tuple[Present, ...] = ()
+    rules: Mapping[str, Present] = field(default_factory=dict)
     under_way: bool = False
     unread: str = ""
     unsure: Mapping[str, str] = field(default_factory=dict)
 
     def named(self, name: str) -> Present | None:
-        return next((present for present in self.rules if present.id.name.lower() == name.lower()), None)
+        return self.rules.get(name.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +192,9 @@ class NsgRules:
         fact = facts.get(group)
         if not isinstance(fact, Found):
             return frozenset({group})
-        listed = Have(tuple(_listed(want.root, fact)))
-        return frozenset({group, *(_own(want.root, name) for name in want.items if not listed.named(name))})
+        listed = _by_name(_listed(want.root, fact))
+        missing = (name for name in want.items if name.lower() not in listed)
+        return frozenset({group, *(_own(want.root, name) for name in missing)})
 
     def observe(self, want: Want[Rule], facts: Facts) -> Have:
         """A rule is absent only when the living NSG lacks it and its own GET says that it is gone."""
@@ -185,17 +202,14 @@ class NsgRules:
         if not isinstance(fact, Found):
             return Have(unread=why_unread(fact))
         own = {name: facts.get(_own(want.root, name)) for name in want.items}
-        listed = {present.id: present for present in _listed(want.root, fact)}
-        seen = {
-            p.id: p for answer in own.values() if isinstance(answer, Found) for p in _present(want.root, answer.body)
-        }
-        have = Have(tuple(sorted((listed | seen).values(), key=lambda p: p.id)), _is_under_way(fact.body))
+        seen = (p for answer in own.values() if isinstance(answer, Found) for p in _present(want.root, answer.body))
+        rules = _by_name((*_listed(want.root, fact), *seen))
         unsure = {
             name.lower(): why_unread(answer)
             for name, answer in own.items()
-            if not have.named(name) and not isinstance(answer, Gone)
+            if name.lower() not in rules and not isinstance(answer, Gone)
         }
-        return Have(have.rules, have.under_way, unsure=unsure)
+        return Have(rules, _is_under_way(fact.body), unsure=unsure)
 
     def diff(self, want: Want[Rule], have: Have) -> tuple[Drift, ...]:
         owned = (
@@ -220,7 +234,7 @@ class NsgRules:
         if want.unmanaged is Unmanaged.KEEP:
             return
         owned = {name.lower() for name in want.items}
-        for present in have.rules:
+        for present in have.rules.values():
             if present.id.name.lower() not in owned:
                 yield Drift(self.kind, present.id, (), "", ABSENT, shown(present.rule), Verdict.UNMANAGED)
 
@@ -256,6 +270,10 @@ def _wanted(spec: RuleSpec) -> Rule:
 def _listed(group: ResourceId, fact: Found) -> Iterator[Present]:
     for body in json.objects_at(fact.body, *SECURITY_RULE.embedded):
         yield from _present(group, body)
+
+
+def _by_name(rules: Iterable[Present]) -> Mapping[str, Present]:
+    return {present.id.name.lower(): present for present in rules}
 
 
 def _present(group: ResourceId, body: Json) -> Iterator[Present]:
@@ -300,9 +318,9 @@ def _milestones(path: Path, rule: Rule) -> tuple[frozenset[Milestone], frozenset
 def _changes(path: Path, rule: Rule) -> Iterator[tuple[Path, Value]]:
     """The body's fields that a drift at `path` sets, with their values."""
     if not path:
-        yield (), {"properties": {key: value for key, value in body_of(rule).items() if value is not ABSENT}}
+        yield (), {"properties": {key: value for key, value in properties_of(rule).items() if value is not ABSENT}}
         return
-    body, (key,) = body_of(rule), path
+    body, (key,) = properties_of(rule), path
     for name in PLURALS.get(key, (key,)):
         if name:
             yield ("properties", name), body[name]
@@ -314,7 +332,7 @@ def _conflicts(want: Want[Rule], have: Have) -> Mapping[str, str]:
     It can when its holder is about to give it up: a declared rule that is repaired too, or one that is removed.
     """
     holders: dict[tuple[str, int], list[Present]] = defaultdict(list)
-    for present in have.rules:
+    for present in have.rules.values():
         holders[present.slot].append(present)
     items = {name.lower(): name for name in want.items}
     conflicts: dict[str, str] = {}

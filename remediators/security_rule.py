@@ -110,8 +110,8 @@ def differences(wanted: Rule, found: Rule) -> Mapping[str, tuple[Json, Json]]:
     }
 
 
-def body_of(rule: Rule) -> Mapping[str, Value]:
-    """The rule as ARM takes it: exactly one of a field's singular, plural and application security groups is there."""
+def properties_of(rule: Rule) -> Mapping[str, Value]:
+    """A rule's properties as ARM takes them: exactly one of a field's singular, plural and application security groups is there."""
     body: dict[str, Value] = {key: _value(rule, key) for key in SINGULARS}
     if rule.description is None:
         body["description"] = ABSENT
