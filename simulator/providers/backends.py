@@ -12,9 +12,9 @@ from typing import Any
 
 from simulator.arm import Call, ResourceType, existing, shown
 from simulator.cloud import Resource
-from simulator.errors import ArmError
 from simulator.messages import Json, Response
 from simulator.operations import Operation, Protocol
+from simulator.providers.fields import location_of, object_at, text_at
 from simulator.providers.private_link import Target
 from simulator.providers.web.regions import display
 
@@ -71,13 +71,10 @@ class Backend:
         """Create or replace; what a PUT leaves out returns to its default."""
         body = call.body()
         parent = call.parent() if self.name.count("/") > 1 else None
-        location = body.get("location") or (parent.body.get("location") if parent is not None else None)
-        if not location:
-            message = "The location property is required for this definition."
-            raise ArmError(400, "LocationRequired", message, gateway=True)
+        location = parent.body["location"] if parent is not None else location_of(body)
         before = call.resource
         stored = Resource(before.id if before is not None else call.display_id(), self.name)
-        stored.body = {"location": location, "properties": body.get("properties") or {}}
+        stored.body = {"location": location, "properties": object_at(body, "properties")}
         stored.body |= {member: body[member] for member in _MEMBERS if member in body}
         _assign_identity(call, stored, before)
         return self._write(call, lambda: call.cloud.put(stored), self.updated if before else self.created)
@@ -85,12 +82,13 @@ class Backend:
     def patch(self, call: Call) -> Response:
         """Merge (RFC 7396), tags apart, which are replaced."""
         resource, body = existing(call), call.body()
+        given = object_at(body, "properties")
 
         def change() -> Resource:
             for member in _MEMBERS:
                 if member in body:
                     resource.body[member] = body[member]
-            resource.body["properties"] = merged(resource.properties, body.get("properties") or {})
+            resource.body["properties"] = merged(resource.properties, given)
             call.cloud.touch()
             return resource
 
@@ -144,7 +142,7 @@ class Backend:
     def _write(self, call: Call, change: Callable[[], Resource], status: int) -> Response:
         if self.protocol is None or status == 200:
             return Response.json(status, shown(call, change()))
-        location = call.body().get("location") or (call.resource.body["location"] if call.resource else "")
+        location = call.resource.body["location"] if call.resource else text_at(call.body(), "location") or ""
         if status == 201:  # visible at once, and busy
             resource = change()
             result = partial(shown, call, resource)
@@ -180,8 +178,8 @@ def _result(call: Call) -> Json | None:
 
 
 def _assign_identity(call: Call, resource: Resource, before: Resource | None) -> None:
-    identity = resource.body.get("identity")
-    if identity and "SystemAssigned" in identity.get("type", ""):
+    identity = object_at(resource.body, "identity")
+    if "SystemAssigned" in (text_at(identity, "type") or ""):
         known = (before.body.get("identity") or {}) if before is not None else {}
         principal = known.get("principalId") or call.cloud.guid()
         resource.body["identity"] = {**identity, "principalId": principal, "tenantId": call.cloud.tenant}

@@ -14,6 +14,7 @@ from simulator.errors import ErrorBody, arm_body, bad_request
 from simulator.ids import name_of
 from simulator.messages import Json, Response
 from simulator.operations import Protocol
+from simulator.providers.fields import object_at, properties_of, text_at
 
 _STATUSES = {"Approved", "Rejected", "Pending", "Disconnected"}
 
@@ -81,8 +82,8 @@ class Target:
     def _put(self, call: Call) -> Response:
         """Approve or reject."""
         connection = existing(call)
-        wanted = (call.body().get("properties") or {}).get("privateLinkServiceConnectionState") or {}
-        if wanted.get("status") not in _STATUSES:
+        wanted = object_at(properties_of(call), "privateLinkServiceConnectionState")
+        if text_at(wanted, "status") not in _STATUSES:
             raise bad_request("InvalidParameter", f"The connection status must be one of {sorted(_STATUSES)}.")
 
         def decide(_: datetime) -> None:

@@ -2,14 +2,15 @@
 
 from simulator.arm import Call
 from simulator.messages import Headers, Json, Response
+from simulator.providers.fields import text_at
 from simulator.providers.web.shape import host_names
-from simulator.providers.web.state import all_sites, site_of
+from simulator.providers.web.state import is_taken, site_of
 
 
 def check_name(call: Call) -> Response:
     """POST checknameavailability."""
-    name = str(call.body().get("name") or "")
-    taken = any(site.app.lower() == name.lower() for site in all_sites(call.cloud))
+    name = text_at(call.body(), "name") or ""
+    taken = is_taken(call.cloud, name)
     message = f"Hostname '{name}' already exists. Please select a different name." if taken else ""
     reason = "AlreadyExists" if taken else ""
     return Response.json(200, {"nameAvailable": not taken, "reason": reason, "message": message})

@@ -4,15 +4,14 @@ A dictionary is written whole (recorded: 15 of 15 PUTs that left keys out remove
 which it was sent. It is read with a POST, since it may hold secrets.
 """
 
-from typing import Any
-
 from simulator.arm import Call
 from simulator.errors import ArmError
 from simulator.messages import Json, Response
+from simulator.providers.fields import properties_of, text_of, texts_at
 from simulator.providers.web.integration import vnet_name
 from simulator.providers.web.regions import display
 from simulator.providers.web.shape import config_envelope, web_body
-from simulator.providers.web.sites import configure
+from simulator.providers.web.siteconfig import SiteConfig
 from simulator.providers.web.state import Site, site_of
 
 # Names as Azure answers them, by their lower case.
@@ -36,14 +35,13 @@ def get(call: Call) -> Response:
 
 def put(call: Call) -> Response:
     site, name = site_of(call), call.address.name.lower()
-    given = call.body().get("properties") or {}
-    etag = {"etag": f'"{site.etag}"'}
+    given = properties_of(call)
     if name == "web":
         return _write_web(call, site, given)
     if name == "slotconfignames":
-        site.resource.body["sticky"] = {key: list(given.get(key) or ()) for key in _STICKY}
+        site.resource.body["sticky"] = {key: texts_at(given, key) for key in _STICKY}
         site.changed(call)
-        return Response.json(200, _sticky_body(site), etag)
+        return Response.json(200, _sticky_body(site), {"etag": f'"{site.etag}"'})
     if name not in _DICTIONARIES:
         raise _unknown(call)
     site.replace_dictionary(name, _strings(given) if name == "appsettings" else given)
@@ -54,7 +52,7 @@ def put(call: Call) -> Response:
 def patch(call: Call) -> Response:
     if call.address.name.lower() != "web":
         raise ArmError(405, "MethodNotAllowed", f"config/{call.address.name} cannot be patched.")
-    return _write_web(call, site_of(call), call.body().get("properties") or {})
+    return _write_web(call, site_of(call), properties_of(call))
 
 
 def read_dictionary(call: Call) -> Response:
@@ -77,7 +75,7 @@ def sticky_names(site: Site, key: str = "appSettingNames") -> frozenset[str]:
 
 
 def _write_web(call: Call, site: Site, given: Json) -> Response:
-    configure(site, given)
+    SiteConfig.parse(given).apply(site)
     site.changed(call)
     return Response.json(200, _web(call, site), {"etag": f'"{site.etag}"'})
 
@@ -111,11 +109,7 @@ def _publishing_credentials(site: Site) -> Json:
 
 def _strings(given: Json) -> dict[str, str]:
     """App settings are strings: other JSON values arrive as their text, nulls not at all."""
-    return {name: _text(value) for name, value in given.items() if value is not None}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return {name: text_of(value) for name, value in given.items() if value is not None}
 
 
 def _unknown(call: Call) -> ArmError:

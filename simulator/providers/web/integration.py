@@ -10,6 +10,7 @@ from simulator.errors import ArmError, bad_request
 from simulator.ids import name_of, parent_of
 from simulator.messages import Json, Response
 from simulator.providers import network
+from simulator.providers.fields import properties_of, text_at
 from simulator.providers.web.regions import compact, display
 from simulator.providers.web.shape import sites_of_plan
 from simulator.providers.web.state import Site, site_of
@@ -46,7 +47,7 @@ def get(call: Call) -> Response:
 def put(call: Call) -> Response:
     """PUT and PATCH: join the subnet that the body names."""
     site = site_of(call)
-    subnet = (call.body().get("properties") or {}).get("subnetResourceId")
+    subnet = text_at(properties_of(call), "subnetResourceId")
     if not subnet:
         raise bad_request("BadRequest", "The property subnetResourceId is required.")
     connect(call, site, subnet, plan=site.plan)

@@ -7,6 +7,7 @@ from simulator.cloud import Resource
 from simulator.errors import ArmError
 from simulator.ids import address
 from simulator.messages import Json, Response
+from simulator.providers.fields import location_of, object_at, text_at
 from simulator.providers.web.regions import display
 from simulator.providers.web.shape import sites_of_plan
 from simulator.providers.web.state import PLANS, filetime
@@ -46,23 +47,22 @@ _NULLS = nulls(
 def put(call: Call) -> Response:
     body = call.body()
     before = call.resource
-    if not body.get("location"):
-        message = "The location property is required for this definition."
-        raise ArmError(400, "LocationRequired", message, gateway=True)
+    location = location_of(body)
     plan = Resource(before.id if before else call.display_id(), PLANS)
-    given = body.get("properties") or {}
+    given = object_at(body, "properties")
     plan.body = {
-        "location": body["location"],
-        "kind": body.get("kind") or ("linux" if given.get("reserved") else "app"),
+        "location": location,
+        "kind": text_at(body, "kind") or ("linux" if given.get("reserved") else "app"),
         "tags": body.get("tags"),
-        "sku": _sku(body.get("sku") or (before.body["sku"] if before else {"name": "F1"})),
+        "sku": _sku(object_at(body, "sku") or (before.body["sku"] if before else {"name": "F1"})),
         "properties": {name: given.get(name, False) for name in ("reserved", "perSiteScaling", "isXenon", "hyperV")},
+        "apps": before.body["apps"] if before else [],
         "created": before.body["created"] if before else call.now.isoformat(),
     }
     plan.properties["zoneRedundant"] = bool(given.get("zoneRedundant"))
     call.cloud.put(plan)
     answer = render(call, plan)
-    answer["location"] = body["location"]
+    answer["location"] = location
     answer["properties"] |= {"sku": plan.body["sku"], "vnetConnectionsUsed": None, "vnetConnectionsMax": None}
     quoted_etag = {"etag": f'"{filetime(call.now)}"'} if call.api_version < "2025-05-01" else None
     return Response.json(200, answer, quoted_etag)
@@ -71,9 +71,11 @@ def put(call: Call) -> Response:
 def patch(call: Call) -> Response:
     plan = existing(call)
     body = call.body()
-    plan.properties.update(body.get("properties") or {})
+    plan.properties.update(
+        {name: value for name, value in object_at(body, "properties").items() if name in plan.properties}
+    )
     if body.get("sku"):
-        plan.body["sku"] = _sku(body["sku"])
+        plan.body["sku"] = _sku(object_at(body, "sku"))
     call.cloud.touch()
     return Response.json(200, render(call, plan))
 
@@ -149,10 +151,10 @@ def render(call: Call, plan: Resource) -> Json:
 
 def _sku(given: Json) -> Json:
     """The SKU in Azure's own casing, with its tier and family: `P1V2` is answered as `P1v2`, PremiumV2, Pv2."""
-    name = str(given["name"])
+    name = text_at(given, "name") or "F1"
     name = name[0].upper() + name[1:].replace("V", "v").replace("M", "m")
     family = "".join(letter for index, letter in enumerate(name) if not letter.isdigit() or name[index - 1] == "v")
     tier = _TIERS.get(family, given.get("tier") or "Standard")
-    capacity = given.get("capacity")
+    capacity = given.get("capacity") if isinstance(given.get("capacity"), int) else None
     default = 0 if tier in {"Dynamic", "FlexConsumption"} else 1
     return {"name": name, "tier": tier, "size": name, "family": family, "capacity": capacity or default}

@@ -10,7 +10,7 @@ from simulator.cloud import Cloud
 from simulator.ids import address
 from simulator.messages import Json
 from simulator.providers.web.regions import compact, display
-from simulator.providers.web.state import ROUTES_BEFORE, Site, all_sites
+from simulator.providers.web.state import ROUTES_BEFORE, Site
 from simulator.providers.web.tables import (
     AUTH_SETTINGS,
     FIXED,
@@ -158,4 +158,7 @@ def _site_config(site: Site, api_version: str, *, written: bool) -> Json:
 
 
 def sites_of_plan(cloud: Cloud, plan_id: str) -> list[Site]:
-    return [site for site in all_sites(cloud) if site.plan.lower() == plan_id.lower()]
+    """The apps and slots of a plan, which keeps their ids so that a fleet need not be searched."""
+    plan = cloud.get(plan_id)
+    found = [cloud.get(each) for each in plan.body["apps"]] if plan is not None else []
+    return [Site(each) for each in found if each is not None]

@@ -12,6 +12,7 @@ from simulator.arm import Call
 from simulator.errors import ArmError, bad_request
 from simulator.messages import Json, Response
 from simulator.operations import Protocol
+from simulator.providers.fields import text_at
 from simulator.providers.web.config import sticky_names
 from simulator.providers.web.state import Site, site_of
 
@@ -62,7 +63,7 @@ def reset_config(call: Call) -> Response:
 
 
 def _target(call: Call) -> Site:
-    name = call.body().get("targetSlot")
+    name = text_at(call.body(), "targetSlot")
     if not name:
         raise bad_request("BadRequest", "The property targetSlot is required.")
     source = site_of(call)

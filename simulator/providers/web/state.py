@@ -5,7 +5,6 @@ Everything is plain JSON in `Resource.body`, so that a cloud can be copied and c
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from simulator.arm import Call
 from simulator.cloud import Cloud, Resource
@@ -149,10 +148,7 @@ def site_of(call: Call) -> Site:
     raise resource_not_found(SITES, call.address.names[0], call.address.group)
 
 
-def all_sites(cloud: Cloud) -> list[Site]:
-    return [Site(each) for kind in (SITES, SLOTS) for each in cloud.of_type(kind)]
-
-
-def named(values: Any) -> Json:
-    """`[{"name", "value"}]`, the form of siteConfig.appSettings, as a dictionary."""
-    return {str(each["name"]): each.get("value") for each in values or ()}
+def is_taken(cloud: Cloud, name: str) -> bool:
+    """Whether an app, in whatever group, has this name: names are host names."""
+    end = f"/sites/{name}".lower()
+    return any(each.id.lower().endswith(end) for each in cloud.of_type(SITES))
