@@ -111,7 +111,7 @@ def differences(wanted: Rule, found: Rule) -> Mapping[str, tuple[Json, Json]]:
 
 
 def properties_of(rule: Rule) -> Mapping[str, Value]:
-    """A rule's properties as ARM takes them: exactly one of a field's singular, plural and application security groups is there."""
+    """A rule's properties as ARM takes them: of a singular, its plural and its groups exactly one is there."""
     body: dict[str, Value] = {key: _value(rule, key) for key in SINGULARS}
     if rule.description is None:
         body["description"] = ABSENT
