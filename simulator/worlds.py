@@ -283,6 +283,6 @@ def _resource(cloud: Cloud, record: Any) -> Resource:
         id=record["id"],
         type=record["type"],
         body=record.get("body", {}),
-        etag=record.get("etag") or cloud.guid(),
+        etag=record["etag"] if "etag" in record else cloud.guid(),
         provisioning=record.get("provisioning", "Succeeded"),
     )
