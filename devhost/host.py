@@ -20,6 +20,7 @@ from devhost.errors import DevHostError
 from devhost.eventgrid import PATH as EVENT_GRID_PATH
 from devhost.eventgrid import EventGridWebhook
 from devhost.http import HttpFunctions
+from devhost.inprocess_queues import InProcessQueues, MemoryQueues
 from devhost.keys import AuthLevel, Keys
 from devhost.outputs import QueueOutputs
 from devhost.queues import QueueListener, QueueSource, check_queue_name
@@ -29,7 +30,8 @@ from devhost.timers import StatusStore, Timer
 from devhost.worker import Function, Worker
 
 QUEUES_SETTING: Final = "DEVHOST_QUEUES"
-"""Names a function "module:name" of the app that gives a QueueSource; without it queues come from storage."""
+"""Names a function "module:name" of the app that gives its in-memory queues (both ends, as homeostat.ports has them),
+for an app that keeps its state in the process. Without it messages come from the bindings' storage accounts."""
 
 _LOOPBACK = "127.0.0.1"
 _MAX_BODY = 100 * 1024 * 1024  # the host's own limit of a request
@@ -215,10 +217,10 @@ class _Sources:
             return StorageQueues.from_settings(self._settings, connection, base64=self._base64)
         module, _, attribute = named.partition(":")
         try:
-            source: QueueSource = getattr(importlib.import_module(module), attribute)()
+            queues: MemoryQueues = getattr(importlib.import_module(module), attribute)()
         except (ImportError, AttributeError) as error:
             raise DevHostError(f"{QUEUES_SETTING}={named}: {error}") from error
-        return source
+        return InProcessQueues(queues)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ class AzureStorage:
     """The accounts that `connections` knows, by lower-case name; "" stands for all others. SDKs load on first use."""
 
     def __init__(self, connections: Mapping[str, str]) -> None:
-        self._connections = connections
+        self.connections = connections
         self._queues: dict[str, QueueServiceClient] = {}
         self._blobs: dict[str, BlobServiceClient] = {}
 
@@ -69,7 +69,7 @@ class AzureStorage:
             await blobs.close()
 
     def _connection(self, account: str) -> str:
-        found = self._connections.get(account.lower()) or self._connections.get("")
+        found = self.connections.get(account.lower()) or self.connections.get("")
         if found is None:
             raise UndeliverableError(f"storage account '{account}' is nowhere: set SIMULATOR_STORAGE", final=True)
         return found

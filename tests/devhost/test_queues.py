@@ -9,11 +9,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from devhost.host import Host
+from devhost.errors import DevHostError
+from devhost.host import Host, running_host
 from devhost.inprocess_queues import InProcessQueues
 from devhost.queues import QueueListener
 from devhost.settings import QueueOptions
-from tests.devhost.conftest import SeenWhen
+from tests.devhost.conftest import SAMPLE_APP, SETTINGS, SeenWhen, seen_by
 from tests.devhost.fakes import FakeQueues
 
 pytestmark = pytest.mark.host
@@ -127,3 +128,23 @@ async def test_the_admin_endpoint_runs_a_queue_function_with_its_input(
         assert response.status == 202
     first, _ = await seen_when(_done(1))
     assert first["body"] == '{"by": "hand"}'
+
+
+in_memory = FakeQueues()
+
+
+async def test_the_app_can_name_its_own_in_memory_queues(client: aiohttp.ClientSession) -> None:
+    settings = SETTINGS | {"DEVHOST_QUEUES": f"{__name__}:_in_memory"}
+    await in_memory.send(_QUEUE, "{}")
+    async with running_host(SAMPLE_APP, settings) as host:
+        await seen_by(host, client, _done(1))
+
+
+def _in_memory() -> FakeQueues:
+    return in_memory
+
+
+async def test_in_memory_queues_that_cannot_be_found_are_named() -> None:
+    with pytest.raises(DevHostError, match="DEVHOST_QUEUES=nowhere:queues"):
+        async with running_host(SAMPLE_APP, SETTINGS | {"DEVHOST_QUEUES": "nowhere:queues"}):
+            pass
