@@ -207,7 +207,7 @@ def _sql_server(call: Call, server: Resource) -> Json:
 
 _SQL_SERVERS = Backend(
     name="Microsoft.Sql/servers",
-    api_versions=("2024-05-01-preview", "2023-08-01", "2021-11-01", "2014-04-01"),
+    api_versions=("2024-11-01-preview", "2023-08-01", "2021-11-01", "2014-04-01"),
     link=_SQL_LINK,
     kind="v12.0",
     defaults={
@@ -234,7 +234,7 @@ _SQL_SERVERS = Backend(
 
 _SQL_DATABASES = Backend(
     name="Microsoft.Sql/servers/databases",
-    api_versions=("2024-05-01-preview", "2023-08-01", "2021-11-01", "2014-04-01"),
+    api_versions=("2024-11-01-preview", "2023-08-01", "2021-11-01", "2014-04-01"),
     link=None,
     defaults={"collation": "SQL_Latin1_General_CP1_CI_AS", "status": "Online"},
     protocol=_sql_protocol("database"),
@@ -262,7 +262,7 @@ def _vault(call: Call, vault: Resource) -> Json:
 
 _VAULTS = Backend(
     name="Microsoft.KeyVault/vaults",
-    api_versions=("2025-05-01", "2016-10-01"),
+    api_versions=("2026-02-01", "2016-10-01"),
     link=_VAULT_LINK,
     defaults={
         "accessPolicies": [],
@@ -284,7 +284,7 @@ def _secret(_call: Call, secret: Resource) -> Json:
 
 _VAULT_SECRETS = Backend(
     name="Microsoft.KeyVault/vaults/secrets",
-    api_versions=("2025-05-01", "2016-10-01"),
+    api_versions=("2026-02-01", "2016-10-01"),
     link=None,
     computed=_secret,
 )
@@ -352,13 +352,17 @@ def _storage(call: Call, account: Resource) -> Json:
 
 _STORAGE = Backend(
     name="Microsoft.Storage/storageAccounts",
-    api_versions=("2025-01-01", "2019-06-01"),
+    api_versions=("2025-08-01", "2019-06-01"),
     link=_STORAGE_LINK,
     defaults={
         "minimumTlsVersion": "TLS1_2",
         "allowBlobPublicAccess": False,
         "supportsHttpsTrafficOnly": True,
         "accessTier": "Hot",
+        "encryption": {
+            "services": {"blob": {"keyType": "Account", "enabled": True}},
+            "keySource": "Microsoft.Storage",
+        },
         "networkAcls": {"bypass": "AzureServices", "virtualNetworkRules": [], "ipRules": [], "defaultAction": "Allow"},
     },
     computed=_storage,

@@ -84,3 +84,47 @@ def test_a_backend_rejects_an_endpoint_and_the_endpoint_says_so(az: AzureCli) ->
 def test_a_command_that_arm_refuses_fails_with_its_reason(az: AzureCli) -> None:
     with pytest.raises(AzureCliError, match="SecurityRuleConflict"):
         az("network", "nsg", "rule", "update", *IN_GROUP, "--nsg-name", NSG, "--name", "allow-sql", "--priority", "110")
+
+
+@pytest.mark.parametrize(
+    ("update", "show"),
+    [
+        (
+            ("sql", "server", "update", "--name", "sql-flask", "--enable-public-network", "true"),
+            ("sql", "server", "show", "--name", "sql-flask"),
+        ),
+        (
+            ("keyvault", "update", "--name", "kv-flask", "--public-network-access", "Enabled"),
+            ("keyvault", "show", "--name", "kv-flask"),
+        ),
+        (
+            ("redis", "update", "--name", "redis-flask", "--set", "publicNetworkAccess=Enabled"),
+            ("redis", "show", "--name", "redis-flask"),
+        ),
+        (
+            ("storage", "account", "update", "--name", "stflask", "--public-network-access", "Enabled"),
+            ("storage", "account", "show", "--name", "stflask"),
+        ),
+    ],
+    ids=("sql", "keyvault", "redis", "storage"),
+)
+def test_a_backend_is_opened_by_its_own_command(az: AzureCli, update: tuple[str, ...], show: tuple[str, ...]) -> None:
+    az(*update, *IN_GROUP)
+    shown = az(*show, *IN_GROUP)
+    assert shown.get("properties", shown)["publicNetworkAccess"] == "Enabled"
+
+
+def test_an_app_is_created_given_a_slot_and_swapped(az: AzureCli) -> None:
+    app = (*IN_GROUP, "--name", "app-two")
+    settings = ("webapp", "config", "appsettings")
+    az("webapp", "create", *app, "--plan", "plan-flask", "--runtime", "PYTHON:3.12")
+    az("webapp", "deployment", "slot", "create", *app, "--slot", "stage")
+    az(*settings, "set", *app, "--slot", "stage", "--settings", "MOVES=from-stage")
+    az("webapp", "deployment", "slot", "swap", *app, "--slot", "stage")
+    assert {"name": "MOVES", "value": "from-stage", "slotSetting": False} in az(*settings, "list", *app)
+
+
+def test_an_identity_is_assigned(az: AzureCli) -> None:
+    assigned = az("webapp", "identity", "assign", *IN_GROUP, "--name", APP)
+    assert assigned["type"] == "SystemAssigned"
+    assert az("webapp", "identity", "show", *IN_GROUP, "--name", APP)["principalId"] == assigned["principalId"]
