@@ -84,7 +84,8 @@ def _announce(cloud: Cloud, endpoint: str, bundle: Path, folder: Path, env_file:
             environment.write(env_file, variables)
         except OSError as error:
             raise UsageError(f"cannot write {env_file}: {error.strerror}") from error
-    print(f"ready {endpoint}", flush=True)
+    print(f"serving a simulated Azure at {endpoint}", file=sys.stderr, flush=True)
+    print("ready", flush=True)
 
 
 def _role(path: Path | None) -> Role | None:

@@ -5,6 +5,7 @@ equal times give equal answers, byte for byte.
 """
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -104,7 +105,7 @@ class Cloud:
         self.timing = timing or Timing()
         self.random = Random(seed)  # noqa: S311  # reproducible identifiers, not secrets
         self.activities = ActivityLog()
-        self.exchanges: list[Exchange] = []
+        self.exchanges: deque[Exchange] = deque(maxlen=100_000)
         self.operations: dict[str, Operation] = {}
         self.revision = 0
         self.answers: dict[tuple[Any, ...], tuple[int, Response]] = {}  # of GETs, valid for one revision

@@ -267,7 +267,7 @@ def load(cloud: Cloud, document: bytes) -> None:
     """Replace all resources by those of a dumped world. WorldError, and nothing changed, when it is malformed."""
     try:
         resources = [_resource(cloud, each) for each in json.loads(document)["resources"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WorldError(f"not a world: {type(error).__name__}: {error}") from error
     for resource in list(cloud):
         cloud.remove(resource.id)

@@ -6,6 +6,7 @@ from simulator.access import LOCKS
 from simulator.arm import Call, Function, Registry, ResourceType, envelope, shown
 from simulator.cloud import Resource
 from simulator.errors import ArmError, bad_request, group_not_found
+from simulator.ids import address
 from simulator.messages import Json, Response
 from simulator.operations import Protocol
 
@@ -179,7 +180,7 @@ def _list_groups(call: Call) -> Response:
 
 
 def _list_resources(call: Call) -> Response:
-    """Every tracked resource of the subscription or of a group, with $filter's `resourceType eq` and `name eq`."""
+    """Every tracked resource of the subscription or of a group; $filter may say `resourceType eq` and the like."""
     scope = call.address.path.rpartition("/")[0]
     wanted = _filter(call.request.query.get("$filter", ""))
     value = []
@@ -189,7 +190,12 @@ def _list_resources(call: Call) -> Response:
         if kind is None or not kind.tracked or not inside:
             continue
         body = shown(call, resource)
-        facts = {"resourcetype": resource.type, "name": resource.name, "location": str(body.get("location", ""))}
+        facts = {
+            "resourcetype": resource.type,
+            "name": resource.name,
+            "location": str(body.get("location", "")),
+            "resourcegroup": address(resource.id).group,
+        }
         if all(facts.get(name, "").lower() == text for name, text in wanted.items()):
             members = ("id", "name", "type", "kind", "location", "sku", "identity", "tags")
             value.append({key: body[key] for key in members if body.get(key) is not None})

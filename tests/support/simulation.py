@@ -84,6 +84,18 @@ class Simulation:
         """The ARM calls so far, oldest first; those of `arm` below are not among them."""
         return admin.requests(self.cloud)
 
+    def completion_of(self, operation_name: str) -> threading.Event:
+        """An event that is set once an activity of that name is recorded from now on."""
+        seen, cursor = threading.Event(), self.cloud.activities.cursor
+
+        def look() -> None:
+            records, _ = self.cloud.activities.since(cursor)
+            if any(each.operation_name == operation_name for each in records):
+                seen.set()
+
+        self.cloud.activities.subscribe(look)
+        return seen
+
     def forget_requests(self) -> None:
         self.cloud.exchanges.clear()
 
