@@ -6,9 +6,11 @@ program itself; the commands after it share one process (tests/cli/driver.py), w
 
 import json
 import os
+import select
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -38,10 +40,11 @@ class AzureCliError(Exception):
 
 
 def install() -> Path:
-    """The path of the pinned CLI's `az`, installed first where it is missing; CalledProcessError when that fails."""
-    made = subprocess.run(
-        [_ROOT / "scripts" / "azure-cli"], check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS
-    )
+    """The path of the pinned CLI's `az`, installed first where it is missing; AzureCliError when that fails."""
+    script = _ROOT / "scripts" / "azure-cli"
+    made = subprocess.run([script], check=False, capture_output=True, text=True, timeout=_INSTALL_SECONDS)
+    if made.returncode:
+        raise AzureCliError(("(its installation)",), made.returncode, made.stderr)
     return Path(made.stdout.strip())
 
 
@@ -57,7 +60,7 @@ class AzureCli:
         self._program = program
         self._env = {**os.environ, **_QUIET, **env}
         self._driver: subprocess.Popen[str] | None = None
-        self._stderr: IO[str] = tempfile.TemporaryFile("w+", prefix="az-stderr-")  # noqa: SIM115  # closed by close()
+        self._stderr: IO[str] = tempfile.TemporaryFile("a+", prefix="az-stderr-")  # noqa: SIM115  # closed by close()
 
     def __enter__(self) -> Self:
         self.login()
@@ -90,31 +93,42 @@ class AzureCli:
         return _parsed(done.stdout)
 
     def __call__(self, *arguments: str) -> Any:
-        """Run a command in the shared process: its output as JSON (None without any), or AzureCliError."""
+        """Run a command in the shared process: its output as JSON (None without any), or AzureCliError.
+
+        A command that takes longer than two minutes is ended with the process, and fails.
+        """
         driver = self._running_driver()
         assert driver.stdin is not None
         assert driver.stdout is not None
         said_before = os.fstat(self._stderr.fileno()).st_size
-        driver.stdin.write(json.dumps([*arguments, "--output", "json"]) + "\n")
-        driver.stdin.flush()
+        with suppress(BrokenPipeError):  # an ended process is noticed by its silence
+            driver.stdin.write(json.dumps([*arguments, "--output", "json"]) + "\n")
+            driver.stdin.flush()
+        answered, _, _ = select.select([driver.stdout], [], [], _COMMAND_SECONDS)
+        if not answered:
+            driver.kill()
         line = driver.stdout.readline()
         self._stderr.seek(said_before)
         stderr = self._stderr.read()
         if not line:
-            raise AzureCliError(arguments, driver.wait(), stderr)
+            raise AzureCliError(arguments, self._end_driver(), stderr)
         answer = json.loads(line)
         if answer["code"]:
             raise AzureCliError(arguments, answer["code"], stderr)
         return _parsed(answer["output"])
 
     def close(self) -> None:
-        if self._driver is not None:
-            assert self._driver.stdin is not None
-            assert self._driver.stdout is not None
-            self._driver.stdin.close()
-            self._driver.wait(timeout=_COMMAND_SECONDS)
-            self._driver.stdout.close()
+        self._end_driver()
         self._stderr.close()
+
+    def _end_driver(self) -> int:
+        """Let the shared process end and return its exit code; the next command starts another."""
+        if self._driver is None:
+            return 0
+        ending, self._driver = self._driver, None
+        with suppress(BrokenPipeError), ending:
+            pass  # leaving the context closes its pipes and waits for it
+        return ending.wait()
 
     def _running_driver(self) -> subprocess.Popen[str]:
         if self._driver is None:
