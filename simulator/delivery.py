@@ -34,7 +34,7 @@ RETRY_SECONDS: Final = (10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600)
 
 _LATER: Final = 43_200
 _FINAL_STATUSES: Final = {400, 401, 403, 413}
-_CONCURRENT: Final = 64
+_CONCURRENT: Final = 64  # connections to one host, so that a slow webhook holds up no other
 _ORIGIN: Final = "eventgrid.azure.net"
 
 
@@ -80,7 +80,7 @@ async def run(
 
         storage = AzureStorage.from_environment()
     options = options or Options()
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=_CONCURRENT)) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, limit_per_host=_CONCURRENT)) as session:
         try:
             await _Delivery(cloud, clock, options, session, storage).run()
         finally:
