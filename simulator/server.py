@@ -2,12 +2,13 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from weakref import WeakSet
 
 import certifi
 import trustme
@@ -43,8 +44,9 @@ def certificates(folder: Path) -> tuple[ssl.SSLContext, Path]:
 async def serve(exchanger: Exchanger, context: ssl.SSLContext, port: int = 0) -> AsyncIterator[Serving]:
     """Serve until the block ends. OSError when the port cannot be had; 0 picks a free one."""
     started = asyncio.Event()
+    connections: WeakSet[asyncio.Transport] = WeakSet()
     app = web.Application(client_max_size=_MAX_BODY)
-    app.router.add_route("*", "/{path:.*}", _handler(exchanger, started))
+    app.router.add_route("*", "/{path:.*}", _handler(exchanger, started, connections))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     workers: list[asyncio.Task[None]] = []
@@ -60,10 +62,22 @@ async def serve(exchanger: Exchanger, context: ssl.SSLContext, port: int = 0) ->
             with suppress(asyncio.CancelledError):
                 await worker
         await runner.cleanup()
+        await _abort(connections)
 
 
-def _handler(exchanger: Exchanger, started: asyncio.Event) -> Callable[[web.Request], Awaitable[web.Response]]:
+async def _abort(connections: Iterable[asyncio.Transport]) -> None:
+    """End connections whose client never said goodbye; TLS would wait for that longer than the event loop lives."""
+    for connection in list(connections):
+        connection.abort()
+    await asyncio.sleep(0)  # lets the aborted sockets close
+
+
+def _handler(
+    exchanger: Exchanger, started: asyncio.Event, connections: WeakSet[asyncio.Transport]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(incoming: web.Request) -> web.Response:
+        if incoming.transport is not None:
+            connections.add(incoming.transport)
         query = {name.lower(): value for name, value in incoming.query.items()}
         headers = Headers(incoming.headers)
         request = Request(incoming.method, incoming.path, query, headers, await incoming.read())

@@ -66,7 +66,6 @@ CONVERSATIONS = [
         allowed=[
             _NO_RETRY_AFTER,
             _GROUP_TAGS,
-            Allowed("what Microsoft.Sql answers is held by its own tests", path="Microsoft.Sql/servers"),
         ],
     ),
     Conversation(
