@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from devhost.errors import DevHostError
 from devhost.host import running_host
@@ -24,11 +25,19 @@ def main() -> int:
         if arguments.env_file is not None:
             settings |= read_env_file(arguments.env_file)
         timer_status = arguments.timer_status.resolve() if arguments.timer_status else None
-        asyncio.run(_serve(app_dir, settings, arguments.port, arguments.grace, timer_status))
+        with asyncio.Runner() as runner:
+            runner.run(_serve(app_dir, settings, arguments.port, arguments.grace, timer_status))
+            _end_process()
     except DevHostError as error:
         print(f"devhost: {error}", file=sys.stderr)
         return 2
-    return 0
+
+
+def _end_process() -> NoReturn:
+    """Exit 0 as the worker does in Azure: the process ends under the app, and nothing that it holds open is closed."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _arguments() -> argparse.Namespace:

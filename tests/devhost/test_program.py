@@ -20,8 +20,17 @@ _APP = """
 import asyncio, time
 import azure.functions as func
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+async def endless():
+    try:
+        while True:
+            yield
+    finally:
+        await asyncio.sleep(0.1)
+        print("closed", flush=True)
+opened = endless()
 @app.route(route="slow")
 async def slow(req: func.HttpRequest) -> func.HttpResponse:
+    await anext(opened)
     print("slow has begun", flush=True)
     await asyncio.sleep(float(req.params["seconds"]))
     return func.HttpResponse("done")
@@ -92,16 +101,24 @@ def test_sigterm_lets_a_running_invocation_finish_within_the_grace_time(
     slow_app: tuple[subprocess.Popen[str], str],
 ) -> None:
     program, url = slow_app
-    answer, stderr = _call_then_terminate(program, f"{url}?seconds=0.5")
+    answer, said = _call_then_terminate(program, f"{url}?seconds=0.5")
     assert answer == b"done"
-    assert "Executed 'Functions.slow' (Succeeded" in stderr
+    assert "Executed 'Functions.slow' (Succeeded" in said
+
+
+def test_what_the_app_left_open_is_not_closed_since_the_worker_just_ends(
+    slow_app: tuple[subprocess.Popen[str], str],
+) -> None:
+    program, url = slow_app
+    _, said = _call_then_terminate(program, f"{url}?seconds=0.1")
+    assert "closed" not in said
 
 
 def test_sigterm_cuts_off_what_outlasts_the_grace_time(slow_app: tuple[subprocess.Popen[str], str]) -> None:
     program, url = slow_app
-    answer, stderr = _call_then_terminate(program, f"{url}?seconds=60")
+    answer, said = _call_then_terminate(program, f"{url}?seconds=60")
     assert answer == b"500"
-    assert "Executed 'Functions.slow' (Failed" in stderr
+    assert "Executed 'Functions.slow' (Failed" in said
 
 
 def _call_then_terminate(program: subprocess.Popen[str], url: str) -> tuple[bytes, str]:
@@ -114,10 +131,10 @@ def _call_then_terminate(program: subprocess.Popen[str], url: str) -> tuple[byte
         assert program.stdout is not None
         assert program.stdout.readline() == "slow has begun\n"
         program.send_signal(signal.SIGTERM)
-        _, stderr = program.communicate(timeout=15)
+        stdout, stderr = program.communicate(timeout=15)
         answer, _ = caller.communicate(timeout=15)
     assert program.returncode == 0
-    return answer, stderr
+    return answer, stdout + stderr
 
 
 def test_a_folder_without_an_app_is_refused(tmp_path: Path) -> None:
