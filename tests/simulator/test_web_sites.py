@@ -150,3 +150,12 @@ def test_stopping_shows_in_the_state(client: Client) -> None:
     assert client("GET", APP).body["properties"]["state"] == "Stopped"
     client("POST", f"{APP}/start")
     assert client("GET", APP).body["properties"]["state"] == "Running"
+
+
+def test_reading_changes_nothing(client: Client) -> None:
+    before = worlds.dump(client.cloud)
+    for path in ("", "/config", "/config/web", "/config/slotConfigNames", "/networkConfig/virtualNetwork", "/slots"):
+        assert client("GET", f"{APP}{path}").status == 200
+    for name in ("appsettings", "connectionstrings", "metadata"):
+        assert client("POST", f"{APP}/config/{name}/list").status == 200
+    assert worlds.dump(client.cloud) == before

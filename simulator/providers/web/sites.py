@@ -13,7 +13,7 @@ from simulator.providers.web import integration
 from simulator.providers.web.regions import compact
 from simulator.providers.web.shape import site_body, sites_of_plan
 from simulator.providers.web.siteconfig import SiteConfig
-from simulator.providers.web.state import PLANS, ROUTES, ROUTES_BEFORE, SITES, SLOTS, Site, is_taken, site_of
+from simulator.providers.web.state import PLANS, ROUTES, ROUTES_BEFORE, SITES, SLOTS, Site, is_taken, new_body, site_of
 from simulator.providers.web.tables import SETTABLE
 
 _UNQUOTED_ETAG = "2025-05-01"  # from here on the ETag comes without quotes, but for an app's first
@@ -85,9 +85,7 @@ def _created(call: Call, location: str) -> Site:
     assert call.type is not None
     if call.type.name == SITES and is_taken(call.cloud, call.address.name):
         raise ArmError(409, "Conflict", f"Website with given name {call.address.name} already exists.")
-    stored = Resource(call.display_id(), call.type.name)
-    stored.body = {"location": location, "kind": "", "properties": {}, "modified": call.now.isoformat()}
-    return Site(stored)
+    return Site(Resource(call.display_id(), call.type.name, new_body(location, call.now.isoformat())))
 
 
 def _apply(call: Call, site: Site, body: Json) -> None:

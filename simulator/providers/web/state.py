@@ -78,8 +78,8 @@ class Site:
         return self.dictionary("appsettings")
 
     def dictionary(self, name: str) -> Json:
-        """A config resource that is replaced whole: appsettings, connectionstrings, metadata and the like."""
-        found: Json = self._part("dictionaries").setdefault(name, {})
+        """A config resource that is replaced whole, never changed in place: appsettings, metadata and so on."""
+        found: Json = self._part("dictionaries").get(name, {})
         return found
 
     def replace_dictionary(self, name: str, values: Json) -> None:
@@ -92,10 +92,7 @@ class Site:
 
     @property
     def routing(self) -> dict[str, bool]:
-        routing = self._part("routing")
-        for route in ROUTES:
-            routing.setdefault(route, False)
-        return routing
+        return self._part("routing")
 
     @property
     def route_all(self) -> bool:
@@ -128,8 +125,21 @@ class Site:
         call.cloud.touch()
 
     def _part(self, name: str) -> Json:
-        found: Json = self.resource.body.setdefault(name, {})
+        found: Json = self.resource.body[name]
         return found
+
+
+def new_body(location: str, modified: str) -> Json:
+    """The stored form of an app about which nothing has been said yet."""
+    return {
+        "location": location,
+        "kind": "",
+        "properties": {},
+        "dictionaries": {},
+        "web": {},
+        "routing": dict.fromkeys(ROUTES, False),
+        "modified": modified,
+    }
 
 
 def filetime(at: datetime) -> str:
