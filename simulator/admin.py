@@ -6,13 +6,15 @@
     GET    /_simulator/world      every resource, in the form that PUT (and `--world FILE`) takes
     PUT    /_simulator/world      replace every resource
 
+and, by `simulator.events_admin`, what Event Grid delivered and received.
+
 No token is needed: whoever reaches the simulator owns it.
 """
 
 from dataclasses import asdict
 from datetime import datetime
 
-from simulator import worlds
+from simulator import events_admin, worlds
 from simulator.cloud import Cloud
 from simulator.messages import Json, Request, Response
 
@@ -33,6 +35,9 @@ def handle(cloud: Cloud, request: Request, now: datetime) -> Response:
             return Response.json(200, worlds.dump(cloud))
         case "PUT", "/_simulator/world":
             return _load(cloud, request)
+    found = events_admin.handle(cloud, request, now)
+    if found is not None:
+        return found
     return Response.json(404, {"error": {"code": "NotFound", "message": f"{request.path} is not known here."}})
 
 

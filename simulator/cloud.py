@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 TENANT = "00000000-0000-4000-8000-00000000000a"
+_REMEMBERED_OPERATIONS = 10_000
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 OPERATOR = Principal(
@@ -193,6 +194,8 @@ class Cloud:
         """Begin an operation, made by `operation(id, due)`; until it ends `running(root)` returns it."""
         override = self.timing.operation_seconds
         seconds = protocol.seconds if override is None else override
+        if len(self.operations) >= _REMEMBERED_OPERATIONS:
+            self.operations = {key: each for key, each in self.operations.items() if not each.done}
         started = operation(self.guid(), now + timedelta(seconds=seconds))
         self.operations[started.id] = started
         self._sequence += 1

@@ -5,8 +5,6 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from weakref import WeakSet
 
@@ -14,6 +12,7 @@ import certifi
 import trustme
 from aiohttp import web
 
+from simulator import delivery
 from simulator.clock import Clock
 from simulator.cloud import Cloud
 from simulator.exchange import Exchanger
@@ -100,11 +99,10 @@ def _hang_up(incoming: web.Request) -> web.Response:
 
 def _workers(cloud: Cloud, clock: Clock, started: asyncio.Event) -> list[asyncio.Task[None]]:
     """What runs beside the server: the completion of long operations, and Event Grid's deliveries."""
-    workers = [asyncio.create_task(_complete_operations(cloud, clock, started), name="operations")]
-    if find_spec("simulator.delivery"):
-        delivery = import_module("simulator.delivery")
-        workers.append(asyncio.create_task(delivery.run(cloud, clock), name="deliveries"))
-    return workers
+    return [
+        asyncio.create_task(_complete_operations(cloud, clock, started), name="operations"),
+        asyncio.create_task(delivery.run(cloud, clock), name="deliveries"),
+    ]
 
 
 async def _complete_operations(cloud: Cloud, clock: Clock, started: asyncio.Event) -> None:

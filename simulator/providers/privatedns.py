@@ -56,13 +56,13 @@ def _precondition(call: Call, what: str) -> Json | None:
 
 
 def _accepted(call: Call, error: Json | None, finish: Callable[[], None], shown: Callable[[], Json | None]) -> Response:
-    root = "/".join(call.address.path.split("/")[:9])
-    running = call.cloud.running(root)
-    if running is not None and error is None:
-        message = f"The zone '{name_of(root)}' has another operation in progress. Please try again later."
+    if call.cloud.running(call.id) is not None and error is None:
+        message = f"The resource '{call.id}' has another operation in progress. Please try again later."
         raise ArmError(409, "Conflict", message)
     is_delete = call.request.method == "DELETE"
-    headers = call.accept(_PROTOCOL, finish=lambda _: finish(), error=error, root=root, result=shown, delete=is_delete)
+    headers = call.accept(
+        _PROTOCOL, finish=lambda _: finish(), error=error, root=call.id, result=shown, delete=is_delete
+    )
     return Response.empty(202, headers) if is_delete else Response.json(202, {}, headers)
 
 
@@ -176,7 +176,7 @@ def _delete_zone(call: Call) -> Response:
 
 
 def _show_link(call: Call, link: Resource) -> Json:
-    busy = call.cloud.running(parent_of(link.id)) is not None
+    busy = call.cloud.running(link.id) is not None
     state = {"virtualNetworkLinkState": "InProgress" if busy else "Completed"}
     return _envelope(link, {"provisioningState": "Succeeded", **link.properties, **state})
 

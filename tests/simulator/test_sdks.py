@@ -3,6 +3,7 @@
 import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -15,7 +16,7 @@ from azure.mgmt.privatedns.aio import PrivateDnsManagementClient
 
 from simulator import worlds
 from simulator.clock import Clock, wall_clock
-from simulator.cloud import Cloud, Timing
+from simulator.cloud import EPOCH, SUBSCRIPTION, Cloud, Timing
 from simulator.exchange import Exchanger
 from simulator.transport import CloudCredential, CloudTransport
 from tests.support.simulation import Simulation, running_simulator
@@ -23,6 +24,7 @@ from tests.support.simulation import Simulation, running_simulator
 pytestmark = pytest.mark.wire
 
 GROUP, NSG = "rg-flask", "nsg-appservice-integration"
+RG = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-flask/providers/Microsoft.Network"
 ZONE, LINK = "privatelink.database.windows.net", "link-vnet-appservice"
 
 
@@ -94,6 +96,28 @@ async def test_a_link_is_made_again_after_its_deletion(dns: PrivateDnsManagement
     await (await dns.virtual_network_links.begin_delete(GROUP, ZONE, LINK)).result()
     poller = await dns.virtual_network_links.begin_create_or_update(GROUP, ZONE, LINK, link)
     assert (await poller.result()).virtual_network_link_state == "Completed"
+
+
+class VirtualTime:
+    """A clock whose sleeps take no time at all and are remembered."""
+
+    def __init__(self) -> None:
+        self.now = EPOCH
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += timedelta(seconds=seconds)
+
+
+async def test_pollers_wait_as_they_are_told_on_virtual_time() -> None:
+    cloud, time = worlds.create("guide", timing=Timing(operation_seconds=None)), VirtualTime()
+    clock = Clock(lambda: time.now, time.sleep)
+    async with PrivateDnsManagementClient(**arguments(cloud, clock)) as client:
+        poller = await client.virtual_network_links.begin_delete(GROUP, ZONE, LINK)
+        await poller.result()
+    assert time.slept == [30]
+    assert cloud.get(f"{RG}/privateDnsZones/{ZONE}/virtualNetworkLinks/{LINK}") is None
 
 
 @pytest.fixture
