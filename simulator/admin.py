@@ -11,6 +11,7 @@ and, by `simulator.events_admin`, what Event Grid delivered and received.
 No token is needed: whoever reaches the simulator owns it.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 
@@ -22,23 +23,34 @@ from simulator.messages import Json, Request, Response
 def handle(cloud: Cloud, request: Request, now: datetime) -> Response:
     """Answer a request to the simulator itself."""
     cloud.advance(now)
-    match request.method, request.path.rstrip("/"):
-        case "GET", "/_simulator/requests":
-            return Response.json(200, requests(cloud))
-        case "DELETE", "/_simulator/requests":
-            cloud.exchanges.clear()
-            return Response.empty(204)
-        case "GET", "/_simulator/activities":
-            records, _ = cloud.activities.since()
-            return Response.json(200, [{**asdict(each), "at": each.at.isoformat()} for each in records])
-        case "GET", "/_simulator/world":
-            return Response.json(200, worlds.dump(cloud))
-        case "PUT", "/_simulator/world":
-            return _load(cloud, request)
-    found = events_admin.handle(cloud, request, now)
+    handler = _HANDLERS.get((request.method, request.path.rstrip("/")))
+    found = handler(cloud, request) if handler is not None else events_admin.handle(cloud, request, now)
     if found is not None:
         return found
     return Response.json(404, {"error": {"code": "NotFound", "message": f"{request.path} is not known here."}})
+
+
+def requests(cloud: Cloud) -> list[Json]:
+    """The request log as JSON, oldest first."""
+    return [{**asdict(each), "time": each.time.isoformat(timespec="milliseconds")} for each in cloud.exchanges]
+
+
+def _list_requests(cloud: Cloud, _: Request) -> Response:
+    return Response.json(200, requests(cloud))
+
+
+def _forget_requests(cloud: Cloud, _: Request) -> Response:
+    cloud.exchanges.clear()
+    return Response.empty(204)
+
+
+def _list_activities(cloud: Cloud, _: Request) -> Response:
+    records, _cursor = cloud.activities.since()
+    return Response.json(200, [{**asdict(each), "at": each.at.isoformat()} for each in records])
+
+
+def _dump(cloud: Cloud, _: Request) -> Response:
+    return Response.json(200, worlds.dump(cloud))
 
 
 def _load(cloud: Cloud, request: Request) -> Response:
@@ -49,6 +61,10 @@ def _load(cloud: Cloud, request: Request) -> Response:
     return Response.empty(204)
 
 
-def requests(cloud: Cloud) -> list[Json]:
-    """The request log as JSON, oldest first."""
-    return [{**asdict(each), "time": each.time.isoformat(timespec="milliseconds")} for each in cloud.exchanges]
+_HANDLERS: dict[tuple[str, str], Callable[[Cloud, Request], Response]] = {
+    ("GET", "/_simulator/requests"): _list_requests,
+    ("DELETE", "/_simulator/requests"): _forget_requests,
+    ("GET", "/_simulator/activities"): _list_activities,
+    ("GET", "/_simulator/world"): _dump,
+    ("PUT", "/_simulator/world"): _load,
+}
