@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from simulator import faults, identity
-from simulator.cloud import HOMEOSTAT, Timing
+from simulator.clock import wall_clock
+from simulator.cloud import HOMEOSTAT, Cloud, Timing
 from simulator.faults import Fault
 from tests.support.simulation import Simulation, running_simulator
 
@@ -64,6 +65,19 @@ def test_it_writes_its_environment_prints_ready_and_ends_on_a_signal(tmp_path: P
         names = {"AZURE_SUBSCRIPTION_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
         assert names <= set(env)
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("pace", "retry_after", "status"), [("quick", "0", 404), ("recorded", "1", 200)])
+def test_operations_are_quick_or_as_recorded(tmp_path: Path, pace: str, retry_after: str, status: int) -> None:
+    with program(tmp_path, "--world", "guide", "--pace", pace) as (_, env):
+        path = f"/subscriptions/{env['AZURE_SUBSCRIPTION_ID']}/{NSG}/nsg-appservice-integration/securityRules/allow-sql"
+        url = f"{env['HOMEOSTAT_ARM_ENDPOINT']}{path}?api-version=2024-05-01"
+        bearer = identity.issue(Cloud(), HOMEOSTAT, "https://management.azure.com/", wall_clock().now())
+        request = urllib.request.Request(url, method="DELETE", headers={"Authorization": f"Bearer {bearer}"})
+        trust = ssl.create_default_context(cafile=env["SSL_CERT_FILE"])
+        with urllib.request.urlopen(request, context=trust, timeout=10) as response:
+            assert (response.status, response.headers["Retry-After"]) == (202, retry_after)
+        assert fetch(env, f"{path}?api-version=2024-05-01", token=bearer)[0] == status
 
 
 @pytest.mark.parametrize(
