@@ -18,7 +18,7 @@ from homeostat.core.alerts import Alert
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.conclusion import conclude
-from homeostat.core.decision import container_gone, decide, judge, reads_of, root_is_missing
+from homeostat.core.decision import creates, decide, judge, misses_container, reads_of, root_gone, root_is_missing
 from homeostat.core.errors import HomeostatError
 from homeostat.core.guards import MODE_ALERT, Situation
 from homeostat.core.ids import ResourceId
@@ -148,9 +148,11 @@ class _Reconcile:
         """Rounds of observing and writing, until an observation finds nothing more to write."""
         plan = Plan(self.root.id)
         for rounds_left in reversed(range(MAX_ROUNDS + 1)):
-            facts, plan = await self._plan()
-            if root_is_missing(self.root.id, facts):
-                return self._missing(plan)
+            facts, plan, missing = await self._plan()
+            if missing and not self._is_gone_for_good():
+                return self._missing()
+            if root_is_missing(self.root.id, facts) and not plan.actions:
+                return self._gone(plan)
             if self.trigger.dry_run or not plan.actions:
                 return self._status(plan, facts)
             if rounds_left and (stopped := await self._write(plan)):
@@ -177,19 +179,21 @@ class _Reconcile:
 
     # --- observe, diff, plan, guard ---
 
-    async def _plan(self) -> tuple[Facts, Plan]:
+    async def _plan(self) -> tuple[Facts, Plan, bool]:
+        """What was read, what follows from it, and whether something is missing that would have to be gone for good."""
         engine, root = self.engine, self.root
         if engine.cap is Mode.IGNORE:
-            return {}, Plan(root.id)
+            return {}, Plan(root.id), False
         facts = await self._observe()
-        if root_is_missing(root.id, facts):
-            return facts, container_gone(root)
         judged = judge(root, facts, engine.registry)
+        if root_is_missing(root.id, facts) and not creates(judged, root.id):
+            return facts, root_gone(root), True
         if not judged.edits:
-            return facts, Plan(root.id, judged.drifts, held=judged.blocked)
+            return facts, Plan(root.id, judged.drifts, held=judged.blocked), False
         pauses = await engine.store.pauses()
-        situation = Situation(engine.ambient.now(), engine.cap, root.wants, root.targets, pauses)
-        return facts, decide(root, judged, facts, situation)
+        now, create = engine.ambient.now(), self.trigger.create
+        situation = Situation(now, engine.cap, root.wants, root.targets, pauses, create)
+        return facts, decide(root, judged, facts, situation), misses_container(judged)
 
     async def _observe(self) -> Facts:
         """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
@@ -254,15 +258,22 @@ class _Reconcile:
             return Outcome(plan.root, Status.SETTLING, plan, retry_at=self.engine.ambient.now() + SETTLING_RETRY)
         return Outcome(plan.root, Status.HEALED if self.written else Status.IN_SYNC, plan)
 
-    def _missing(self, plan: Plan) -> Outcome:
-        """A root that ARM does not know. Once is not proof: a cache behind ARM can lag by some seconds."""
-        now, since = self.engine.ambient.now(), self.stored.record.missing_since
-        message = f"{self.root.id.short} was not found"
-        if since is None or now - since < GONE_AFTER:
-            retry_at = (since or now) + GONE_AFTER
-            return Outcome(self.root.id, Status.MISSING, Plan(self.root.id), error=message, retry_at=retry_at)
+    def _is_gone_for_good(self) -> bool:
+        """Missed twice, or a person says so. A look that writes nothing need not know."""
+        since = self.stored.record.missing_since
+        missed_twice = since is not None and self.engine.ambient.now() - since >= GONE_AFTER
+        return missed_twice or self.trigger.create or self.trigger.dry_run
+
+    def _missing(self) -> Outcome:
+        """Once is not proof: a cache behind ARM can lag by some seconds."""
+        retry_at = (self.stored.record.missing_since or self.engine.ambient.now()) + GONE_AFTER
+        message = f"{self.root.id.short}, or what is to be in it, was not found"
+        return Outcome(self.root.id, Status.MISSING, Plan(self.root.id), error=message, retry_at=retry_at)
+
+    def _gone(self, plan: Plan) -> Outcome:
         is_web_app = any(self.root.id.is_type(row.name) for row in (SITE, SLOT))
-        return Outcome(self.root.id, Status.RETIRED if is_web_app else Status.HELD, plan, error=message)
+        status = Status.RETIRED if is_web_app else Status.HELD
+        return Outcome(self.root.id, status, plan, error=f"{self.root.id.short} is gone")
 
     def _unknown(self, plan: Plan, error: ArmError) -> Outcome:
         return replace(self._failed(plan, error), status=Status.UNKNOWN)

@@ -105,6 +105,7 @@ class Service:
             "targets": list(targets),
             "requestedAt": self.engine.ambient.now().isoformat(),
             "dryRun": trigger.dry_run,
+            "create": trigger.create,
             "caller": trigger.caller,
             "reason": trigger.reason,
         }
@@ -124,6 +125,7 @@ class Service:
             (run_id,),
             caller=json.text_at(run, "caller"),
             reason=json.text_at(run, "reason"),
+            create=run["create"] is True,
             dry_run=run["dryRun"] is True,
         )
         roots = runs.roots_of(await self.desired.fleet(), targets)

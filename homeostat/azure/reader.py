@@ -61,8 +61,8 @@ def _request(cloud: Cloud, read: Read) -> HttpRequest:
     if read.every:
         path = f"{path}/{read.type.collection}"
     method = "GET"
-    if read.type.reader and not read.every:
-        method, path = "POST", f"{path}/{read.type.reader}"
+    if read.id.name.lower() in read.type.listed and not read.every:
+        method, path = "POST", f"{path}/list"
     headers = {"Accept": "application/json"}
     return HttpRequest(method, f"{cloud.arm}{path}?api-version={read.type.api_version}", headers=headers)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
+from urllib.parse import quote
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import HttpResponseError, IncompleteReadError, ServiceRequestError, ServiceResponseError
@@ -27,12 +28,30 @@ from homeostat.azure.pipeline import CORRELATION_ID, REQUEST_ID, Pipeline
 from homeostat.azure.retry import Response, named
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import (
+    A_RECORD,
+    COSMOS_DB,
+    FLOW_LOG,
+    KEY_VAULT,
+    MANAGED_REDIS,
     NETWORK_SECURITY_GROUP,
+    POSTGRESQL,
+    PRIVATE_DNS_ZONE,
+    PRIVATE_DNS_ZONE_GROUP,
+    PRIVATE_ENDPOINT,
+    REDIS,
+    ROUTE,
+    ROUTE_TABLE,
     SECURITY_RULE,
+    SERVICE_BUS,
+    SITE,
     SITE_CONFIG,
     SITE_NETWORK_CONFIG,
+    SLOT,
     SLOT_CONFIG,
     SLOT_NETWORK_CONFIG,
+    SQL_SERVER,
+    STORAGE_ACCOUNT,
+    SUBNET,
     VIRTUAL_NETWORK_LINK,
     ArmType,
     Concurrency,
@@ -65,37 +84,61 @@ class Operation:
     """An SDK operation, `group.method`. It takes the resource group, the resource's names, and the body of a PUT.
 
     only: the last name, where the operation's path spells it out; it is not passed.
+    kind: of a record set, which the operation takes before its name.
     """
 
     sdk: Sdk
     group: str
     method: str
     only: str = ""
+    kind: str = ""
 
 
-def _site_writes(config: ArmType, network_config: ArmType, twin: str) -> Mapping[tuple[str, Verb], Operation]:
+def _site_writes(
+    site: ArmType, config: ArmType, network_config: ArmType, twin: str
+) -> Mapping[tuple[str, Verb], Operation]:
     """A slot's operations are those of a site with `_slot` at their end."""
     swift = "swift_virtual_network"
     put = f"create_or_update_{swift}_connection_with_check{twin}"
     return {
+        (site.name, Verb.PATCH): Operation(WEB, "web_apps", f"update{twin}"),
         (config.name, Verb.PUT): Operation(WEB, "web_apps", f"update_application_settings{twin}", "appsettings"),
         (network_config.name, Verb.PUT): Operation(WEB, "web_apps", put, "virtualNetwork"),
         (network_config.name, Verb.DELETE): Operation(WEB, "web_apps", f"delete_{swift}{twin}", "virtualNetwork"),
     }
 
 
-_CREATE_OR_UPDATE: Final = "begin_create_or_update"
+def _begin(row: ArmType, sdk: Sdk, group: str) -> Mapping[tuple[str, Verb], Operation]:
+    """Long-running PUT and DELETE, as almost all network types have them."""
+    return {
+        (row.name, Verb.PUT): Operation(sdk, group, "begin_create_or_update"),
+        (row.name, Verb.DELETE): Operation(sdk, group, "begin_delete"),
+    }
+
 
 WRITES: Final[Mapping[tuple[str, Verb], Operation]] = {
-    **_site_writes(SITE_CONFIG, SITE_NETWORK_CONFIG, ""),
-    **_site_writes(SLOT_CONFIG, SLOT_NETWORK_CONFIG, "_slot"),
-    (NETWORK_SECURITY_GROUP.name, Verb.PUT): Operation(NETWORK, "network_security_groups", _CREATE_OR_UPDATE),
-    (SECURITY_RULE.name, Verb.PUT): Operation(NETWORK, "security_rules", _CREATE_OR_UPDATE),
-    (SECURITY_RULE.name, Verb.DELETE): Operation(NETWORK, "security_rules", "begin_delete"),
-    (VIRTUAL_NETWORK_LINK.name, Verb.PUT): Operation(PRIVATE_DNS, "virtual_network_links", _CREATE_OR_UPDATE),
-    (VIRTUAL_NETWORK_LINK.name, Verb.DELETE): Operation(PRIVATE_DNS, "virtual_network_links", "begin_delete"),
+    **_site_writes(SITE, SITE_CONFIG, SITE_NETWORK_CONFIG, ""),
+    **_site_writes(SLOT, SLOT_CONFIG, SLOT_NETWORK_CONFIG, "_slot"),
+    **_begin(NETWORK_SECURITY_GROUP, NETWORK, "network_security_groups"),
+    **_begin(SECURITY_RULE, NETWORK, "security_rules"),
+    **_begin(SUBNET, NETWORK, "subnets"),
+    **_begin(ROUTE_TABLE, NETWORK, "route_tables"),
+    **_begin(ROUTE, NETWORK, "routes"),
+    **_begin(FLOW_LOG, NETWORK, "flow_logs"),
+    **_begin(PRIVATE_ENDPOINT, NETWORK, "private_endpoints"),
+    **_begin(PRIVATE_DNS_ZONE_GROUP, NETWORK, "private_dns_zone_groups"),
+    **_begin(PRIVATE_DNS_ZONE, PRIVATE_DNS, "private_zones"),
+    **_begin(VIRTUAL_NETWORK_LINK, PRIVATE_DNS, "virtual_network_links"),
+    (A_RECORD.name, Verb.PUT): Operation(PRIVATE_DNS, "record_sets", "create_or_update", kind="A"),
+    (A_RECORD.name, Verb.DELETE): Operation(PRIVATE_DNS, "record_sets", "delete", kind="A"),
 }
 """By type name and verb."""
+
+THIN: Final = frozenset(
+    row.name
+    for row in (SQL_SERVER, KEY_VAULT, REDIS, STORAGE_ACCOUNT, COSMOS_DB, POSTGRESQL, SERVICE_BUS, MANAGED_REDIS)
+)
+"""Types of which one field is patched: an SDK each would be megabytes for a line of JSON."""
 
 DEADLINE: Final = timedelta(seconds=120)
 
@@ -139,6 +182,8 @@ class SdkWriter:
 
     async def _send(self, action: Action, request_id: str) -> Response:
         """Sends the write and gives ARM's first answer, which is a success."""
+        if action.type.name in THIN:
+            return await self._send_thin(action, request_id)
         operation = _operation_for(action)
         answers: list[Response] = []
         options = _options(action, operation, request_id) | {"raw_response_hook": answers.append}
@@ -154,6 +199,12 @@ class SdkWriter:
             if not answers or answers[0].http_response.status_code >= 300:
                 raise _unexpected(answers, error) from error
         return answers[0]
+
+    async def _send_thin(self, action: Action, request_id: str) -> Response:
+        url = f"{self._cloud.arm}{quote(action.resource.text, safe='/()')}?api-version={action.type.api_version}"
+        headers = {REQUEST_ID: request_id, CORRELATION_ID: request_id}
+        request = HttpRequest(action.verb.value, url, headers=headers, json=action.body)
+        return await self._pipeline.run(request, stream=False)
 
     def _client(self, sdk: Sdk, action: Action) -> Any:
         version = {} if sdk.version_per_call else {"api_version": action.type.api_version}
@@ -187,7 +238,9 @@ def _operation_for(action: Action) -> Operation:
 
 def _arguments(action: Action, operation: Operation) -> tuple[object, ...]:
     names = action.resource.names[:-1] if operation.only else action.resource.names
-    body = (json.dumps(action.body, allow_nan=False).encode(),) if action.verb is Verb.PUT else ()
+    if operation.kind:
+        names = (*names[:-1], operation.kind, names[-1])
+    body = () if action.verb is Verb.DELETE else (json.dumps(action.body, allow_nan=False).encode(),)
     return (action.resource.resource_group, *names, *body)
 
 

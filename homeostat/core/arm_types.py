@@ -33,7 +33,8 @@ class ArmType:
 
     embedded: where the parent's body lists the children in full; then they share the parent's ETag, and several
         writes to them fold into one PUT of the parent.
-    reader: the POST action that reveals the body, where a GET does not.
+    listed: names, lower case, of those whose body a GET does not show, only the POST action `list`.
+    container: holds what others are in: made again by itself only on a spec's or a person's word.
     read_only: members that the provider adds and that a write leaves out, at any depth.
     operations: ARM operations, lower case, whose success event means that the resource may have changed.
     root: whether events, ETags, locks and writes belong to it rather than to an ancestor.
@@ -45,7 +46,8 @@ class ArmType:
     put: Shape
     operations: frozenset[str]
     embedded: Path = ()
-    reader: str = ""
+    listed: frozenset[str] = frozenset()
+    container: bool = False
     read_only: frozenset[str] = frozenset()
     root: bool = False
 
@@ -110,7 +112,7 @@ def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType, ArmType]:
             concurrency=Concurrency.NONE,
             put=Shape.REPLACE,
             operations=_writes(f"{site}/config"),
-            reader="list",
+            listed=frozenset({"appsettings"}),
         ),
         ArmType(
             name=f"{site}/networkConfig",
@@ -138,6 +140,7 @@ NETWORK_SECURITY_GROUP = ArmType(
     concurrency=Concurrency.IF_MATCH,
     put=Shape.REPLACE,
     operations=_writes("Microsoft.Network/networkSecurityGroups"),
+    container=True,
     read_only=_NETWORK_READ_ONLY,
     root=True,
 )
@@ -156,6 +159,7 @@ PRIVATE_DNS_ZONE = ArmType(
     concurrency=Concurrency.IF_MATCH_ON_POLL,
     put=Shape.REPLACE,
     operations=_writes("Microsoft.Network/privateDnsZones"),
+    container=True,
     read_only=_DNS_READ_ONLY,
     root=True,
 )
@@ -167,6 +171,123 @@ VIRTUAL_NETWORK_LINK = ArmType(
     operations=_writes("Microsoft.Network/privateDnsZones/virtualNetworkLinks"),
     read_only=_DNS_READ_ONLY,
 )
+
+A_RECORD = ArmType(
+    name="Microsoft.Network/privateDnsZones/A",
+    api_version=DNS_VERSION,
+    concurrency=Concurrency.IF_MATCH,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/privateDnsZones/A"),
+    read_only=frozenset({"etag", "fqdn", "isAutoRegistered"}),
+)
+VIRTUAL_NETWORK = ArmType(
+    name="Microsoft.Network/virtualNetworks",
+    api_version=NETWORK_VERSION,
+    concurrency=Concurrency.IF_MATCH,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/virtualNetworks"),
+    container=True,
+    root=True,
+)
+SUBNET = ArmType(  # in the VNet's body too, yet never written through it: its PUT takes listed subnets for all
+    name="Microsoft.Network/virtualNetworks/subnets",
+    api_version=NETWORK_VERSION,
+    concurrency=Concurrency.IF_MATCH,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/virtualNetworks/subnets"),
+    container=True,
+    read_only=frozenset(
+        {
+            "etag",
+            "provisioningState",
+            "ipConfigurations",
+            "ipConfigurationProfiles",
+            "privateEndpoints",
+            "purpose",
+            "resourceNavigationLinks",
+            "serviceAssociationLinks",
+            "actions",
+            "interfaceEndpoints",
+        }
+    ),
+)
+ROUTE_TABLE = ArmType(
+    name="Microsoft.Network/routeTables",
+    api_version=NETWORK_VERSION,
+    concurrency=Concurrency.IF_MATCH,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/routeTables"),
+    container=True,
+    read_only=_NETWORK_READ_ONLY,
+    root=True,
+)
+ROUTE = ArmType(
+    name="Microsoft.Network/routeTables/routes",
+    api_version=NETWORK_VERSION,
+    concurrency=Concurrency.IF_MATCH,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/routeTables/routes"),
+    embedded=("properties", "routes"),
+    read_only=_NETWORK_READ_ONLY,
+)
+NETWORK_WATCHER = ArmType(
+    name="Microsoft.Network/networkWatchers",
+    api_version=NETWORK_VERSION,
+    concurrency=Concurrency.IF_MATCH,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/networkWatchers"),
+    container=True,
+    root=True,
+)
+FLOW_LOG = ArmType(
+    name="Microsoft.Network/networkWatchers/flowLogs",
+    api_version=NETWORK_VERSION,
+    concurrency=Concurrency.IF_MATCH,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/networkWatchers/flowLogs"),
+    read_only=frozenset({"etag", "provisioningState", "targetResourceGuid"}),
+)
+PRIVATE_ENDPOINT = ArmType(
+    name="Microsoft.Network/privateEndpoints",
+    api_version=NETWORK_VERSION,
+    concurrency=Concurrency.IF_MATCH,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/privateEndpoints"),
+    container=True,
+    read_only=frozenset({"etag", "provisioningState", "resourceGuid", "networkInterfaces"}),
+    root=True,
+)
+PRIVATE_DNS_ZONE_GROUP = ArmType(
+    name="Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
+    api_version=NETWORK_VERSION,
+    concurrency=Concurrency.IF_MATCH,
+    put=Shape.REPLACE,
+    operations=_writes("Microsoft.Network/privateEndpoints/privateDnsZoneGroups"),
+    read_only=frozenset({"etag", "provisioningState", "recordSets"}),
+)
+
+
+def _backend(name: str, api_version: str) -> ArmType:
+    """A service behind a private endpoint, of which only the door to the public network is watched."""
+    return ArmType(
+        name=name,
+        api_version=api_version,
+        concurrency=Concurrency.NONE,
+        put=Shape.MERGE,
+        operations=_writes(name, f"{name}/privateEndpointConnections"),
+        container=True,
+        root=True,
+    )
+
+
+SQL_SERVER = _backend("Microsoft.Sql/servers", "2021-11-01")
+KEY_VAULT = _backend("Microsoft.KeyVault/vaults", "2023-07-01")
+REDIS = _backend("Microsoft.Cache/redis", "2024-03-01")
+STORAGE_ACCOUNT = _backend("Microsoft.Storage/storageAccounts", "2023-05-01")
+COSMOS_DB = _backend("Microsoft.DocumentDB/databaseAccounts", "2024-05-15")
+POSTGRESQL = _backend("Microsoft.DBforPostgreSQL/flexibleServers", "2024-08-01")
+SERVICE_BUS = _backend("Microsoft.ServiceBus/namespaces", "2024-01-01")
+MANAGED_REDIS = _backend("Microsoft.Cache/redisEnterprise", "2024-10-01")
 
 ARM_TYPES: Mapping[str, ArmType] = {
     row.name.lower(): row
@@ -183,6 +304,23 @@ ARM_TYPES: Mapping[str, ArmType] = {
         SECURITY_RULE,
         PRIVATE_DNS_ZONE,
         VIRTUAL_NETWORK_LINK,
+        A_RECORD,
+        VIRTUAL_NETWORK,
+        SUBNET,
+        ROUTE_TABLE,
+        ROUTE,
+        NETWORK_WATCHER,
+        FLOW_LOG,
+        PRIVATE_ENDPOINT,
+        PRIVATE_DNS_ZONE_GROUP,
+        SQL_SERVER,
+        KEY_VAULT,
+        REDIS,
+        STORAGE_ACCOUNT,
+        COSMOS_DB,
+        POSTGRESQL,
+        SERVICE_BUS,
+        MANAGED_REDIS,
     )
 }
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from homeostat.core import alerts
 from homeostat.core.alerts import Alert
-from homeostat.core.decision import CONTAINER_GONE
+from homeostat.core.guards import CONTAINER_GONE
 from homeostat.core.outcome import Outcome, Status
 from homeostat.core.record import MAX_FOREIGN_WRITES, BlindWrite, RootRecord, possible_overwrites
 from homeostat.core.spec import Root

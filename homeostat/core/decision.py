@@ -5,14 +5,12 @@ from dataclasses import dataclass, replace
 
 from homeostat.core.arm_errors import ErrorClass
 from homeostat.core.arm_types import arm_type
-from homeostat.core.guards import Situation, guard_edits, guard_plan
+from homeostat.core.guards import CONTAINER_GONE, Situation, guard_edits, guard_plan
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT
 from homeostat.core.model import Drift, Edit, Facts, Gone, Mode, Obstacle, Read, Registry, Unreadable
 from homeostat.core.plan import Held, Hold, Plan, hold_dependents, merge
 from homeostat.core.spec import Root
-
-CONTAINER_GONE = "container-gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +101,22 @@ def decide(root: Root, judged: Judged, facts: Facts, situation: Situation) -> Pl
     return plan if hold is None else _held_whole(plan, going, hold)
 
 
-def container_gone(root: Root) -> Plan:
-    """The plan for a container that is gone: it is not made again by itself, and everything in it waits."""
+def misses_container(judged: Judged) -> bool:
+    """Whether a repair would create a container, which is not done before it is known to be gone for good."""
+    return any(edit.recreate is not None for edit in judged.edits)
+
+
+def creates(judged: Judged, root: ResourceId) -> bool:
+    """Whether a repair would create the root itself."""
+    return any(edit.resource == root and edit.recreate is not None for edit in judged.edits)
+
+
+def root_gone(root: Root) -> Plan:
+    """The plan for a root that is gone and that no kind declares: everything in it waits for a person."""
     drifts = tuple(
         Drift(kind, root.id, (), "", "present", ABSENT, note=f"{root.id.short} is gone") for kind in looked_at(root)
     )
-    hold = Hold(CONTAINER_GONE, f"{root.id.short} is gone and containers are only created again by a person's word")
+    hold = Hold(CONTAINER_GONE, f"{root.id.short} is gone, and no section declares how it is to be created")
     return Plan(root.id, drifts, held=tuple(Held(drift, hold) for drift in drifts))
 
 

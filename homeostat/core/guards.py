@@ -18,6 +18,7 @@ FLEET = "*"
 
 MODE_ALERT = "mode-alert"
 PAUSED = "paused"
+CONTAINER_GONE = "container-gone"
 GUARD_ERROR = "guard-error"
 
 
@@ -40,6 +41,7 @@ class Situation:
     wants: Mapping[str, Want[Any]]  # the root's, by kind
     targets: tuple[str, ...]  # the root's owners
     pauses: tuple[Pause, ...] = ()
+    create: bool = False  # a person allowed containers to be created
 
 
 type EditGuard = Callable[[Edit, Situation], Hold | None]
@@ -72,7 +74,15 @@ def not_paused(edit: Edit, situation: Situation) -> Hold | None:
     return Hold(PAUSED, message, {"until": last.until.isoformat(), "pauses": len(active)}, last.until)
 
 
-EDIT_GUARDS: tuple[EditGuard, ...] = (within_mode, not_paused)
+def container_by_word(edit: Edit, situation: Situation) -> Hold | None:
+    """A container is only created where the spec says `recreate: true`, or a person says so."""
+    if edit.recreate is None or edit.recreate or situation.create:
+        return None
+    message = f"{edit.resource.short} is gone; it is created again only with `recreate: true`, or by force (--create)"
+    return Hold(CONTAINER_GONE, message)
+
+
+EDIT_GUARDS: tuple[EditGuard, ...] = (within_mode, not_paused, container_by_word)
 PLAN_GUARDS: tuple[PlanGuard, ...] = ()
 
 

@@ -215,6 +215,12 @@ class Disruption(StrEnum):
 class Milestone(StrEnum):
     """Points that an edit can wait for or bring about, so that no repair cuts what another still needs."""
 
+    SUBNET_READY = "subnet-ready"  # the integration subnet is there, delegated, with its NSG and route table
+    NSG_EXISTS = "nsg-exists"
+    ROUTES_EXIST = "routes-exist"
+    ZONES_EXIST = "zones-exist"
+    IDENTITY_EXISTS = "identity-exists"
+    ENDPOINTS_APPROVED = "endpoints-approved"
     NAMES_RESOLVE = "names-resolve"  # private DNS answers
     EGRESS_ALLOWED = "egress-allowed"  # the NSG lets the backends' ports through
     INTEGRATED = "integrated"  # the app is in its subnet
@@ -225,6 +231,7 @@ class Edit:
     """How one drift is repaired: `value` at `path` of the resource's body; the empty path is the whole resource.
 
     An `ABSENT` value removes the field, or with the empty path the resource. `value` may be a secret and is not shown.
+    recreate: for an edit that creates a container, whether the spec lets that happen unattended; None for all others.
     """
 
     drift: Drift
@@ -233,6 +240,7 @@ class Edit:
     disruption: Disruption = Disruption.NONE
     after: frozenset[Milestone] = frozenset()
     reaches: frozenset[Milestone] = frozenset()
+    recreate: bool | None = None
 
     @property
     def resource(self) -> ResourceId:

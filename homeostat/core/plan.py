@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from homeostat.core import json
-from homeostat.core.arm_types import ArmType, Concurrency, arm_type
+from homeostat.core.arm_types import ArmType, Concurrency, Shape, arm_type
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId, same_id
 from homeostat.core.json import ABSENT, Json, Path, Value
@@ -16,6 +16,7 @@ from homeostat.core.model import Disruption, Drift, Edit, Facts, Found, Mileston
 
 class Verb(StrEnum):
     PUT = "PUT"
+    PATCH = "PATCH"
     DELETE = "DELETE"
 
 
@@ -58,7 +59,8 @@ class Action:
     @property
     def unprotected(self) -> bool:
         """Whether it carries over what others wrote without an ETag that would refuse a stale copy."""
-        return self.type.concurrency is Concurrency.NONE and any(edit.path for edit in self.edits)
+        replaces = self.verb is Verb.PUT and any(edit.path for edit in self.edits)
+        return replaces and self.type.concurrency is Concurrency.NONE
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource.short}"
@@ -179,6 +181,11 @@ def _refuse_contradictions(edits: Sequence[Edit]) -> None:
 
 def _own_write(resource: ResourceId, edits: Sequence[Edit], base: Found | None) -> Action:
     row = arm_type(resource)
+    if row.put is Shape.MERGE and all(edit.path and edit.value is not ABSENT for edit in edits):
+        # Only what is edited is sent: nothing of what others wrote can be lost with it.
+        patch = _fold({}, edits)
+        assert patch is not ABSENT, "an edit with a path removes no resource"
+        return Action(resource, row, Verb.PATCH, tuple(edits), patch)
     folded = _fold(base.body if base else {}, edits)
     etag = base.etag if base else None
     if folded is ABSENT:

@@ -53,7 +53,8 @@ async def _remediate(service: "Service", req: func.HttpRequest) -> func.HttpResp
 
     body = parse_body(RemediateBody, req.get_body())
     names = await service.all_targets(body.confirm) if body.all else tuple(body.targets or ())
-    trigger = Trigger("manual", caller=caller(req.headers), reason=body.reason, dry_run=body.dry_run)
+    who = caller(req.headers)
+    trigger = Trigger("manual", caller=who, reason=body.reason, create=body.create, dry_run=body.dry_run)
     run_id = await service.start_run(names, trigger, backup=body.wait)
     if body.wait:
         try:

@@ -32,6 +32,7 @@ class RemediateBody(_Body):
     all: bool = False
     confirm: int = 0
     dry_run: bool = False
+    create: bool = False
     wait: bool = False
     reason: Annotated[str, Field(max_length=500)] = ""
 
