@@ -14,7 +14,7 @@ from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.core import alerts, record
-from homeostat.core.alerts import Alert
+from homeostat.core.alerts import Alert, AlertType
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.conclusion import conclude
@@ -103,7 +103,8 @@ class Engine:
 
     async def _send(self, root_key: str, pending: Sequence[Alert]) -> None:
         if pending:
-            in_order = sorted(pending, key=lambda alert: (alert.time, alert.id))
+            # What one reconcile finds and does can bear one time: then a detection goes before what came of it.
+            in_order = sorted(pending, key=lambda alert: (alert.time, list(AlertType).index(alert.type), alert.id))
             await self.channel.publish([self._event(alert) for alert in in_order])
             await self.store.sent(root_key, pending)
 

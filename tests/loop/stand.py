@@ -1,0 +1,276 @@
+"""The whole loop on a test stand: the real engine, remediators, SDKs and pipeline over a simulated Azure.
+
+Time is the stand's own and passes only by sleeping or by `Stand.pass_time`, so that minutes of settling, leases and
+retries take no time. Work messages are delivered as the Functions host delivers them: at least once, again after a
+failure, and to a poison list after five times.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+
+from homeostat.azure.arm import Arm, arm_over
+from homeostat.azure.clouds import cloud_of
+from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, PRIVATE_DNS_ZONE, SITE
+from homeostat.core.ids import ResourceId
+from homeostat.core.model import Mode
+from homeostat.core.outcome import Outcome, Trigger
+from homeostat.core.record import RootRecord, Settle
+from homeostat.core.spec import Fleet, Root, load
+from homeostat.engine import Engine
+from homeostat.memory import MemoryStorage
+from homeostat.ports import AlertError, CloudEventData, Documents, QueuedMessage
+from homeostat.service import Service
+from homeostat.specs import Desired
+from homeostat.store import WORK_QUEUE, Store
+from remediators import REGISTRY
+from simulator import worlds
+from simulator.clock import Clock
+from simulator.cloud import Cloud, Timing
+from simulator.exchange import Exchanger
+from simulator.faults import Fault, parse
+from simulator.transport import CloudCredential, CloudTransport
+from tests.azure.scripted import VirtualAmbient
+from tests.support.simulation import Answer, Client
+
+SPEC = (Path(__file__).parents[2] / "examples" / "flask-app" / "homeostat.yaml").read_text(encoding="utf-8")
+
+SETTLE = Settle(timedelta(seconds=15), timedelta(minutes=2))
+MAX_DEQUEUES = 5
+VISIBILITY = timedelta(minutes=10)
+
+NSG_VERSION, WEB_VERSION, DNS_VERSION = "2024-05-01", "2025-05-01", "2024-06-01"
+ZONES = ("privatelink.database.windows.net", "privatelink.vaultcore.azure.net", "privatelink.redis.cache.windows.net")
+
+
+@dataclass(slots=True)
+class Texts:
+    """Specs that a test may change."""
+
+    by_name: dict[str, str]
+    asked: int = 0
+
+    async def version(self) -> str:
+        self.asked += 1
+        return repr(sorted(self.by_name.items()))
+
+    async def texts(self) -> Mapping[str, str]:
+        return dict(self.by_name)
+
+
+@dataclass(slots=True)
+class Inbox:
+    """A channel that keeps what it is given, unless it is `down`."""
+
+    events: list[CloudEventData] = field(default_factory=list)
+    down: bool = False
+
+    async def publish(self, events: Sequence[CloudEventData]) -> None:
+        if self.down:
+            raise AlertError("the topic is not there")
+        self.events.extend(events)
+
+    def told(self) -> list[tuple[str, Any]]:
+        """(type without its prefix and version, kind or target), in the order of arrival."""
+        return [(event.type.split(".")[1], event.data.get("kind") or event.data.get("target")) for event in self.events]
+
+    def ids(self) -> list[str]:
+        return [event.id for event in self.events]
+
+
+@dataclass(slots=True)
+class Stand:
+    ambient: VirtualAmbient
+    cloud: Cloud
+    exchanger: Exchanger
+    transport: CloudTransport
+    arm: Arm
+    memory: MemoryStorage
+    specs: Texts
+    inbox: Inbox
+    engine: Engine
+    service: Service
+    poisoned: list[str] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+
+    # --- what is declared ---
+
+    async def fleet(self) -> Fleet:
+        return await self.service.desired.fleet()
+
+    async def root(self, of: "ResourceId | str") -> Root:
+        id_ = of if isinstance(of, ResourceId) else self.id(of)
+        return (await self.fleet()).roots[id_]
+
+    def id(self, name: str) -> ResourceId:
+        """`site`, `nsg` or a zone's name."""
+        types = {"site": (SITE.name, "app-flask"), "nsg": (NETWORK_SECURITY_GROUP.name, "nsg-appservice-integration")}
+        type_, resource = types.get(name, (PRIVATE_DNS_ZONE.name, name))
+        return ResourceId.of(self.cloud.subscription, "rg-flask", type_, resource)
+
+    # --- the world outside ---
+
+    def operator(self, method: str, target: "ResourceId | str", body: Any = None, version: str = NSG_VERSION) -> Answer:
+        """One ARM call by a person, now. It must succeed."""
+        path = target.text if isinstance(target, ResourceId) else target
+        answer = Client(self.cloud, self.ambient.now())(method, path, body, version)
+        assert answer.status < 300, (method, path, answer.status, answer.body)
+        return answer
+
+    def rule(self, name: str) -> Any:
+        return self.operator("GET", self.id("nsg").child("securityRules", name)).body
+
+    def change_rule(self, name: str, **properties: Any) -> None:
+        body = {"properties": {**self.rule(name)["properties"], **properties}}
+        self.operator("PUT", self.id("nsg").child("securityRules", name), body)
+
+    def settings(self) -> dict[str, str]:
+        path = self.id("site").child("config", "appsettings").text + "/list"
+        found: dict[str, str] = self.operator("POST", path, {}, WEB_VERSION).body["properties"]
+        return found
+
+    def change_settings(self, **changes: str | None) -> None:
+        """A setting that is None is removed."""
+        values = {name: value for name, value in {**self.settings(), **changes}.items() if value is not None}
+        target = self.id("site").child("config", "appsettings")
+        self.operator("PUT", target, {"properties": values}, WEB_VERSION)
+
+    def leave_network(self) -> None:
+        self.operator("DELETE", self.id("site").child("networkConfig", "virtualNetwork"), version=WEB_VERSION)
+
+    def subnet_of_site(self) -> str | None:
+        found: str | None = self.operator("GET", self.id("site"), version=WEB_VERSION).body["properties"].get(
+            "virtualNetworkSubnetId"
+        )
+        return found
+
+    def link(self, zone: str = ZONES[0]) -> ResourceId:
+        return self.id(zone).child("virtualNetworkLinks", "link-vnet-appservice")
+
+    def links(self, zone: str = ZONES[0]) -> list[str]:
+        listed = self.operator("GET", f"{self.id(zone).text}/virtualNetworkLinks", version=DNS_VERSION).body["value"]
+        return [each["name"] for each in listed]
+
+    def event(self, resource: ResourceId, operation: str, **data: Any) -> dict[str, Any]:
+        """What Event Grid tells of a write that succeeded now."""
+        type_ = "Delete" if operation.endswith("delete") else "Write"
+        return {
+            "id": str(self.ambient.uuid()),
+            "eventType": f"Microsoft.Resources.Resource{type_}Success",
+            "subject": resource.text,
+            "eventTime": self.ambient.now().isoformat(),
+            "data": {"resourceUri": resource.text, "operationName": operation, **data},
+        }
+
+    async def rule_event(self, name: str = "allow-sql") -> None:
+        id_ = self.id("nsg").child("securityRules", name)
+        await self.service.on_event(self.event(id_, "Microsoft.Network/networkSecurityGroups/securityRules/write"))
+
+    def strike(self, **rule: Any) -> Fault:
+        """From now on this rule of faults applies, after the others."""
+        fault = parse([{"path": "/providers/", **rule}])[0]
+        self.exchanger.faults.append(fault)
+        return fault
+
+    def calls(self, *methods: str) -> list[str]:
+        """`PUT securityRules/allow-sql 200`: what Homeostat asked of ARM, in order, polls left out."""
+        found = []
+        for each in self.cloud.exchanges:
+            path = each.path.partition("?")[0]
+            if (not methods or each.method in methods) and "/operations/" not in path.lower():
+                found.append(f"{each.method} {'/'.join(path.split('/')[-2:])} {each.status}")
+        return found
+
+    def writes(self) -> list[str]:
+        return self.calls("PUT", "PATCH", "DELETE")
+
+    # --- the loop ---
+
+    async def reconcile(self, name: str, **trigger: Any) -> Outcome:
+        return await self.engine.reconcile(await self.root(name), Trigger(**{"cause": "manual", **trigger}))
+
+    async def record(self, name: str) -> RootRecord:
+        return (await self.engine.store.load(self.id(name))).record
+
+    async def history(self, name: str) -> list[Any]:
+        return list(await self.engine.store.history(self.id(name), 100))
+
+    def pass_time(self, **amount: float) -> None:
+        self.ambient.time += timedelta(**amount)
+
+    def waiting(self) -> list[datetime]:
+        """When the work messages that are under way are due."""
+        return sorted(message.visible for message in self.memory.queues._queues[WORK_QUEUE])
+
+    async def deliver(self) -> int:
+        """Hands out the work messages that are due now, each once. How many there were."""
+        due = await self.memory.queues.receive(WORK_QUEUE, limit=32, visibility=VISIBILITY)
+        for message in due:
+            await self._process(message)
+        return len(due)
+
+    async def _process(self, message: QueuedMessage) -> None:
+        queues = self.memory.queues
+        try:
+            await self.service.work(json.loads(message.body))
+        except Exception as error:  # noqa: BLE001 - as the host: whatever it was, the message comes again
+            self.failures.append(error)
+            if message.dequeue_count >= MAX_DEQUEUES:
+                self.poisoned.append(message.body)
+                await queues.delete(message)
+            else:
+                await queues.postpone(message, timedelta())
+        else:
+            await queues.delete(message)
+
+    async def work_for(self, limit: timedelta) -> int:
+        """Lets time pass to each next message and delivers it, for at most so long. How many deliveries."""
+        end, delivered = self.ambient.now() + limit, 0
+        while (due := self.memory.queues.next_visible(WORK_QUEUE)) is not None and due <= end:
+            self.ambient.time = max(self.ambient.time, due)
+            delivered += await self.deliver()
+        self.ambient.time = max(self.ambient.time, end)
+        return delivered
+
+    def capped(self, cap: Mode) -> "Stand":
+        """The same stand with another HOMEOSTAT_MODE."""
+        engine = replace(self.engine, cap=cap)
+        return replace(self, engine=engine, service=replace(self.service, engine=engine))
+
+    def second(self) -> "Stand":
+        """Another instance on the same memory, queues and cloud."""
+        return replace(self, engine=replace(self.engine), failures=[], poisoned=[])
+
+
+def stand(
+    world: str = "guide",
+    *,
+    spec: str = SPEC,
+    settle: Settle = SETTLE,
+    timing: Timing | None = None,
+    documents: Callable[[Documents], Documents] = lambda documents: documents,
+) -> Stand:
+    """A stand on which nothing has happened yet. `documents` may put something around, or in the place of, memory's."""
+    ambient = VirtualAmbient()
+    clock = Clock(ambient.now, ambient.sleep)
+    cloud = worlds.create(world, timing=timing, now=ambient.now())
+    exchanger = Exchanger(cloud, clock)
+    transport = CloudTransport(exchanger)
+    arm = arm_over(transport, CloudCredential(cloud, clock), cloud_of({}), ambient)
+    memory = MemoryStorage(ambient.now)
+    inbox = Inbox()
+    store = Store(documents(memory.documents), memory.queues, ambient)
+    engine = Engine(REGISTRY, arm.reader, arm.writer, store, inbox, ambient, settle=settle)
+    specs = Texts({"homeostat.yaml": spec})
+    service = Service(engine, Desired(specs, REGISTRY, ambient, cloud.subscription), {})
+    return Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)
+
+
+def fleet_of(spec: str, subscription: str) -> Fleet:
+    return load({"homeostat.yaml": spec}, REGISTRY, subscription=subscription)
+
+
