@@ -173,6 +173,7 @@ def guide(site: Site) -> Iterator[Step]:
     plan = site.id("Microsoft.Web/serverfarms", f"plan-{site.suffix}")
     for app in site.apps:
         joined = _app(plan)
+        joined["identity"] = {"type": "SystemAssigned"}
         joined["properties"] |= {"virtualNetworkSubnetId": subnet, "outboundVnetRouting": {"applicationTraffic": True}}
         yield site.id("Microsoft.Web/sites", app), joined, _WEB
         yield f"{site.id('Microsoft.Web/sites', app)}/config/appsettings", {"properties": _settings(site)}, _WEB

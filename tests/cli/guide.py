@@ -34,6 +34,7 @@ def commands(subscription: str) -> Iterator[Command]:
     for backend in BACKENDS:
         yield from _private_endpoint(f"/subscriptions/{subscription}/resourceGroups/{GROUP}/providers/", *backend)
     yield "webapp", "config", "appsettings", "set", *_IN_GROUP, "--name", APP, "--settings", *SETTINGS
+    yield "webapp", "identity", "assign", *_IN_GROUP, "--name", APP
 
 
 def _integration() -> Iterator[Command]:
