@@ -44,6 +44,9 @@ WRITE_TIME: Final = timedelta(minutes=2, seconds=30)
 RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60, 60, 60))
 """When a root that failed is tried again by itself; after these it waits for an event or the next sweep."""
 
+UNSEEN: Final = frozenset({Status.IGNORED, Status.BUSY})
+"""Of a root that ended so nothing was learned, so that nothing is concluded from it."""
+
 SETTLING_RETRY: Final = timedelta(seconds=30)
 
 
@@ -134,7 +137,9 @@ class _Reconcile:
                 correlations=tuple(ids.correlation_id for _, ids in self.written),
                 took=timedelta(seconds=self.engine.ambient.monotonic() - began),
             )
-            if not self.trigger.dry_run:
+            if outcome.status in UNSEEN:
+                await self._let_go()
+            elif not self.trigger.dry_run:
                 await self._record(outcome)
         except LeaseLost as lost:
             return Outcome(self.root.id, Status.BUSY, Plan(self.root.id), error=str(lost))
@@ -148,6 +153,8 @@ class _Reconcile:
     async def _observe_and_write(self) -> Outcome:
         """Rounds of observing and writing, until an observation finds nothing more to write."""
         plan = Plan(self.root.id)
+        if self.engine.cap is Mode.IGNORE:
+            return Outcome(self.root.id, Status.IGNORED, plan)
         for rounds_left in reversed(range(MAX_ROUNDS + 1)):
             facts, plan, missing = await self._plan()
             if missing and not self._is_gone_for_good():
@@ -183,8 +190,6 @@ class _Reconcile:
     async def _plan(self) -> tuple[Facts, Plan, bool]:
         """What was read, what follows from it, and whether something is missing that would have to be gone for good."""
         engine, root = self.engine, self.root
-        if engine.cap is Mode.IGNORE:
-            return {}, Plan(root.id), False
         facts = await self._observe()
         judged = judge(root, facts, engine.registry)
         if root_is_missing(root.id, facts) and not creates(judged, root.id):
@@ -291,6 +296,11 @@ class _Reconcile:
         return self.engine.ambient.now() + max(RETRIES[failures], at_least) if failures < len(RETRIES) else None
 
     # --- record, alert ---
+
+    async def _let_go(self) -> None:
+        """Ends a reconcile that learned nothing, and so has nothing to say of what was remembered."""
+        if self.leased is not None:
+            await self.leased.save(record.released)
 
     async def _record(self, outcome: Outcome) -> None:
         """Memory, ledger entry and alerts of the outcome in one batch; then the message for another look, if any."""

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from homeostat.core import alerts
-from homeostat.core.alerts import Alert
+from homeostat.core.alerts import WHOLE_ROOT, Alert, Episodes
+from homeostat.core.decision import looked_at
 from homeostat.core.guards import CONTAINER_GONE
 from homeostat.core.outcome import Outcome, Status
 from homeostat.core.record import MAX_FOREIGN_WRITES, BlindWrite, RootRecord, possible_overwrites
@@ -34,10 +35,16 @@ def conclude(
     if outcome.status is Status.RETIRED:
         told = () if before.retired else alerts.retired(root, missing_since or now, now)
         return replace(after, episodes={}, retired=True), (*overwritten, *told)
-    episodes, detected = alerts.opened(root, outcome.plan.drifts, before.episodes, now)
+    episodes, detected = alerts.opened(root, outcome.plan.drifts, _watched(root, before.episodes), now)
     episodes, ended_or_held = alerts.settled(root, outcome, episodes, now)
     episodes, failing = alerts.failing(root, outcome, episodes, failures, now)
     return replace(after, episodes=episodes), (*overwritten, *detected, *ended_or_held, *failing)
+
+
+def _watched(root: Root, episodes: Episodes) -> Episodes:
+    """Without those of kinds that nobody declares any more, or only to ignore: how they ended cannot be said."""
+    kinds = {WHOLE_ROOT, *looked_at(root)}
+    return {kind: episode for kind, episode in episodes.items() if kind in kinds}
 
 
 def _was_missed(outcome: Outcome) -> bool:

@@ -14,6 +14,7 @@ from homeostat.core.plan import Action, Held, Plan
 class Status(StrEnum):
     """Ordered from good to bad: the worst of its roots' is a target's."""
 
+    IGNORED = "ignored"  # by HOMEOSTAT_MODE not looked at
     IN_SYNC = "in-sync"
     HEALED = "healed"
     PLANNED = "planned"  # a dry run: what would be written
@@ -28,6 +29,7 @@ class Status(StrEnum):
 
 
 def worst(statuses: Sequence[Status]) -> Status:
+    """The one that is furthest from good; of no root at all, `in-sync`."""
     return max(statuses, key=list(Status).index, default=Status.IN_SYNC)
 
 
@@ -127,4 +129,4 @@ def ledger_entry(outcome: Outcome, trigger: Trigger, targets: Sequence[str], now
 
 def is_worth_a_line(outcome: Outcome) -> bool:
     """Finding everything in order is no event: the ledger holds what drifted or failed."""
-    return outcome.status not in {Status.IN_SYNC, Status.BUSY, Status.PLANNED}
+    return outcome.status not in {Status.IN_SYNC, Status.IGNORED, Status.BUSY, Status.PLANNED}

@@ -212,6 +212,11 @@ def abandoned(record: RootRecord) -> RootRecord:
     return replace(record, lease=None, mark=record.mark or record.working, working=None)
 
 
+def released(record: RootRecord) -> RootRecord:
+    """The record after its owner put the work down without having learned anything."""
+    return replace(record, lease=None, working=None)
+
+
 def still_holds(record: RootRecord, lease: Lease) -> bool:
     return record.lease is not None and record.lease.token == lease.token
 

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-
 from homeostat.azure.arm import Arm, arm_over
 from homeostat.azure.clouds import cloud_of
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, PRIVATE_DNS_ZONE, SITE
@@ -143,8 +142,8 @@ class Stand:
         self.operator("DELETE", self.id("site").child("networkConfig", "virtualNetwork"), version=WEB_VERSION)
 
     def subnet_of_site(self) -> str | None:
-        found: str | None = self.operator("GET", self.id("site"), version=WEB_VERSION).body["properties"].get(
-            "virtualNetworkSubnetId"
+        found: str | None = (
+            self.operator("GET", self.id("site"), version=WEB_VERSION).body["properties"].get("virtualNetworkSubnetId")
         )
         return found
 
@@ -272,5 +271,3 @@ def stand(
 
 def fleet_of(spec: str, subscription: str) -> Fleet:
     return load({"homeostat.yaml": spec}, REGISTRY, subscription=subscription)
-
-

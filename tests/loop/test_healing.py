@@ -1,11 +1,12 @@
 """The loop heals each kind of drift, reports what it may not heal, and leaves what is in order alone."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from homeostat.core.model import Mode
-from homeostat.core.outcome import Status
+from homeostat.core.outcome import Status, Trigger
 from tests.loop.stand import DNS_VERSION, SPEC, ZONES, Stand, stand
 
 pytestmark = pytest.mark.wire
@@ -57,14 +58,16 @@ def state(world: Stand) -> object:
 async def test_a_world_that_is_as_declared_is_only_read() -> None:
     world = stand()
     for root in (await world.fleet()).roots:
-        outcome = await world.engine.reconcile(await world.root(root), trigger())
+        outcome = await world.engine.reconcile(await world.root(root), Trigger("manual"))
         assert outcome.status is Status.IN_SYNC
     assert world.writes() == []
     assert world.inbox.events == []
 
 
 @pytest.mark.parametrize(("root", "kind", "damage"), BREAKS)
-async def test_each_kind_of_drift_is_healed_told_and_written_down(root, kind, damage) -> None:
+async def test_each_kind_of_drift_is_healed_told_and_written_down(
+    root: str, kind: str, damage: Callable[[Stand], None]
+) -> None:
     world = stand()
     whole = state(world)
     damage(world)
@@ -81,7 +84,9 @@ async def test_each_kind_of_drift_is_healed_told_and_written_down(root, kind, da
 
 
 @pytest.mark.parametrize(("root", "kind", "damage"), BREAKS)
-async def test_in_mode_alert_nothing_is_written_and_one_alert_is_sent(root, kind, damage) -> None:
+async def test_in_mode_alert_nothing_is_written_and_one_alert_is_sent(
+    root: str, kind: str, damage: Callable[[Stand], None]
+) -> None:
     world = stand(spec=SPEC_ALERT)
     damage(world)
     for _ in range(3):
@@ -127,7 +132,9 @@ async def test_the_sweep_heals_what_no_event_told_of() -> None:
 
 
 @pytest.mark.parametrize(("root", "kind", "damage"), BREAKS)
-async def test_a_dry_run_says_what_it_would_write_and_changes_nothing_anywhere(root, kind, damage) -> None:
+async def test_a_dry_run_says_what_it_would_write_and_changes_nothing_anywhere(
+    root: str, kind: str, damage: Callable[[Stand], None]
+) -> None:
     world = stand()
     damage(world)
     outcome = await world.reconcile(root, dry_run=True)
@@ -187,12 +194,6 @@ async def test_drift_that_somebody_else_repairs_is_told_as_theirs() -> None:
     assert (await world.reconcile("nsg")).status is Status.IN_SYNC
     assert world.inbox.told() == [("DriftDetected", "nsg_rules"), ("Remediated", "nsg_rules")]
     assert world.inbox.events[-1].data["by"] == "somebody else"
-
-
-def trigger():
-    from homeostat.core.outcome import Trigger
-
-    return Trigger("manual")
 
 
 def rows(world: Stand) -> list[str]:
