@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import Field, create_model
 
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.model import (
+    AnyRemediator,
     Declared,
     Item,
     KindSection,
@@ -28,9 +29,15 @@ from homeostat.core.model import (
     Want,
     most_cautious,
 )
-from homeostat.core.source import Keys, Source, SpecError, SpecProblem, parse_documents
+from homeostat.core.source import Source, SpecError, SpecProblem, parse_documents
+from homeostat.core.validation import check
 
 TARGET_NAME = r"^[a-z0-9-]{1,63}$|^[a-z0-9-]{1,61}--[a-z0-9-]{1,60}$"
+
+_STAND_INS: Mapping[str, str] = {"target": "a-target", "web_app": "an-app", "resource_group": "a-group"}
+"""What the keys that every document must have are taken for where they are wrong, so that the rest can be checked."""
+
+_NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
 _CAUTION_UNMANAGED = (Unmanaged.REMOVE, Unmanaged.REPORT, Unmanaged.KEEP)
 
@@ -146,8 +153,15 @@ def document_model(registry: Registry) -> type[Document]:
 
 @cache
 def _model(sections: tuple[tuple[str, type[KindSection]], ...]) -> type[Document]:
-    fields: dict[str, Any] = {kind: (section | None, None) for kind, section in sections}
+    # A section that is there and empty is an error: most likely its contents were lost.
+    fields: dict[str, Any] = {
+        kind: (section, Field(default=None, json_schema_extra=_without_default)) for kind, section in sections
+    }
     return create_model("HomeostatDocument", __base__=Document, **fields)
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default")
 
 
 def _sources(texts: Mapping[str, str], problems: list[SpecProblem]) -> Iterator[Source]:
@@ -159,39 +173,56 @@ def _sources(texts: Mapping[str, str], problems: list[SpecProblem]) -> Iterator[
 
 
 def _parse(source: Source, registry: Registry, subscription: str, problems: list[SpecProblem]) -> _Parsed | None:
-    try:
-        document = document_model(registry).model_validate(source.data)
-    except ValidationError as error:
-        problems.extend(_validation_problems(error, source))
+    """None when so little of the document is right that nothing of it can be compared with other documents."""
+    checked = check(source, document_model(registry), _STAND_INS)
+    problems.extend(checked.problems)
+    document = checked.document
+    if document is None:
         return None
     chosen = document.subscription or subscription
     if not chosen:
         remedy = "Add `subscription: ID`, or set AZURE_SUBSCRIPTION_ID."
         problems.append(SpecProblem(source.place(()), "no subscription is known for this web app", remedy))
-        return None
-    web_app = _web_app(document, chosen)
+    scope = Scope(_web_app(document, chosen or _NO_SUBSCRIPTION))
+    sections = {kind: section for kind in registry if (section := getattr(document, kind)) is not None}
     declarations: list[_Declaration] = []
     unmanaged: dict[tuple[ResourceId, str], Unmanaged] = {}
-    sections = {kind: section for kind in registry if (section := getattr(document, kind)) is not None}
     for kind, section in sections.items():
-        remediator, scope = registry[kind], Scope(web_app)
-        problems.extend(
-            SpecProblem(source.place((kind, *problem.path)), problem.message, problem.remedy)
-            for problem in remediator.problems(section, scope)
-        )
-        try:
-            for item in remediator.items(section, scope):
-                mode = item.mode or section.mode or document.mode  # the most specific wins
-                declarations.append(_Declaration(kind, item, document.target, mode, source))
-            unmanaged |= {(root, kind): policy for root, policy in remediator.unmanaged(section, scope).items()}
-        except InvalidResourceId as error:
-            remedy = "Name it as name, group:name or by its full resource id."
-            problems.append(SpecProblem(source.place((kind,)), str(error), remedy))
-    roots = {web_app, *(declaration.item.root for declaration in declarations), *(root for root, _ in unmanaged)}
+        part = _declared(registry[kind], section, scope, source, problems)
+        for item in part.items:
+            mode = item.mode or section.mode or document.mode  # the most specific wins
+            declarations.append(_Declaration(kind, item, document.target, mode, source))
+        unmanaged |= {(root, kind): policy for root, policy in part.unmanaged.items()}
+    if checked.stood_in or not chosen:
+        return None
+    roots = {scope.web_app, *(declaration.item.root for declaration in declarations), *(root for root, _ in unmanaged)}
     place = source.place(("target",))
-    target = Target(document.target, web_app, tuple(sorted(roots)), tuple(sections), place)
+    target = Target(document.target, scope.web_app, tuple(sorted(roots)), tuple(sections), place)
     modes = {kind: section.mode or document.mode for kind, section in sections.items()}
     return _Parsed(target, tuple(declarations), unmanaged, modes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one section declares; nothing when it is so wrong that its resources cannot be told."""
+
+    items: tuple[Item[Any], ...] = ()
+    unmanaged: Mapping[ResourceId, Unmanaged] = field(default_factory=dict)
+
+
+def _declared(
+    remediator: AnyRemediator, section: KindSection, scope: Scope, source: Source, problems: list[SpecProblem]
+) -> _Part:
+    kind = remediator.kind
+    found = remediator.problems(section, scope)
+    problems.extend(SpecProblem(source.place((kind, *it.path)), it.message, it.remedy) for it in found)
+    try:
+        return _Part(remediator.items(section, scope), remediator.unmanaged(section, scope))
+    except InvalidResourceId as error:
+        if not found:  # else it is among the problems already, at its own line
+            remedy = "Name it as name, group:name or by its full resource id."
+            problems.append(SpecProblem(source.place((kind,)), str(error), remedy))
+        return _Part()
 
 
 def _web_app(document: Document, subscription: str) -> ResourceId:
@@ -199,19 +230,6 @@ def _web_app(document: Document, subscription: str) -> ResourceId:
     if slot:
         return ResourceId.of(subscription, document.resource_group, "Microsoft.Web/sites/slots", app, slot)
     return ResourceId.of(subscription, document.resource_group, "Microsoft.Web/sites", app)
-
-
-def _validation_problems(error: ValidationError, source: Source) -> Iterator[SpecProblem]:
-    for detail in error.errors(include_url=False, include_input=False, include_context=False):
-        keys: Keys = detail["loc"]
-        name = ".".join(str(key) for key in keys) or "the document"
-        message, remedy = detail["msg"], "See `python -m homeostat schema` for what is allowed."
-        match detail["type"]:
-            case "extra_forbidden":
-                message, remedy = "is not a known key", "Check its spelling and indentation."
-            case "missing":
-                message, remedy = "is missing", "Add it."
-        yield SpecProblem(source.place(keys), f"{name}: {message}", remedy)
 
 
 def _repeated_targets(targets: Sequence[Target]) -> Iterator[SpecProblem]:
@@ -253,6 +271,7 @@ def _join(by_name: dict[str, Declared[Any]], new: _Declaration, problems: list[S
     item, place = new.item, new.place
     other = by_name.get(item.name)
     if other is None:
+        problems.extend(_other_spelling(by_name, new))
         by_name[item.name] = Declared(item.value, new.mode, (new.target,), place)
     elif other.value != item.value:
         message = f"{new.kind}: {item.name!r} of {item.root.short} is declared otherwise at {other.place}"
@@ -260,3 +279,11 @@ def _join(by_name: dict[str, Declared[Any]], new: _Declaration, problems: list[S
     else:
         mode = most_cautious((other.mode, new.mode))
         by_name[item.name] = replace(other, mode=mode, owners=tuple(sorted({*other.owners, new.target})))
+
+
+def _other_spelling(by_name: Mapping[str, Declared[Any]], new: _Declaration) -> Iterator[SpecProblem]:
+    """ARM takes names that differ in case for one. Inside a document its remediator tells of them."""
+    for name, declared in by_name.items():
+        if name.lower() == new.item.name.lower() and new.target not in declared.owners:
+            message = f"{new.kind}: {new.item.name!r} of {new.item.root.short} is spelled {name!r} at {declared.place}"
+            yield SpecProblem(new.place, message, "Spell both the same: they are one name to Azure.")

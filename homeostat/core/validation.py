@@ -1,0 +1,103 @@
+"""One document against its schema: every problem in it, and as much of it as can still be checked.
+
+What the schema refuses is taken out and the rest validated again, so that a wrong line does not hide what the
+remediators have to say about the others.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from homeostat.core import json
+from homeostat.core.json import ABSENT, Json
+from homeostat.core.model import Section
+from homeostat.core.source import Keys, Source, SpecProblem
+
+ROUNDS: Final = 24
+"""How often something is taken out before the document is given up: each round climbs at least one level."""
+
+_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    "extra_forbidden": ("is not a known key", "Check its spelling and indentation."),
+    "missing": ("is missing", "Add it."),
+    "model_type": ("must be a mapping", "Indent `key: value` lines below it, or remove it."),
+    "dict_type": ("must be a mapping", "Indent `key: value` lines below it, or remove it."),
+    "string_type": ("must be one text", "Write a single value behind the colon."),
+    "int_type": ("must be a whole number", "Write digits only."),
+    "int_parsing": ("must be a whole number", "Write digits only."),
+    "bool_type": ("must be true or false", "Write one of the two."),
+    "bool_parsing": ("must be true or false", "Write one of the two."),
+    "tuple_type": ("must be a value or a list of values", "Write `[a, b]` for several."),
+}
+"""By pydantic's error type; no words of it repeat what was written, which may be a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked[D: Section]:
+    """document: what is left of it; None when nothing is.
+
+    stood_in: the required keys at its top that were missing or wrong, for which a stand-in was taken.
+    """
+
+    document: D | None
+    problems: tuple[SpecProblem, ...] = ()
+    stood_in: frozenset[str] = frozenset()
+
+
+def check[D: Section](source: Source, model: type[D], stand_ins: Mapping[str, str]) -> Checked[D]:
+    """Validates a document. `stand_ins` are valid values of the keys that every document must have."""
+    data, stood_in = source.data, frozenset[str]()
+    problems: tuple[SpecProblem, ...] = ()
+    for _ in range(ROUNDS):
+        try:
+            return Checked(model.model_validate(data), problems, stood_in)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False, include_context=False)
+        problems = problems or tuple(_problem(detail, source, model) for detail in details)
+        if not isinstance(data, Mapping):
+            break
+        data = _without(data, details)
+        stood_in |= stand_ins.keys() - _keys(data)
+        data = {**stand_ins, **data} if isinstance(data, Mapping) else data
+    return Checked(None, problems, stood_in)
+
+
+def _problem(detail: Mapping[str, Any], source: Source, model: type[Section]) -> SpecProblem:
+    keys: Keys = detail["loc"]
+    name = ".".join(str(key) for key in keys) or "the document"
+    ours = _WORDS.get(detail["type"])
+    message = ours[0] if ours else str(detail["msg"])
+    message = message.replace("Input should be", "must be").replace("String should match", "must match")
+    remedy = ours[1] if ours else "See `python -m homeostat schema` for what is allowed."
+    if len(keys) == 1 and (examples := _examples(model.model_fields.get(str(keys[0])))):
+        remedy = f"For example: `{keys[0]}: {examples}`."
+    return SpecProblem(source.place(keys), f"{name}: {message}", remedy)
+
+
+def _examples(field: FieldInfo | None) -> str:
+    return str(field.examples[0]) if field and field.examples else ""
+
+
+def _without(data: Json, details: Iterable[Mapping[str, Any]]) -> Json:
+    """The data without what was refused; where something is missing, without what it is missing from."""
+    for detail in details:
+        keys = detail["loc"][:-1] if detail["type"] == "missing" else detail["loc"]
+        if path := _path(data, keys):
+            data = json.with_value(data, path, ABSENT)
+    return data
+
+
+def _path(data: Json, keys: Keys) -> json.Path:
+    """As many of the keys as lead from mapping to mapping: what is wrong inside a list takes the list with it."""
+    path: json.Path = ()
+    for key in keys:
+        if not isinstance(key, str) or json.at(data, (*path, key)) is ABSENT:
+            break
+        path = (*path, key)
+    return path
+
+
+def _keys(data: Json) -> frozenset[str]:
+    return frozenset(data) if isinstance(data, Mapping) else frozenset()
