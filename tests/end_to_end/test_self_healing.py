@@ -29,7 +29,7 @@ HEALING_SECONDS = 60
 AT_ONCE = tuple(
     breakage
     for breakage in BREAKAGES
-    if breakage.name in {"setting changed", "priorities swapped", "integration removed", "link deleted"}
+    if breakage.name in {"REDIS_PORT changed", "priorities swapped", "integration removed", "link deleted"}
 )
 
 

@@ -1,44 +1,53 @@
 """Ways to break the guide's world with the Azure CLI, as a person would.
 
 A breakage knows what it does and which part of the state shows it, so that a test can see through the CLI that the
-state is broken, and later that it is whole again.
+state is broken, and later that it is whole again. docs/breakages.md is made from this table.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from tests.support.azure_cli import AzureCli
 
-type Kind = Literal["app_settings", "nsg_rules", "vnet_integration", "dns_links"]
 type Shown = Mapping[str, Any]
+type Show = Callable[[AzureCli], Shown]
+type Command = tuple[str, ...]
 
 GROUP = "rg-flask"
 APP = "app-flask"
 VNET = "vnet-appservice"
 SUBNET = "snet-appservice-integration"
 NSG = "nsg-appservice-integration"
+ROUTES = "rt-appservice-integration"
 ZONE = "privatelink.database.windows.net"
 LINK = "link-vnet-appservice"
+FLOW_LOG = "flow-vnet-appservice"
 
 _IN_GROUP = ("--resource-group", GROUP)
-_RULE = (*_IN_GROUP, "--nsg-name", NSG)
-_LINK = (*_IN_GROUP, "--zone-name", ZONE)
+_APP = (*_IN_GROUP, "--name", APP)
+_SITE_ID = f"/subscriptions/{{subscription}}/resourceGroups/{GROUP}/providers/Microsoft.Web/sites/{APP}"
 
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
     """`root` is the type of the ARM root resource that is broken, `kind` the remediator whose field it is.
 
-    `show` reads the part of the state that breaks, `broken` is what it then holds of it.
+    `show` reads the part of the state that breaks, `broken` is what it then holds of it. `forced`: a container is gone,
+    which only a person's word brings back.
     """
 
     name: str
     root: str
-    kind: Kind
-    apply: Callable[[AzureCli], None]
-    show: Callable[[AzureCli], Shown]
+    kind: str
+    commands: tuple[Command, ...]
+    show: Show
     broken: Shown
+    forced: bool = False
+
+    def apply(self, az: AzureCli) -> None:
+        for command in self.commands:
+            az(*command)
 
     def is_visible(self, az: AzureCli) -> bool:
         """Whether the CLI sees the state as this breakage leaves it."""
@@ -46,114 +55,268 @@ class Breakage:
         return all(shown.get(name) == value for name, value in self.broken.items())
 
 
+# --- what the CLI shows of each facet
+
+
 def app_settings(az: AzureCli) -> Shown:
-    """Every app setting's value by its name, None for a missing one that the guide sets."""
-    found = az("webapp", "config", "appsettings", "list", *_IN_GROUP, "--name", APP)
-    return {"REDIS_PORT": None, "SQL_SERVER_FQDN": None} | {each["name"]: each["value"] for each in found}
+    """Every app setting's value by its name."""
+    return {each["name"]: each["value"] for each in az("webapp", "config", "appsettings", "list", *_APP)}
 
 
 def rules(az: AzureCli) -> Shown:
-    """`RULE.property` of every outbound rule; `RULE` itself is None when it is gone."""
-    shown: dict[str, Any] = {"allow-sql": None, "deny-all-outbound": None}
-    for rule in az("network", "nsg", "rule", "list", *_RULE):
-        shown[rule["name"]] = rule["priority"]
-        for name in ("access", "priority", "destinationPortRange", "destinationAddressPrefix"):
+    """`RULE.property` of every rule, and `RULE` for its being there."""
+    shown: dict[str, Any] = {}
+    for rule in az("network", "nsg", "rule", "list", *_IN_GROUP, "--nsg-name", NSG):
+        shown[rule["name"]] = True
+        for name in (
+            "access",
+            "priority",
+            "protocol",
+            "direction",
+            "sourcePortRange",
+            "sourceAddressPrefix",
+            "destinationPortRange",
+            "destinationAddressPrefix",
+        ):
             shown[f"{rule['name']}.{name}"] = rule.get(name)
     return shown
 
 
 def integration(az: AzureCli) -> Shown:
-    found = az("webapp", "vnet-integration", "list", *_IN_GROUP, "--name", APP)
+    found = az("webapp", "vnet-integration", "list", *_APP)
     return {"subnet": found[0]["vnetResourceId"].rpartition("/")[2] if found else None}
 
 
 def links(az: AzureCli) -> Shown:
-    """Whether each link of the SQL zone registers names; None for the guide's link when it is gone."""
-    found = az("network", "private-dns", "link", "vnet", "list", *_LINK)
-    return {LINK: None} | {each["name"]: each["registrationEnabled"] for each in found}
+    """Whether each link of the SQL zone registers names."""
+    found = az("network", "private-dns", "link", "vnet", "list", *_IN_GROUP, "--zone-name", ZONE)
+    return {each["name"]: each["registrationEnabled"] for each in found}
 
 
-def change_setting(az: AzureCli) -> None:
-    az("webapp", "config", "appsettings", "set", *_IN_GROUP, "--name", APP, "--settings", "REDIS_PORT=6379")
+def subnet(az: AzureCli) -> Shown:
+    found = az("network", "vnet", "subnet", "show", *_IN_GROUP, "--vnet-name", VNET, "--name", SUBNET)
+    return {
+        "nsg": _last(found.get("networkSecurityGroup")),
+        "routes": _last(found.get("routeTable")),
+        "prefix": found.get("addressPrefix") or found.get("addressPrefixes"),
+    }
 
 
-def delete_setting(az: AzureCli) -> None:
-    az("webapp", "config", "appsettings", "delete", *_IN_GROUP, "--name", APP, "--setting-names", "SQL_SERVER_FQDN")
+def routes(az: AzureCli) -> Shown:
+    found = az("network", "route-table", "route", "list", *_IN_GROUP, "--route-table-name", ROUTES)
+    return {each["name"]: (each["addressPrefix"], each["nextHopType"]) for each in found}
 
 
-def weaken_rule_access(az: AzureCli) -> None:
-    _update_rule(az, "deny-all-outbound", "--access", "Allow")
+def flow_log(az: AzureCli) -> Shown:
+    for found in az("network", "watcher", "flow-log", "list", "--location", "westeurope"):
+        if found["name"] == FLOW_LOG:
+            return {
+                "there": True,
+                "enabled": found["enabled"],
+                "days": found["retentionPolicy"]["days"],
+                "version": found["format"]["version"],
+            }
+    return {}
 
 
-def weaken_rule_port(az: AzureCli) -> None:
-    _update_rule(az, "allow-https", "--destination-port-ranges", "0-65535")
+def zone_groups(az: AzureCli) -> Shown:
+    found = az("network", "private-endpoint", "dns-zone-group", "list", *_IN_GROUP, "--endpoint-name", "pe-sql")
+    return {each["name"]: [_tail(zone["privateDnsZoneId"]) for zone in each["privateDnsZoneConfigs"]] for each in found}
 
 
-def narrow_rule_prefix(az: AzureCli) -> None:
-    _update_rule(az, "allow-sql", "--destination-address-prefixes", "203.0.113.0/24")
+def endpoints(az: AzureCli) -> Shown:
+    """The approval of each private endpoint's connection."""
+    return {
+        each["name"]: each["privateLinkServiceConnections"][0]["privateLinkServiceConnectionState"]["status"]
+        for each in az("network", "private-endpoint", "list", *_IN_GROUP)
+    }
 
 
-def delete_rule(az: AzureCli) -> None:
-    az("network", "nsg", "rule", "delete", *_RULE, "--name", "allow-sql")
+def zones(az: AzureCli) -> Shown:
+    return {each["name"]: True for each in az("network", "private-dns", "zone", "list", *_IN_GROUP)}
 
 
-def reprioritise_rule(az: AzureCli) -> None:
-    _update_rule(az, "deny-all-outbound", "--priority", "4000")
+def identity(az: AzureCli) -> Shown:
+    return {"type": (az("webapp", "identity", "show", *_APP) or {}).get("type")}
 
 
-def swap_priorities(az: AzureCli) -> None:
-    """Through a third priority, since two rules cannot hold the same one for a moment."""
-    _update_rule(az, "allow-sql", "--priority", "4000")
-    _update_rule(az, "allow-redis", "--priority", "100")
-    _update_rule(az, "allow-sql", "--priority", "110")
+def routing(az: AzureCli) -> Shown:
+    found: Shown = az("resource", "show", *_site(), "--api-version", "2025-05-01")["properties"]["outboundVnetRouting"]
+    return found or {}
 
 
-def remove_integration(az: AzureCli) -> None:
-    az("webapp", "vnet-integration", "remove", *_IN_GROUP, "--name", APP)
+def public_access(az: AzureCli) -> Shown:
+    shown = {
+        "sql": az("sql", "server", "show", *_IN_GROUP, "--name", "sql-flask")["publicNetworkAccess"],
+        "redis": az("redis", "show", *_IN_GROUP, "--name", "redis-flask")["publicNetworkAccess"],
+    }
+    vault = az("keyvault", "show", *_IN_GROUP, "--name", "kv-flask")["properties"]["publicNetworkAccess"]
+    return {**shown, "key vault": vault}
 
 
-def delete_link(az: AzureCli) -> None:
-    az("network", "private-dns", "link", "vnet", "delete", *_LINK, "--name", LINK, "--yes")
+def _last(reference: Mapping[str, str] | None) -> str | None:
+    return _tail(reference["id"]) if reference else None
 
 
-def switch_registration_on(az: AzureCli) -> None:
-    az("network", "private-dns", "link", "vnet", "update", *_LINK, "--name", LINK, "--registration-enabled", "true")
+def _tail(resource_id: str) -> str:
+    return resource_id.rpartition("/")[2]
 
 
-def _update_rule(az: AzureCli, name: str, *change: str) -> None:
-    az("network", "nsg", "rule", "update", *_RULE, "--name", name, *change)
+def _site() -> Command:
+    return (*_IN_GROUP, "--name", APP, "--resource-type", "Microsoft.Web/sites")
 
 
-_SITE = "Microsoft.Web/sites"
+# --- what a person does
+
+
+def _set(*settings: str) -> Command:
+    return ("webapp", "config", "appsettings", "set", *_APP, "--settings", *settings)
+
+
+def _unset(*names: str) -> Command:
+    return ("webapp", "config", "appsettings", "delete", *_APP, "--setting-names", *names)
+
+
+def _rule(name: str, *change: str) -> Command:
+    return ("network", "nsg", "rule", "update", *_IN_GROUP, "--nsg-name", NSG, "--name", name, *change)
+
+
+def _without_rule(name: str) -> Command:
+    return ("network", "nsg", "rule", "delete", *_IN_GROUP, "--nsg-name", NSG, "--name", name)
+
+
+def _subnet(*change: str) -> Command:
+    return ("network", "vnet", "subnet", "update", *_IN_GROUP, "--vnet-name", VNET, "--name", SUBNET, *change)
+
+
+def _route(verb: str, *change: str) -> Command:
+    return ("network", "route-table", "route", verb, *_IN_GROUP, "--route-table-name", ROUTES, *change)
+
+
+def _flow_log(verb: str, *change: str) -> Command:
+    return ("network", "watcher", "flow-log", verb, "--location", "westeurope", "--name", FLOW_LOG, *change)
+
+
+def _link(verb: str, *change: str) -> Command:
+    return ("network", "private-dns", "link", "vnet", verb, *_IN_GROUP, "--zone-name", ZONE, "--name", LINK, *change)
+
+
+def _site_property(change: str) -> Command:
+    return ("resource", "update", *_site(), "--api-version", "2025-05-01", "--set", change)
+
+
+_WEB = "Microsoft.Web/sites"
 _NSG = "Microsoft.Network/networkSecurityGroups"
 _ZONE = "Microsoft.Network/privateDnsZones"
+_VNET = "Microsoft.Network/virtualNetworks"
+_ROUTES = "Microsoft.Network/routeTables"
+_WATCHER = "Microsoft.Network/networkWatchers"
+_ENDPOINT = "Microsoft.Network/privateEndpoints"
 
-BREAKAGES = (
-    Breakage("setting changed", _SITE, "app_settings", change_setting, app_settings, {"REDIS_PORT": "6379"}),
-    Breakage("setting deleted", _SITE, "app_settings", delete_setting, app_settings, {"SQL_SERVER_FQDN": None}),
-    Breakage(
-        "rule's access weakened", _NSG, "nsg_rules", weaken_rule_access, rules, {"deny-all-outbound.access": "Allow"}
-    ),
-    Breakage(
-        "rule's ports widened",
-        _NSG,
-        "nsg_rules",
-        weaken_rule_port,
-        rules,
-        {"allow-https.destinationPortRange": "0-65535"},
-    ),
-    Breakage(
-        "rule's prefix narrowed",
-        _NSG,
-        "nsg_rules",
-        narrow_rule_prefix,
-        rules,
-        {"allow-sql.destinationAddressPrefix": "203.0.113.0/24"},
-    ),
-    Breakage("rule deleted", _NSG, "nsg_rules", delete_rule, rules, {"allow-sql": None}),
-    Breakage("rule reprioritised", _NSG, "nsg_rules", reprioritise_rule, rules, {"deny-all-outbound": 4000}),
-    Breakage("priorities swapped", _NSG, "nsg_rules", swap_priorities, rules, {"allow-sql": 110, "allow-redis": 100}),
-    Breakage("integration removed", _SITE, "vnet_integration", remove_integration, integration, {"subnet": None}),
-    Breakage("link deleted", _ZONE, "dns_links", delete_link, links, {LINK: None}),
-    Breakage("link registers names", _ZONE, "dns_links", switch_registration_on, links, {LINK: True}),
+REMOVE_INTEGRATION = ("webapp", "vnet-integration", "remove", *_APP)
+_DELETE_ZONE_GROUP = (
+    *("network", "private-endpoint", "dns-zone-group", "delete", *_IN_GROUP),
+    *("--endpoint-name", "pe-sql", "--name", "default"),
 )
+
+
+def _changed(name: str, value: str) -> Breakage:
+    return Breakage(f"{name} changed", _WEB, "app_settings", (_set(f"{name}={value}"),), app_settings, {name: value})
+
+
+def _deleted(name: str) -> Breakage:
+    return Breakage(f"{name} deleted", _WEB, "app_settings", (_unset(name),), app_settings, {name: None})
+
+
+def _altered(what: str, rule: str, option: str, value: str, shown: str) -> Breakage:
+    broken = {f"{rule}.{shown}": int(value) if shown == "priority" else value}
+    return Breakage(f"{rule}: {what}", _NSG, "nsg_rules", (_rule(rule, option, value),), rules, broken)
+
+
+SETTINGS = (
+    _changed("REDIS_PORT", "6379"),
+    _changed("SQL_SERVER_FQDN", "sql-other.database.windows.net"),
+    _changed("SQL_DATABASE_NAME", "master"),
+    _changed("REDIS_HOST", "10.0.0.4"),
+    _changed("KEY_VAULT_URI", "https://kv-other.vault.azure.net/"),
+    _changed("WEBSITE_VNET_ROUTE_ALL", "0"),
+    _deleted("SQL_SERVER_FQDN"),
+    _deleted("REDIS_HOST"),
+    _deleted("WEBSITE_VNET_ROUTE_ALL"),
+    Breakage(
+        "all five settings deleted",
+        _WEB,
+        "app_settings",
+        (_unset("SQL_SERVER_FQDN", "SQL_DATABASE_NAME", "REDIS_HOST", "REDIS_PORT", "KEY_VAULT_URI"),),
+        app_settings,
+        dict.fromkeys(("SQL_SERVER_FQDN", "SQL_DATABASE_NAME", "REDIS_HOST", "REDIS_PORT", "KEY_VAULT_URI")),
+    ),
+)
+
+RULES = (
+    _altered("denies", "allow-sql", "--access", "Deny", "access"),
+    _altered("allows all", "deny-all-outbound", "--access", "Allow", "access"),
+    _altered("ports widened", "allow-https", "--destination-port-ranges", "0-65535", "destinationPortRange"),
+    _altered("port changed", "allow-redis", "--destination-port-ranges", "6379", "destinationPortRange"),
+    _altered(
+        "destination narrowed",
+        "allow-sql",
+        "--destination-address-prefixes",
+        "203.0.113.0/24",
+        "destinationAddressPrefix",
+    ),
+    _altered("source narrowed", "allow-sql", "--source-address-prefixes", "10.99.0.0/16", "sourceAddressPrefix"),
+    _altered("source ports narrowed", "allow-https", "--source-port-ranges", "1024", "sourcePortRange"),
+    _altered("protocol changed", "allow-redis", "--protocol", "Udp", "protocol"),
+    _altered("protocol narrowed", "deny-all-outbound", "--protocol", "Tcp", "protocol"),
+    _altered("inbound now", "allow-https", "--direction", "Inbound", "direction"),
+    _altered("reprioritised", "deny-all-outbound", "--priority", "4000", "priority"),
+    Breakage("rule deleted", _NSG, "nsg_rules", (_without_rule("allow-sql"),), rules, {"allow-sql": None}),
+    Breakage(
+        "deny rule deleted",
+        _NSG,
+        "nsg_rules",
+        (_without_rule("deny-all-outbound"),),
+        rules,
+        {"deny-all-outbound": None},
+    ),
+    Breakage(
+        "every rule deleted",
+        _NSG,
+        "nsg_rules",
+        tuple(_without_rule(name) for name in ("deny-all-outbound", "allow-sql", "allow-redis", "allow-https")),
+        rules,
+        dict.fromkeys(("deny-all-outbound", "allow-sql", "allow-redis", "allow-https")),
+    ),
+    Breakage(
+        "priorities swapped",
+        _NSG,
+        "nsg_rules",
+        # through a third, since two rules cannot hold the same priority for a moment
+        (
+            _rule("allow-sql", "--priority", "4000"),
+            _rule("allow-redis", "--priority", "100"),
+            _rule("allow-sql", "--priority", "110"),
+        ),
+        rules,
+        {"allow-sql.priority": 110, "allow-redis.priority": 100},
+    ),
+)
+
+INTEGRATION = (
+    Breakage("integration removed", _WEB, "vnet_integration", (REMOVE_INTEGRATION,), integration, {"subnet": None}),
+)
+
+LINKS = (
+    Breakage("link deleted", _ZONE, "dns_links", (_link("delete", "--yes"),), links, {LINK: None}),
+    Breakage(
+        "link registers names",
+        _ZONE,
+        "dns_links",
+        (_link("update", "--registration-enabled", "true"),),
+        links,
+        {LINK: True},
+    ),
+)
+
+BREAKAGES = (*SETTINGS, *RULES, *INTEGRATION, *LINKS)
