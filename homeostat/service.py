@@ -57,7 +57,7 @@ class Service:
         """Marks every declared root, and sends alerts that are still waiting. How many roots there are."""
         fleet = await self.desired.fleet()
         for root in fleet.roots.values():
-            await self.engine.store.mark(root.id, cause, AT_ONCE)
+            await self.engine.store.mark(root.id, cause, AT_ONCE, comes_again=False)
         await self.engine.send_all_alerts()
         return len(fleet.roots)
 
@@ -175,7 +175,7 @@ class Service:
         declared = await self._declared(target)
         await self.engine.store.resume(target)
         for root in declared.roots:
-            await self.engine.store.mark(root, "resume", AT_ONCE)
+            await self.engine.store.mark(root, "resume", AT_ONCE, comes_again=False)
 
     async def health(self) -> JsonObject:
         """Whether the service can do its work: it has specs and its store answers. Raises what stands in the way."""

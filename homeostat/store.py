@@ -96,14 +96,26 @@ class Store:
         raise TooMuchContention(f"{root.short}: its record changed under {_TRIES} tries; it is tried again later")
 
     async def mark(
-        self, root: ResourceId, hint: str, settle: Settle, foreign: record.ForeignWrite | None = None
+        self,
+        root: ResourceId,
+        hint: str,
+        settle: Settle,
+        foreign: record.ForeignWrite | None = None,
+        *,
+        comes_again: bool = True,
     ) -> bool:
-        """Marks the root dirty and enqueues at most one message. Whether one was enqueued."""
+        """Marks the root dirty and enqueues at most one message. Whether one was enqueued.
+
+        comes_again: whether the hint is handled again should this fail half-way, as an event is and a timer is not.
+        """
         delay: timedelta | None = None
 
         def transition(current: RootRecord) -> RootRecord:
             nonlocal delay
-            after, delay = record.marked(current, hint=hint, now=self.ambient.now(), settle=settle, foreign=foreign)
+            now = self.ambient.now()
+            after, delay = record.marked(
+                current, hint=hint, now=now, settle=settle, foreign=foreign, comes_again=comes_again
+            )
             return after
 
         await self.change(root, transition)

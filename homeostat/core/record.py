@@ -24,6 +24,9 @@ GONE_AFTER = timedelta(seconds=30)
 
 MAX_FOREIGN_WRITES = 20
 
+NOBODY = ""
+"""In the place of a hint's name: should its message never have been sent, nobody will send it again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settle:
@@ -56,7 +59,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The one work message that is under way for the root. `by` is the hint that enqueued it."""
+    """The one work message that is under way for the root. `by` is the hint that enqueued it, or NOBODY."""
 
     due: datetime
     by: str
@@ -137,12 +140,19 @@ def from_json(body: JsonObject) -> RootRecord:
 
 
 def marked(
-    record: RootRecord, *, hint: str, now: datetime, settle: Settle, foreign: ForeignWrite | None = None
+    record: RootRecord,
+    *,
+    hint: str,
+    now: datetime,
+    settle: Settle,
+    foreign: ForeignWrite | None = None,
+    comes_again: bool = True,
 ) -> tuple[RootRecord, timedelta | None]:
-    """The record after a hint, and the delay of the message to enqueue, or None when one is under way already.
+    """The record after a hint, and the delay of the message to enqueue, or None when one is surely under way already.
 
     A message that is due much later (a retry) is not waited for: it will find nothing to do. A hint that comes again
-    (its first handling may have died between the mark and the message) enqueues again, with the same effect.
+    (its first handling may have died between the mark and the message) enqueues again, with the same effect. On the
+    message of a hint that does not, such as a timer's, no other hint relies (`comes_again`).
     """
     mark = record.mark
     causes = (hint,) if mark is None else tuple(dict.fromkeys((*mark.causes, hint)))[-MAX_FOREIGN_WRITES:]
@@ -150,9 +160,10 @@ def marked(
     if foreign is not None:
         after = replace(after, foreign_writes=(*record.foreign_writes, foreign)[-MAX_FOREIGN_WRITES:])
     pending = record.pending
-    if pending is not None and pending.by != hint and now - MESSAGE_GRACE < pending.due <= now + settle.after:
+    surely_sent = pending is not None and pending.by not in {hint, NOBODY}
+    if pending is not None and surely_sent and now - MESSAGE_GRACE < pending.due <= now + settle.after:
         return after, None
-    return replace(after, pending=Pending(now + settle.after, hint)), settle.after
+    return replace(after, pending=Pending(now + settle.after, hint if comes_again else NOBODY)), settle.after
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +196,7 @@ def taken(record: RootRecord, *, owner: str, now: datetime, settle: Settle) -> R
 
 def postponed(record: RootRecord, *, due: datetime) -> RootRecord:
     """The record while its message waits for another time."""
-    return replace(record, pending=Pending(due, record.pending.by if record.pending else "postponed"))
+    return replace(record, pending=Pending(due, record.pending.by if record.pending else NOBODY))
 
 
 # --- the lease ------------------------------------------------------------------------------------------------------
@@ -223,10 +234,10 @@ def still_holds(record: RootRecord, lease: Lease) -> bool:
 
 def scheduled(record: RootRecord, *, at: datetime, now: datetime) -> tuple[RootRecord, timedelta | None]:
     """The record with a look to be taken at `at`, and the delay of the message to enqueue, if it needs one."""
-    if record.pending is not None and record.pending.due <= at:
+    if record.pending is not None and record.pending.by != NOBODY and record.pending.due <= at:
         return record, None
     mark = record.mark or Mark(now, now, ("retry",))
-    return replace(record, mark=mark, pending=Pending(at, "retry")), at - now
+    return replace(record, mark=mark, pending=Pending(at, NOBODY)), at - now
 
 
 def concluded(current: RootRecord, after: RootRecord, before: RootRecord, *, releases: bool) -> RootRecord:
