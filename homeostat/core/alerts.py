@@ -229,4 +229,5 @@ def _fingerprint(value: Json) -> str:
 
 
 def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+    # A value of a resource may hold a lone surrogate, which JSON allows and UTF-8 does not.
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]

@@ -38,6 +38,8 @@ ACTIONS = frozenset(
 """POST actions that change a site without writing it."""
 
 MAX_TEXT = 512
+MAX_ID = 2048
+"""What a forged event can make us remember."""
 
 _OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _UPN = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn"
@@ -76,7 +78,7 @@ def parse_event(event: Json, now: datetime) -> Hint | None:
         return None
     resource_text = json.text_at(event, "data", "resourceUri") or json.text_at(event, "subject")
     try:
-        resource = ResourceId.parse(_without_extension(resource_text))
+        resource = ResourceId.parse(_without_extension(_bounded(resource_text, MAX_ID)))
     except InvalidResourceId:
         return None  # a subscription, a resource group or a tenant resource: nothing of that kind is declared
     return Hint(
@@ -110,16 +112,17 @@ def _without_extension(text: str) -> str:
     return "/".join(parts[: providers[1]]) if len(providers) > 1 else text
 
 
-def _bounded(text: str) -> str:
-    return text[:MAX_TEXT]
+def _bounded(text: str, limit: int = MAX_TEXT) -> str:
+    """The text as it can be stored and sent on: not too long, and without the lone surrogates that JSON allows."""
+    return text[:limit].encode("utf-8", "replace").decode("utf-8")
 
 
 def _time(text: str, now: datetime) -> datetime:
     try:
         parsed = datetime.fromisoformat(text)
-    except ValueError:
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return now
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _actor(event: Json) -> str:
