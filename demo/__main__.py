@@ -1,0 +1,58 @@
+"""`python -m demo`: tell the story. `python -m demo up`: keep the programs running for a visitor."""
+
+import argparse
+import signal
+import sys
+import threading
+from typing import Final
+
+from demo.narrator import Narrator
+from demo.operator import NotSeen, Operator, Refused
+from demo.programs import PROJECT, ProgramFailed, function_app, simulator
+from demo.story import Scene, events_to, tell
+
+ENV_FILE: Final = PROJECT / ".cache" / "simulator.env"
+
+
+def main() -> int:
+    """Exit 0 when all that was told was seen, 1 with a message when it was not."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("story", "up"), default="story")
+    narrator = Narrator()
+    try:
+        if parser.parse_args().what == "up":
+            stay_up(narrator)
+        else:
+            tell(narrator)
+    except NotSeen as error:
+        print(f"\ndemo: this was not seen: {error}", file=sys.stderr)
+        return 1
+    except (Refused, ProgramFailed) as error:
+        print(f"\ndemo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def stay_up(narrator: Narrator) -> None:
+    """Simulator, function app and events, until Ctrl-C or SIGTERM."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    ENV_FILE.parent.mkdir(exist_ok=True)
+    with (
+        simulator(8443, ENV_FILE) as cloud,
+        function_app(cloud, port=7071, aloud=True) as app,
+        events_to(Scene(narrator, Operator.of(cloud), app)),
+    ):
+        narrator.calm("A simulated Azure and the function app are up, and events flow.")
+        narrator.fact("dashboard", app.urls["dashboard"])
+        narrator.fact("remediate", app.urls["remediate"])
+        narrator.fact("nightly", app.urls["nightly_reconcile"])
+        narrator.fact("ARM", cloud["HOMEOSTAT_ARM_ENDPOINT"])
+        narrator.fact("shell", f". {ENV_FILE.relative_to(PROJECT)}   # then the Azure CLI and homeostat talk to it")
+        narrator.calm("What the function app says follows. Ctrl-C ends it.")
+        stopped.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
