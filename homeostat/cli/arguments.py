@@ -1,0 +1,160 @@
+"""The commands and their options.
+
+With argparse, from the standard library: a dozen commands need no framework, and what ships to Azure stays small.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final, Never, override
+
+from homeostat.render import FORMATS
+
+ENVIRONMENT: Final = """\
+environment:
+  AZURE_SUBSCRIPTION_ID    the subscription of documents that name none
+  AZURE_TOKEN_CREDENTIALS  which credential of azure-identity to use: prod, dev, or one by its name
+  HOMEOSTAT_CLOUD          AzureCloud (default), AzureUSGovernment or AzureChinaCloud
+  HOMEOSTAT_ARM_ENDPOINT   another Azure Resource Manager than the cloud's
+  HOMEOSTAT_MODE           caps every mode: enforce, alert or ignore
+  HOMEOSTAT_URL            the deployed service, https://NAME.azurewebsites.net
+  HOMEOSTAT_KEY            a function key of it
+  NO_COLOR                 when set, no colours
+
+Credentials are those of azure-identity: a managed identity, or the login of `az login`.
+"""
+
+PLAN_CODES: Final = """\
+exit code:
+  0  the plan was made
+  1  error: nothing could be planned, or a part could not be read or judged (the plan shows which)
+With --detailed-exitcode:
+  0  no drift
+  1  error, as above: what could not be judged is never taken for no drift
+  2  drift; also a change that is still under way (settling), since the declared state is not reached
+"""
+
+REMEDIATE_CODES: Final = """\
+exit code:
+  0  everything is in the declared state
+  1  error: something could not be read, judged or repaired
+  2  drift remains: held, in mode alert, still settling, or you declined
+A --dry-run ends with 0 or 1, and with --detailed-exitcode with 2 where there is drift.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A mistyped command ends with 1: the customary 2 would tell a pipeline that there is drift."""
+
+    @override
+    def error(self, message: str) -> Never:
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = _Parser(
+        prog="python -m homeostat",
+        description="Keeps the network posture of Azure App Service web apps where their owners declared it.",
+        epilog=ENVIRONMENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("-v", "--verbose", action="store_true", help="tell on stderr what is done, retries included")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _spec_commands(commands)
+    _service_commands(commands)
+    return top
+
+
+type _Commands = argparse._SubParsersAction[_Parser]  # noqa: SLF001 - argparse gives it no public name
+
+
+def _command(commands: _Commands, name: str, summary: str, epilog: str = "") -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def _spec_commands(commands: _Commands) -> None:
+    validate = _command(commands, "validate", "check specs, without Azure; every error at once")
+    _specs(validate)
+
+    plan = _command(
+        commands, "plan", "show what differs in Azure and what would be written; writes nothing", PLAN_CODES
+    )
+    _specs(plan)
+    _targets(plan)
+    plan.add_argument("--format", choices=tuple(FORMATS), default="text", help="how to show it (default: text)")
+    plan.add_argument("--out", type=Path, metavar="FILE", help="write it there, all at once, and not to stdout")
+    plan.add_argument("--detailed-exitcode", action="store_true", help="end with 2 where there is drift")
+
+    remediate = _command(commands, "remediate", "repair what differs, after showing the plan", REMEDIATE_CODES)
+    _specs(remediate)
+    _targets(remediate)
+    remediate.add_argument("--dry-run", action="store_true", help="only show the plan")
+    remediate.add_argument("--yes", action="store_true", help="do not ask; needed where no terminal is attached")
+    remediate.add_argument(
+        "--standalone",
+        action="store_true",
+        help="without the service of HOMEOSTAT_URL: no lease, no pause and no ledger then",
+    )
+    remediate.add_argument("--detailed-exitcode", action="store_true", help="with --dry-run: end with 2 on drift")
+
+    _command(commands, "schema", "print the JSON Schema of a spec document, for editors")
+
+
+def _service_commands(commands: _Commands) -> None:
+    status = _command(commands, "status", "show the targets of the service at HOMEOSTAT_URL, and what is open")
+    status.add_argument("target", nargs="?", metavar="NAME", help="only this one")
+    _as_json(status)
+
+    history = _command(commands, "history", "show a target's ledger, newest first")
+    history.add_argument("target", metavar="NAME")
+    history.add_argument("--limit", type=_limit, default=50, metavar="N", help="entries, 1 to 1000 (default: 50)")
+    _as_json(history)
+
+    pause = _command(commands, "pause", "stop repairs for a while; drift is still reported")
+    _whom(pause)
+    pause.add_argument("--for", dest="duration", metavar="TIME", help="30m, 4h or 2d; at most 30d")
+    pause.add_argument("--until", metavar="TIME", help="or to a time with its zone: 2030-01-31T06:00:00Z")
+    pause.add_argument("--reason", default="", help="for whoever wonders")
+
+    resume = _command(commands, "resume", "end a pause; the target is looked at again at once")
+    _whom(resume)
+
+
+def _specs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("specs", nargs="+", type=Path, metavar="SPEC", help="a YAML file, or a folder of them")
+
+
+def _targets(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        dest="targets",
+        metavar="NAME",
+        help="only this target; may be repeated (default: all that the specs declare)",
+    )
+
+
+def _whom(command: argparse.ArgumentParser) -> None:
+    whom = command.add_mutually_exclusive_group(required=True)
+    whom.add_argument("target", nargs="?", metavar="NAME", help="a target")
+    whom.add_argument("--all", action="store_true", help="the whole fleet")
+
+
+def _as_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--format", choices=("text", "json"), default="text", help="how to show it (default: text)")
+
+
+def _limit(text: str) -> int:
+    if text.isdigit() and 1 <= int(text) <= 1000:
+        return int(text)
+    raise argparse.ArgumentTypeError("give a number from 1 to 1000")

@@ -1,0 +1,76 @@
+"""Runs one command. Whatever goes wrong becomes a clear line on stderr and an exit code, never a traceback."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from homeostat.cli import operations, output, plans
+from homeostat.cli.arguments import parser
+from homeostat.core.errors import HomeostatError
+
+INTERRUPTED: Final = 130
+"""128 and the number of SIGINT, as shells have it."""
+
+type _Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
+
+COMMANDS: Final[Mapping[str, _Command]] = {
+    "validate": plans.validate,
+    "plan": plans.plan,
+    "remediate": plans.remediate,
+    "schema": plans.schema,
+    "status": operations.status,
+    "history": operations.history,
+    "pause": operations.pause,
+    "resume": operations.resume,
+}
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """The exit code of one command line. Raises SystemExit for --help and for what argparse refuses."""
+    options = parser().parse_args(arguments)
+    if options.command is None:
+        parser().print_help(sys.stderr)
+        return 2
+    with _log(verbose=options.verbose):
+        return _run(COMMANDS[options.command], options, os.environ if environment is None else environment)
+
+
+def _run(command: _Command, options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    try:
+        code = command(options, environment)
+        sys.stdout.flush()
+    except HomeostatError as error:
+        output.say(f"error: {str(error).rstrip('.')}.")
+    except KeyboardInterrupt:
+        output.say("interrupted; a write that had begun may still go on in Azure: `plan` shows how things are")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        output.say(f"error: {error.filename or 'input or output'}: {error.strerror or error}. Check it and try again.")
+    else:
+        return code
+    return 1
+
+
+@contextmanager
+def _log(*, verbose: bool) -> Iterator[None]:
+    """Errors go to stderr, and with `verbose` what the loop tells; the libraries below have their say in our errors."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.INFO if verbose else logging.ERROR)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    ours, root = logging.getLogger("homeostat"), logging.getLogger()
+    before = ours.level
+    root.addHandler(handler)
+    if verbose:
+        ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        ours.setLevel(before)
+        root.removeHandler(handler)

@@ -1,0 +1,104 @@
+"""`status`, `history`, `pause` and `resume`: what is asked of the running service."""
+
+import argparse
+import json as standard_json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from homeostat.ambient import SystemAmbient
+from homeostat.cli import output
+from homeostat.cli.service import path_of, service_of
+from homeostat.core import json
+from homeostat.core.errors import HomeostatError
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import JsonObject
+from homeostat.render import text
+from homeostat.render.report import root_part
+from homeostat.render.words import printable
+
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+class NoSuchTime(HomeostatError):
+    """--for or --until is missing or not understood."""
+
+
+def status(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    service = service_of(environment)
+    if options.target:
+        targets: tuple[JsonObject, ...] = (service.get(path_of(options.target)),)
+    else:
+        targets = json.objects_at(service.get("targets"), "targets")
+        health = service.get("health")
+        output.say(f"{service.url}: {json.text_at(health, 'status')}, mode {json.text_at(health, 'mode')}")
+    _print(options.format, {"targets": targets}, lambda: (line for each in targets for line in _status_lines(each)))
+    return 0
+
+
+def history(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    told = service_of(environment).get(path_of(options.target, "history"), limit=options.limit)
+    colour = output.colours(sys.stdout, environment)
+    _print(options.format, told, lambda: (_entry(each, colour=colour) for each in json.objects_at(told, "entries")))
+    return 0
+
+
+def pause(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    until = _end(options, SystemAmbient().now())
+    service = service_of(environment)
+    path = "pause" if options.all else path_of(options.target, "pause")
+    told = service.post(path, {"until": until, "reason": options.reason})
+    output.say(f"{_whom(options)} is paused until {json.text_at(told, 'until')}; drift is still reported")
+    return 0
+
+
+def resume(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    service_of(environment).post("resume" if options.all else path_of(options.target, "resume"))
+    output.say(f"{_whom(options)} is no longer paused")
+    return 0
+
+
+def _whom(options: argparse.Namespace) -> str:
+    return "the fleet" if options.all else f"target {options.target}"
+
+
+def _end(options: argparse.Namespace, now: datetime) -> str:
+    if (options.duration is None) == (options.until is None):
+        raise NoSuchTime("say how long: --for 4h, or --until 2030-01-31T06:00:00Z")
+    if options.until is not None:
+        return str(options.until)
+    found = re.fullmatch(r"(\d{1,4})([mhd])", options.duration)
+    if found is None:
+        raise NoSuchTime(f"--for {options.duration!r} is no length of time. Write 30m, 4h or 2d")
+    return (now + int(found[1]) * _UNITS[found[2]]).isoformat(timespec="seconds")
+
+
+def _print(format_: str, told: object, lines: Callable[[], Iterator[str]]) -> None:
+    if format_ == "json":
+        output.data(standard_json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    else:
+        output.data("".join(lines()))
+
+
+def _status_lines(target: JsonObject) -> Iterator[str]:
+    episodes, pauses = json.objects_at(target, "episodes"), json.objects_at(target, "pauses")
+    state = "retired: the web app is gone" if target.get("retired") is True else ""
+    yield _line(f"{json.text_at(target, 'name')}: {state or (f'{len(episodes)} open' if episodes else 'as declared')}")
+    for episode in episodes:
+        root = ResourceId.parse(json.text_at(episode, "root")).short
+        event = json.text_at(episode, "state").removeprefix("Homeostat.").removesuffix(".v1")
+        yield _line(f"  {event}: {json.text_at(episode, 'kind')} of {root}, since {json.text_at(episode, 'since')}")
+    for entry in pauses:
+        until, by, reason = (json.text_at(entry, name) for name in ("until", "by", "reason"))
+        yield _line(f"  paused until {until} by {by}: {reason or 'no reason given'}")
+
+
+def _entry(entry: JsonObject, *, colour: bool) -> str:
+    cause, caller = json.text_at(entry, "trigger", "cause"), json.text_at(entry, "trigger", "caller")
+    heading = f"{json.text_at(entry, 'at')} by {cause}{f', {caller}' if caller else ''}"
+    return text.render_entry(heading, root_part(entry), colour=colour)
+
+
+def _line(words: str) -> str:
+    return f"{printable(words)}\n"

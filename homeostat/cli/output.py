@@ -1,0 +1,61 @@
+"""Where the answer goes: data to stdout or a file, everything else to stderr, questions to a terminal only."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+from homeostat.core.errors import HomeostatError
+
+
+class CannotWrite(HomeostatError):
+    """The file of --out could not be written."""
+
+
+def data(text: str) -> None:
+    sys.stdout.write(text)
+
+
+def say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def progress(text: str) -> None:
+    """Tells a person who waits; a pipe is not told."""
+    if sys.stderr.isatty():
+        say(text)
+
+
+def colours(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """https://no-color.org: any value that is not empty turns them off."""
+    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str) -> bool:
+    """Whether a person at the terminal agrees. The end of the input is no."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def write_file(path: Path, text: str) -> None:
+    """Writes the whole file or leaves what was there. Raises CannotWrite."""
+    try:
+        if path.exists() and not path.is_file():  # a pipe or /dev/null cannot be replaced
+            path.write_text(text, encoding="utf-8")
+            return
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise CannotWrite(
+            f"{path} cannot be written: {error.strerror}. Name a file in a folder that exists."
+        ) from error

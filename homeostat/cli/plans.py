@@ -1,0 +1,141 @@
+"""`validate`, `plan`, `remediate` and `schema`: what is about specs."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from homeostat import config
+from homeostat.cli import output
+from homeostat.cli.declared import chosen, fleet_of
+from homeostat.cli.service import ThroughService, service_of
+from homeostat.core.errors import HomeostatError
+from homeostat.core.model import Mode
+from homeostat.core.source import SpecError
+from homeostat.core.spec import Fleet, json_schema
+from homeostat.render import FORMATS, text
+from homeostat.render.report import Conclusion, Report
+from homeostat.render.words import summary
+from remediators import REGISTRY
+
+ANY_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
+"""Stands in where it does not matter which one it is."""
+
+STANDALONE_SKIPS: Final = (
+    "standalone: pauses are not asked for, no lease keeps other writers away, and nothing is entered in the ledger"
+)
+
+ON_ERROR, ON_DRIFT = 1, 2
+
+
+class Refused(HomeostatError):
+    """The options, or the environment, do not go together."""
+
+
+class _Worker(Protocol):
+    def plan(self) -> Report: ...
+    def remediate(self) -> Report: ...
+
+
+def validate(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    subscription = environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION
+    try:
+        fleet = fleet_of(options.specs, subscription)
+    except SpecError as error:
+        output.data(f"{error}\n")
+        output.say(f"{len(error.problems)} problem{'s' * (len(error.problems) != 1)}")
+        return ON_ERROR
+    output.data(f"valid: {_count(fleet)}\n")
+    return 0
+
+
+def schema(_options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
+    output.data(json.dumps(json_schema(REGISTRY), indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def plan(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    report = _standalone(options, environment).plan()
+    _show(report, options.format, options.out, environment)
+    return _code(report, detailed=options.detailed_exitcode)
+
+
+def remediate(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    _refuse_what_does_not_go_together(options, environment)
+    worker = _standalone(options, environment) if options.standalone else _through_service(options, environment)
+    if options.standalone and not options.dry_run:
+        output.say(STANDALONE_SKIPS)
+    planned = worker.plan()
+    _show(planned, "text", None, environment)
+    if options.dry_run:
+        return _code(planned, detailed=options.detailed_exitcode)
+    if not planned.totals.writes:
+        return _code(planned, detailed=True)
+    if not options.yes and not output.ask(f"Carry out {planned.totals.writes} writes in Azure?"):
+        output.say("nothing was written")
+        return ON_DRIFT
+    done = worker.remediate()
+    _show(done, "text", None, environment)
+    return _code(done, detailed=True)
+
+
+def _refuse_what_does_not_go_together(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    url = environment.get("HOMEOSTAT_URL", "").strip()
+    if options.standalone and url:
+        raise Refused(
+            f"--standalone is refused while HOMEOSTAT_URL is set: {url} may be at work on the same resources. "
+            "Leave --standalone out, or unset HOMEOSTAT_URL"
+        )
+    if not options.standalone and not url:
+        raise Refused(
+            "HOMEOSTAT_URL is not set. Set it to the service's address, with a function key in HOMEOSTAT_KEY, "
+            "or add --standalone to work without the service"
+        )
+    if not (options.dry_run or options.yes or output.can_ask()):
+        raise Refused("no terminal to ask on: add --yes to repair without being asked, or --dry-run to look only")
+
+
+def _standalone(options: argparse.Namespace, environment: Mapping[str, str]) -> _Worker:
+    settings = config.load(environment, home=Path.cwd())
+    if settings.mode is Mode.IGNORE:
+        raise Refused("HOMEOSTAT_MODE is ignore: nothing would be looked at. Set it to alert or enforce, or unset it")
+    fleet = fleet_of(options.specs, settings.subscription)
+    names = chosen(options.targets, fleet.targets)
+
+    from homeostat.cli.standalone import Standalone  # Azure's libraries are imported when all that is local is right
+
+    return Standalone(environment, settings.mode, fleet, names)
+
+
+def _through_service(options: argparse.Namespace, environment: Mapping[str, str]) -> _Worker:
+    """The specs only name the targets: what is declared of them is what the service has."""
+    service = service_of(environment)
+    fleet = fleet_of(options.specs, environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION)
+    return ThroughService(service, chosen(options.targets, fleet.targets))
+
+
+def _show(report: Report, format_: str, file: Path | None, environment: Mapping[str, str]) -> None:
+    if file is not None:
+        output.write_file(file, FORMATS[format_](report))
+        output.say(f"{summary(report)} Written to {file}.")
+    elif format_ == "text":
+        output.data(text.render(report, colour=output.colours(sys.stdout, environment)))
+    else:
+        output.data(FORMATS[format_](report))
+
+
+def _code(report: Report, *, detailed: bool) -> int:
+    match report.conclusion:
+        case Conclusion.ERROR:
+            return ON_ERROR
+        case Conclusion.DRIFT:
+            return ON_DRIFT if detailed else 0
+        case Conclusion.AS_DECLARED:
+            return 0
+
+
+def _count(fleet: Fleet) -> str:
+    targets, roots = len(fleet.targets), len(fleet.roots)
+    return f"{targets} target{'s' * (targets != 1)}, {roots} root{'s' * (roots != 1)}"

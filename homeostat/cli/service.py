@@ -1,0 +1,142 @@
+"""The deployed service as the command line sees it: the function app named by HOMEOSTAT_URL.
+
+Over urllib: one request at a time needs no client library, and it honours the usual proxy and CA variables.
+"""
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from typing import Any, Final, override
+from urllib.parse import quote, urlencode, urlsplit
+
+from homeostat.cli.declared import chosen
+from homeostat.cli.output import progress
+from homeostat.core import json
+from homeostat.core.errors import HomeostatError
+from homeostat.core.json import Json, JsonObject
+from homeostat.render.report import Report
+
+ANSWER_SECONDS: Final = 240.0
+"""How long an answer may take: the service lets a caller wait for 200 s, its front end hangs up after 230."""
+
+POLL_SECONDS: Final = 5.0
+POLLS: Final = 720
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class ServiceError(HomeostatError):
+    """The service refused, did not answer, or is not named rightly."""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the function key to wherever it points."""
+
+    @override
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    url: str
+    key: str = field(default="", repr=False)
+
+    def get(self, path: str, **query: str | int) -> JsonObject:
+        """Raises ServiceError."""
+        return self._ask("GET", f"{path}?{urlencode(query)}" if query else path)
+
+    def post(self, path: str, body: JsonObject | None = None) -> JsonObject:
+        """Raises ServiceError."""
+        return self._ask("POST", path, json.render(body or {}).encode())
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> JsonObject:
+        headers = {"Accept": "application/json", **({"x-functions-key": self.key} if self.key else {})}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        request = urllib.request.Request(  # noqa: S310 - service_of allows http and https only
+            f"{self.url}/api/{path}", body, headers, method=method
+        )
+        try:
+            with urllib.request.build_opener(_NoRedirects).open(request, timeout=ANSWER_SECONDS) as answer:
+                return _object(answer.read(), self.url)
+        except urllib.error.HTTPError as refusal:
+            raise ServiceError(_refusal(refusal.code, refusal.read(), self.url)) from refusal
+        except (OSError, HTTPException) as error:  # URLError and TimeoutError are OSErrors
+            reason = getattr(error, "reason", None) or error
+            raise ServiceError(f"{self.url} does not answer: {reason}. Check HOMEOSTAT_URL and the network") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughService:
+    """Plans and repairs by the service, so that leases, pauses and caps hold."""
+
+    service: Service
+    targets: tuple[str, ...]
+
+    def plan(self) -> Report:
+        """Raises ServiceError, and NoSuchTarget for what the service does not know."""
+        return self._report(dry_run=True)
+
+    def remediate(self) -> Report:
+        """Raises ServiceError."""
+        return self._report(dry_run=False)
+
+    def _report(self, *, dry_run: bool) -> Report:
+        known = {json.text_at(told, "name"): told for told in json.objects_at(self.service.get("targets"), "targets")}
+        names = chosen(self.targets, known)
+        run = _finished(self.service, names, dry_run=dry_run)
+        return Report.told([known[name] for name in names], json.objects_at(run, "roots"), done=not dry_run)
+
+
+def service_of(environment: Mapping[str, str]) -> Service:
+    """Raises ServiceError when HOMEOSTAT_URL is missing or would send the key in the clear."""
+    url = environment.get("HOMEOSTAT_URL", "").strip().rstrip("/")
+    if not url:
+        raise ServiceError("HOMEOSTAT_URL is not set. Set it to the service's address, https://NAME.azurewebsites.net")
+    parts = urlsplit(url)
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
+        raise ServiceError(f"HOMEOSTAT_URL is {url!r}: give an address that begins with https://")
+    return Service(url, environment.get("HOMEOSTAT_KEY", "").strip())
+
+
+def path_of(target: str, *rest: str) -> str:
+    return "/".join(("targets", quote(target, safe=""), *rest))
+
+
+def _finished(service: Service, targets: Sequence[str], *, dry_run: bool) -> JsonObject:
+    """The run once it is done. The service answers with it, or where it takes longer with its id."""
+    progress(f"waiting for {service.url} ...")
+    names: list[Json] = list(targets)
+    run = service.post("remediate", {"targets": names, "dryRun": dry_run, "wait": True, "reason": "command line"})
+    run_id = json.text_at(run, "id")
+    for _ in range(POLLS):
+        if json.text_at(run, "state") == "done":
+            return run
+        time.sleep(POLL_SECONDS)
+        run = service.get(f"runs/{quote(run_id, safe='')}")
+    raise ServiceError(f"run {run_id} is not done after an hour. See {service.url}/api/runs/{run_id}")
+
+
+def _object(body: bytes, url: str) -> JsonObject:
+    try:
+        answer = json.parse(body)
+    except ValueError as error:
+        raise ServiceError(f"{url} does not answer in JSON. Is HOMEOSTAT_URL the function app's address?") from error
+    if not isinstance(answer, Mapping):
+        raise ServiceError(f"{url} answers with something else than an object. Is it the function app's address?")
+    return answer
+
+
+def _refusal(status: int, body: bytes, url: str) -> str:
+    if status in {401, 403}:
+        return f"{url} refuses the key ({status}). Set HOMEOSTAT_KEY to a function key: az functionapp keys list"
+    try:
+        message = json.text_at(json.parse(body), "error", "message")
+    except ValueError:
+        message = ""
+    if message:
+        return f"{url}: {message}"
+    return f"{url} answers {status}. Is HOMEOSTAT_URL the function app's address?"

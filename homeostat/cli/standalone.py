@@ -1,0 +1,88 @@
+"""Plans and repairs by this process alone: the loop runs here, against ARM, and nothing is remembered."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from homeostat import runs
+from homeostat.azure.credentials import CredentialsUnavailable
+from homeostat.bootstrap import open_standalone
+from homeostat.cli.output import progress
+from homeostat.core.arm_errors import ArmError, ErrorClass
+from homeostat.core.errors import HomeostatError
+from homeostat.core.model import Fact, Mode, Read, Unreadable
+from homeostat.core.outcome import Outcome, Status, Trigger
+from homeostat.core.spec import Fleet, Root
+from homeostat.engine import Engine
+from homeostat.ports import ArmReader
+from homeostat.render.report import Report
+
+type _Work = Callable[[Engine, Sequence[Root], Trigger], Awaitable[tuple[Outcome, ...]]]
+
+
+class CannotReadAzure(HomeostatError):
+    """Nothing could be read, for a reason that is the same everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standalone:
+    """cap: HOMEOSTAT_MODE. targets: the names of those that are meant."""
+
+    environment: Mapping[str, str] = field(repr=False)
+    cap: Mode
+    fleet: Fleet
+    targets: tuple[str, ...]
+
+    def plan(self) -> Report:
+        """Reads, and writes nothing. Raises CannotReadAzure."""
+        return self._report(runs.examine, done=False)
+
+    def remediate(self) -> Report:
+        """Raises CannotReadAzure."""
+        return self._report(runs.reconcile, done=True)
+
+    def _report(self, work: _Work, *, done: bool) -> Report:
+        roots = runs.roots_of(self.fleet, self.targets)
+        progress(f"{'repairing' if done else 'reading'} {len(roots)} roots of {len(self.targets)} targets ...")
+        outcomes = asyncio.run(self._outcomes(work, roots))
+        return Report.of([self.fleet.targets[name] for name in self.targets], outcomes, done=done)
+
+    async def _outcomes(self, work: _Work, roots: Sequence[Root]) -> tuple[Outcome, ...]:
+        async with open_standalone(self.environment, self.cap) as engine:
+            witness = _Witness(engine.reader)
+            outcomes = await work(replace(engine, reader=witness), roots, Trigger("command-line"))
+        if witness.refusal and all(outcome.status is Status.UNKNOWN for outcome in outcomes):
+            raise CannotReadAzure(_one_line(witness.refusal)) from witness.refusal
+        return outcomes
+
+
+@dataclass(slots=True)
+class _Witness:
+    """A reader that remembers why ARM as a whole could not be asked: no way to it, or no token for it."""
+
+    reader: ArmReader
+    refusal: ArmError | None = None
+
+    async def read(self, read: Read) -> Fact:
+        fact = await self.reader.read(read)
+        if isinstance(fact, Unreadable) and _concerns_all(fact.error):
+            self.refusal = self.refusal or fact.error
+        return fact
+
+
+def _concerns_all(error: ArmError) -> bool:
+    return error.status == 0 or error.error_class is ErrorClass.UNAUTHENTICATED
+
+
+def _one_line(error: ArmError) -> str:
+    if isinstance(error, CredentialsUnavailable):
+        return error.message
+    if error.status == 0:
+        return (
+            f"Azure Resource Manager does not answer: {error.message}. "
+            "Check the network and its proxy; HOMEOSTAT_ARM_ENDPOINT and HOMEOSTAT_CLOUD say where it is"
+        )
+    return (
+        f"Azure Resource Manager refuses the token, {error.code}: {error.message} "
+        "Sign in again with `az login`, or mend the credential that AZURE_TOKEN_CREDENTIALS names"
+    )

@@ -1,0 +1,75 @@
+"""What all formats for people say in the same words, and how they show values that others wrote."""
+
+from homeostat.core import json
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import ABSENT, Value
+from homeostat.core.outcome import Status
+from homeostat.render.report import Conclusion, Report
+
+VALUE_LIMIT = 400
+"""Characters of a value that are shown; the JSON format has all of it."""
+
+_STATUS_WORDS = {
+    Status.IGNORED: "not looked at, by HOMEOSTAT_MODE",
+    Status.IN_SYNC: "as declared",
+    Status.HEALED: "healed",
+    Status.PLANNED: "drifted",
+    Status.RETIRED: "retired: the web app is gone",
+    Status.SETTLING: "settling: a change is still under way",
+    Status.MISSING: "not found",
+    Status.DRIFTED: "drifted, reported only",
+    Status.HELD: "held",
+    Status.UNKNOWN: "unknown",
+    Status.BUSY: "busy: another instance works on it",
+    Status.FAILED: "failed",
+}
+
+
+def status_words(status: Status) -> str:
+    return _STATUS_WORDS[status]
+
+
+def root_words(root: ResourceId) -> str:
+    """`networkSecurityGroups/nsg-app in rg-flask`."""
+    return f"{root.short} in {root.resource_group}"
+
+
+def value_text(value: Value) -> str:
+    """A value on one line: JSON, so that `"6380 "` and `6380` can be told apart; "(absent)" where there is none."""
+    if value is ABSENT:
+        return "(absent)"
+    text = printable(json.render(value))
+    return text if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}... ({len(text)} characters)"
+
+
+def printable(text: str) -> str:
+    """The text without anything that a terminal could obey: control characters and what reverses a line's direction."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def summary(report: Report) -> str:
+    """One sentence that says it all."""
+    totals = report.totals
+    everything = f"{_count(totals.targets, 'target')}, {_count(totals.roots, 'root')}"
+    writes = f"{_count(totals.writes, 'write')} {'done' if report.done else 'to do'}"
+    work = f"{writes}, {_count(totals.restarts, 'restart')}, {totals.held} held"
+    match report.conclusion:
+        case Conclusion.AS_DECLARED if report.done and totals.writes:
+            return f"Healed: {everything} as declared; {work}."
+        case Conclusion.AS_DECLARED:
+            return f"No drift: {everything} as declared."
+        case Conclusion.DRIFT:
+            targets = f"{totals.targets - totals.targets_as_declared} of {_count(totals.targets, 'target')}"
+            roots = f"{totals.roots - totals.roots_as_declared} of {_count(totals.roots, 'root')}"
+            return f"Drift: {targets}, {roots}; {differences(totals.differences)}; {work}."
+        case Conclusion.ERROR:
+            unclear = f"{totals.roots_not_judged} of {_count(totals.roots, 'root')}"
+            return f"Incomplete: {unclear} could not be judged or repaired; {work}."
+
+
+def differences(number: int) -> str:
+    return _count(number, "difference")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
