@@ -50,10 +50,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The root may have changed between `since` and `last`."""
+    """The root may have changed, first at `since`, and is not to be taken up before `settled`."""
 
     since: datetime
-    last: datetime
+    settled: datetime
     causes: tuple[str, ...] = ()
 
 
@@ -156,14 +156,22 @@ def marked(
     """
     mark = record.mark
     causes = (hint,) if mark is None else tuple(dict.fromkeys((*mark.causes, hint)))[-MAX_FOREIGN_WRITES:]
-    after = replace(record, mark=Mark(mark.since if mark else now, now, causes))
+    since = mark.since if mark else now
+    settled = max(mark.settled if mark else now, min(now + settle.after, since + settle.at_most))
+    after = replace(record, mark=Mark(since, settled, causes))
     if foreign is not None:
         after = replace(after, foreign_writes=(*record.foreign_writes, foreign)[-MAX_FOREIGN_WRITES:])
-    pending = record.pending
-    surely_sent = pending is not None and pending.by not in {hint, NOBODY}
-    if pending is not None and surely_sent and now - MESSAGE_GRACE < pending.due <= now + settle.after:
+    if _is_under_way(record.pending, hint, now, by=max(now, settled)):
         return after, None
-    return replace(after, pending=Pending(now + settle.after, hint if comes_again else NOBODY)), settle.after
+    due = max(now, settled)
+    return replace(after, pending=Pending(due, hint if comes_again else NOBODY)), due - now
+
+
+def _is_under_way(pending: Pending | None, hint: str, now: datetime, *, by: datetime) -> bool:
+    """Whether a message was surely sent, is not yet overdue for long, and comes in time."""
+    if pending is None or pending.by in {hint, NOBODY}:
+        return False
+    return now - MESSAGE_GRACE < pending.due <= by
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +194,8 @@ def taken(record: RootRecord, *, owner: str, now: datetime, settle: Settle) -> R
     if not is_free(record, now=now):
         assert record.lease is not None, "a record without a lease is free"
         return Later(min(record.lease.expires - now, settle.after or timedelta(seconds=1)), "another owner holds it")
-    if record.mark is not None:
-        quiet = min(record.mark.last + settle.after, record.mark.since + settle.at_most)
-        if quiet > now:
-            return Later(quiet - now, "it has not settled yet")
+    if record.mark is not None and record.mark.settled > now:
+        return Later(record.mark.settled - now, "it has not settled yet")
     working = record.mark or record.working
     return replace(leased(record, owner=owner, now=now), working=working, mark=None, pending=None)
 

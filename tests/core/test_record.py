@@ -43,7 +43,20 @@ def test_the_first_hint_enqueues_a_message_and_others_join_it() -> None:
     assert delay == SETTLE.after
     after, delay = record.marked(after, hint="b", now=NOW + seconds(10), settle=SETTLE)
     assert delay is None
-    assert after.mark == Mark(NOW, NOW + seconds(10), ("a", "b"))
+    assert after.mark == Mark(NOW, NOW + seconds(25), ("a", "b"))
+
+
+def test_a_hint_that_need_not_settle_is_taken_up_at_once_but_ends_nobody_elses_settling() -> None:
+    at_once = Settle(timedelta(), timedelta())
+    after, delay = record.marked(RootRecord(), hint="nightly", now=NOW, settle=at_once)
+    assert delay == timedelta()
+    assert isinstance(record.taken(after, owner="o", now=NOW, settle=SETTLE), RootRecord)
+    unsettled, _ = record.marked(RootRecord(), hint="a", now=NOW, settle=SETTLE)
+    after, delay = record.marked(unsettled, hint="nightly", now=NOW + seconds(5), settle=at_once)
+    assert delay is None
+    assert record.taken(after, owner="o", now=NOW + seconds(5), settle=SETTLE) == Later(
+        seconds(10), "it has not settled yet"
+    )
 
 
 def test_a_hint_that_comes_again_enqueues_again_since_its_first_message_may_never_have_been_sent() -> None:
@@ -63,7 +76,7 @@ def test_a_message_that_is_long_overdue_is_no_longer_waited_for() -> None:
     after, _ = record.marked(RootRecord(), hint="a", now=NOW, settle=SETTLE)
     late = NOW + SETTLE.after + record.MESSAGE_GRACE
     _, delay = record.marked(after, hint="b", now=late, settle=SETTLE)
-    assert delay == SETTLE.after
+    assert delay == timedelta()
 
 
 def test_a_retry_that_is_due_much_later_does_not_delay_a_new_event() -> None:
