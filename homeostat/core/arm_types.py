@@ -287,7 +287,7 @@ STORAGE_ACCOUNT = _backend("Microsoft.Storage/storageAccounts", "2023-05-01")
 COSMOS_DB = _backend("Microsoft.DocumentDB/databaseAccounts", "2024-05-15")
 POSTGRESQL = _backend("Microsoft.DBforPostgreSQL/flexibleServers", "2024-08-01")
 SERVICE_BUS = _backend("Microsoft.ServiceBus/namespaces", "2024-01-01")
-MANAGED_REDIS = _backend("Microsoft.Cache/redisEnterprise", "2024-10-01")
+MANAGED_REDIS = _backend("Microsoft.Cache/redisEnterprise", "2025-07-01")  # the first with publicNetworkAccess
 
 ARM_TYPES: Mapping[str, ArmType] = {
     row.name.lower(): row

@@ -6,7 +6,8 @@ All of it is frozen data, so that a plan can be guarded, merged, rendered, store
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -68,9 +69,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What names in a spec document are relative to: its web app (a site or a slot) and that app's resource group."""
+    """What names in a spec document are relative to: its web app (a site or a slot) and that app's resource group.
+
+    sections: all of the document's, by kind, for a kind whose meaning depends on a neighbour's.
+    """
 
     web_app: ResourceId
+    sections: Mapping[str, KindSection] = field(default=MappingProxyType({}), compare=False)
 
     def resource(self, reference: str, type_: str) -> ResourceId:
         """A reference as operators write it: a full resource id, or the names of `type_`'s levels joined by `/`.
@@ -108,6 +113,24 @@ class Problem:
     path: tuple[str | int, ...]
     message: str
     remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two sections ask for what cannot both be. `place` is that of one of them, the message names the other's."""
+
+    place: Place
+    message: str
+    remedy: str
+
+
+@runtime_checkable
+class Joinable(Protocol):
+    """An item's value that its owners declare in part, each its own."""
+
+    def joined(self, other: Self) -> Self | None:
+        """What both together declare; None when they contradict each other."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +305,16 @@ class Remediator[S: KindSection, T, Have](Protocol):
     def observe(self, want: Want[T], facts: Facts) -> Have: ...
     def diff(self, want: Want[T], have: Have) -> tuple[Drift, ...]: ...
     def edits(self, want: Want[T], have: Have) -> tuple[Edit | Obstacle, ...]: ...
+
+
+@runtime_checkable
+class ConflictAware(Protocol):
+    """A remediator that knows how another kind's section can contradict its own on one root.
+
+    Asked once for every root, when a fleet is loaded, with all that is wanted of the root, by kind.
+    """
+
+    def conflicts(self, wants: Mapping[str, Want[Any]]) -> tuple[Conflict, ...]: ...
 
 
 type AnyRemediator = Remediator[Any, Any, Any]

@@ -17,8 +17,10 @@ from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.model import (
     AnyRemediator,
+    ConflictAware,
     Declared,
     Item,
+    Joinable,
     KindSection,
     Mode,
     Place,
@@ -135,6 +137,7 @@ def load(texts: Mapping[str, str], registry: Registry, *, subscription: str = ""
             documents.append(parsed)
     problems.extend(_repeated_targets([parsed.target for parsed in documents]))
     fleet = _merged(documents, problems)
+    problems.extend(_conflicts(fleet, registry))
     if problems:
         raise SpecError(tuple(problems))
     return fleet
@@ -183,8 +186,8 @@ def _parse(source: Source, registry: Registry, subscription: str, problems: list
     if not chosen:
         remedy = "Add `subscription: ID`, or set AZURE_SUBSCRIPTION_ID."
         problems.append(SpecProblem(source.place(()), "no subscription is known for this web app", remedy))
-    scope = Scope(_web_app(document, chosen or _NO_SUBSCRIPTION))
     sections = {kind: section for kind in registry if (section := getattr(document, kind)) is not None}
+    scope = Scope(_web_app(document, chosen or _NO_SUBSCRIPTION), sections)
     declarations: list[_Declaration] = []
     unmanaged: dict[tuple[ResourceId, str], Unmanaged] = {}
     for kind, section in sections.items():
@@ -273,12 +276,30 @@ def _join(by_name: dict[str, Declared[Any]], new: _Declaration, problems: list[S
     if other is None:
         problems.extend(_other_spelling(by_name, new))
         by_name[item.name] = Declared(item.value, new.mode, (new.target,), place)
-    elif other.value != item.value:
+        return
+    joined = _joined(other.value, item.value)
+    if joined is None:
         message = f"{new.kind}: {item.name!r} of {item.root.short} is declared otherwise at {other.place}"
         problems.append(SpecProblem(place, message, "Make the two equal, or declare it in one place."))
-    else:
-        mode = most_cautious((other.mode, new.mode))
-        by_name[item.name] = replace(other, mode=mode, owners=tuple(sorted({*other.owners, new.target})))
+        return
+    mode, owners = most_cautious((other.mode, new.mode)), tuple(sorted({*other.owners, new.target}))
+    by_name[item.name] = replace(other, value=joined, mode=mode, owners=owners)
+
+
+def _joined(one: Any, other: Any) -> Any:
+    """What two declarations of an item's value say together; None when they contradict each other."""
+    if isinstance(one, Joinable):
+        return one.joined(other)
+    return one if one == other else None
+
+
+def _conflicts(fleet: Fleet, registry: Registry) -> Iterator[SpecProblem]:
+    """What the sections of one root say against each other, by those remediators that know of such things."""
+    for root in fleet.roots.values():
+        for kind in root.wants:
+            if isinstance(remediator := registry[kind], ConflictAware):
+                for conflict in remediator.conflicts(root.wants):
+                    yield SpecProblem(conflict.place, conflict.message, conflict.remedy)
 
 
 def _other_spelling(by_name: Mapping[str, Declared[Any]], new: _Declaration) -> Iterator[SpecProblem]:
