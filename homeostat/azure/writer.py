@@ -93,6 +93,10 @@ class Operation:
     only: str = ""
     kind: str = ""
 
+    @property
+    def is_long(self) -> bool:
+        return self.method.startswith("begin_")
+
 
 def _site_writes(
     site: ArmType, config: ArmType, network_config: ArmType, twin: str
@@ -138,7 +142,7 @@ THIN: Final = frozenset(
     row.name
     for row in (SQL_SERVER, KEY_VAULT, REDIS, STORAGE_ACCOUNT, COSMOS_DB, POSTGRESQL, SERVICE_BUS, MANAGED_REDIS)
 )
-"""Types of which one field is patched: an SDK each would be megabytes for a line of JSON."""
+"""Types of which fields are patched and nothing else is written: an SDK each would be megabytes for a line of JSON."""
 
 DEADLINE: Final = timedelta(seconds=120)
 
@@ -174,6 +178,8 @@ class SdkWriter:
                 return Written(request_id, request_id)
             raise
         written = Written(request_id, answer.http_response.headers.get(CORRELATION_ID) or request_id)
+        if _is_over(action, answer):
+            return written
         left = self._deadline.total_seconds() - (self._ambient.monotonic() - started)
         unfinished = await follow(self._thin, answer, self._ambient, left)
         if unfinished is not None:
@@ -182,7 +188,7 @@ class SdkWriter:
 
     async def _send(self, action: Action, request_id: str) -> Response:
         """Sends the write and gives ARM's first answer, which is a success."""
-        if action.type.name in THIN:
+        if action.type.name in THIN and action.verb is Verb.PATCH:
             return await self._send_thin(action, request_id)
         operation = _operation_for(action)
         answers: list[Response] = []
@@ -229,6 +235,12 @@ async def preload(ambient: Ambient) -> None:
         await ambient.offload(partial(importlib.import_module, sdk.module))
 
 
+def _is_over(action: Action, answer: Response) -> bool:
+    """A 201 of an operation that is none of the long ones needs no second look, though its body names no state."""
+    operation = WRITES.get((action.type.name, action.verb))
+    return operation is not None and not operation.is_long and answer.http_response.status_code != 202
+
+
 def _operation_for(action: Action) -> Operation:
     operation = WRITES.get((action.type.name, action.verb))
     if operation is None or (operation.only and operation.only.lower() != action.resource.name.lower()):
@@ -250,7 +262,7 @@ def _options(action: Action, operation: Operation, request_id: str) -> dict[str,
     }
     if operation.sdk.version_per_call:
         options["api_version"] = action.type.api_version
-    if operation.method.startswith("begin_"):
+    if operation.is_long:
         options["polling"] = False
     return options
 

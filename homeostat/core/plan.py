@@ -89,6 +89,10 @@ class Plan:
         return sum(action.disruption is Disruption.RESTART for action in self.actions)
 
 
+class StaleBase(HomeostatError):
+    """A write would be based on a body that ARM did not give just now, as a Resource Graph row is: a mistake of ours."""
+
+
 class ContradictingEdits(HomeostatError):
     """Two edits give one field two values: the spec declares it twice."""
 
@@ -130,7 +134,7 @@ def merge(edits: Iterable[Edit], facts: Facts) -> tuple[Action, ...]:
     """The fewest writes that carry out the edits, in dependency order.
 
     Several embedded children of one parent become one write of the parent, everything else a write of its own.
-    Raises ContradictingEdits when two edits disagree about one field.
+    Raises ContradictingEdits when two edits disagree about one field, StaleBase when a body to build on is not fresh.
     """
     by_resource: dict[ResourceId, list[Edit]] = defaultdict(list)
     for edit in sorted(edits, key=_edit_order):
@@ -181,6 +185,7 @@ def _refuse_contradictions(edits: Sequence[Edit]) -> None:
 
 def _own_write(resource: ResourceId, edits: Sequence[Edit], base: Found | None) -> Action:
     row = arm_type(resource)
+    _refuse_stale(resource, base)
     if row.put is Shape.MERGE and all(edit.path and edit.value is not ABSENT for edit in edits):
         # Only what is edited is sent: nothing of what others wrote can be lost with it.
         patch = _fold({}, edits)
@@ -195,20 +200,37 @@ def _own_write(resource: ResourceId, edits: Sequence[Edit], base: Found | None) 
     return Action(resource, row, Verb.PUT, tuple(edits), writable(folded, row), etag, creates)
 
 
+def _refuse_stale(resource: ResourceId, base: Found | None) -> None:
+    if base is not None and not base.fresh:
+        raise StaleBase(f"{resource.short} must be read from ARM before it is written")
+
+
 def _family_write(parent: ResourceId, edits: Sequence[Edit], base: Found) -> Action:
     """One PUT of the parent that carries over every child which no edit touches, in the order in which they stood."""
-    row, embedded = arm_type(parent), arm_type(edits[0].resource).embedded
+    own, of_children = _parted(edits, parent)
+    row, embedded = arm_type(parent), arm_type(of_children[0].resource).embedded
+    body = _fold(base.body, own)
+    assert body is not ABSENT, "nobody deletes a parent and edits its children in one go"
     pending: dict[str, list[Edit]] = defaultdict(list)
-    for edit in edits:
+    for edit in of_children:
         pending[edit.resource.name.lower()].append(edit)
     members: list[Json] = []
-    for member in json.objects_at(base.body, *embedded):
+    for member in json.objects_at(body, *embedded):
         name = json.text_at(member, "name")
         members.extend(_member(name, member, pending.pop(name.lower(), [])))
     for added in pending.values():
         members.extend(_member(added[0].resource.name, {}, added))
-    body = writable(json.with_value(base.body, embedded, members), row)
-    return Action(parent, row, Verb.PUT, tuple(edits), body, base.etag)
+    whole = writable(json.with_value(body, embedded, members), row)
+    return Action(parent, row, Verb.PUT, tuple(edits), whole, base.etag)
+
+
+def _parted(edits: Iterable[Edit], parent: ResourceId) -> tuple[list[Edit], list[Edit]]:
+    """The parent's own edits, and those of its children."""
+    own: list[Edit] = []
+    of_children: list[Edit] = []
+    for edit in edits:
+        (own if edit.resource == parent else of_children).append(edit)
+    return own, of_children
 
 
 def _member(name: str, body: Json, edits: Sequence[Edit]) -> tuple[Json, ...]:

@@ -8,19 +8,31 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
-from homeostat.azure.writer import NETWORK, PRIVATE_DNS, WEB, WRITES, NoSuchWrite, preload
+from homeostat.azure.writer import NETWORK, PRIVATE_DNS, THIN, WEB, WRITES, NoSuchWrite, preload
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import (
+    A_RECORD,
     ARM_TYPES,
+    FLOW_LOG,
+    KEY_VAULT,
     NETWORK_SECURITY_GROUP,
+    PRIVATE_DNS_ZONE,
+    PRIVATE_DNS_ZONE_GROUP,
+    PRIVATE_ENDPOINT,
+    ROUTE,
+    ROUTE_TABLE,
     SECURITY_RULE,
     SITE,
     SITE_CONFIG,
     SITE_NETWORK_CONFIG,
+    SLOT,
     SLOT_CONFIG,
     SLOT_NETWORK_CONFIG,
+    SUBNET,
+    VIRTUAL_NETWORK,
     VIRTUAL_NETWORK_LINK,
     ArmType,
+    Concurrency,
 )
 from homeostat.core.ids import ResourceId
 from homeostat.core.plan import Action, Verb
@@ -55,6 +67,10 @@ def delete(target: ResourceId, row: ArmType, etag: str | None = None) -> Action:
     return Action(target, row, Verb.DELETE, (), etag=etag)
 
 
+def patch(target: ResourceId, row: ArmType, etag: str | None = None) -> Action:
+    return Action(target, row, Verb.PATCH, (), {"properties": {"one": "field"}}, etag)
+
+
 PUT_RULE = put(RULE, SECURITY_RULE, 'W/"1"')
 PUT_LINK = put(LINK, VIRTUAL_NETWORK_LINK, '"2"')
 
@@ -69,28 +85,49 @@ async def refused(talk: Conversation, action: Action) -> ArmError:
 
 SLOT_SETTINGS = resource(SLOT_CONFIG.name, "app-flask", "staging", "appsettings")
 SLOT_INTEGRATION = resource(SLOT_NETWORK_CONFIG.name, "app-flask", "staging", "virtualNetwork")
-EVERY_WRITE = [
+VAULT = resource(KEY_VAULT.name, "kv-flask")
+RECORD = resource(A_RECORD.name, "privatelink.database.windows.net", "sql-flask")
+
+OF_SITES = [
+    patch(resource(SITE.name, "app-flask"), SITE),
     put(SETTINGS, SITE_CONFIG),
     put(INTEGRATION, SITE_NETWORK_CONFIG),
     delete(INTEGRATION, SITE_NETWORK_CONFIG),
+    patch(resource(SLOT.name, "app-flask", "staging"), SLOT),
     put(SLOT_SETTINGS, SLOT_CONFIG),
     put(SLOT_INTEGRATION, SLOT_NETWORK_CONFIG),
     delete(SLOT_INTEGRATION, SLOT_NETWORK_CONFIG),
-    put(NSG, NETWORK_SECURITY_GROUP, 'W/"1"'),
-    PUT_RULE,
-    delete(RULE, SECURITY_RULE, 'W/"1"'),
-    PUT_LINK,
-    delete(LINK, VIRTUAL_NETWORK_LINK, '"2"'),
 ]
+OF_NETWORKS = [
+    write(resource(row.name, *names), row, 'W/"1"')
+    for row, *names in (
+        (NETWORK_SECURITY_GROUP, "nsg-app"),
+        (SECURITY_RULE, "nsg-app", "allow-sql"),
+        (SUBNET, "vnet-app", "snet-app"),
+        (ROUTE_TABLE, "rt-app"),
+        (ROUTE, "rt-app", "to-vnet"),
+        (FLOW_LOG, "NetworkWatcher_westeurope", "flow-vnet"),
+        (PRIVATE_ENDPOINT, "pe-sql"),
+        (PRIVATE_DNS_ZONE_GROUP, "pe-sql", "default"),
+        (PRIVATE_DNS_ZONE, "privatelink.database.windows.net"),
+        (VIRTUAL_NETWORK_LINK, "privatelink.database.windows.net", "link-app"),
+        (A_RECORD, "privatelink.database.windows.net", "sql-flask"),
+    )
+    for write in (put, delete)
+]
+OF_BACKENDS = [patch(resource(name, "backend"), ARM_TYPES[name.lower()]) for name in sorted(THIN)]
+EVERY_WRITE = [*OF_SITES, *OF_NETWORKS, *OF_BACKENDS]
 
 
 def test_every_row_of_the_write_table_is_tried_here() -> None:
-    assert {(action.type.name, action.verb) for action in EVERY_WRITE} == set(WRITES)
+    tried = {(action.type.name, action.verb) for action in EVERY_WRITE}
+    assert tried == set(WRITES) | {(name, Verb.PATCH) for name in THIN}
 
 
 @pytest.mark.parametrize("action", EVERY_WRITE, ids=str)
 async def test_an_action_becomes_one_request_to_its_own_resource(action: Action) -> None:
-    done = Answer(200, {"properties": {"provisioningState": "Succeeded"}} if action.verb is Verb.PUT else None)
+    sends_body = action.verb is not Verb.DELETE
+    done = Answer(200, {"properties": {"provisioningState": "Succeeded"}} if sends_body else None)
     talk = conversation(done)
     await talk.arm.writer.write(action)
     (request,) = talk.script.requests
@@ -100,6 +137,7 @@ async def test_an_action_becomes_one_request_to_its_own_resource(action: Action)
     assert url.path == action.resource.text
     assert parse_qs(url.query) == {"api-version": [action.type.api_version]}
     assert (json.loads(request.content) if request.content else None) == action.body
+    assert request.headers.get("Content-Type") == ("application/json" if sends_body else None)
     assert request.headers.get("If-Match") == action.etag
 
 
@@ -132,8 +170,12 @@ async def test_a_new_rule_carries_no_precondition_since_its_provider_knows_none(
     "action",
     [
         put(resource(SITE.name, "app-flask"), SITE),
+        delete(resource(SITE.name, "app-flask"), SITE),
         put(resource(SITE_CONFIG.name, "app-flask", "web"), SITE_CONFIG),
-        delete(NSG, NETWORK_SECURITY_GROUP),
+        put(resource(VIRTUAL_NETWORK.name, "vnet-app"), VIRTUAL_NETWORK),
+        patch(NSG, NETWORK_SECURITY_GROUP),
+        put(VAULT, KEY_VAULT),
+        delete(VAULT, KEY_VAULT),
     ],
     ids=str,
 )
@@ -146,6 +188,34 @@ async def test_what_no_row_covers_is_refused_before_anything_is_sent(action: Act
 
 def test_the_write_table_knows_only_types_of_the_type_table() -> None:
     assert {name.lower() for name, _ in WRITES} <= set(ARM_TYPES)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [action for action in EVERY_WRITE if action.type.concurrency is not Concurrency.NONE and action.verb is Verb.PUT],
+    ids=str,
+)
+async def test_a_stale_etag_is_refused_as_such_by_every_provider_that_heeds_it(action: Action) -> None:
+    answers = [refusal(412, "PreconditionFailed")]
+    if action.type.concurrency is Concurrency.IF_MATCH_ON_POLL:
+        answers = [LINK_ACCEPTED, failed("PreconditionFailed")]
+    assert (await refused(conversation(*answers), action)).error_class is ErrorClass.STALE
+
+
+async def test_a_new_record_is_done_at_once_and_carries_no_precondition_of_ours() -> None:
+    talk = conversation(Answer(201, {"properties": {}}))
+    await talk.arm.writer.write(put(RECORD, A_RECORD, creates=True))
+    (request,) = talk.script.requests
+    assert not {"If-Match", "If-None-Match"} & set(request.headers)
+
+
+@pytest.mark.parametrize("action", OF_BACKENDS, ids=str)
+async def test_a_backend_that_takes_its_time_is_followed_to_the_end(action: Action) -> None:
+    accepted = Answer(202, None, {"Azure-AsyncOperation": f"{POLL_URL}?api-version=1"})
+    talk = conversation(accepted, RUNNING, SUCCEEDED)
+    await talk.arm.writer.write(action, correlation_id="heal-42")
+    assert talk.script.calls[1:] == [POLL, POLL]
+    assert {request.headers["x-ms-client-request-id"] for request in talk.script.requests} == {"heal-42"}
 
 
 # --- its names ------------------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def test_a_slot_is_a_root_of_its_own_and_a_setting_belongs_to_its_site() -> None
 
 
 def test_a_type_that_is_not_known_has_no_row_and_no_root() -> None:
-    vault = ResourceId.of("s", "g", "Microsoft.KeyVault/vaults", "kv")
-    assert root_of(vault) is None
+    machine = ResourceId.of("s", "g", "Microsoft.Compute/virtualMachines", "vm")
+    assert root_of(machine) is None
     with pytest.raises(KeyError):
-        arm_type(vault)
+        arm_type(machine)

@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.core import json
-from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE, SITE_CONFIG, VIRTUAL_NETWORK_LINK
+from homeostat.core.arm_types import (
+    KEY_VAULT,
+    NETWORK_SECURITY_GROUP,
+    ROUTE,
+    ROUTE_TABLE,
+    SECURITY_RULE,
+    SITE,
+    SITE_CONFIG,
+    SUBNET,
+    VIRTUAL_NETWORK,
+    VIRTUAL_NETWORK_LINK,
+    arm_type,
+)
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json, Path, Value
@@ -39,6 +51,9 @@ NSG = resource(NETWORK_SECURITY_GROUP.name, "nsg-app")
 SETTINGS = resource(SITE_CONFIG.name, "app-flask", "appsettings")
 ZONE = resource("Microsoft.Network/privateDnsZones", "privatelink.database.windows.net")
 LINK = ZONE.child("virtualNetworkLinks", "link-app")
+TABLE = resource(ROUTE_TABLE.name, "rt-app")
+VNET = resource(VIRTUAL_NETWORK.name, "vnet-app")
+APP = resource(SITE.name, "app-flask")
 SUBNET_JOIN = resource("Microsoft.Web/sites/networkConfig", "app-flask", "virtualNetwork")
 
 
@@ -151,6 +166,64 @@ def test_the_merge_does_not_depend_on_the_order_of_the_edits(stood: list[str], g
     facts = nsg_facts(*(rule(name, priority=100) for name in stood))
     edits = [rule_edit(name, ("properties", "priority"), ord(name)) for name in given_order]
     assert merge(edits, facts) == merge(sorted(edits, key=lambda entry: entry.drift.key), facts)
+
+
+def test_edits_of_a_parent_and_of_its_child_are_one_put_of_the_parent() -> None:
+    routes = [{"name": name, "properties": {"nextHopType": "VnetLocal"}} for name in ("theirs", "ours")]
+    body: Json = {"id": TABLE.text, "properties": {"routes": routes, "disableBgpRoutePropagation": True}}
+    facts: dict[Read, Fact] = {Read(ROUTE_TABLE, TABLE): Found(body, 'W/"1"')}
+    ours = edit(TABLE.child("routes", "ours"), ("properties", "nextHopType"), "None")
+    edits = [edit(TABLE, ("properties", "disableBgpRoutePropagation"), False), ours]
+    (action,) = merge(edits, facts)
+    assert (action.resource, action.verb, action.etag) == (TABLE, Verb.PUT, 'W/"1"')
+    changed: Json = {"name": "ours", "properties": {"nextHopType": "None"}}
+    assert action.body == {"properties": {"disableBgpRoutePropagation": False, "routes": [routes[0], changed]}}
+    assert rebase(action, Found(body, 'W/"2"')).body == action.body
+
+
+def test_one_route_is_its_own_put() -> None:
+    body: Json = {"properties": {"routes": [{"name": "ours", "properties": {"nextHopType": "None"}}]}}
+    ours = edit(TABLE.child("routes", "ours"), ("properties", "nextHopType"), "VnetLocal")
+    (action,) = merge([ours], {Read(ROUTE_TABLE, TABLE): Found(body, 'W/"1"')})
+    assert (action.resource, action.type, action.etag) == (TABLE.child("routes", "ours"), ROUTE, 'W/"1"')
+
+
+def test_several_subnets_are_never_written_through_their_network() -> None:
+    subnets = [VNET.child("subnets", name) for name in ("a", "b")]
+    body: Json = {"properties": {"addressPrefix": "10.0.0.0/24"}}
+    facts: dict[Read, Fact] = {Read(SUBNET, subnet): Found(body, subnet.name) for subnet in subnets}
+    network: Json = {"properties": {"subnets": [body, body]}}
+    facts[Read(VIRTUAL_NETWORK, VNET)] = Found(network)
+    actions = merge([edit(subnet, ("properties", "routeTable"), {"id": "x"}) for subnet in subnets], facts)
+    assert [(action.resource, action.verb, action.etag) for action in actions] == [
+        (subnet, Verb.PUT, subnet.name) for subnet in subnets
+    ]
+
+
+# --- types whose PUT merges ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("id_", [APP, resource(KEY_VAULT.name, "kv-flask")], ids=str)
+def test_where_a_put_would_merge_a_patch_of_the_edited_fields_alone_is_sent(id_: ResourceId) -> None:
+    everything: Json = {"location": "West Europe", "properties": {"a": 1, "b": {"c": 1, "d": 1}, "e": "theirs"}}
+    facts: dict[Read, Fact] = {Read(arm_type(id_), id_): Found(everything, '"e1"')}
+    (action,) = merge([edit(id_, ("properties", "b", "c"), 2), edit(id_, ("properties", "a"), None)], facts)
+    assert (action.verb, action.body, action.etag) == (
+        Verb.PATCH,
+        {"properties": {"a": None, "b": {"c": 2}}},
+        None,
+    )
+    assert not action.unprotected
+    assert rebase(action, Found({"properties": {"a": 7}})).body == action.body
+
+
+def test_a_field_cannot_be_removed_by_a_patch_so_that_the_whole_is_put() -> None:
+    facts: dict[Read, Fact] = {Read(SITE, APP): Found({"location": "west", "properties": {"a": 1, "b": 1}})}
+    (action,) = merge([edit(APP, ("properties", "a"), ABSENT)], facts)
+    assert (action.verb, action.body) == (Verb.PUT, {"location": "west", "properties": {"b": 1}})
+
+
+# --- where nothing may be written without a base -------------------------------------------------------------------
 
 
 def test_children_cannot_be_written_together_before_their_parent_was_read() -> None:
