@@ -47,6 +47,9 @@ RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 3
 UNSEEN: Final = frozenset({Status.IGNORED, Status.BUSY})
 """Of a root that ended so nothing was learned, so that nothing is concluded from it."""
 
+CHANNEL_TRIES: Final = 3
+"""How many roots' alerts the channel may refuse before the others are kept for another time."""
+
 SETTLING_RETRY: Final = timedelta(seconds=30)
 
 
@@ -97,12 +100,22 @@ class Engine:
         await self._send(root.key, await self.store.outbox(root))
 
     async def send_all_alerts(self) -> None:
-        """Sends what waits in any outbox: alerts whose reconcile died before it could send them."""
+        """Sends what waits in any outbox: alerts whose reconcile died before it could send them.
+
+        What the channel does not take stays there, and one root's alerts do not keep back another's.
+        """
         waiting: dict[str, list[Alert]] = {}
         async for root_key, alert in self.store.outboxes():
             waiting.setdefault(root_key, []).append(alert)
+        refused = 0
         for root_key, pending in waiting.items():
-            await self._send(root_key, pending)
+            try:
+                await self._send(root_key, pending)
+            except AlertError as error:
+                log.warning("%d alerts of %s stay in the outbox: %s", len(pending), root_key, error)
+                refused += 1
+            if refused == CHANNEL_TRIES:
+                break  # it is the channel, not the alerts
 
     async def _send(self, root_key: str, pending: Sequence[Alert]) -> None:
         if pending:
@@ -216,7 +229,9 @@ class _Reconcile:
     async def _intend(self, plan: Plan, leased: Leased) -> None:
         """A durable record before the first write: what is about to be done, and the alerts that tell of the drift."""
         now = self.engine.ambient.now()
-        intent = Intent(str(self.engine.ambient.uuid()), now, tuple(str(action) for action in plan.actions))
+        kinds = sorted({edit.drift.kind for action in plan.actions for edit in action.edits})
+        actions = tuple(str(action) for action in plan.actions)
+        intent = Intent(str(self.engine.ambient.uuid()), now, actions, tuple(kinds))
         episodes, detected = alerts.opened(self.root, plan.drifts, leased.stored.record.episodes, now)
         await leased.save(
             lambda current: replace(current, intent=intent, episodes=episodes), rows=outbox_rows(detected)
@@ -228,11 +243,19 @@ class _Reconcile:
             await leased.ensure(WRITE_TIME)
             read_at = self.engine.ambient.now()
             action = await self._rebased(planned) if planned.unprotected else planned
-            ids = await self.engine.writer.write(action)
-            self.written.append((action, ids))
-            if planned.unprotected:
-                window = BlindWrite(action.resource.key, read_at, self.engine.ambient.now(), ids.correlation_id)
-                self.blind.append(window)
+            try:
+                ids = await self.engine.writer.write(action)
+            except StillRunning as running:
+                self._keep(action, running.written, read_at)
+                raise
+            self._keep(action, ids, read_at)
+
+    def _keep(self, action: Action, ids: Written, read_at: datetime) -> None:
+        """What ARM has accepted counts as written, finished or not."""
+        self.written.append((action, ids))
+        if action.unprotected:
+            window = BlindWrite(action.resource.key, read_at, self.engine.ambient.now(), ids.correlation_id)
+            self.blind.append(window)
 
     async def _rebased(self, planned: Action) -> Action:
         """Where no ETag protects what others wrote, the edits go over a body that is read right before the write."""
@@ -307,10 +330,11 @@ class _Reconcile:
         engine = self.engine
         now = engine.ambient.now()
         before = self.leased.stored.record if self.leased else self.stored.record
-        after, pending = conclude(self.root, outcome, before, self.blind, now)
+        begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
+        after, pending = conclude(self.root, outcome, before, self.blind, now, begun)
         rows = [*outbox_rows(pending)]
-        if is_worth_a_line(outcome):
-            entry = ledger_entry(outcome, self.trigger, self.root.targets, now)
+        if begun or is_worth_a_line(outcome):
+            entry = ledger_entry(outcome, self.trigger, self.root.targets, now, begun)
             rows.append(ledger_row(entry, now, str(engine.ambient.uuid())))
         delay: timedelta | None = None
 

@@ -6,7 +6,7 @@ once: its id and the transition make the alert's id, so that a redelivery repeat
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -74,8 +74,13 @@ def opened(
     return after, tuple(alerts)
 
 
-def settled(root: Root, outcome: Outcome, episodes: Episodes, now: datetime) -> tuple[Episodes, tuple[Alert, ...]]:
-    """The episodes after the outcome: ended ones are told as remediated, others as held."""
+def settled(
+    root: Root, outcome: Outcome, episodes: Episodes, now: datetime, begun: Collection[str] = ()
+) -> tuple[Episodes, tuple[Alert, ...]]:
+    """The episodes after the outcome: ended ones are told as remediated, others as held.
+
+    begun: the kinds that an earlier reconcile began to repair and did not see the end of.
+    """
     after = dict(episodes)
     alerts: list[Alert] = []
     remaining = _by_kind(outcome.plan.drifts)
@@ -84,7 +89,7 @@ def settled(root: Root, outcome: Outcome, episodes: Episodes, now: datetime) -> 
             continue
         if kind not in remaining:
             del after[kind]
-            data = {**_common(root, kind, episode), **_repair(kind, outcome)}
+            data = {**_common(root, kind, episode), **_repair(kind, outcome, begun)}
             alerts.append(_alert(AlertType.REMEDIATED, root.id, episode, "", now, data))
         elif held := _held(kind, outcome):
             codes = sorted({entry.hold.code for entry in held})
@@ -200,10 +205,10 @@ def _held(kind: str, outcome: Outcome) -> list[Held]:
     return [entry for entry in outcome.plan.held if entry.drift.kind == kind and entry.hold.code != MODE_ALERT]
 
 
-def _repair(kind: str, outcome: Outcome) -> JsonObject:
+def _repair(kind: str, outcome: Outcome, begun: Collection[str]) -> JsonObject:
     actions = [action for action in outcome.written if any(edit.drift.kind == kind for edit in action.edits)]
     return {
-        "by": "homeostat" if actions else "somebody else",
+        "by": "homeostat" if actions or kind in begun else "somebody else",
         "actions": [action_json(action) for action in actions],
     }
 

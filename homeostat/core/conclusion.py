@@ -9,14 +9,22 @@ from homeostat.core.alerts import WHOLE_ROOT, Alert, Episodes
 from homeostat.core.decision import looked_at
 from homeostat.core.guards import CONTAINER_GONE
 from homeostat.core.outcome import Outcome, Status
-from homeostat.core.record import MAX_FOREIGN_WRITES, BlindWrite, RootRecord, possible_overwrites
+from homeostat.core.record import MAX_FOREIGN_WRITES, BlindWrite, Intent, RootRecord, possible_overwrites
 from homeostat.core.spec import Root
 
 
 def conclude(
-    root: Root, outcome: Outcome, before: RootRecord, blind: Sequence[BlindWrite], now: datetime
+    root: Root,
+    outcome: Outcome,
+    before: RootRecord,
+    blind: Sequence[BlindWrite],
+    now: datetime,
+    begun: Intent | None = None,
 ) -> tuple[RootRecord, tuple[Alert, ...]]:
-    """The record after the outcome, and the alerts to send. Whose turn it is (lease, marks) is left as it was."""
+    """The record after the outcome, and the alerts to send. Whose turn it is (lease, marks) is left as it was.
+
+    begun: the writes that an earlier reconcile left unfinished; what they have repaired by now is Homeostat's doing.
+    """
     failures = before.failures + 1 if outcome.status in {Status.FAILED, Status.UNKNOWN} else 0
     missing_since = (before.missing_since or now) if _was_missed(outcome) else None
     blind_writes = (*before.blind_writes, *blind)[-MAX_FOREIGN_WRITES:]
@@ -26,7 +34,7 @@ def conclude(
         missing_since=missing_since,
         blind_writes=blind_writes,
         foreign_writes=(),
-        intent=None,
+        intent=before.intent if outcome.status is Status.SETTLING else None,
         retired=False,
     )
     overwritten = alerts.overwrites(root, possible_overwrites(replace(before, blind_writes=blind_writes)), now)
@@ -36,7 +44,7 @@ def conclude(
         told = () if before.retired else alerts.retired(root, missing_since or now, now)
         return replace(after, episodes={}, retired=True), (*overwritten, *told)
     episodes, detected = alerts.opened(root, outcome.plan.drifts, _watched(root, before.episodes), now)
-    episodes, ended_or_held = alerts.settled(root, outcome, episodes, now)
+    episodes, ended_or_held = alerts.settled(root, outcome, episodes, now, begun.kinds if begun else ())
     episodes, failing = alerts.failing(root, outcome, episodes, failures, now)
     return replace(after, episodes=episodes), (*overwritten, *detected, *ended_or_held, *failing)
 

@@ -9,6 +9,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, JsonObject, Value
 from homeostat.core.model import Drift
 from homeostat.core.plan import Action, Held, Plan
+from homeostat.core.record import Intent
 
 
 class Status(StrEnum):
@@ -112,8 +113,14 @@ def outcome_json(outcome: Outcome) -> JsonObject:
     }
 
 
-def ledger_entry(outcome: Outcome, trigger: Trigger, targets: Sequence[str], now: datetime) -> JsonObject:
-    """One line of a root's history: what drifted, from what to what, what was done, for whom, how long it took."""
+def ledger_entry(
+    outcome: Outcome, trigger: Trigger, targets: Sequence[str], now: datetime, begun: Intent | None = None
+) -> JsonObject:
+    """One line of a root's history: what drifted, from what to what, what was done, for whom, how long it took.
+
+    begun: the writes of an earlier reconcile that ended without a line, or before they did.
+    """
+    unfinished: JsonObject = {"begunAt": begun.at.isoformat(), "actions": list(begun.actions)} if begun else {}
     return {
         "at": now.isoformat(),
         "targets": list(targets),
@@ -124,6 +131,7 @@ def ledger_entry(outcome: Outcome, trigger: Trigger, targets: Sequence[str], now
             "reason": trigger.reason,
         },
         **outcome_json(outcome),
+        **({"unfinished": unfinished} if unfinished else {}),
     }
 
 

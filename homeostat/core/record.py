@@ -103,6 +103,7 @@ class Intent:
     id: str
     at: datetime
     actions: tuple[str, ...]
+    kinds: tuple[str, ...] = ()  # whose drifts they repair
 
 
 @dataclass(frozen=True, slots=True)

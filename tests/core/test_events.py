@@ -125,7 +125,11 @@ def test_what_changed_nothing_causes_nothing(type_: str) -> None:
 
 
 def test_events_of_other_topics_cause_nothing() -> None:
-    event = {"id": "1", "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "data": {"validationCode": "x"}}
+    event: Any = {
+        "id": "1",
+        "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+        "data": {"validationCode": "x"},
+    }
     assert parse_event(event, NOW) is None
 
 

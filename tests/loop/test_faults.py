@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -94,14 +95,14 @@ async def test_a_root_that_stays_unreadable_is_tried_ever_more_rarely_and_then_l
     world = stand()
     world.strike(path="/networkSecurityGroups/", status=503, body=error("ServiceUnavailable"))
     await world.rule_event()
-    looks = []
+    looks: list[datetime] = []
     while due := world.waiting():
         world.ambient.time = max(world.ambient.time, due[0])
         await world.deliver()
         record = await world.record("nsg")
         if record.failures > len(looks):
             looks.append(world.ambient.now())
-    waits = [later - earlier for earlier, later in zip(looks, looks[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(looks)]
     assert len(looks) == len(RETRIES) + 1
     assert all(wait >= planned for wait, planned in zip(waits, RETRIES, strict=True))
     assert world.writes() == []
