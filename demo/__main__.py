@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from demo.narrator import Narrator
@@ -14,16 +15,13 @@ from demo.story import Scene, events_to, tell
 ENV_FILE: Final = PROJECT / ".cache" / "simulator.env"
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None, story: Callable[[Narrator], None] = tell) -> int:
     """Exit 0 when all that was told was seen, 1 with a message when it was not."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("what", nargs="?", choices=("story", "up"), default="story")
-    narrator = Narrator()
+    act = stay_up if parser.parse_args(arguments).what == "up" else story
     try:
-        if parser.parse_args().what == "up":
-            stay_up(narrator)
-        else:
-            tell(narrator)
+        act(Narrator())
     except NotSeen as error:
         print(f"\ndemo: this was not seen: {error}", file=sys.stderr)
         return 1
@@ -40,7 +38,7 @@ def stay_up(narrator: Narrator) -> None:
         signal.signal(number, lambda *_: stopped.set())
     ENV_FILE.parent.mkdir(exist_ok=True)
     with (
-        simulator(8443, ENV_FILE) as cloud,
+        simulator(port=8443, env_file=ENV_FILE) as cloud,
         function_app(cloud, port=7071, aloud=True) as app,
         events_to(Scene(narrator, Operator.of(cloud), app)),
     ):

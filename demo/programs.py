@@ -64,12 +64,15 @@ class FunctionApp:
 
 
 @contextmanager
-def simulator(port: int = 0, env_file: Path | None = None) -> Iterator[dict[str, str]]:
-    """A simulated Azure until the block ends; gives the environment that leads there. Raises ProgramFailed."""
+def simulator(*more: str, port: int = 0, env_file: Path | None = None) -> Iterator[dict[str, str]]:
+    """A simulated Azure until the block ends; gives the environment that leads there. Raises ProgramFailed.
+
+    `more` are options of `python -m simulator`; its world is the guide's.
+    """
     with tempfile.TemporaryDirectory(prefix="homeostat-demo-") as folder:
         env_file = env_file or Path(folder) / "simulator.env"
-        options = ["--port", str(port), "--world", "guide", "--env-file", str(env_file)]
-        with _running("simulator", options, os.environ):
+        options = ["--port", str(port), "--world", "guide", "--env-file", str(env_file), *more]
+        with _running("simulator", options, _plain_environment()):
             yield read_env_file(env_file)
 
 
@@ -79,9 +82,11 @@ def function_app(
 ) -> Iterator[FunctionApp]:
     """Homeostat's function app, outside Azure, until the block ends. Its state is in memory. Raises ProgramFailed."""
     environment = {
-        **os.environ,
+        **_plain_environment(),
         **cloud,
         "HOMEOSTAT_STATE": "memory",
+        "HOMEOSTAT_MODE": "enforce",
+        "HOMEOSTAT_SPEC_CONTAINER": "",
         "HOMEOSTAT_SPEC_FOLDER": str(Path(SPEC).parent),
         "HOMEOSTAT_SETTLE_SECONDS": str(SETTLE_SECONDS),
         "HOMEOSTAT_NIGHTLY_SCHEDULE": "0 0 2 * * *",
@@ -98,11 +103,17 @@ def homeostat(arguments: Sequence[str], cloud: Mapping[str, str]) -> subprocess.
     return subprocess.run(
         [sys.executable, "-m", "homeostat", *arguments],
         cwd=PROJECT,
-        env={**os.environ, **cloud},
+        env={**_plain_environment(), **cloud},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def _plain_environment() -> dict[str, str]:
+    """Without the settings of a Homeostat or an Azure that the caller really has."""
+    foreign = ("HOMEOSTAT_", "AZURE_", "AzureWebJobs", "IDENTITY_", "MSI_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
 @contextmanager
