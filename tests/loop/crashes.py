@@ -1,0 +1,131 @@
+"""Ports that die: at one chosen call the process is gone, before or after the call took effect.
+
+A crash is no exception that anybody could handle: `Crash` passes every `except Exception`, and nothing of the instance
+runs afterwards.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from homeostat.core.model import Fact, Read
+from homeostat.core.plan import Action
+from homeostat.ports import (
+    AlertChannel,
+    ArmReader,
+    ArmWriter,
+    Change,
+    CloudEventData,
+    Document,
+    Documents,
+    Queues,
+    Written,
+)
+from tests.loop.stand import Stand
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class Fate:
+    """Counts the calls of all ports, and strikes at one of them. `names` tells what they were."""
+
+    at: int | None = None
+    after: bool = False
+    names: list[str] = field(default_factory=list)
+
+    def before_call(self, name: str) -> None:
+        self.names.append(name)
+        if len(self.names) == self.at and not self.after:
+            raise Crash(name)
+
+    def after_call(self) -> None:
+        if len(self.names) == self.at and self.after:
+            raise Crash(self.names[-1])
+
+
+@dataclass(frozen=True)
+class MortalDocuments:
+    inner: Documents
+    fate: Fate
+
+    async def read(self, partition: str, row: str) -> Document | None:
+        self.fate.before_call("documents.read")
+        found = await self.inner.read(partition, row)
+        self.fate.after_call()
+        return found
+
+    async def apply(self, partition: str, changes: Sequence[Change]) -> dict[str, str]:
+        self.fate.before_call(f"documents.apply {', '.join(change.row.partition(':')[0] for change in changes)}")
+        versions = await self.inner.apply(partition, changes)
+        self.fate.after_call()
+        return versions
+
+    async def scan(
+        self, partition: str, *, first: str = "", last: str = "", limit: int | None = None
+    ) -> AsyncIterator[Document]:
+        self.fate.before_call("documents.scan")
+        async for document in self.inner.scan(partition, first=first, last=last, limit=limit):
+            yield document
+
+    async def scan_all(self, *, first: str = "", last: str = "") -> AsyncIterator[Document]:
+        self.fate.before_call("documents.scan_all")
+        async for document in self.inner.scan_all(first=first, last=last):
+            yield document
+
+
+@dataclass(frozen=True)
+class MortalQueues:
+    inner: Queues
+    fate: Fate
+
+    async def send(self, queue: str, body: str, *, delay: timedelta = timedelta()) -> None:
+        self.fate.before_call("queues.send")
+        await self.inner.send(queue, body, delay=delay)
+        self.fate.after_call()
+
+
+@dataclass(frozen=True)
+class MortalArm:
+    reader: ArmReader
+    writer: ArmWriter
+    fate: Fate
+
+    async def read(self, read: Read) -> Fact:
+        self.fate.before_call("arm.read")
+        fact = await self.reader.read(read)
+        self.fate.after_call()
+        return fact
+
+    async def write(self, action: Action, *, correlation_id: str = "") -> Written:
+        self.fate.before_call("arm.write")
+        written = await self.writer.write(action, correlation_id=correlation_id)
+        self.fate.after_call()
+        return written
+
+
+@dataclass(frozen=True)
+class MortalChannel:
+    inner: AlertChannel
+    fate: Fate
+
+    async def publish(self, events: Sequence[CloudEventData]) -> None:
+        self.fate.before_call("alerts.publish")
+        await self.inner.publish(events)
+        self.fate.after_call()
+
+
+def mortal(stand: Stand, fate: Fate) -> Stand:
+    """The same stand as an instance that meets its fate."""
+    store = stand.engine.store
+    arm = MortalArm(stand.engine.reader, stand.engine.writer, fate)
+    engine = replace(
+        stand.engine,
+        reader=arm,
+        writer=arm,
+        channel=MortalChannel(stand.inbox, fate),
+        store=replace(store, documents=MortalDocuments(store.documents, fate), queues=MortalQueues(store.queues, fate)),
+    )
+    return replace(stand, engine=engine, service=replace(stand.service, engine=engine))

@@ -1,0 +1,139 @@
+"""Whenever an instance dies, the message that it worked on comes again and everything ends as if nobody had died."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from homeostat.core.outcome import Status
+from homeostat.store import Leased, LeaseLost
+from tests.loop.crashes import Crash, Fate, mortal
+from tests.loop.stand import VISIBILITY, Stand, stand
+
+HOUR = timedelta(hours=1)
+
+
+async def damaged(new_stand: Callable[[], Stand]) -> Stand:
+    """A rule is wrong, its event is handled, and its message is due."""
+    world = new_stand()
+    world.change_rule("allow-sql", access="Deny")
+    await world.rule_event()
+    world.pass_time(seconds=16)
+    return world
+
+
+async def dies_at(world: Stand, fate: Fate) -> bool:
+    """Delivers what is due to an instance that meets its fate. Whether it died."""
+    try:
+        await mortal(world, fate).deliver()
+    except Crash:
+        world.pass_time(seconds=VISIBILITY.total_seconds())  # only then the host's lock of the message ends
+        return True
+    return False
+
+
+async def is_healed_and_told(world: Stand) -> None:
+    assert world.rule("allow-sql")["properties"]["access"] == "Allow"
+    assert world.waiting() == []
+    assert (world.failures, world.poisoned) == ([], [])
+    record = await world.record("nsg")
+    assert (record.lease, record.mark, record.working, record.intent, record.episodes) == (None, None, None, None, {})
+    assert await world.engine.store.outbox(world.id("nsg")) == []
+    told = dict(zip(world.inbox.ids(), world.inbox.told(), strict=True))
+    assert sorted(told.values()) == [("DriftDetected", "nsg_rules"), ("Remediated", "nsg_rules")]
+    assert world.inbox.events[-1].data["by"] == "homeostat"
+    assert len(world.writes()) == 1
+    lines = [line for line in await world.history("nsg") if line["written"] or "unfinished" in line]
+    assert len(lines) == 1
+
+
+@pytest.mark.wire
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_death_at_any_call_of_any_port_changes_nothing_in_the_end(*, after: bool) -> None:
+    for call in count(1):
+        world = await damaged(stand)
+        fate = Fate(call, after)
+        died = await dies_at(world, fate)
+        await world.work_for(HOUR)
+        try:
+            await is_healed_and_told(world)
+        except AssertionError as error:
+            error.add_note(f"died {'after' if after else 'before'} call {call} of {fate.names}")
+            raise
+        if len(fate.names) < call:
+            break
+        assert died or fate.names[call - 1].startswith("documents.scan"), "a scan has no after"
+    assert call > 10
+
+
+POINTS = {
+    "the lease": "documents.apply root",
+    "the intent": "documents.apply root, outbox",
+    "the write": "arm.write",
+    "the last batch": "documents.apply root, outbox, ledger",
+    "the alerts": "alerts.publish",
+}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_death_around_each_durable_step_is_made_good(
+    new_stand: Callable[[], Stand], point: str, *, after: bool
+) -> None:
+    rehearsal = Fate()
+    world = await damaged(new_stand)
+    assert not await dies_at(world, rehearsal)
+    await is_healed_and_told(world)
+    world = await damaged(new_stand)
+    assert await dies_at(world, Fate(rehearsal.names.index(POINTS[point]) + 1, after))
+    await world.work_for(HOUR)
+    await is_healed_and_told(world)
+
+
+async def test_the_lease_of_the_dead_is_respected_until_it_ends(new_stand: Callable[[], Stand]) -> None:
+    world = await damaged(new_stand)
+    taken = await world.engine.store.take(world.id("nsg"), "the dead", world.engine.settle)
+    assert isinstance(taken, Leased)
+    assert (await world.reconcile("nsg")).status is Status.BUSY
+    assert world.writes() == []
+    world.pass_time(minutes=5)
+    assert (await world.reconcile("nsg")).status is Status.HEALED
+
+
+async def test_an_instance_that_is_overtaken_writes_and_remembers_no_more(new_stand: Callable[[], Stand]) -> None:
+    world = await damaged(new_stand)
+    store = world.engine.store
+    slow = await store.lease(world.id("nsg"), "the slow")
+    assert slow is not None
+    world.pass_time(minutes=5)
+    fast = await store.lease(world.id("nsg"), "the fast")
+    assert fast is not None
+    before = await store.load(world.id("nsg"))
+    for act in (slow.abandon(), slow.ensure(timedelta(minutes=2))):
+        with pytest.raises(LeaseLost):
+            await act
+    assert await store.load(world.id("nsg")) == before
+    await fast.ensure(timedelta(minutes=2))
+
+
+async def test_a_thousand_events_cost_one_reconcile(new_stand: Callable[[], Stand]) -> None:
+    world = new_stand()
+    for _ in range(100):
+        await world.rule_event()
+        world.pass_time(seconds=0.1)
+    assert len(world.waiting()) == 1
+    await world.work_for(HOUR)
+    assert world.calls().count("GET networkSecurityGroups/nsg-appservice-integration 200") == 1
+
+
+async def test_two_instances_that_take_one_root_at_one_time_do_its_work_once(new_stand: Callable[[], Stand]) -> None:
+    world = await damaged(new_stand)
+    root = await world.root("nsg")
+    answers = await asyncio.gather(*(world.engine.reconcile_marked(root) for _ in range(4)))
+    await world.work_for(HOUR)
+    assert len(world.writes()) == 1
+    assert len(answers) == 4
+    told = [("DriftDetected", "nsg_rules"), ("Remediated", "nsg_rules")]
+    assert sorted(set(world.inbox.told())) == told
