@@ -44,7 +44,7 @@ def _run(command: _Command, options: argparse.Namespace, environment: Mapping[st
         code = command(options, environment)
         sys.stdout.flush()
     except HomeostatError as error:
-        output.say(f"error: {str(error).rstrip('.')}.")
+        output.say(f"error: {error}" if str(error).endswith((".", "?")) else f"error: {error}.")
     except KeyboardInterrupt:
         output.say("interrupted; a write that had begun may still go on in Azure: `plan` shows how things are")
         return INTERRUPTED

@@ -127,7 +127,7 @@ class _Builder:
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(keys)
         assert isinstance(event, yaml.ScalarEvent), "a node is a mapping, a sequence, a scalar or an alias"
-        plain = event.style is None or event.style == ""
+        plain = not event.style and event.tag is None
         return None if plain and event.value in {"", "~", "null"} else str(event.value)
 
     def _mapping(self, keys: Keys) -> Json:

@@ -81,12 +81,18 @@ def _examples(field: FieldInfo | None) -> str:
 
 
 def _without(data: Json, details: Iterable[Mapping[str, Any]]) -> Json:
-    """The data without what was refused; where something is missing, without what it is missing from."""
+    """The data without what was refused."""
     for detail in details:
-        keys = detail["loc"][:-1] if detail["type"] == "missing" else detail["loc"]
-        if path := _path(data, keys):
+        keys: Keys = detail["loc"]
+        if path := _path(data, keys[:-1] if _takes_its_owner(detail["type"], keys) else keys):
             data = json.with_value(data, path, ABSENT)
     return data
+
+
+def _takes_its_owner(error_type: str, keys: Keys) -> bool:
+    """Whether what holds a refused key is refused with it: half a setting, rule or link would be judged wrongly."""
+    in_an_item = len(keys) >= 4 and error_type not in {"model_type", "dict_type"}
+    return error_type == "missing" or in_an_item
 
 
 def _path(data: Json, keys: Keys) -> json.Path:
