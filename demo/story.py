@@ -147,8 +147,7 @@ def _nothing_left(narrator: Narrator, cloud: Mapping[str, str]) -> None:
     plan = homeostat(["plan", SPEC, "--detailed-exitcode"], cloud)
     if plan.returncode != 0:
         raise NotSeen(f"an empty plan; exit code {plan.returncode}:\n{plan.stdout}{plan.stderr}")
-    for line in plan.stdout.splitlines():
-        narrator.fact("plan", line)
+    narrator.fact("plan", plan.stdout.strip().rpartition("\n")[2])
     narrator.good("exit code", "0: everything is as declared")
 
 

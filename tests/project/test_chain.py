@@ -48,7 +48,7 @@ def test_a_line_of_the_simulator_s_log_becomes_a_call() -> None:
         "time": "2026-01-01T00:00:00.250+00:00",
         "duration_ms": 51.5,
         "method": "GET",
-        "path": "/subscriptions/s/providers/Microsoft.Network/locations/westeurope/operations/7f?api-version=2025-03-01",
+        "path": "/subscriptions/s/providers/Microsoft.Network/locations/westus/operations/7f?api-version=2025-03-01",
     }
     found = Call.of(line)
     assert (found.start, found.took) == (START + timedelta(milliseconds=250), timedelta(milliseconds=51.5))
