@@ -51,11 +51,16 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
 async def open_standalone(environment: Mapping[str, str], cap: Mode = Mode.ENFORCE) -> AsyncIterator[Engine]:
     """An engine on its own, for the command line: nothing is remembered, and alerts are lines in the log."""
     ambient = SystemAmbient()
+    async with open_arm(environment, ambient) as arm:
+        yield standalone_over(arm, ambient, cap)
+
+
+def standalone_over(arm: Arm, ambient: Ambient, cap: Mode = Mode.ENFORCE) -> Engine:
+    """The same over an ARM that is open."""
     memory = MemoryStorage(ambient.now)
     channel: AlertChannel = LogChannel()
-    async with open_arm(environment, ambient) as arm:
-        store = Store(memory.documents, memory.queues, ambient)
-        yield Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, cap)
+    store = Store(memory.documents, memory.queues, ambient)
+    return Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, cap)
 
 
 async def _storage(config: Config, arm: Arm, ambient: Ambient, stack: AsyncExitStack) -> AzureStorage | MemoryStorage:

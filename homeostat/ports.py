@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from homeostat.core.arm_types import ArmType
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Absent, JsonObject
@@ -275,6 +276,12 @@ class ArmReader(Protocol):
 
         With `every`, all pages are followed into one `{"value": [...]}`; Unreadable when any of them fails.
         """
+        ...
+
+
+class SubscriptionReader(Protocol):
+    async def read_all(self, type_: ArmType, subscription: str) -> Fact:
+        """All resources of a type in a subscription, as one `{"value": [...]}`; Unreadable like a read with `every`."""
         ...
 
 

@@ -14,14 +14,14 @@ from homeostat.azure.pipeline import Transport, arm_pipeline, http_session, sess
 from homeostat.azure.reader import PipelineReader
 from homeostat.azure.retry import Limits
 from homeostat.azure.writer import DEADLINE, SdkWriter
-from homeostat.ports import ArmReader, ArmWriter
+from homeostat.ports import ArmWriter
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
     """`credential` and `transport` are there for the other adapters that talk to Azure."""
 
-    reader: ArmReader
+    reader: PipelineReader
     writer: ArmWriter
     credential: AsyncTokenCredential
     transport: Transport

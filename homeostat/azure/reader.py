@@ -14,6 +14,7 @@ from homeostat.azure.pipeline import Pipeline
 from homeostat.azure.retry import named
 from homeostat.core import json
 from homeostat.core.arm_errors import ArmError, ErrorClass, missing_resource
+from homeostat.core.arm_types import ArmType
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json
 from homeostat.core.model import Fact, Found, Gone, Read, Unreadable
@@ -21,9 +22,11 @@ from homeostat.core.model import Fact, Found, Gone, Read, Unreadable
 MAX_PAGES: Final = 500
 """A listing that goes on after this many pages is taken to be going in circles."""
 
+ACCEPT: Final = {"Accept": "application/json"}
+
 
 class PipelineReader:
-    """The ArmReader port over the shared pipeline."""
+    """The ArmReader and SubscriptionReader ports over the shared pipeline."""
 
     def __init__(self, pipeline: Pipeline, cloud: Cloud) -> None:
         self._pipeline = pipeline
@@ -31,17 +34,23 @@ class PipelineReader:
 
     async def read(self, read: Read) -> Fact:
         try:
-            return await (self._list(read) if read.every else self._get(read))
+            return await (self._pages(_request(self._cloud, read)) if read.every else self._get(read))
         except ArmError as error:
             return _fact_of(error, read.id)
+
+    async def read_all(self, type_: ArmType, subscription: str) -> Fact:
+        url = f"{self._cloud.arm}/subscriptions/{subscription}/providers/{type_.name}?api-version={type_.api_version}"
+        try:
+            return await self._pages(HttpRequest("GET", url, headers=ACCEPT))
+        except ArmError as error:
+            return Unreadable(error)
 
     async def _get(self, read: Read) -> Found:
         answer = await self._send(_request(self._cloud, read))
         body = _body(answer)
         return Found(body, answer.headers.get("ETag") or json.text_at(body, "etag") or None)
 
-    async def _list(self, read: Read) -> Found:
-        request = _request(self._cloud, read)
+    async def _pages(self, request: HttpRequest) -> Found:
         found: list[Json] = []
         for _ in range(MAX_PAGES):
             page = _body(await self._send(request))
@@ -63,8 +72,7 @@ def _request(cloud: Cloud, read: Read) -> HttpRequest:
     method = "GET"
     if read.id.name.lower() in read.type.listed and not read.every:
         method, path = "POST", f"{path}/list"
-    headers = {"Accept": "application/json"}
-    return HttpRequest(method, f"{cloud.arm}{path}?api-version={read.type.api_version}", headers=headers)
+    return HttpRequest(method, f"{cloud.arm}{path}?api-version={read.type.api_version}", headers=ACCEPT)
 
 
 def _body(answer: AsyncHttpResponse) -> Json:

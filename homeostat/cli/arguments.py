@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final, Never, override
 
+from homeostat.cli import adopt
 from homeostat.render import FORMATS
 
 ENVIRONMENT: Final = """\
@@ -105,6 +106,8 @@ def _spec_commands(commands: _Commands) -> None:
         help="without the service of HOMEOSTAT_URL: no lease, no pause and no ledger then",
     )
     remediate.add_argument("--detailed-exitcode", action="store_true", help="with --dry-run: end with 2 on drift")
+
+    adopt.add_options(_command(commands, "adopt", "write the spec of a live web app: what is there now, as YAML"))
 
     _command(commands, "schema", "print the JSON Schema of a spec document, for editors")
 

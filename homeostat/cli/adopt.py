@@ -1,0 +1,63 @@
+"""`adopt`: the spec of a live web app, to stdout or a file."""
+
+import argparse
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from homeostat.adopt.adoption import Adoption, adopt
+from homeostat.ambient import SystemAmbient
+from homeostat.azure.arm import open_arm
+from homeostat.bootstrap import standalone_over
+from homeostat.cli import output
+from homeostat.cli.output import progress
+from homeostat.core.arm_types import SITE, SLOT
+from homeostat.core.errors import HomeostatError
+from homeostat.core.ids import ResourceId
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class NoSubscription(HomeostatError):
+    """It is not known in which subscription the web app is."""
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-g", "--resource-group", required=True, metavar="RG", help="the web app's resource group")
+    command.add_argument("-n", "--web-app", required=True, metavar="NAME", help="the web app, or NAME/SLOT")
+    command.add_argument("--subscription", metavar="ID", help="its subscription (default: AZURE_SUBSCRIPTION_ID)")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write it there, all at once, and not to stdout")
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """0 with the spec; what it leaves out is said in its comments, what could not be read on stderr too.
+
+    Raises NoSubscription, NoWebApp, CannotAdopt and CannotWrite.
+    """
+    subscription = options.subscription or environment.get("AZURE_SUBSCRIPTION_ID", "").strip()
+    if not _GUID.fullmatch(subscription):
+        raise NoSubscription(f"{subscription!r} is no subscription's id: give --subscription, or AZURE_SUBSCRIPTION_ID")
+    progress(f"reading {options.web_app} and what it depends on ...")
+    adoption = asyncio.run(_adopt(_web_app(options.web_app, options.resource_group, subscription), environment))
+    for line in adoption.unread:
+        output.say(f"could not be read, and is not declared: {line}")
+    if options.out is None:
+        output.data(adoption.text)
+    else:
+        output.write_file(options.out, adoption.text)
+        output.say(f"{options.out}: {len(adoption.left_out)} things were left out; its first lines name them")
+    return 0
+
+
+def _web_app(name: str, group: str, subscription: str) -> ResourceId:
+    app, _, slot = name.partition("/")
+    if slot:
+        return ResourceId.of(subscription, group, SLOT.name, app, slot)
+    return ResourceId.of(subscription, group, SITE.name, app)
+
+
+async def _adopt(web_app: ResourceId, environment: Mapping[str, str]) -> Adoption:
+    ambient = SystemAmbient()
+    async with open_arm(environment, ambient) as arm:
+        return await adopt(web_app, standalone_over(arm, ambient), arm.reader)
