@@ -109,7 +109,8 @@ class Desired:
             version = await self.source.version()
             if self._fleet is None or version != self._version:
                 self._fleet = load(await self.source.texts(), self.registry, subscription=self.subscription)
-                self._version, self.problem = version, ""
+                self._version = version
+            self.problem = ""
         except HomeostatError as error:
             if self._fleet is None:
                 raise

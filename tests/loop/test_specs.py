@@ -1,0 +1,198 @@
+"""The fleet in force: picked up when it changes, and kept when a change is wrong."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from homeostat.core.source import SpecError
+from homeostat.memory import MemoryStorage
+from homeostat.ports import BlobInfo, StorageUnavailable
+from homeostat.specs import CHECK_EVERY, Desired, SpecBlobs, SpecFiles
+from remediators import REGISTRY
+from tests.azure.scripted import SUBSCRIPTION, VirtualAmbient
+from tests.loop.stand import SPEC, Texts
+
+pytestmark = pytest.mark.unit
+
+OTHER = SPEC.replace("target: app-flask", "target: app-other").replace("web_app: app-flask", "web_app: app-other")
+WRONG = SPEC.replace("mode: enforce", "mode: sometimes")
+
+
+def desired(source: Texts) -> tuple[Desired, VirtualAmbient]:
+    ambient = VirtualAmbient()
+    return Desired(source, REGISTRY, ambient, SUBSCRIPTION), ambient
+
+
+async def targets(of: Desired) -> list[str]:
+    return list((await of.fleet()).targets)
+
+
+async def test_the_specs_are_asked_for_at_most_every_half_minute() -> None:
+    source = Texts({"a.yaml": SPEC})
+    wanted, ambient = desired(source)
+    for _ in range(10):
+        await wanted.fleet()
+    assert source.asked == 1
+    ambient.time += CHECK_EVERY
+    await wanted.fleet()
+    assert source.asked == 2
+
+
+async def test_a_changed_spec_comes_into_force() -> None:
+    source = Texts({"a.yaml": SPEC})
+    wanted, ambient = desired(source)
+    assert await targets(wanted) == ["app-flask"]
+    source.by_name["b.yaml"] = OTHER
+    assert await targets(wanted) == ["app-flask"]
+    ambient.time += CHECK_EVERY
+    assert await targets(wanted) == ["app-flask", "app-other"]
+
+
+async def test_an_unchanged_spec_is_not_parsed_again() -> None:
+    wanted, ambient = desired(Texts({"a.yaml": SPEC}))
+    first = await wanted.fleet()
+    ambient.time += CHECK_EVERY
+    assert await wanted.fleet() is first
+
+
+async def test_a_wrong_change_leaves_the_last_good_fleet_in_force_and_is_told_until_it_is_mended() -> None:
+    source = Texts({"a.yaml": SPEC})
+    wanted, ambient = desired(source)
+    good = await wanted.fleet()
+    source.by_name["a.yaml"] = WRONG
+    for _ in range(3):
+        ambient.time += CHECK_EVERY
+        assert await wanted.fleet() is good
+        assert "a.yaml:" in wanted.problem
+    source.by_name["a.yaml"] = OTHER
+    ambient.time += CHECK_EVERY
+    assert await targets(wanted) == ["app-other"]
+    assert wanted.problem == ""
+
+
+async def test_a_wrong_change_that_is_taken_back_is_a_problem_no_more() -> None:
+    source = Texts({"a.yaml": SPEC})
+    wanted, ambient = desired(source)
+    await wanted.fleet()
+    source.by_name["a.yaml"] = WRONG
+    ambient.time += CHECK_EVERY
+    await wanted.fleet()
+    source.by_name["a.yaml"] = SPEC
+    ambient.time += CHECK_EVERY
+    assert await targets(wanted) == ["app-flask"]
+    assert wanted.problem == ""
+
+
+async def test_without_any_good_fleet_the_problem_is_raised_each_time_until_it_is_mended() -> None:
+    source = Texts({"a.yaml": WRONG})
+    wanted, _ = desired(source)
+    for _ in range(2):
+        with pytest.raises(SpecError, match="mode"):
+            await wanted.fleet()
+    source.by_name["a.yaml"] = SPEC
+    assert await targets(wanted) == ["app-flask"]
+
+
+async def test_a_store_that_is_down_for_a_while_changes_nothing_and_is_told() -> None:
+    class Flaky(Texts):
+        down = False
+
+        async def version(self) -> str:
+            if Flaky.down:
+                raise StorageUnavailable("no answer")
+            return await super().version()
+
+    wanted, ambient = desired(Flaky({"a.yaml": SPEC}))
+    good = await wanted.fleet()
+    Flaky.down = True
+    ambient.time += CHECK_EVERY
+    assert await wanted.fleet() is good
+    assert wanted.problem == "no answer"
+    Flaky.down = False
+    ambient.time += CHECK_EVERY
+    assert await wanted.fleet() is good
+    assert wanted.problem == ""
+
+
+# --- files ---
+
+
+async def test_a_folder_is_read_with_its_subfolders_and_only_for_yaml(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("b.yaml", "a.yml", "deep/c.yaml", "readme.md", ".yaml"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    texts = await SpecFiles((tmp_path,)).texts()
+    assert sorted(texts.values()) == ["a.yml", "b.yaml", "deep/c.yaml"]
+
+
+async def test_a_named_file_is_read_whatever_its_name_and_once(tmp_path: Path) -> None:
+    file = tmp_path / "spec.txt"
+    file.write_text("\ufefftext", encoding="utf-8")
+    assert await SpecFiles((file, file)).texts() == {str(file): "text"}
+
+
+async def test_a_file_that_is_written_anew_is_another_version(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("one", encoding="utf-8")
+    source = SpecFiles((tmp_path,))
+    before = await source.version()
+    assert await source.version() == before
+    file.write_text("other", encoding="utf-8")
+    changed = await source.version()
+    (tmp_path / "b.yaml").write_text("", encoding="utf-8")
+    assert len({before, changed, await source.version()}) == 3
+
+
+async def test_a_path_that_is_not_there_and_a_file_that_is_no_text_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"nowhere.*no such file"):
+        await SpecFiles((tmp_path / "nowhere",)).texts()
+    (tmp_path / "a.yaml").write_bytes(b"target: \xff")
+    with pytest.raises(SpecError, match=r"a\.yaml.*not UTF-8"):
+        await SpecFiles((tmp_path,)).texts()
+
+
+# --- blobs ---
+
+
+def blobs() -> tuple[MemoryStorage, SpecBlobs]:
+    memory = MemoryStorage(VirtualAmbient().now)
+    return memory, SpecBlobs(memory.blobs, "specs")
+
+
+async def test_an_uploaded_blob_comes_into_force_within_half_a_minute() -> None:
+    memory, source = blobs()
+    await memory.blobs.write("specs", "a.yaml", SPEC.encode())
+    await memory.blobs.write("specs", "notes.txt", b"\xff")
+    ambient = VirtualAmbient()
+    wanted = Desired(source, REGISTRY, ambient, SUBSCRIPTION)
+    assert await targets(wanted) == ["app-flask"]
+    await memory.blobs.write("specs", "team/b.yaml", OTHER.encode())
+    ambient.time += timedelta(seconds=30)
+    assert await targets(wanted) == ["app-flask", "app-other"]
+
+
+async def test_equal_text_that_is_uploaded_again_is_another_version() -> None:
+    memory, source = blobs()
+    versions = set()
+    for _ in range(2):
+        await memory.blobs.write("specs", "a.yaml", SPEC.encode())
+        versions.add(await source.version())
+    assert len(versions) == 2
+
+
+async def test_a_blob_that_vanishes_between_listing_and_reading_is_left_out() -> None:
+    memory, _ = blobs()
+    await memory.blobs.write("specs", "a.yaml", SPEC.encode())
+
+    class Vanishing:
+        read = memory.blobs.read
+        write = memory.blobs.write
+
+        async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:
+            async for info in memory.blobs.list(container, prefix):
+                yield info
+            yield BlobInfo("gone.yaml", 1, "v", VirtualAmbient().now())
+
+    assert await SpecBlobs(Vanishing(), "specs").texts() == {"a.yaml": SPEC}
