@@ -54,7 +54,9 @@ def load(environment: Mapping[str, str], *, home: Path) -> Config:
         mode=_mode(environment, problems),
         settle=Settle(settle, at_most),
         settle_by_kind={
-            kind.lower(): Settle(_seconds(environment, f"{SETTLE_PREFIX}_{kind}", settle, problems), at_most)
+            kind.lower(): Settle(
+                after := _seconds(environment, f"{SETTLE_PREFIX}_{kind}", settle, problems), max(after, at_most)
+            )
             for name in environment
             if (kind := name.removeprefix(f"{SETTLE_PREFIX}_")) != name
         },

@@ -1,0 +1,102 @@
+"""The environment is checked at once: every wrong variable is named, with what to do about it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeostat.config import ConfigError, load
+from homeostat.core.model import Mode
+from homeostat.core.record import DEFAULT_SETTLE, Settle
+
+pytestmark = pytest.mark.unit
+
+HOME = Path("/app")
+
+
+def test_an_empty_environment_has_sensible_defaults() -> None:
+    config = load({}, home=HOME)
+    assert config.mode is Mode.ENFORCE
+    assert config.settle == DEFAULT_SETTLE
+    assert config.settle_by_kind == {}
+    assert (config.spec_folder, config.spec_container) == (HOME / "specs", "")
+    assert not config.in_memory
+
+
+def test_every_wrong_variable_is_named_at_once_with_its_value() -> None:
+    wrong = {
+        "HOMEOSTAT_MODE": "sometimes",
+        "HOMEOSTAT_SETTLE_SECONDS": "soon",
+        "HOMEOSTAT_SETTLE_MAX_SECONDS": "-1",
+        "HOMEOSTAT_SETTLE_SECONDS_NSG_RULES": "4000",
+        "AZURE_SUBSCRIPTION_ID": "my-subscription",
+        "HOMEOSTAT_STATE": "disk",
+    }
+    with pytest.raises(ConfigError) as raised:
+        load(wrong, home=HOME)
+    assert len(raised.value.problems) == len(wrong)
+    for name, value in wrong.items():
+        assert any(name in problem and repr(value) in problem for problem in raised.value.problems)
+
+
+@pytest.mark.parametrize(("text", "mode"), [("alert", Mode.ALERT), (" IGNORE ", Mode.IGNORE), ("", Mode.ENFORCE)])
+def test_a_mode_is_read_in_any_case(text: str, mode: Mode) -> None:
+    assert load({"HOMEOSTAT_MODE": text}, home=HOME).mode is mode
+
+
+@pytest.mark.parametrize("text", ["enforced", "on", "true", "0"])
+def test_a_mode_that_is_not_understood_is_never_full_power(text: str) -> None:
+    with pytest.raises(ConfigError, match="enforce, alert or ignore"):
+        load({"HOMEOSTAT_MODE": text}, home=HOME)
+
+
+def test_a_kind_may_settle_otherwise_than_the_rest() -> None:
+    environment = {"HOMEOSTAT_SETTLE_SECONDS": "5", "HOMEOSTAT_SETTLE_SECONDS_APP_SETTINGS": "0.5"}
+    config = load(environment, home=HOME)
+    assert config.settle == Settle(timedelta(seconds=5), DEFAULT_SETTLE.at_most)
+    assert config.settle_by_kind == {"app_settings": Settle(timedelta(seconds=0.5), DEFAULT_SETTLE.at_most)}
+
+
+def test_nothing_need_settle() -> None:
+    assert load({"HOMEOSTAT_SETTLE_SECONDS": "0"}, home=HOME).settle.after == timedelta()
+
+
+def test_a_settle_time_over_the_default_bound_lifts_it_and_one_over_a_given_bound_is_wrong() -> None:
+    assert load({"HOMEOSTAT_SETTLE_SECONDS": "600"}, home=HOME).settle.at_most == timedelta(seconds=600)
+    with pytest.raises(ConfigError, match="longer than HOMEOSTAT_SETTLE_MAX_SECONDS"):
+        load({"HOMEOSTAT_SETTLE_SECONDS": "600", "HOMEOSTAT_SETTLE_MAX_SECONDS": "60"}, home=HOME)
+
+
+def test_a_kinds_settle_time_that_is_longer_than_the_bound_is_not_cut_by_it() -> None:
+    config = load({"HOMEOSTAT_SETTLE_SECONDS_APP_SETTINGS": "300"}, home=HOME)
+    assert config.settle_by_kind["app_settings"].at_most >= timedelta(seconds=300)
+
+
+def test_a_configuration_that_is_shown_shows_no_connection_string() -> None:
+    assert "secret" not in repr(load({"AzureWebJobsStorage": "AccountKey=secret"}, home=HOME))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "HOMEOSTAT_MODE",
+                "HOMEOSTAT_SETTLE_SECONDS",
+                "HOMEOSTAT_SETTLE_SECONDS_X",
+                "HOMEOSTAT_SETTLE_MAX_SECONDS",
+                "AZURE_SUBSCRIPTION_ID",
+                "HOMEOSTAT_STATE",
+            ]
+        ),
+        st.text(max_size=12) | st.sampled_from(["0", "15", "1e3", "nan", "inf", "-0", "٣", "99999"]),
+    )
+)
+def test_whatever_the_environment_holds_is_a_configuration_or_a_list_of_problems(environment: dict[str, str]) -> None:
+    try:
+        config = load(environment, home=HOME)
+    except ConfigError:
+        return
+    for settle in (config.settle, *config.settle_by_kind.values()):
+        assert timedelta() <= settle.after <= settle.at_most
