@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol
 
 from homeostat.core.errors import HomeostatError
 
@@ -27,7 +27,11 @@ def progress(text: str) -> None:
         say(text)
 
 
-def colours(stream: TextIO, environment: Mapping[str, str]) -> bool:
+class _Stream(Protocol):
+    def isatty(self) -> bool: ...
+
+
+def colours(stream: _Stream, environment: Mapping[str, str]) -> bool:
     """https://no-color.org: any value that is not empty turns them off."""
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 

@@ -1,0 +1,266 @@
+"""What the command line says and how it ends where no Azure is needed."""
+
+import json
+import logging
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from homeostat.cli import output
+from homeostat.cli.arguments import parser
+from homeostat.cli.main import COMMANDS
+from homeostat.core.spec import json_schema
+from remediators import REGISTRY
+from tests.command_line.conftest import Run
+
+pytestmark = pytest.mark.unit
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "flask-app" / "homeostat.yaml"
+GOOD = "target: {0}\nweb_app: web-{0}\nresource_group: rg\n"
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "specs"
+    (path / "shop").mkdir(parents=True)
+    (path / "shop" / "app.yaml").write_text(GOOD.format("shop-front"))
+    (path / "stock.yml").write_text(GOOD.format("stock"))
+    (path / "notes.txt").write_text("not: [a spec")
+    return path
+
+
+# --- usage ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_command_the_help_is_shown_and_the_end_is_2(run: Run) -> None:
+    said = run()
+    assert (said.code, said.out) == (2, "")
+    assert all(command in said.err for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("paln",), ("plan",), ("plan", "x", "--detailed-exitcod"), ("plan", "x", "--format", "xml"), ("pause",)],
+)
+def test_a_mistyped_command_does_not_end_as_drift_does(run: Run, arguments: tuple[str, ...]) -> None:
+    said = run(*arguments)
+    assert (said.code, said.out) == (1, "")
+    assert "usage: python -m homeostat" in said.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(run: Run, command: str) -> None:
+    said = run(command, "--help")
+    assert (said.code, said.err) == (0, "")
+    assert f"usage: python -m homeostat {command}" in said.out
+
+
+@pytest.mark.parametrize("command", ["plan", "remediate"])
+def test_the_help_tells_what_the_exit_codes_mean(command: str, run: Run) -> None:
+    said = run(command, "--help")
+    assert "exit code:" in said.out
+    assert "settling" in said.out
+
+
+def test_every_command_that_can_be_parsed_can_be_run() -> None:
+    (commands,) = (action.choices for action in parser()._actions if action.dest == "command")
+    assert commands is not None
+    assert set(commands) == set(COMMANDS)
+
+
+# --- validate and schema --------------------------------------------------------------------------------------------
+
+
+def test_validate_tells_how_much_is_declared(run: Run) -> None:
+    said = run("validate", EXAMPLE)
+    assert said.code == 0
+    assert said.out.startswith("valid: 1 target, ")
+
+
+def test_validate_reads_folders_to_their_ends_and_yaml_only(run: Run, spec: Path) -> None:
+    said = run("validate", spec)
+    assert (said.code, said.out, said.err) == (0, "valid: 2 targets, 2 roots\n", "")
+
+
+def test_validate_tells_every_error_of_every_file_at_once_in_order(run: Run, spec: Path) -> None:
+    (spec / "a.yaml").write_text(GOOD.format("stock") + "mode: off\napp_settings:\n  settings: {PASSWORD: }\n")
+    (spec / "b.yaml").write_text("a: [\n")
+    said = run("validate", spec)
+    assert said.code == 1
+    assert [line.removeprefix(f"{spec}/").partition(" ")[0] for line in said.out.splitlines()] == [
+        "a.yaml:4:",
+        "a.yaml:6:",
+        "b.yaml:2:",
+        "stock.yml:1:",
+    ]
+    assert said.err == "4 problems\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, ":1: there is no such file or folder. Check the path."),
+        (b"\xff\xfe", ":1: not UTF-8 text (byte 0). Save the file as UTF-8."),
+    ],
+)
+def test_validate_tells_of_a_file_that_cannot_be_read(
+    run: Run, tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    path = tmp_path / "app.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    assert run("validate", path).out == f"{path}{told}\n"
+
+
+def test_specs_that_declare_nothing_are_not_valid(run: Run, tmp_path: Path) -> None:
+    said = run("validate", tmp_path)
+    assert said.code == 1
+    assert "declares no target" in said.err
+
+
+def test_schema_prints_the_schema(run: Run) -> None:
+    said = run("schema")
+    assert (said.code, said.err) == (0, "")
+    assert json.loads(said.out) == json.loads(json.dumps(json_schema(REGISTRY)))
+
+
+# --- what stops a plan or a repair before it begins -----------------------------------------------------------------
+
+
+def test_every_unknown_target_is_named(run: Run, spec: Path) -> None:
+    env = {"AZURE_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000001"}
+    said = run("plan", spec, "--target", "shop-frnt", "--target", "x", "--target", "stock", env=env)
+    assert (said.code, said.out) == (1, "")
+    assert "there is no target 'shop-frnt'. Did you mean shop-front?" in said.err
+    assert "there is no target 'x'. There are: shop-front, stock." in said.err
+
+
+def test_a_plan_of_wrong_specs_names_every_error_and_asks_nothing_of_azure(run: Run, spec: Path) -> None:
+    (spec / "stock.yml").write_text(GOOD.format("stock") + "mode: off\ntags: x\n")
+    said = run("plan", spec, env={"AZURE_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000001"})
+    assert (said.code, said.out) == (1, "")
+    assert f"{spec}/stock.yml:4: mode: " in said.err
+    assert f"{spec}/stock.yml:5: tags: " in said.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("HOMEOSTAT_MODE", "of", "set it to enforce, alert or ignore"),
+        ("HOMEOSTAT_MODE", "ignore", "Set it to alert or enforce"),
+        ("HOMEOSTAT_CLOUD", "Azure", "set it to one of AzureCloud"),
+        ("HOMEOSTAT_ARM_ENDPOINT", "http://arm", "give a URL that begins with https://"),
+        ("AZURE_SUBSCRIPTION_ID", "mine", "a GUID"),
+        ("AZURE_TOKEN_CREDENTIALS", "nobody", "must name a credential that works here"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_remedy(run: Run, spec: Path, name: str, value: str, remedy: str) -> None:
+    env = {"AZURE_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000001", name: value}
+    said = run("plan", spec, env=env)
+    assert (said.code, said.out) == (1, "")
+    assert remedy in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_without_a_service_and_without_standalone_both_remedies_are_named(run: Run) -> None:
+    said = run("remediate", EXAMPLE, "--yes")
+    assert (said.code, said.out) == (1, "")
+    assert "HOMEOSTAT_URL" in said.err
+    assert "--standalone" in said.err
+
+
+def test_standalone_is_refused_while_a_service_is_named(run: Run) -> None:
+    said = run("remediate", EXAMPLE, "--yes", "--standalone", env={"HOMEOSTAT_URL": "https://x.azurewebsites.net"})
+    assert (said.code, said.out) == (1, "")
+    assert "--standalone is refused while HOMEOSTAT_URL is set" in said.err
+
+
+def test_nothing_is_repaired_where_nobody_can_be_asked(run: Run) -> None:
+    said = run("remediate", EXAMPLE, "--standalone")
+    assert (said.code, said.out) == (1, "")
+    assert "add --yes" in said.err
+
+
+@pytest.mark.parametrize("url", ["http://x.azurewebsites.net", "x.azurewebsites.net", "ftp://x", "https://"])
+def test_a_key_is_not_sent_in_the_clear(run: Run, url: str) -> None:
+    said = run("status", env={"HOMEOSTAT_URL": url, "HOMEOSTAT_KEY": "a-key"})
+    assert said.code == 1
+    assert "give an address that begins with https://" in said.err
+    assert "a-key" not in said.err
+
+
+@pytest.mark.parametrize(
+    "command", [("status",), ("history", "app"), ("pause", "app", "--for", "1h"), ("resume", "app")]
+)
+def test_what_needs_the_service_says_how_to_name_it(run: Run, command: tuple[str, ...]) -> None:
+    said = run(*command)
+    assert said.code == 1
+    assert "HOMEOSTAT_URL is not set. Set it to the service's address" in said.err
+
+
+@pytest.mark.parametrize("times", [(), ("--for", "soon"), ("--for", "1h", "--until", "2030-01-31T06:00:00Z")])
+def test_a_pause_has_one_end(run: Run, times: tuple[str, ...]) -> None:
+    said = run("pause", "app", *times, env={"HOMEOSTAT_URL": "http://localhost:1"})
+    assert said.code == 1
+    assert "error: " in said.err
+
+
+def test_a_service_that_does_not_answer_is_told_in_one_line(run: Run) -> None:
+    said = run("status", env={"HOMEOSTAT_URL": "http://localhost:1"})
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("error: http://localhost:1 does not answer: ")
+    assert said.err.count("\n") == 1
+
+
+# --- output ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_written_whole_with_the_usual_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text("before")
+    output.write_file(path, "after")
+    assert path.read_text() == "after"
+    (tmp_path / "plain").touch()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["plain", "plan.json"]
+
+
+def test_a_file_that_cannot_be_replaced_is_written_to() -> None:
+    output.write_file(Path(os.devnull), "anything")
+    assert not Path(os.devnull).is_file()
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(output.CannotWrite, match=r"nowhere/plan\.json cannot be written: No such file or directory"):
+        output.write_file(tmp_path / "nowhere" / "plan.json", "x")
+
+
+class _Terminal:
+    def __init__(self, *, terminal: bool) -> None:
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environment", "expected"),
+    [
+        (True, {}, True),
+        (True, {"NO_COLOR": ""}, True),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+        (False, {}, False),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(terminal: bool, environment: dict[str, str], expected: bool) -> None:
+    stream = _Terminal(terminal=terminal)
+    assert output.colours(stream, environment) is expected
+
+
+def test_a_command_leaves_the_process_s_logging_as_it_was(run: Run) -> None:
+    before = (list(logging.getLogger().handlers), logging.getLogger("homeostat").level)
+    run("--verbose", "validate", EXAMPLE)
+    assert (list(logging.getLogger().handlers), logging.getLogger("homeostat").level) == before
