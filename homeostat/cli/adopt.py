@@ -17,10 +17,11 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WEB_APP = re.compile(r"[A-Za-z0-9-]{2,60}(/[A-Za-z0-9-]{1,59})?")
 
 
-class NoSubscription(HomeostatError):
-    """It is not known in which subscription the web app is."""
+class NotNamed(HomeostatError):
+    """The command line does not say, or says wrongly, which web app is meant."""
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -33,13 +34,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """0 with the spec; what it leaves out is said in its comments, what could not be read on stderr too.
 
-    Raises NoSubscription, NoWebApp, CannotAdopt and CannotWrite.
+    Raises NotNamed, NoWebApp, CannotAdopt and CannotWrite.
     """
     subscription = options.subscription or environment.get("AZURE_SUBSCRIPTION_ID", "").strip()
-    if not _GUID.fullmatch(subscription):
-        raise NoSubscription(f"{subscription!r} is no subscription's id: give --subscription, or AZURE_SUBSCRIPTION_ID")
+    web_app = _web_app(options.web_app, options.resource_group, subscription)
     progress(f"reading {options.web_app} and what it depends on ...")
-    adoption = asyncio.run(_adopt(_web_app(options.web_app, options.resource_group, subscription), environment))
+    adoption = asyncio.run(_adopt(web_app, environment))
     for line in adoption.unread:
         output.say(f"could not be read, and is not declared: {line}")
     if options.out is None:
@@ -51,10 +51,12 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def _web_app(name: str, group: str, subscription: str) -> ResourceId:
-    app, _, slot = name.partition("/")
-    if slot:
-        return ResourceId.of(subscription, group, SLOT.name, app, slot)
-    return ResourceId.of(subscription, group, SITE.name, app)
+    if not _GUID.fullmatch(subscription):
+        raise NotNamed(f"{subscription!r} is no subscription's id: give --subscription, or set AZURE_SUBSCRIPTION_ID")
+    if not _WEB_APP.fullmatch(name):
+        raise NotNamed(f"{name!r} names no web app: give NAME, or NAME/SLOT for a deployment slot")
+    app, *slot = name.split("/")
+    return ResourceId.of(subscription, group, SLOT.name if slot else SITE.name, app, *slot)
 
 
 async def _adopt(web_app: ResourceId, environment: Mapping[str, str]) -> Adoption:
