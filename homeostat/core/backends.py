@@ -32,7 +32,7 @@ class Backend:
     """One kind of service.
 
     group_id: the sub-resource that a private endpoint connects to. zone: the private DNS zone of its names.
-    port: what its clients connect to, with TLS. suffix: of its public name, which inside the network resolves privately.
+    port: what its clients connect to, with TLS. suffix: of its public name, which the network resolves privately.
     public_access: where the body of the resource says whether the public network may connect.
     regional: its public names hold its region.
     """

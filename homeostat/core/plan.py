@@ -90,7 +90,7 @@ class Plan:
 
 
 class StaleBase(HomeostatError):
-    """A write would be based on a body that ARM did not give just now, as a Resource Graph row is: a mistake of ours."""
+    """A write would build on a body that ARM did not give just now, as a Resource Graph row is: a mistake of ours."""
 
 
 class ContradictingEdits(HomeostatError):
@@ -207,6 +207,7 @@ def _refuse_stale(resource: ResourceId, base: Found | None) -> None:
 
 def _family_write(parent: ResourceId, edits: Sequence[Edit], base: Found) -> Action:
     """One PUT of the parent that carries over every child which no edit touches, in the order in which they stood."""
+    _refuse_stale(parent, base)
     own, of_children = _parted(edits, parent)
     row, embedded = arm_type(parent), arm_type(of_children[0].resource).embedded
     body = _fold(base.body, own)
