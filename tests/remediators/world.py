@@ -6,6 +6,7 @@ from typing import Any
 
 from homeostat.core import json
 from homeostat.core.arm_errors import ArmError
+from homeostat.core.arm_types import ARM_TYPES, ArmType
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json
 from homeostat.core.model import AnyRemediator, Drift, Edit, Fact, Facts, Found, Gone, Obstacle, Read, Unreadable, Want
@@ -121,15 +122,17 @@ def _as_stored(before: Json, sent: Json, action: Action) -> Json:
     for name in action.type.read_only:
         if (value := json.at(before, ("properties", name))) is not json.ABSENT:
             stored = json.with_value(stored, ("properties", name), value)
-    if rules := json.objects_at(stored, "properties", "securityRules"):
-        stored = json.with_value(stored, ("properties", "securityRules"), [_rule(action.resource, r) for r in rules])
+    for row in ARM_TYPES.values():
+        if row.embedded and row.name.rpartition("/")[0] == action.type.name:
+            children = [_embedded(action.resource, row, child) for child in json.objects_at(stored, *row.embedded)]
+            stored = json.with_value(stored, row.embedded, children) if children else stored
     return stored
 
 
-def _rule(group: ResourceId, sent: Json) -> Json:
-    id_ = group.child("securityRules", json.text_at(sent, "name"))
-    rule = {"id": id_.text, "type": id_.type, **(sent if isinstance(sent, Mapping) else {})}
-    return json.with_value(rule, ("properties", "provisioningState"), "Succeeded")
+def _embedded(parent: ResourceId, row: ArmType, sent: Json) -> Json:
+    id_ = parent.child(row.collection, json.text_at(sent, "name"))
+    child = {"id": id_.text, "type": id_.type, **(sent if isinstance(sent, Mapping) else {})}
+    return json.with_value(child, ("properties", "provisioningState"), "Succeeded")
 
 
 def reversed_everywhere(body: Json) -> Json:

@@ -1,0 +1,353 @@
+"""Flow logs of virtual networks: the declared logs are there, enabled, and write where they should.
+
+A network has one flow log, so one under another name stands in the way of the declared one and is reported. NSG flow
+logs cannot be created since 30 June 2025 and end on 30 September 2027, so the spec cannot declare them. A network's
+flow log is reported not to carry what App Service sends through VNet integration: it is no proof of the app's traffic.
+https://learn.microsoft.com/azure/network-watcher/vnet-flow-logs-overview
+https://learn.microsoft.com/azure/network-watcher/nsg-flow-logs-overview
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import ConfigDict, Field
+
+from homeostat.core import json
+from homeostat.core.arm_types import (
+    FLOW_LOG,
+    NETWORK_SECURITY_GROUP,
+    NETWORK_WATCHER,
+    STORAGE_ACCOUNT,
+    SUBNET,
+    VIRTUAL_NETWORK,
+    ArmType,
+)
+from homeostat.core.ids import InvalidResourceId, ResourceId, same_id
+from homeostat.core.json import ABSENT, Json, Path, Value
+from homeostat.core.model import (
+    Drift,
+    Edit,
+    Fact,
+    Facts,
+    Found,
+    Gone,
+    Item,
+    KindSection,
+    Mode,
+    Obstacle,
+    Problem,
+    Read,
+    Scope,
+    Section,
+    Unmanaged,
+    Verdict,
+    Want,
+)
+from remediators.common import reference_problems, unknown, why_unread
+
+INTERFACE: Final = "Microsoft.Network/networkInterfaces"
+TARGETS: Final = (VIRTUAL_NETWORK.name, SUBNET.name, INTERFACE)
+LONGEST_RETENTION: Final = 365
+"""Days. https://learn.microsoft.com/rest/api/network-watcher/flow-logs/create-or-update"""
+
+FORMATS: Final = (1, 2)
+
+MEMBERS: Final[Mapping[str, str]] = {
+    "target": "targetResourceId",
+    "storage": "storageId",
+    "enabled": "enabled",
+    "retention_days": "retentionPolicy",
+    "format_version": "format",
+}
+"""What a body calls the spec's fields."""
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
+_UNDER_WAY = frozenset({"updating", "deleting"})
+
+
+class FlowLogSpec(Section):
+    """One flow log of a virtual network, a subnet, or a network interface."""
+
+    network_watcher: str = Field(
+        description="The region's network watcher: RESOURCE-GROUP:NAME, NAME, or a full resource id.",
+        examples=["NetworkWatcherRG:NetworkWatcher_westeurope"],
+    )
+    target: str = Field(
+        description="VNET, VNET/SUBNET, either of them in RESOURCE-GROUP:, or a full resource id.",
+        examples=["vnet-appservice", "vnet-appservice/snet-appservice-integration"],
+    )
+    storage: str = Field(
+        description="The storage account that it writes to: NAME, RESOURCE-GROUP:NAME, or a full resource id.",
+        examples=["stflask"],
+    )
+    enabled: bool = Field(default=True, description="Whether it records.")
+    retention_days: int | None = Field(
+        default=None, ge=0, le=LONGEST_RETENTION, description="0 keeps records for ever. Owned only where it is given."
+    )
+    format_version: int | None = Field(
+        default=None, ge=FORMATS[0], le=FORMATS[-1], description="Owned only where it is given."
+    )
+    location: str = Field(
+        description="The target's region, in which it is created.", min_length=1, examples=["westeurope"]
+    )
+    mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
+
+
+class FlowLogsSection(KindSection):
+    """Flow logs, by name. They are reported not to carry the traffic of App Service's VNet integration."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, FlowLogSpec]
+
+    @property
+    def logs(self) -> Mapping[str, FlowLogSpec]:
+        return self.__pydantic_extra__
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A flow log as it is compared. retention_days and format_version: None where they are not owned."""
+
+    target: str
+    storage: str
+    enabled: bool
+    retention_days: int | None = None
+    format_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogWant:
+    log: Log
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A flow log that is there. under_way: a write to it has not come to its end."""
+
+    id: ResourceId
+    log: Log
+    under_way: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """logs: all that were seen, by lower-case name.
+
+    unsure: those, by lower-case name, of which neither presence nor absence is certain, and why.
+    """
+
+    logs: Mapping[str, Present] = field(default_factory=dict)
+    unsure: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, name: str) -> Present | None:
+        return self.logs.get(name.lower())
+
+    def of(self, target: str) -> Present | None:
+        return next((present for present in self.logs.values() if same_id(present.log.target, target)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLogs:
+    """Its root is the network watcher; an item is a flow log, by name."""
+
+    kind: str = "flow_logs"
+    section: type[FlowLogsSection] = FlowLogsSection
+    touches: frozenset[ArmType] = frozenset({NETWORK_WATCHER, FLOW_LOG})
+
+    def items(self, section: FlowLogsSection, scope: Scope) -> tuple[Item[LogWant], ...]:
+        return tuple(
+            Item(
+                scope.resource(log.network_watcher, NETWORK_WATCHER.name), name, _wanted(log, scope), (name,), log.mode
+            )
+            for name, log in section.logs.items()
+        )
+
+    def unmanaged(self, section: FlowLogsSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
+        return {}
+
+    def problems(self, section: FlowLogsSection, scope: Scope) -> tuple[Problem, ...]:
+        return tuple(problem for name, log in section.logs.items() for problem in _problems(name, log, scope))
+
+    def reads(self, want: Want[LogWant], facts: Facts) -> frozenset[Read]:
+        """The logs; where one is gone or has another target, also the watcher's listing: it tells who took its place."""
+        own = {name: _own(want.root, name) for name in want.items}
+        reads = frozenset(own.values())
+        if any(_is_displaced(want.items[name].value.log, facts.get(read)) for name, read in own.items()):
+            return reads | {_listing(want.root)}
+        return reads
+
+    def observe(self, want: Want[LogWant], facts: Facts) -> Have:
+        """A log is absent only when its own GET says that it is gone and the living watcher's listing lacks it."""
+        listing = facts.get(_listing(want.root))
+        own = {name: facts.get(_own(want.root, name)) for name in want.items}
+        bodies = [fact.body for fact in own.values() if isinstance(fact, Found)]
+        if isinstance(listing, Found):
+            bodies = [*json.objects_at(listing.body, "value"), *bodies]
+        logs = {present.id.name.lower(): present for body in bodies for present in _present(want.root, body)}
+        unsure = {
+            name.lower(): why_unread(listing if isinstance(fact, Gone) else fact)
+            for name, fact in own.items()
+            if name.lower() not in logs and not (isinstance(fact, Gone) and isinstance(listing, Found))
+        }
+        return Have(logs, unsure)
+
+    def diff(self, want: Want[LogWant], have: Have) -> tuple[Drift, ...]:
+        drifts = (
+            drift
+            for name, declared in want.items.items()
+            for drift in self._drifts(_own(want.root, name).id, name, declared.value, have)
+        )
+        return tuple(sorted(drifts, key=lambda drift: drift.key))
+
+    def _drifts(self, own: ResourceId, name: str, wanted: LogWant, have: Have) -> Iterator[Drift]:
+        present = have.named(name)
+        if reason := have.unsure.get(name.lower()):
+            yield unknown(self.kind, own, (), name, _shown(wanted.log), reason)
+        elif present is None:
+            yield Drift(self.kind, own, (), name, _shown(wanted.log), ABSENT)
+        else:
+            verdict = Verdict.SETTLING if present.under_way else Verdict.DRIFTED
+            for key, (wants, has) in _differences(wanted.log, present.log).items():
+                yield Drift(self.kind, present.id, (key,), name, wants, has, verdict)
+
+    def edits(self, want: Want[LogWant], have: Have) -> tuple[Edit | Obstacle, ...]:
+        return tuple(
+            _repair(drift, want.items[drift.item].value, have)
+            for drift in self.diff(want, have)
+            if drift.verdict is Verdict.DRIFTED
+        )
+
+
+REMEDIATOR = FlowLogs()
+
+
+# --- from the spec and from bodies to logs ---------------------------------------------------------------------------
+
+
+def _own(watcher: ResourceId, name: str) -> Read:
+    return Read(FLOW_LOG, watcher.child("flowLogs", name))
+
+
+def _listing(watcher: ResourceId) -> Read:
+    return Read(FLOW_LOG, watcher, every=True)
+
+
+def _target(reference: str, scope: Scope) -> ResourceId:
+    return scope.resource(reference, SUBNET.name if "/" in reference else VIRTUAL_NETWORK.name)
+
+
+def _wanted(spec: FlowLogSpec, scope: Scope) -> LogWant:
+    storage = scope.resource(spec.storage, STORAGE_ACCOUNT.name)
+    target = _target(spec.target, scope)
+    return LogWant(
+        Log(target.text, storage.text, spec.enabled, spec.retention_days, spec.format_version), spec.location
+    )
+
+
+def _present(watcher: ResourceId, body: Json) -> Iterator[Present]:
+    if name := json.text_at(body, "name"):
+        under_way = json.text_at(body, "properties", "provisioningState").lower() in _UNDER_WAY
+        yield Present(_own(watcher, name).id, _log(body), under_way)
+
+
+def _log(body: Json) -> Log:
+    kept = json.at(body, ("properties", "retentionPolicy", "enabled")) is True
+    return Log(
+        target=json.text_at(body, "properties", "targetResourceId"),
+        storage=json.text_at(body, "properties", "storageId"),
+        enabled=json.at(body, ("properties", "enabled")) is True,
+        retention_days=_number(json.at(body, ("properties", "retentionPolicy", "days")), 0) if kept else 0,
+        format_version=_number(json.at(body, ("properties", "format", "version")), 1),
+    )
+
+
+def _number(found: Value, default: int) -> int:
+    return found if isinstance(found, int) else default
+
+
+def _is_displaced(wanted: Log, fact: Fact | None) -> bool:
+    return isinstance(fact, Gone) or (isinstance(fact, Found) and not same_id(_log(fact.body).target, wanted.target))
+
+
+# --- differences and repairs -----------------------------------------------------------------------------------------
+
+
+def _differences(wanted: Log, found: Log) -> Mapping[str, tuple[Value, Value]]:
+    """The spec's names of the owned fields that differ, with what is wanted and what is there."""
+    differing: dict[str, tuple[Value, Value]] = {}
+    for key in MEMBERS:
+        wants, has = getattr(wanted, key), getattr(found, key)
+        agrees = same_id(wants, has) if key in {"target", "storage"} else wants in {None, has}
+        if not agrees:
+            differing[key] = wants, ABSENT if has == "" else has
+    return differing
+
+
+def _shown(log: Log) -> Json:
+    return {key: value for key in MEMBERS if (value := getattr(log, key)) is not None}
+
+
+def _repair(drift: Drift, wanted: LogWant, have: Have) -> Edit | Obstacle:
+    if drift.path in {(), ("target",)} and (other := have.of(wanted.log.target)):
+        message = (
+            f"{other.id.name} is the flow log of {wanted.log.target}, which can have one: declare it, or remove it"
+        )
+        return Obstacle(drift, "target-has-flow-log", message)
+    if not drift.path:
+        owned = {MEMBERS[key]: _value(wanted.log, key) for key in MEMBERS if getattr(wanted.log, key) is not None}
+        return Edit(drift, (), {"location": wanted.location, "properties": owned})
+    path, value = _change(drift.path, wanted.log)
+    return Edit(drift, path, value)
+
+
+def _change(path: Path, wanted: Log) -> tuple[Path, Json]:
+    (key,) = path
+    if key == "format_version":  # its sibling, the type, is not ours
+        return ("properties", "format", "version"), wanted.format_version
+    return ("properties", MEMBERS[key]), _value(wanted, key)
+
+
+def _value(log: Log, key: str) -> Json:
+    """A field as ARM takes it."""
+    match key:
+        case "retention_days":
+            return {"days": log.retention_days, "enabled": bool(log.retention_days)}
+        case "format_version":
+            return {"type": "JSON", "version": log.format_version}
+        case _:
+            value: Json = getattr(log, key)
+            return value
+
+
+# --- problems of the spec --------------------------------------------------------------------------------------------
+
+
+def _problems(name: str, log: FlowLogSpec, scope: Scope) -> Iterator[Problem]:
+    if not _NAME.fullmatch(name):
+        remedy = "Use up to 80 letters, digits, `_`, `.` and `-`; begin with a letter or digit."
+        yield Problem((name,), f"{name!r} is no name of a flow log", remedy)
+    yield from reference_problems(scope, log.network_watcher, NETWORK_WATCHER.name, (name, "network_watcher"))
+    yield from reference_problems(scope, log.storage, STORAGE_ACCOUNT.name, (name, "storage"))
+    yield from _target_problems(log.target, scope, (name, "target"))
+
+
+def _target_problems(reference: str, scope: Scope, path: tuple[str, ...]) -> Iterator[Problem]:
+    remedy = "Write VNET, VNET/SUBNET, RESOURCE-GROUP:VNET, or the full id of a virtual network, subnet or interface."
+    try:
+        target = _target(reference, scope)
+    except InvalidResourceId:
+        yield Problem(path, f"{reference!r} names no virtual network and no subnet", remedy)
+        return
+    if target.is_type(NETWORK_SECURITY_GROUP.name):
+        message = (
+            "flow logs of network security groups cannot be created since 30 June 2025, and end on 30 September 2027"
+        )
+        yield Problem(path, message, "Declare a VNet flow log: name the virtual network or the subnet instead.")
+    elif not any(target.is_type(type_) for type_ in TARGETS):
+        yield Problem(path, f"{reference!r} is the id of a {target.type}, which has no flow logs", remedy)
+    elif not all(target.names):
+        yield Problem(path, f"{reference!r} has an empty name in it", remedy)

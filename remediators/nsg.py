@@ -1,0 +1,144 @@
+"""Network security groups: the group itself is there. Its rules are `nsg_rules`', its subnets are `subnet`'s.
+
+A group that is gone takes its rules and its associations with it, so it is made again only on the spec's or a person's
+word; it is then made empty, and the next look at it finds which rules are missing.
+https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import ConfigDict, Field
+
+from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, ArmType
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import ABSENT, Json
+from homeostat.core.model import (
+    Drift,
+    Edit,
+    Facts,
+    Found,
+    Gone,
+    Item,
+    KindSection,
+    Milestone,
+    Mode,
+    Obstacle,
+    Problem,
+    Read,
+    Scope,
+    Section,
+    Unmanaged,
+    Want,
+)
+from remediators.common import reference_problems, unknown, why_unread
+
+ITEM = "group"
+
+
+class GroupSpec(Section):
+    """One network security group."""
+
+    location: str = Field(
+        description="Where it is created, if it has to be.", min_length=1, examples=["westeurope", "West Europe"]
+    )
+    recreate: bool = Field(default=False, description="Whether it is made again unattended when it is gone.")
+    mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
+
+
+class NsgSection(KindSection):
+    """Network security groups: by name, RESOURCE-GROUP:NAME, or full resource id."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, GroupSpec]
+
+    @property
+    def groups(self) -> Mapping[str, GroupSpec]:
+        return self.__pydantic_extra__
+
+
+@dataclass(frozen=True, slots=True)
+class GroupWant:
+    location: str
+    recreate: bool
+
+    @property
+    def body(self) -> Json:
+        return {"location": self.location, "properties": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """unread: why the group could not be read, or ""."""
+
+    exists: bool = False
+    unread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Nsg:
+    """Its root is the NSG, and the one item of a root is that it is there."""
+
+    kind: str = "nsg"
+    section: type[NsgSection] = NsgSection
+    touches: frozenset[ArmType] = frozenset({NETWORK_SECURITY_GROUP})
+
+    def items(self, section: NsgSection, scope: Scope) -> tuple[Item[GroupWant], ...]:
+        return tuple(
+            Item(
+                scope.resource(reference, NETWORK_SECURITY_GROUP.name),
+                ITEM,
+                GroupWant(group.location, group.recreate),
+                (reference,),
+                group.mode,
+            )
+            for reference, group in section.groups.items()
+        )
+
+    def unmanaged(self, section: NsgSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
+        return {}
+
+    def problems(self, section: NsgSection, scope: Scope) -> tuple[Problem, ...]:
+        return tuple(
+            problem
+            for reference in section.groups
+            for problem in reference_problems(scope, reference, NETWORK_SECURITY_GROUP.name, (reference,))
+        )
+
+    def reads(self, want: Want[GroupWant], facts: Facts) -> frozenset[Read]:  # noqa: ARG002 - the Protocol's
+        return frozenset({_own(want.root)})
+
+    def observe(self, want: Want[GroupWant], facts: Facts) -> Have:
+        match facts.get(_own(want.root)):
+            case Found():
+                return Have(exists=True)
+            case Gone():
+                return Have()
+            case fact:
+                return Have(unread=why_unread(fact))
+
+    def diff(self, want: Want[GroupWant], have: Have) -> tuple[Drift, ...]:
+        return tuple(
+            unknown(self.kind, want.root, (), name, declared.value.location, have.unread)
+            if have.unread
+            else Drift(self.kind, want.root, (), name, declared.value.body, ABSENT)
+            for name, declared in want.items.items()
+            if not have.exists
+        )
+
+    def edits(self, want: Want[GroupWant], have: Have) -> tuple[Edit | Obstacle, ...]:
+        return tuple(
+            _creation(drift, want.items[drift.item].value) for drift in self.diff(want, have) if not have.unread
+        )
+
+
+REMEDIATOR = Nsg()
+
+
+def _own(group: ResourceId) -> Read:
+    return Read(NETWORK_SECURITY_GROUP, group)
+
+
+def _creation(drift: Drift, wanted: GroupWant) -> Edit:
+    return Edit(drift, (), wanted.body, reaches=frozenset({Milestone.NSG_EXISTS}), recreate=wanted.recreate)
