@@ -13,7 +13,7 @@ from homeostat.core.events import parse_event, route
 from homeostat.core.guards import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
-from homeostat.core.outcome import Outcome, Trigger, outcome_json, worst
+from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, worst
 from homeostat.core.record import Settle
 from homeostat.core.spec import Root, Target
 from homeostat.engine import Engine
@@ -128,16 +128,22 @@ class Service:
             create=run["create"] is True,
             dry_run=run["dryRun"] is True,
         )
-        roots = runs.roots_of(await self.desired.fleet(), targets)
+        try:
+            roots = runs.roots_of(await self.desired.fleet(), targets)
+        except runs.UnknownTarget as error:  # since it was asked for
+            return await self._end(run, {"status": Status.FAILED.value, "error": str(error), "roots": []})
         outcomes = await runs.reconcile(self.engine, roots, trigger)
+        status = worst([outcome.status for outcome in outcomes])
+        return await self._end(run, {"status": status.value, "roots": [outcome_json(outcome) for outcome in outcomes]})
+
+    async def _end(self, run: JsonObject, result: JsonObject) -> JsonObject:
         done: JsonObject = {
             **run,
             "state": "done",
-            "status": worst([outcome.status for outcome in outcomes]).value,
             "finishedAt": self.engine.ambient.now().isoformat(),
-            "roots": [outcome_json(outcome) for outcome in outcomes],
+            **result,
         }
-        await self.engine.store.save_run(run_id, done)
+        await self.engine.store.save_run(json.text_at(run, "id"), done)
         return done
 
     async def run(self, run_id: str) -> JsonObject | None:

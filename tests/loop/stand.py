@@ -198,6 +198,11 @@ class Stand:
     async def history(self, name: str) -> list[Any]:
         return list(await self.engine.store.history(self.id(name), 100))
 
+    def rows(self) -> list[str]:
+        """Everything that is stored, as `partition/row`."""
+        held = self.memory.documents._partitions
+        return [f"{partition}/{row}" for partition in held for row in held[partition]]
+
     def pass_time(self, **amount: float) -> None:
         self.ambient.time += timedelta(**amount)
 

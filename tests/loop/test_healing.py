@@ -141,7 +141,7 @@ async def test_a_dry_run_says_what_it_would_write_and_changes_nothing_anywhere(
     assert outcome.status is Status.PLANNED
     assert [edit.drift.kind for action in outcome.plan.actions for edit in action.edits] == [kind]
     assert world.writes() == []
-    assert rows(world) == []
+    assert world.rows() == []
     assert world.waiting() == []
     assert world.inbox.events == []
 
@@ -194,7 +194,3 @@ async def test_drift_that_somebody_else_repairs_is_told_as_theirs() -> None:
     assert (await world.reconcile("nsg")).status is Status.IN_SYNC
     assert world.inbox.told() == [("DriftDetected", "nsg_rules"), ("Remediated", "nsg_rules")]
     assert world.inbox.events[-1].data["by"] == "somebody else"
-
-
-def rows(world: Stand) -> list[str]:
-    return [f"{partition}/{row}" for partition, held in world.memory.documents._partitions.items() for row in held]
