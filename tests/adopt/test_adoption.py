@@ -67,7 +67,7 @@ async def adopted(stand: Stand, web_app: ResourceId | None = None) -> Adopted:
 async def test_the_guide_s_app_is_declared_with_every_kind_and_has_no_drift() -> None:
     found = await adopted(stand("guide"))
     assert await found.drifts() == []
-    assert found.data.keys() & ADOPTERS.keys() == ADOPTERS.keys() & REGISTRY.keys()
+    assert found.data.keys() & REGISTRY.keys() == ADOPTERS.keys() & REGISTRY.keys()
     assert found.adoption.left_out == ()
     assert found.adoption.unread == ()
 
@@ -95,12 +95,25 @@ async def test_an_app_without_a_network_is_declared_without_one() -> None:
 
 async def test_no_secret_is_written_and_a_key_vault_reference_is() -> None:
     here = stand("guide")
+    vault = ResourceId.of(here.cloud.subscription, "rg-flask", "Microsoft.KeyVault/vaults", "kv-flask")
+    here.operator("PUT", vault.child("secrets", "api-key"), {"properties": {"value": "v"}}, "2023-07-01")
     here.change_settings(**SECRETS, API_KEY=REFERENCE)
     found = await adopted(here)
     assert not [value for value in SECRETS.values() if value in found.text or value in repr(found.adoption)]
     written = found.data["app_settings"]["settings"]
     assert {name: written[name] for name in SECRETS} == {name: {"secret": "true"} for name in SECRETS}
     assert written["API_KEY"] == REFERENCE
+    assert await found.drifts() == []
+
+
+async def test_a_reference_that_leads_to_no_secret_would_drift_and_is_left_out_with_the_reason() -> None:
+    here = stand("guide")
+    here.change_settings(API_KEY=REFERENCE)
+    found = await adopted(here)
+    assert "API_KEY" not in found.data["app_settings"]["settings"]
+    (reason,) = found.adoption.left_out
+    assert reason.startswith("app_settings/settings/API_KEY: properties/API_KEY")
+    assert "no such secret" in reason
     assert await found.drifts() == []
 
 
