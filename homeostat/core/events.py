@@ -131,7 +131,7 @@ def _actor(event: Json) -> str:
     if isinstance(claims, str):
         try:
             claims = json.parse(claims)
-        except ValueError:
+        except (ValueError, RecursionError):
             return "unknown"
     if not isinstance(claims, Mapping):
         return "unknown"

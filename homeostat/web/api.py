@@ -42,7 +42,7 @@ def _function(handler: Handler, runtime: Runtime) -> Callable[[func.HttpRequest]
         try:
             return await handler(await runtime.service(), req)
         except HomeostatError as error:
-            return _error(error)
+            return _unwell(error) if handler is _health else _error(error)
 
     return invoke
 
@@ -149,10 +149,16 @@ def _error(error: Exception) -> func.HttpResponse:
     return _refusal(503, type(error).__name__, str(error))
 
 
+def _unwell(error: Exception) -> func.HttpResponse:
+    """The probes' share of an error: the words may quote settings and specs, and go to the log."""
+    log.error("the service cannot work: %s", error)
+    return _json({"status": "unavailable"}, 503)
+
+
 def _refusal(status: int, code: str, message: str) -> func.HttpResponse:
     return _json({"error": {"code": code, "message": message}}, status)
 
 
 def _json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    text = json.dumps(body, ensure_ascii=False)
+    text = json.dumps(body)  # in ASCII: a setting may hold what UTF-8 cannot say
     return func.HttpResponse(text, status_code=status, headers=dict(headers or {}), mimetype="application/json")

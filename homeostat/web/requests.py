@@ -86,15 +86,15 @@ def caller(headers: Mapping[str, str]) -> str:
     encoded = headers.get("x-ms-client-principal", "")
     try:
         principal = json.parse(base64.b64decode(encoded)) if encoded else None
-    except (ValueError, binascii.Error):
+    except (ValueError, RecursionError, binascii.Error):
         return ANONYMOUS
-    return json.text_at(principal, "userId")[:200] or ANONYMOUS
+    return json.text_at(principal, "userId")[:200].encode("utf-8", "replace").decode() or ANONYMOUS
 
 
 def limit(text: str | None) -> int:
     """How many entries. Raises BadRequest."""
     if text is None:
         return 50
-    if text.isdigit() and 1 <= int(text) <= 1000:
+    if text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= 1000:
         return int(text)
     raise BadRequest("limit: give a number from 1 to 1000")

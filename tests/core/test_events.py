@@ -91,6 +91,7 @@ def test_both_schemas_give_one_hint(schema: Any) -> None:
         ({"http://schemas.microsoft.com/identity/claims/objectidentifier": "object-1"}, "object-1"),
         ('{"appid": "app-1"}', "app-1"),
         ("not json", "unknown"),
+        ("[" * 100_000, "unknown"),
         ("", "unknown"),
         (None, "unknown"),
         ([], "unknown"),

@@ -1,0 +1,326 @@
+"""The HTTP API on a real service: every route, every refusal, and the life of a run."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, override
+
+import azure.functions as func
+import pytest
+
+from homeostat.core.guards import FLEET
+from homeostat.ports import Documents, StorageUnavailable
+from homeostat.runtime import Runtime
+from homeostat.service import RUN_BACKUP, Service
+from homeostat.web import api
+from tests.loop.crashes import Crash, Fate, mortal
+from tests.loop.stand import Stand, stand
+
+pytestmark = pytest.mark.wire
+
+
+class Ready(Runtime):
+    """The runtime of a process whose service is open already."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__({}, Path())
+        self.given = service
+
+    @override
+    async def service(self) -> Service:
+        return self.given
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+
+@dataclass
+class Http:
+    """Calls the functions by their routes, as the host does."""
+
+    world: Stand
+
+    async def __call__(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        path, _, query = path.partition("?")
+        name, params = self._route(method, path)
+        app = func.FunctionApp()
+        app.register_functions(api.http_functions(Ready(self.world.service)))
+        (function,) = [each for each in app.get_functions() if each.get_function_name() == name]
+        request = func.HttpRequest(
+            method=method,
+            url=f"https://homeostat.example/api{path}",
+            headers=dict(headers or {}),
+            params=dict(pair.split("=", 1) for pair in query.split("&") if pair),
+            route_params=params,
+            body=body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode(),
+        )
+        response = await function.get_user_function()(request)
+        text = response.get_body().decode()
+        is_json = response.mimetype == "application/json"
+        return Answer(response.status_code, json.loads(text) if is_json else text, response.headers)
+
+    def _route(self, method: str, path: str) -> tuple[str, dict[str, str]]:
+        segments = path.strip("/").split("/")
+        for name, verb, route, _ in api.ROUTES:
+            pattern = route.split("/")
+            if verb == method and len(pattern) == len(segments):
+                pairs = list(zip(pattern, segments, strict=True))
+                if all(part.startswith("{") or part == segment for part, segment in pairs):
+                    return name, {part.strip("{}"): segment for part, segment in pairs if part.startswith("{")}
+        raise AssertionError(f"no route for {method} {path}")
+
+    async def refusal(self, method: str, path: str, body: Any = None) -> tuple[int, str, str]:
+        answer = await self(method, path, body)
+        return answer.status, answer.body["error"]["code"], answer.body["error"]["message"]
+
+
+@pytest.fixture
+def http() -> Http:
+    return Http(stand())
+
+
+def in_a_while(world: Stand, **amount: float) -> str:
+    return (world.ambient.now() + timedelta(**amount)).isoformat()
+
+
+def broken(world: Stand) -> bool:
+    return bool(world.rule("allow-sql")["properties"]["access"] == "Deny")
+
+
+# --- remediate and runs ---
+
+
+async def test_a_remediation_is_accepted_and_its_run_can_be_followed(http: Http) -> None:
+    http.world.change_rule("allow-sql", access="Deny")
+    accepted = await http("POST", "/remediate", {"targets": ["app-flask"], "reason": "after a change"})
+    assert accepted.status == 202
+    assert accepted.headers["Location"] == accepted.body["statusUrl"] == f"/api/runs/{accepted.body['id']}"
+    path = f"/runs/{accepted.body['id']}"
+    assert (await http("GET", path)).body["state"] == "queued"
+    assert broken(http.world)
+    await http.world.deliver()
+    run = (await http("GET", path)).body
+    assert (run["state"], run["status"], run["reason"]) == ("done", "healed", "after a change")
+    assert not broken(http.world)
+
+
+async def test_whoever_waits_gets_the_result(http: Http) -> None:
+    http.world.change_rule("allow-sql", access="Deny")
+    answer = await http("POST", "/remediate", {"all": True, "confirm": 1, "wait": True})
+    assert (answer.status, answer.body["state"], answer.body["status"]) == (200, "done", "healed")
+    assert not broken(http.world)
+    calls = len(http.world.calls())
+    await http.world.work_for(2 * RUN_BACKUP)
+    assert len(http.world.calls()) == calls
+
+
+async def test_whoever_waits_too_long_is_told_where_to_look_and_the_run_goes_on(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "WAIT", 0.01)
+    http.world.change_rule("allow-sql", access="Deny")
+    gate = asyncio.Event()
+    real = http.world.exchanger.clock.sleep
+
+    async def blocked(seconds: float) -> None:
+        await gate.wait()
+        await real(seconds)
+
+    object.__setattr__(http.world.exchanger.clock, "sleep", blocked)
+    http.world.exchanger.latency = 0.1
+    answer = await http("POST", "/remediate", {"targets": ["app-flask"], "wait": True})
+    assert answer.status == 202
+    path = f"/runs/{answer.body['id']}"
+    assert (await http("GET", path)).body["state"] == "queued"
+    gate.set()
+    going_on = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*going_on)
+    assert (await http("GET", path)).body["state"] == "done"
+    assert not broken(http.world)
+
+
+async def test_a_waiting_run_whose_instance_dies_is_done_by_the_queue(http: Http) -> None:
+    http.world.change_rule("allow-sql", access="Deny")
+    dying = Http(mortal(http.world, Fate(at=15)))
+    with pytest.raises(Crash):
+        await dying("POST", "/remediate", {"targets": ["app-flask"], "wait": True})
+    (run_id,) = [row.removeprefix("runs/") for row in http.world.rows() if row.startswith("runs/")]
+    assert (await http("GET", f"/runs/{run_id}")).body["state"] == "queued"
+    await http.world.work_for(timedelta(hours=1))
+    assert (await http("GET", f"/runs/{run_id}")).body["state"] == "done"
+    assert not broken(http.world)
+
+
+async def test_a_dry_run_plans_and_writes_nothing(http: Http) -> None:
+    http.world.change_rule("allow-sql", access="Deny")
+    answer = await http("POST", "/remediate", {"targets": ["app-flask"], "dryRun": True, "wait": True})
+    assert (answer.body["status"], answer.body["dryRun"]) == ("planned", True)
+    (planned,) = [root for root in answer.body["roots"] if root["planned"]]
+    assert planned["planned"][0]["repairs"][0]["have"] == "Deny"
+    assert http.world.writes() == []
+    assert broken(http.world)
+
+
+async def test_the_caller_stands_in_the_run_and_in_the_ledger(http: Http) -> None:
+    http.world.change_rule("allow-sql", access="Deny")
+    headers = {"X-MS-CLIENT-PRINCIPAL-NAME": "anna@contoso.example"}
+    body = {"targets": ["app-flask"], "wait": True, "reason": "ticket 7"}
+    assert (await http("POST", "/remediate", body, headers)).body["caller"] == "anna@contoso.example"
+    (entry,) = (await http("GET", "/targets/app-flask/history")).body["entries"]
+    assert (entry["trigger"]["caller"], entry["trigger"]["reason"]) == ("anna@contoso.example", "ticket 7")
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        ({"targets": ["nobody"]}, (404, "UnknownTarget", "'nobody'")),
+        ({"targets": ["app-flask", "nobody", "noone"]}, (404, "UnknownTarget", "'noone'")),
+        ({"all": True}, (409, "NotConfirmed", '"confirm": 1')),
+        ({"all": True, "confirm": 2}, (409, "NotConfirmed", "there are 1 targets")),
+        ({}, (400, "BadRequest", "targets")),
+        (b"not json", (400, "BadRequest", "not JSON")),
+        ({"targets": ["app-flask"], "dryRun": "no"}, (400, "BadRequest", "dryRun")),
+    ],
+)
+async def test_a_wrong_request_is_refused_and_leaves_nothing_behind(
+    http: Http, body: Any, refused: tuple[int, str, str]
+) -> None:
+    status, code, message = await http.refusal("POST", "/remediate", body)
+    assert (status, code) == refused[:2]
+    assert refused[2] in message
+    assert (http.world.rows(), http.world.waiting(), http.world.calls()) == ([], [], [])
+
+
+async def test_a_run_that_nobody_knows_is_not_found(http: Http) -> None:
+    assert (await http.refusal("GET", "/runs/unknown"))[:2] == (404, "UnknownRun")
+
+
+# --- targets ---
+
+
+async def test_targets_are_listed_and_shown(http: Http) -> None:
+    (listed,) = (await http("GET", "/targets")).body["targets"]
+    assert listed["name"] == "app-flask"
+    assert len(listed["roots"]) == 5
+    assert (await http("GET", "/targets/app-flask")).body == listed
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/targets/nobody"), ("GET", "/targets/nobody/history"), ("POST", "/targets/nobody/resume")],
+)
+async def test_a_target_that_nobody_declares_is_not_found(http: Http, method: str, path: str) -> None:
+    assert (await http.refusal(method, path))[:2] == (404, "UnknownTarget")
+
+
+async def test_history_is_limited_and_a_wrong_limit_refused(http: Http) -> None:
+    for _ in range(3):
+        http.world.change_rule("allow-sql", access="Deny")
+        await http.world.reconcile("nsg")
+        http.world.pass_time(minutes=1)
+    assert len((await http("GET", "/targets/app-flask/history?limit=2")).body["entries"]) == 2
+    assert len((await http("GET", "/targets/app-flask/history")).body["entries"]) == 3
+    assert (await http.refusal("GET", "/targets/app-flask/history?limit=all"))[:2] == (400, "BadRequest")
+
+
+# --- pauses ---
+
+
+@pytest.mark.parametrize(("prefix", "target"), [("/targets/app-flask", "app-flask"), ("", FLEET)])
+async def test_a_pause_holds_until_it_is_resumed(http: Http, prefix: str, target: str) -> None:
+    until = in_a_while(http.world, hours=1)
+    headers = {"x-ms-client-principal-name": "Anna"}
+    answer = await http("POST", f"{prefix}/pause", {"until": until, "reason": "freeze"}, headers)
+    assert answer.body == {"target": None if target == FLEET else target, "until": until, "reason": "freeze"}
+    http.world.change_rule("allow-sql", access="Deny")
+    run = await http("POST", "/remediate", {"targets": ["app-flask"], "wait": True})
+    assert run.body["status"] == "held"
+    (pause,) = (await http("GET", "/targets/app-flask")).body["pauses"]
+    assert (pause["by"], pause["reason"]) == ("Anna", "freeze")
+    assert (await http("POST", f"{prefix}/resume")).body["paused"] is False
+    await http.world.work_for(timedelta(minutes=5))
+    assert not broken(http.world)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"until": "soon"}, {"until": "2026-03-01T03:00:00"}, {"until": "2020-01-01T00:00:00Z"}, {"until": 7}, b"{"],
+)
+async def test_a_pause_without_a_proper_end_is_refused(http: Http, body: Any) -> None:
+    assert (await http.refusal("POST", "/targets/app-flask/pause", body))[:2] == (400, "BadRequest")
+    assert http.world.rows() == []
+
+
+async def test_a_pause_of_a_target_that_nobody_declares_is_refused(http: Http) -> None:
+    body = {"until": in_a_while(http.world, hours=1)}
+    assert (await http.refusal("POST", "/targets/nobody/pause", body))[:2] == (404, "UnknownTarget")
+
+
+# --- health and dashboard ---
+
+
+async def test_health_says_whether_and_not_what(http: Http) -> None:
+    assert (await http("GET", "/health")).body == {"status": "ok", "mode": "enforce"}
+    http.world.specs.by_name["homeostat.yaml"] = "target: ["
+    http.world.pass_time(minutes=1)
+    assert (await http("GET", "/health")).body == {"status": "degraded", "mode": "enforce"}
+
+
+async def test_what_keeps_the_service_from_working_is_for_holders_of_a_key_only() -> None:
+    http = Http(stand(spec="mode: private-words"))
+    public = await http("GET", "/health")
+    assert (public.status, public.body) == (503, {"status": "unavailable"})
+    status, code, message = await http.refusal("GET", "/targets")
+    assert (status, code) == (503, "SpecError")
+    assert "homeostat.yaml" in message
+
+
+async def test_a_store_that_does_not_answer_is_a_503() -> None:
+    class Down:
+        def __getattr__(self, _: str) -> Any:
+            raise StorageUnavailable("the storage account does not answer")
+
+    def down(_: Documents) -> Any:
+        return Down()
+
+    http = Http(stand(documents=down))
+    assert (await http.refusal("GET", "/targets"))[:2] == (503, "StorageUnavailable")
+    assert (await http.refusal("POST", "/remediate", {"targets": ["app-flask"]}))[0] == 503
+
+
+async def test_the_dashboard_shows_the_fleet_and_runs_nothing(http: Http) -> None:
+    body = {"until": in_a_while(http.world, hours=1), "reason": "<script>alert(1)</script>"}
+    await http("POST", "/targets/app-flask/pause", body)
+    answer = await http("GET", "/dashboard")
+    assert answer.status == 200
+    assert "app-flask" in answer.body
+    assert "<script" not in answer.body
+    assert "&lt;script&gt;" in answer.body
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+async def test_values_that_are_no_proper_text_can_still_be_answered(http: Http) -> None:
+    await http.world.engine.store.save_run("odd", {"id": "odd", "error": "\ud800"})
+    assert (await http("GET", "/runs/odd")).body["error"] == "\ud800"
+
+
+def test_only_health_is_open_to_everybody() -> None:
+    app = func.FunctionApp()
+    app.register_functions(api.http_functions(Runtime({}, Path())))
+    triggers = {
+        each.get_function_name(): json.loads(each.get_function_json())["bindings"] for each in app.get_functions()
+    }
+    levels = {
+        name: binding["authLevel"] for name, bindings in triggers.items() for binding in bindings if "route" in binding
+    }
+    assert {name for name, level in levels.items() if level != "FUNCTION"} == {"health"}
+    assert len(levels) == len(api.ROUTES)

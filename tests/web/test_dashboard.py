@@ -1,0 +1,86 @@
+"""The dashboard shows what people wrote as text, whatever they wrote."""
+
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeostat.core.json import JsonObject
+from homeostat.web.dashboard import page
+
+pytestmark = pytest.mark.unit
+
+NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=y>&amp;"
+
+
+class Reader(HTMLParser):
+    """The tags and the text of a page, as a browser takes them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        assert not any(name.startswith("on") for name, _ in attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def health(problem: str = "", mode: str = "enforce") -> JsonObject:
+    return {"status": "ok", "problem": problem, "mode": mode, "targets": 1, "roots": 2, "pauses": []}
+
+
+def target(text: str = "app-flask", *, retired: bool = False, troubled: bool = True) -> JsonObject:
+    episode = {"root": text, "kind": text, "state": text, "since": text}
+    pause = {"target": text, "until": text, "reason": text, "by": text}
+    return {
+        "name": text,
+        "kinds": [text],
+        "roots": [f"/a/{text.replace('/', ' ')}"],
+        "retired": retired,
+        "episodes": [episode] if troubled else [],
+        "pauses": [pause] if troubled else [],
+    }
+
+
+def test_a_target_without_episodes_is_as_declared() -> None:
+    assert "as declared" in Reader(page(health(), [target(troubled=False)], NOW)).text
+
+
+def test_a_retired_target_says_so() -> None:
+    text = Reader(page(health(), [target(retired=True)], NOW)).text
+    assert "the web app is gone" in text
+    assert "as declared" not in text
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [("Homeostat.DriftDetected.v1", "drifted"), ("Homeostat.Held.v1", "held"), ("Homeostat.Failed.v1", "failing")],
+)
+def test_an_episode_is_told_as_people_say_it(state: str, word: str) -> None:
+    shown = {**target(troubled=False), "episodes": [{"kind": "nsg_rules", "state": state, "since": "today"}]}
+    assert f"{word}: nsg_rules since today" in Reader(page(health(), [shown], NOW)).text
+
+
+def test_an_empty_fleet_and_a_problem_are_told() -> None:
+    text = Reader(page(health("app.yaml:3: mode"), [], NOW)).text
+    assert "No target is declared" in text
+    assert "app.yaml:3: mode" in text
+
+
+@given(st.just(HOSTILE) | st.text(max_size=30))
+def test_no_value_becomes_markup(value: str) -> None:
+    harmless = Reader(page(health("problem", "mode"), [target("name")], NOW))
+    hostile = Reader(page(health(value or "x", value), [target(value)], NOW))
+    assert hostile.tags == harmless.tags
+
+
+def test_hostile_text_is_shown_as_it_was_written() -> None:
+    assert HOSTILE in Reader(page(health(HOSTILE), [target(HOSTILE)], NOW)).text
