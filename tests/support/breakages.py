@@ -26,7 +26,6 @@ FLOW_LOG = "flow-vnet-appservice"
 
 _IN_GROUP = ("--resource-group", GROUP)
 _APP = (*_IN_GROUP, "--name", APP)
-_SITE_ID = f"/subscriptions/{{subscription}}/resourceGroups/{GROUP}/providers/Microsoft.Web/sites/{APP}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +110,10 @@ def flow_log(az: AzureCli) -> Shown:
     for found in az("network", "watcher", "flow-log", "list", "--location", "westeurope"):
         if found["name"] == FLOW_LOG:
             return {
-                "there": True,
-                "enabled": found["enabled"],
-                "days": found["retentionPolicy"]["days"],
-                "version": found["format"]["version"],
+                "log": True,
+                "log.enabled": found["enabled"],
+                "log.days": found["retentionPolicy"]["days"],
+                "log.version": found["format"]["version"],
             }
     return {}
 
@@ -134,6 +133,12 @@ def endpoints(az: AzureCli) -> Shown:
 
 def zones(az: AzureCli) -> Shown:
     return {each["name"]: True for each in az("network", "private-dns", "zone", "list", *_IN_GROUP)}
+
+
+def containers(az: AzureCli) -> Shown:
+    """The NSGs and route tables that are there."""
+    found = (*az("network", "nsg", "list", *_IN_GROUP), *az("network", "route-table", "list", *_IN_GROUP))
+    return {each["name"]: True for each in found}
 
 
 def identity(az: AzureCli) -> Shown:
@@ -213,7 +218,6 @@ _ROUTES = "Microsoft.Network/routeTables"
 _WATCHER = "Microsoft.Network/networkWatchers"
 _ENDPOINT = "Microsoft.Network/privateEndpoints"
 
-REMOVE_INTEGRATION = ("webapp", "vnet-integration", "remove", *_APP)
 _DELETE_ZONE_GROUP = (
     *("network", "private-endpoint", "dns-zone-group", "delete", *_IN_GROUP),
     *("--endpoint-name", "pe-sql", "--name", "default"),
@@ -304,7 +308,14 @@ RULES = (
 )
 
 INTEGRATION = (
-    Breakage("integration removed", _WEB, "vnet_integration", (REMOVE_INTEGRATION,), integration, {"subnet": None}),
+    Breakage(
+        "integration removed",
+        _WEB,
+        "vnet_integration",
+        (("webapp", "vnet-integration", "remove", *_APP),),
+        integration,
+        {"subnet": None},
+    ),
 )
 
 LINKS = (
@@ -319,4 +330,187 @@ LINKS = (
     ),
 )
 
-BREAKAGES = (*SETTINGS, *RULES, *INTEGRATION, *LINKS)
+FOUR_KINDS = (*SETTINGS, *RULES, *INTEGRATION, *LINKS)
+
+SUBNETS = (
+    Breakage(
+        "NSG taken off the subnet",
+        _VNET,
+        "subnet",
+        (_subnet("--network-security-group", "null"),),
+        subnet,
+        {"nsg": None},
+    ),
+    Breakage(
+        "route table taken off the subnet",
+        _VNET,
+        "subnet",
+        (_subnet("--route-table", "null"),),
+        subnet,
+        {"routes": None},
+    ),
+    Breakage(
+        "another NSG on the subnet",
+        _VNET,
+        "subnet",
+        (
+            ("network", "nsg", "create", *_IN_GROUP, "--name", "nsg-open"),
+            _subnet("--network-security-group", "nsg-open"),
+        ),
+        subnet,
+        {"nsg": "nsg-open"},
+    ),
+)
+
+ROUTING_TABLES = (
+    Breakage(
+        "next hop changed",
+        _ROUTES,
+        "route_table",
+        (_route("update", "--name", "to-vnet", "--next-hop-type", "None"),),
+        routes,
+        {"to-vnet": ("10.10.0.0/16", "None")},
+    ),
+    Breakage(
+        "route's prefix changed",
+        _ROUTES,
+        "route_table",
+        (_route("update", "--name", "to-vnet", "--address-prefix", "10.10.2.0/24"),),
+        routes,
+        {"to-vnet": ("10.10.2.0/24", "VnetLocal")},
+    ),
+    Breakage(
+        "route deleted", _ROUTES, "route_table", (_route("delete", "--name", "to-vnet"),), routes, {"to-vnet": None}
+    ),
+)
+
+FLOW_LOGS = (
+    Breakage(
+        "flow log off",
+        _WATCHER,
+        "flow_logs",
+        (_flow_log("update", "--enabled", "false"),),
+        flow_log,
+        {"log.enabled": False},
+    ),
+    Breakage(
+        "flow log's retention cut",
+        _WATCHER,
+        "flow_logs",
+        (_flow_log("update", "--retention", "1"),),
+        flow_log,
+        {"log.days": 1},
+    ),
+    Breakage(
+        "flow log's format changed",
+        _WATCHER,
+        "flow_logs",
+        (_flow_log("update", "--log-version", "1"),),
+        flow_log,
+        {"log.version": 1},
+    ),
+    Breakage("flow log deleted", _WATCHER, "flow_logs", (_flow_log("delete"),), flow_log, {"log": None}),
+)
+
+ENDPOINTS = (
+    Breakage(
+        "zone group deleted", _ENDPOINT, "private_endpoints", (_DELETE_ZONE_GROUP,), zone_groups, {"default": None}
+    ),
+    Breakage(
+        "private endpoint deleted",
+        _ENDPOINT,
+        "private_endpoints",
+        (("network", "private-endpoint", "delete", *_IN_GROUP, "--name", "pe-redis"),),
+        endpoints,
+        {"pe-redis": None},
+        forced=True,
+    ),
+)
+
+CONTAINERS = (
+    Breakage(
+        "NSG deleted",
+        _NSG,
+        "nsg",
+        (
+            _subnet("--network-security-group", "null"),
+            ("network", "nsg", "delete", *_IN_GROUP, "--name", NSG),
+        ),
+        containers,
+        {NSG: None},
+        forced=True,
+    ),
+    Breakage(
+        "route table deleted",
+        _ROUTES,
+        "route_table",
+        (
+            _subnet("--route-table", "null"),
+            ("network", "route-table", "delete", *_IN_GROUP, "--name", ROUTES),
+        ),
+        containers,
+        {ROUTES: None},
+        forced=True,
+    ),
+    Breakage(
+        "zone deleted",
+        _ZONE,
+        "zones",
+        (
+            _link("delete", "--yes"),
+            ("network", "private-dns", "zone", "delete", *_IN_GROUP, "--name", ZONE, "--yes"),
+        ),
+        zones,
+        {ZONE: None},
+        forced=True,
+    ),
+)
+
+WEB_APP = (
+    Breakage(
+        "application traffic off the VNet",
+        _WEB,
+        "route_all",
+        (_site_property("properties.outboundVnetRouting.applicationTraffic=false"),),
+        routing,
+        {"applicationTraffic": False},
+    ),
+    Breakage(
+        "identity removed",
+        _WEB,
+        "identity",
+        (("webapp", "identity", "remove", *_APP),),
+        identity,
+        {"type": None},
+        forced=True,
+    ),
+)
+
+BACKENDS = (
+    Breakage(
+        "SQL opened to the public",
+        "Microsoft.Sql/servers",
+        "backend_access",
+        (("sql", "server", "update", *_IN_GROUP, "--name", "sql-flask", "--enable-public-network", "true"),),
+        public_access,
+        {"sql": "Enabled"},
+    ),
+    Breakage(
+        "key vault opened to the public",
+        "Microsoft.KeyVault/vaults",
+        "backend_access",
+        (("keyvault", "update", *_IN_GROUP, "--name", "kv-flask", "--public-network-access", "Enabled"),),
+        public_access,
+        {"key vault": "Enabled"},
+    ),
+    Breakage(
+        "Redis opened to the public",
+        "Microsoft.Cache/redis",
+        "backend_access",
+        (("redis", "update", *_IN_GROUP, "--name", "redis-flask", "--set", "publicNetworkAccess=Enabled"),),
+        public_access,
+        {"redis": "Enabled"},
+    ),
+)
+
+BREAKAGES = (*FOUR_KINDS, *SUBNETS, *ROUTING_TABLES, *FLOW_LOGS, *ENDPOINTS, *CONTAINERS, *WEB_APP, *BACKENDS)
