@@ -14,13 +14,14 @@ from demo.programs import SETTLE_SECONDS, SPEC, FunctionApp, function_app, homeo
 
 TARGET: Final = "app-flask"
 SUBSCRIPTION: Final = "Microsoft.EventGrid/eventSubscriptions/homeostat"
+ROLE: Final = "infra/homeostat-role.json"
 WRITES: Final = frozenset({"PUT", "PATCH", "DELETE"})
 
 
 def tell(narrator: Narrator) -> None:
     """The whole story. Raises NotSeen, Refused and ProgramFailed, whose messages say what went wrong."""
     began = time.monotonic()
-    with simulator() as cloud:
+    with simulator("--role", ROLE) as cloud:
         operator = Operator.of(cloud)
         narrator.calm(
             "A simulated Azure is up: the web app app-flask reaches SQL, Redis and Key Vault through private paths,\n"

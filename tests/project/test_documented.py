@@ -1,0 +1,95 @@
+"""The pages name what the code has, and nothing that it has not."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from homeostat.azure.writer import WRITES
+from homeostat.core.arm_types import ARM_TYPES
+from homeostat.core.plan import Verb
+from remediators import REGISTRY
+from simulator.access import Role
+
+pytestmark = pytest.mark.unit
+
+PROJECT = Path(__file__).parents[2]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+OPERATIONS = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+VARIABLE = re.compile(r"\bHOMEOSTAT_[A-Z]+(?:_[A-Z]+)*\b")
+PREFIXES = {"HOMEOSTAT_SETTLE_SECONDS_NSG_RULES"}  # an example of a name that ends with a kind
+CODES = (  # where a hold gets its code: a constant of the loop, or the remediator's word
+    re.compile(r'^[A-Z_]+ = "([a-z]+(?:-[a-z]+)+|paused)"$', re.MULTILINE),
+    re.compile(r'(?:Hold\(|Obstacle\(\w+, )"([a-z-]+)"'),
+)
+
+
+def sources(*folders: str) -> Iterator[str]:
+    for folder in folders:
+        for path in (PROJECT / folder).rglob("*.py"):
+            yield path.read_text(encoding="utf-8")
+
+
+def rows(page: str, heading: str) -> set[str]:
+    """The first cells of the table below a heading, their code alone."""
+    section = page.partition(heading)[2].partition("\n## ")[0]
+    return {name for line in section.splitlines() if line.startswith("| `") for name in _codes(line.split("|")[1])}
+
+
+def _codes(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_every_variable_that_is_read_is_in_the_readme_and_no_other() -> None:
+    triggers = (PROJECT / "function_app.py").read_text(encoding="utf-8")
+    read = {name for text in (triggers, *sources("homeostat")) for name in VARIABLE.findall(text)}
+    assert {name for name in rows(README, "## Settings") if name.startswith("HOMEOSTAT_")} == read
+    assert set(VARIABLE.findall(README)) - read == PREFIXES
+
+
+def test_the_readme_has_every_kind_that_can_be_declared() -> None:
+    assert rows(README, "**What it can keep today**") == set(REGISTRY)
+
+
+def test_every_hold_is_explained() -> None:
+    texts = [*sources("remediators"), *map(_core, ("guards", "decision", "plan"))]
+    used = {code for text in texts for pattern in CODES for code in pattern.findall(text)}
+    assert used - rows(OPERATIONS, "## Holds") == set()
+
+
+def test_the_role_allows_what_the_loop_reads_and_writes_and_deletes_no_container() -> None:
+    """Backends are only read: to write them is for those who enforce `backend_access`."""
+    role = Role.parse(json.loads((PROJECT / "infra" / "homeostat-role.json").read_text(encoding="utf-8")))
+    listed = {f"{row.name}/list/action" for row in ARM_TYPES.values() if row.listed}
+    needed = {f"{row.name}/read" for row in ARM_TYPES.values() if "/config/" not in row.name} | listed
+    deletes = {f"{name}/delete" for name, verb in WRITES if verb is Verb.DELETE}
+    writes = {f"{name}/write" for name, verb in WRITES if verb is not Verb.DELETE and "/config/" not in name}
+    containers = {f"{row.name}/delete" for row in ARM_TYPES.values() if row.container}
+    assert [each for each in sorted(needed | writes | (deletes - containers)) if not role.allows(each)] == []
+    assert [each for each in sorted(containers) if role.allows(each)] == []
+
+
+def _core(module: str) -> str:
+    return (PROJECT / "homeostat" / "core" / f"{module}.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "page",
+    sorted(PROJECT.glob("*.md")) + sorted((PROJECT / "docs").rglob("*.md")),
+    ids=lambda page: str(page.relative_to(PROJECT)),
+)
+def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    assert [link for link in links if not _exists(page, link)] == []
+
+
+def _exists(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    if not target.exists() or not anchor:
+        return target.exists()
+    headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
