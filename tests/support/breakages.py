@@ -514,3 +514,26 @@ BACKENDS = (
 )
 
 BREAKAGES = (*FOUR_KINDS, *SUBNETS, *ROUTING_TABLES, *FLOW_LOGS, *ENDPOINTS, *CONTAINERS, *WEB_APP, *BACKENDS)
+
+
+def page() -> str:
+    """docs/breakages.md."""
+    lines = [
+        "# Ways to break a web app's network, each healed",
+        "",
+        "Made from `tests/support/breakages.py` by `python -m tests.support.breakages`. Each row is done with the real",
+        "Azure CLI to the guide's world, healed by the function app, and confirmed by the CLI again",
+        "(`tests/end_to_end/test_self_healing.py`). A container that is gone waits for a person: it comes back by a forced",
+        "remediation with `create`.",
+        "",
+        "| # | what somebody does | found and repaired by | healed |",
+        "|---|---|---|---|",
+    ]
+    for number, breakage in enumerate(BREAKAGES, start=1):
+        healed = "when a person says so" if breakage.forced else "without anyone asking"
+        lines.append(f"| {number} | {breakage.name} | `{breakage.kind}` | {healed} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
