@@ -2,7 +2,12 @@
 
 import sys
 
-from homeostat.cli.main import main
+INTERRUPTED = 130
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        from homeostat.cli.main import main
+
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # before there was a command that could be interrupted
+        sys.exit(INTERRUPTED)

@@ -19,7 +19,7 @@ environment:
   HOMEOSTAT_ARM_ENDPOINT   another Azure Resource Manager than the cloud's
   HOMEOSTAT_MODE           caps every mode: enforce, alert or ignore
   HOMEOSTAT_URL            the deployed service, https://NAME.azurewebsites.net
-  HOMEOSTAT_KEY            a function key of it
+  HOMEOSTAT_KEY            a host key of it: `az functionapp keys list`, functionKeys.default
   NO_COLOR                 when set, no colours
 
 Credentials are those of azure-identity: a managed identity, or the login of `az login`.

@@ -47,7 +47,8 @@ def _run(command: _Command, options: argparse.Namespace, environment: Mapping[st
     except HomeostatError as error:
         output.say(f"error: {error}" if str(error).endswith((".", "?")) else f"error: {error}.")
     except KeyboardInterrupt:
-        output.say("interrupted; a write that had begun may still go on in Azure: `plan` shows how things are")
+        writing = options.command == "remediate"
+        output.say("interrupted" + ("; a write that had begun goes on in Azure: see `plan`" if writing else ""))
         return INTERRUPTED
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough. Python would complain once more when it closes stdout.

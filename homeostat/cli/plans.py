@@ -14,10 +14,10 @@ from homeostat.cli.service import ThroughService, service_of
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Mode
 from homeostat.core.source import SpecError
-from homeostat.core.spec import Fleet, json_schema
+from homeostat.core.spec import json_schema
 from homeostat.render import FORMATS, text
 from homeostat.render.report import Conclusion, Report
-from homeostat.render.words import summary
+from homeostat.render.words import counted, summary
 from remediators import REGISTRY
 
 ANY_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
@@ -45,9 +45,9 @@ def validate(options: argparse.Namespace, environment: Mapping[str, str]) -> int
         fleet = fleet_of(options.specs, subscription)
     except SpecError as error:
         output.data(f"{error}\n")
-        output.say(f"{len(error.problems)} problem{'s' * (len(error.problems) != 1)}")
+        output.say(counted(len(error.problems), "problem"))
         return ON_ERROR
-    output.data(f"valid: {_count(fleet)}\n")
+    output.data(f"valid: {counted(len(fleet.targets), 'target')}, {counted(len(fleet.roots), 'root')}\n")
     return 0
 
 
@@ -73,7 +73,7 @@ def remediate(options: argparse.Namespace, environment: Mapping[str, str]) -> in
         return _code(planned, detailed=options.detailed_exitcode)
     if not planned.totals.writes:
         return _code(planned, detailed=True)
-    if not options.yes and not output.ask(f"Carry out {planned.totals.writes} writes in Azure?"):
+    if not options.yes and not output.ask(f"Carry out {counted(planned.totals.writes, 'write')} in Azure?"):
         output.say("nothing was written")
         return ON_DRIFT
     done = worker.remediate()
@@ -90,7 +90,7 @@ def _refuse_what_does_not_go_together(options: argparse.Namespace, environment: 
         )
     if not options.standalone and not url:
         raise Refused(
-            "HOMEOSTAT_URL is not set. Set it to the service's address, with a function key in HOMEOSTAT_KEY, "
+            "HOMEOSTAT_URL is not set. Set it to the service's address, with a host key in HOMEOSTAT_KEY, "
             "or add --standalone to work without the service"
         )
     if not (options.dry_run or options.yes or output.can_ask()):
@@ -134,8 +134,3 @@ def _code(report: Report, *, detailed: bool) -> int:
             return ON_DRIFT if detailed else 0
         case Conclusion.AS_DECLARED:
             return 0
-
-
-def _count(fleet: Fleet) -> str:
-    targets, roots = len(fleet.targets), len(fleet.roots)
-    return f"{targets} target{'s' * (targets != 1)}, {roots} root{'s' * (roots != 1)}"

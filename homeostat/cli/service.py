@@ -132,7 +132,8 @@ def _object(body: bytes, url: str) -> JsonObject:
 
 def _refusal(status: int, body: bytes, url: str) -> str:
     if status in {401, 403}:
-        return f"{url} refuses the key ({status}). Set HOMEOSTAT_KEY to a function key: az functionapp keys list"
+        remedy = "Set HOMEOSTAT_KEY to a host key: functionKeys.default of `az functionapp keys list`"
+        return f"{url} refuses the key ({status}). {remedy}"
     try:
         message = json.text_at(json.parse(body), "error", "message")
     except ValueError:

@@ -7,7 +7,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT
 from homeostat.core.outcome import Status
 from homeostat.render.report import AS_DECLARED, Conclusion, Difference, Mark, Report, RootPart, TargetPart, Write
-from homeostat.render.words import differences, printable, root_words, status_words, summary, value_text
+from homeostat.render.words import counted, printable, root_words, status_words, summary, value_text
 
 
 class _Style(Enum):
@@ -89,7 +89,7 @@ def _root(root: RootPart) -> Iterator[_Line]:
     for write in root.written:
         yield _Style.GOOD, f"    wrote {_write(write)}: {', '.join(write.repairs)}"
     for write in root.planned:
-        yield _Style.PLAIN, f"    would write {_write(write)} for {differences(len(write.repairs))}"
+        yield _Style.PLAIN, f"    would write {_write(write)} for {counted(len(write.repairs), 'difference')}"
 
 
 def _difference(difference: Difference) -> Iterator[_Line]:

@@ -50,26 +50,22 @@ def printable(text: str) -> str:
 def summary(report: Report) -> str:
     """One sentence that says it all."""
     totals = report.totals
-    everything = f"{_count(totals.targets, 'target')}, {_count(totals.roots, 'root')}"
-    writes = f"{_count(totals.writes, 'write')} {'done' if report.done else 'to do'}"
-    work = f"{writes}, {_count(totals.restarts, 'restart')}, {totals.held} held"
+    everything = f"{counted(totals.targets, 'target')}, {counted(totals.roots, 'root')}"
+    writes = f"{counted(totals.writes, 'write')} {'done' if report.done else 'to do'}"
+    work = f"{writes}, {counted(totals.restarts, 'restart')}, {totals.held} held"
     match report.conclusion:
         case Conclusion.AS_DECLARED if report.done and totals.writes:
             return f"Healed: {everything} as declared; {work}."
         case Conclusion.AS_DECLARED:
             return f"No drift: {everything} as declared."
         case Conclusion.DRIFT:
-            targets = f"{totals.targets - totals.targets_as_declared} of {_count(totals.targets, 'target')}"
-            roots = f"{totals.roots - totals.roots_as_declared} of {_count(totals.roots, 'root')}"
-            return f"Drift: {targets}, {roots}; {differences(totals.differences)}; {work}."
+            targets = f"{totals.targets - totals.targets_as_declared} of {counted(totals.targets, 'target')}"
+            roots = f"{totals.roots - totals.roots_as_declared} of {counted(totals.roots, 'root')}"
+            return f"Drift: {targets}, {roots}; {counted(totals.differences, 'difference')}; {work}."
         case Conclusion.ERROR:
-            unclear = f"{totals.roots_not_judged} of {_count(totals.roots, 'root')}"
+            unclear = f"{totals.roots_not_judged} of {counted(totals.roots, 'root')}"
             return f"Incomplete: {unclear} could not be judged or repaired; {work}."
 
 
-def differences(number: int) -> str:
-    return _count(number, "difference")
-
-
-def _count(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,159 @@
+"""The command line as a thin client of the real function app."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import override
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.command_line.conftest import Run
+from tests.command_line.test_against_azure import SPEC, change_settings, settings, writes
+from tests.support.function_app import running_function_app
+from tests.support.simulation import Simulation, running_simulator
+
+pytestmark = pytest.mark.host
+
+HOST_KEY = "the-host-key-opens-every-function"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    simulation: Simulation
+    env: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Deployed]:
+    with running_simulator("guide") as simulation:
+        configured = {
+            "HOMEOSTAT_STATE": "memory",
+            "HOMEOSTAT_SPEC_FOLDER": "examples/flask-app",
+            "AzureWebJobsStorage": "",
+        }
+        with running_function_app({**simulation.env, **configured, "DEVHOST_FUNCTION_KEY": HOST_KEY}) as app:
+            url = urlsplit(app.urls["health"])
+            yield Deployed(simulation, {"HOMEOSTAT_URL": f"{url.scheme}://{url.netloc}", "HOMEOSTAT_KEY": HOST_KEY})
+
+
+def test_a_repair_goes_through_the_service_and_is_in_its_history(run: Run, service: Deployed) -> None:
+    change_settings(service.simulation, REDIS_PORT="6379")
+    said = run("remediate", SPEC, "--yes", env=service.env)
+    assert said.code == 0, said.err + said.out
+    assert said.out.index("would write PUT sites/app-flask/config/appsettings") < said.out.index("Healed: 1 target")
+    assert settings(service.simulation)["REDIS_PORT"] == "6380"
+
+    told = run("history", "app-flask", "--limit", "1", env=service.env)
+    assert told.code == 0
+    assert "sites/app-flask in rg-flask: healed" in told.out
+    assert "wrote PUT sites/app-flask/config/appsettings" in told.out
+    entries = json.loads(run("history", "app-flask", "--format", "json", env=service.env).out)["entries"]
+    assert entries[0]["trigger"]["reason"] == "command line"
+
+
+def test_a_dry_run_through_the_service_writes_nothing(run: Run, service: Deployed) -> None:
+    change_settings(service.simulation, REDIS_PORT="6379")
+    service.simulation.forget_requests()
+    said = run("remediate", SPEC, "--dry-run", "--detailed-exitcode", env=service.env)
+    assert said.code == 2
+    assert writes(service.simulation) == []
+    assert run("remediate", SPEC, "--yes", env=service.env).code == 0
+
+
+def test_a_paused_target_is_not_repaired_until_it_is_resumed(run: Run, service: Deployed) -> None:
+    assert run("pause", "app-flask", "--for", "1h", "--reason", "night work", env=service.env).code == 0
+    change_settings(service.simulation, REDIS_PORT="6379")
+    assert "paused until" in run("status", "app-flask", env=service.env).out
+
+    held = run("remediate", SPEC, "--yes", env=service.env)
+    assert held.code == 2
+    assert "held, paused: target app-flask is paused" in held.out
+    assert "night work" in held.out
+
+    assert run("resume", "app-flask", env=service.env).code == 0
+    assert run("remediate", SPEC, "--yes", env=service.env).code == 0
+    assert settings(service.simulation)["REDIS_PORT"] == "6380"
+
+
+def test_the_whole_fleet_can_be_paused(run: Run, service: Deployed) -> None:
+    assert "the fleet is paused until" in run("pause", "--all", "--for", "30m", env=service.env).err
+    assert "paused until" in run("status", env=service.env).out
+    assert run("resume", "--all", env=service.env).code == 0
+    assert "paused" not in run("status", env=service.env).out
+
+
+def test_status_says_how_the_service_and_its_targets_are(run: Run, service: Deployed) -> None:
+    said = run("status", env=service.env)
+    assert (said.code, said.out.partition(":")[0]) == (0, "app-flask")
+    assert said.err.rstrip().endswith(": ok, mode enforce")
+    assert json.loads(run("status", "--format", "json", env=service.env).out)["targets"][0]["name"] == "app-flask"
+
+
+@pytest.mark.parametrize("command", [("status", "nobody"), ("history", "nobody"), ("pause", "nobody", "--for", "1h")])
+def test_a_target_that_the_service_does_not_know_is_named(
+    run: Run, service: Deployed, command: tuple[str, ...]
+) -> None:
+    said = run(*command, env=service.env)
+    assert (said.code, said.out) == (1, "")
+    assert "no spec declares 'nobody'" in said.err
+
+
+def test_a_target_that_only_the_local_spec_declares_is_told(run: Run, service: Deployed, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("target: app-flaks\nweb_app: app-flask\nresource_group: rg-flask\n")
+    said = run("remediate", spec, "--yes", env=service.env)
+    assert said.code == 1
+    assert "Did you mean app-flask?" in said.err
+
+
+def test_a_pause_that_the_service_refuses_tells_its_reason(run: Run, service: Deployed) -> None:
+    said = run("pause", "app-flask", "--until", "2001-01-01T00:00:00Z", env=service.env)
+    assert said.code == 1
+    assert "until: give a time in the next 30 days" in said.err
+
+
+def test_a_wrong_key_is_told_with_its_remedy(run: Run, service: Deployed) -> None:
+    said = run("status", env={**service.env, "HOMEOSTAT_KEY": "wrong-key"})
+    assert (said.code, said.out) == (1, "")
+    assert "refuses the key (401). Set HOMEOSTAT_KEY to a host key" in said.err
+    assert "wrong-key" not in said.err
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    """Not a function app: it redirects, and remembers which keys it was sent."""
+
+    keys: tuple[str, ...] = ()
+
+    def do_GET(self) -> None:
+        type(self).keys += (self.headers.get("x-functions-key") or "",)
+        location = (
+            f"http://localhost:{self.server.server_port}/elsewhere"
+            if isinstance(self.server, ThreadingHTTPServer)
+            else ""
+        )
+        self.send_response(302)
+        self.send_header("Location", location)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+def test_the_key_does_not_follow_a_redirect(run: Run) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            said = run("status", env={"HOMEOSTAT_URL": f"http://127.0.0.1:{server.server_port}", "HOMEOSTAT_KEY": "k"})
+        finally:
+            server.shutdown()
+            thread.join()
+    assert said.code == 1
+    assert "answers 302. Is HOMEOSTAT_URL the function app's address?" in said.err
+    assert _Elsewhere.keys == ("k",)
