@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from homeostat.azure.arm import Arm, arm_over
@@ -19,7 +18,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.model import Mode
 from homeostat.core.outcome import Outcome, Trigger
 from homeostat.core.record import RootRecord, Settle
-from homeostat.core.spec import Fleet, Root, load
+from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
 from homeostat.memory import MemoryStorage
 from homeostat.ports import AlertError, CloudEventData, Documents, QueuedMessage
@@ -36,7 +35,41 @@ from simulator.transport import CloudCredential, CloudTransport
 from tests.azure.scripted import VirtualAmbient
 from tests.support.simulation import Answer, Client
 
-SPEC = (Path(__file__).parents[2] / "examples" / "flask-app" / "homeostat.yaml").read_text(encoding="utf-8")
+# The loop is tested with the four kinds at its heart; each further kind brings tests of its own.
+SPEC = """
+target: app-flask
+web_app: app-flask
+resource_group: rg-flask
+mode: enforce
+
+vnet_integration:
+  subnet: vnet-appservice/snet-appservice-integration
+
+app_settings:
+  settings:
+    WEBSITE_VNET_ROUTE_ALL: 1
+    SQL_SERVER_FQDN: sql-flask.database.windows.net
+    SQL_DATABASE_NAME: flaskdb
+    REDIS_HOST: redis-flask.redis.cache.windows.net
+    REDIS_PORT: 6380
+    KEY_VAULT_URI: https://kv-flask.vault.azure.net/
+
+nsg_rules:
+  nsg-appservice-integration:
+    rules:
+      allow-sql: {priority: 100, direction: Outbound, access: Allow, protocol: Tcp, ports: 1433}
+      allow-redis: {priority: 110, direction: Outbound, access: Allow, protocol: Tcp, ports: 6380}
+      allow-https: {priority: 120, direction: Outbound, access: Allow, protocol: Tcp, ports: 443}
+      deny-all-outbound: {priority: 4096, direction: Outbound, access: Deny, protocol: "*", ports: "*"}
+
+dns_links:
+  privatelink.database.windows.net:
+    links: {link-vnet-appservice: {vnet: vnet-appservice, registration: false}}
+  privatelink.vaultcore.azure.net:
+    links: {link-vnet-appservice: {vnet: vnet-appservice, registration: false}}
+  privatelink.redis.cache.windows.net:
+    links: {link-vnet-appservice: {vnet: vnet-appservice, registration: false}}
+"""
 
 SETTLE = Settle(timedelta(seconds=15), timedelta(minutes=2))
 MAX_DEQUEUES = 5
@@ -272,7 +305,3 @@ def stand(
     specs = Texts({"homeostat.yaml": spec})
     service = Service(engine, Desired(specs, REGISTRY, ambient, cloud.subscription), {})
     return Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)
-
-
-def fleet_of(spec: str, subscription: str) -> Fleet:
-    return load({"homeostat.yaml": spec}, REGISTRY, subscription=subscription)
