@@ -6,12 +6,13 @@ import json
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from simulator import environment, faults, worlds
+from simulator import dns, environment, faults, worlds
 from simulator.access import Role
 from simulator.clock import wall_clock
-from simulator.cloud import Cloud, Timing
+from simulator.cloud import Timing
 from simulator.exchange import Exchanger
 from simulator.server import certificates, serve
 
@@ -70,16 +71,16 @@ async def _run(options: argparse.Namespace) -> None:
 async def _serve_until(stopped: asyncio.Event, exchanger: Exchanger, options: argparse.Namespace, folder: Path) -> None:
     context, bundle = certificates(folder)
     try:
-        async with serve(exchanger, context, options.port) as serving:
-            _announce(exchanger.cloud, serving.endpoint, bundle, folder, options.env_file)
+        async with serve(exchanger, context, options.port) as serving, dns.serve(exchanger.cloud) as resolver:
+            variables = environment.environment(exchanger.cloud, serving.endpoint, bundle, folder, resolver)
+            _announce(serving.endpoint, variables, options.env_file)
             await stopped.wait()
     except (OSError, OverflowError) as error:
         raise UsageError(f"cannot serve on port {options.port}: {error}") from error
 
 
-def _announce(cloud: Cloud, endpoint: str, bundle: Path, folder: Path, env_file: Path | None) -> None:
+def _announce(endpoint: str, variables: Mapping[str, str], env_file: Path | None) -> None:
     if env_file is not None:
-        variables = environment.environment(cloud, endpoint, bundle, folder)
         try:
             environment.write(env_file, variables)
         except OSError as error:

@@ -13,8 +13,11 @@ ALERT_TOPIC = "homeostat-alerts"
 ALERT_TOPIC_KEY = "c2ltdWxhdGVkLWV2ZW50LWdyaWQtdG9waWMta2V5"  # base64, like a real topic key
 
 
-def environment(cloud: Cloud, endpoint: str, bundle: Path, folder: Path) -> dict[str, str]:
-    """Every variable, by name. `folder` is private to this simulator: the CLI's configuration goes below it."""
+def environment(cloud: Cloud, endpoint: str, bundle: Path, folder: Path, resolver: str = "") -> dict[str, str]:
+    """Every variable, by name. `folder` is private to this simulator: the CLI's configuration goes below it.
+
+    `resolver` is the ADDRESS:PORT where the network's names are answered, if they are.
+    """
     config = folder / "azure-config"
     config.mkdir(exist_ok=True)
     return {
@@ -30,6 +33,7 @@ def environment(cloud: Cloud, endpoint: str, bundle: Path, folder: Path) -> dict
         "AZURE_CORE_COLLECT_TELEMETRY": "no",
         "HOMEOSTAT_ALERT_TOPIC_ENDPOINT": f"{endpoint}/topics/{ALERT_TOPIC}/api/events",
         "HOMEOSTAT_ALERT_TOPIC_KEY": ALERT_TOPIC_KEY,
+        **({"HOMEOSTAT_DNS_SERVER": resolver} if resolver else {}),
     }
 
 
