@@ -11,10 +11,19 @@ from typing import cast
 from homeostat.core.model import AnyRemediator, Registry
 
 _KINDS = (
-    "vnet_integration",
-    "app_settings",
-    "nsg_rules",
+    "zones",
     "dns_links",
+    "nsg",
+    "nsg_rules",
+    "route_table",
+    "subnet",
+    "flow_logs",
+    "private_endpoints",
+    "identity",
+    "vnet_integration",
+    "route_all",
+    "app_settings",
+    "backend_access",
 )
 
 

@@ -4,6 +4,9 @@ A write replaces all settings and has no ETag, so an edit names one setting and 
 App Service takes names that differ only in case for one name (a second spelling is refused with 409, a write with
 another spelling renames), yet an app on Linux reads only the exact one: another spelling is drift, and is renamed.
 A write restarts the app. https://learn.microsoft.com/azure/app-service/configure-common#configure-app-settings
+
+A Key Vault reference that stands as declared may still not resolve, and the app then reads the reference itself: only
+what App Service tells of it counts. https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
 """
 
 import re
@@ -16,7 +19,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from homeostat.core import json
-from homeostat.core.arm_types import SITE_CONFIG, SLOT, SLOT_CONFIG, ArmType
+from homeostat.core.arm_types import SITE_CONFIG, SITE_REFERENCE, SLOT, SLOT_CONFIG, SLOT_REFERENCE, ArmType
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Value
 from homeostat.core.model import (
@@ -43,6 +46,20 @@ from remediators.common import SCALAR_SCHEMA, Scalar, twice, unknown, why_unread
 
 SECRET = "(secret)"  # noqa: S105 - what is shown in place of one
 OTHER_SECRET = "(another secret)"  # noqa: S105 - likewise
+
+RESOLVED = "Resolved"
+_STATUS = ("status",)
+_UNRESOLVED_YET = frozenset({"Initialized", "FetchTimedOut"})
+_REMEDIES: Mapping[str, str] = {
+    "InvalidSyntax": "the reference names no vault and secret",
+    "MSINotEnabled": "the app has no identity to read the vault with: declare it under `identity`",
+    "VaultNotFound": "there is no such vault, or its name does not resolve",
+    "SecretNotFound": "the vault has no such secret",
+    "SecretVersionNotFound": "the secret has no such version",
+    "AccessToKeyVaultDenied": "the vault refuses the app's identity, or its firewall the app",
+    "UnauthorizedClient": "the app's identity may not sign in",
+}
+"""By what App Service calls the ways in which a reference does not resolve (ResolveStatus in its API)."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.:]+")
 _PRIVATELINK_HOST = re.compile(r"(?<![a-z0-9.-])([a-z0-9-]+\.)+privatelink(\.[a-z0-9-]+)+", re.IGNORECASE)
@@ -108,10 +125,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """settings: as found, by name as spelled there. unread: why they could not be read, or ""."""
+    """settings: as found, by name as spelled there. unread: why they could not be read, or "".
+
+    references: by name, how each Key Vault reference resolves, and details. references_unread: why that is not known.
+    """
 
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     unread: str = ""
+    references: Mapping[str, str] = field(default_factory=dict)
+    references_unread: str = ""
 
     def spelling(self, name: str) -> str | None:
         """The spelling under which a setting is there."""
@@ -147,16 +169,27 @@ class AppSettings:
         found = [problem for name, setting in section.settings.items() for problem in _problems(name, setting)]
         return (*found, *twice(section.settings, ("settings",)))
 
-    def reads(self, want: Want[Setting], facts: Facts) -> frozenset[Read]:  # noqa: ARG002 - one read needs no other
+    def reads(self, want: Want[Setting], facts: Facts) -> frozenset[Read]:
+        settings = facts.get(_settings(want.root))
+        if isinstance(settings, Found) and _references_in_place(want, settings):
+            return frozenset({_settings(want.root), _references(want.root)})
         return frozenset({_settings(want.root)})
 
     def observe(self, want: Want[Setting], facts: Facts) -> Have:
         fact = facts.get(_settings(want.root))
         if not isinstance(fact, Found):
             return Have(unread=why_unread(fact))
-        properties = json.at(fact.body, ("properties",))
-        found = properties if isinstance(properties, Mapping) else {}
-        return Have({name: value for name, value in found.items() if isinstance(value, str)})
+        found = _values(fact)
+        if not _references_in_place(want, fact):
+            return Have(found)
+        listing = facts.get(_references(want.root))
+        if not isinstance(listing, Found):
+            return Have(found, references_unread=why_unread(listing))
+        resolved = {
+            json.text_at(each, "name"): json.text_at(each, "properties", "status")
+            for each in json.objects_at(listing.body, "value")
+        }
+        return Have(found, references=resolved)
 
     def diff(self, want: Want[Setting], have: Have) -> tuple[Drift, ...]:
         owned = (self._difference(want, have, name) for name in want.items)
@@ -173,9 +206,23 @@ class AppSettings:
         found = have.settings[spelling]
         if spelling != name:
             return Drift(self.kind, config, path, name, shown, ABSENT, note=f"it is there as {spelling}")
+        if value is not None and found == value and is_key_vault_reference(value):
+            return self._unresolved(config, name, have)
         if value is None or found == value:
             return None
         return Drift(self.kind, config, path, name, shown, _shown_instead(name, value, found))
+
+    def _unresolved(self, config: ResourceId, name: str, have: Have) -> Drift | None:
+        """A reference that stands as declared and does not resolve. No write of ours would change that: it is told."""
+        path, status = ("properties", name, *_STATUS), have.references.get(name, "")
+        if have.references_unread:
+            return unknown(self.kind, config, path, name, RESOLVED, have.references_unread)
+        if not status:
+            return Drift(self.kind, config, path, name, RESOLVED, None, Verdict.UNKNOWN, "its status is not reported")
+        if status == RESOLVED:
+            return None
+        verdict = Verdict.SETTLING if status in _UNRESOLVED_YET else Verdict.DRIFTED
+        return Drift(self.kind, config, path, name, RESOLVED, status, verdict, _REMEDIES.get(status, ""))
 
     def _extras(self, want: Want[Setting], have: Have) -> Iterator[Drift]:
         if want.unmanaged is Unmanaged.KEEP:
@@ -197,6 +244,24 @@ def _settings(root: ResourceId) -> Read:
     return Read(SLOT_CONFIG if root.is_type(SLOT.name) else SITE_CONFIG, root.child("config", "appsettings"))
 
 
+def _references(root: ResourceId) -> Read:
+    row = SLOT_REFERENCE if root.is_type(SLOT.name) else SITE_REFERENCE
+    return Read(row, root.child("config", "configreferences"), every=True)
+
+
+def _values(settings: Found) -> dict[str, str]:
+    properties = json.at(settings.body, ("properties",))
+    found = properties if isinstance(properties, Mapping) else {}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+def _references_in_place(want: Want[Setting], settings: Found) -> bool:
+    """Whether a declared Key Vault reference stands as declared, so that it matters whether it resolves."""
+    declared = {name: item.value.value for name, item in want.items.items()}
+    found = _values(settings)
+    return any(value and is_key_vault_reference(value) and found.get(name) == value for name, value in declared.items())
+
+
 def _shown(name: str, value: str) -> str:
     return (
         SECRET
@@ -214,7 +279,7 @@ def _shown_instead(name: str, wanted: str, found: str) -> Value:
 def _repairs(drift: Drift, want: Want[Setting], have: Have) -> Iterator[Edit | Obstacle]:
     if drift.verdict is Verdict.UNMANAGED and want.unmanaged is Unmanaged.REMOVE:
         yield _edit(drift, drift.path[-1], ABSENT)
-    if drift.verdict is not Verdict.DRIFTED:
+    if drift.verdict is not Verdict.DRIFTED or drift.path[2:] == _STATUS:
         return
     declared, spelling = want.items[drift.item].value.value, have.spelling(drift.item)
     value = have.settings[spelling] if declared is None and spelling else declared
@@ -229,8 +294,10 @@ def _repairs(drift: Drift, want: Want[Setting], have: Have) -> Iterator[Edit | O
 def _edit(drift: Drift, name: str, value: Value) -> Edit:
     """A Key Vault reference is resolved when it is written: names and the way to the vault must be there by then."""
     reference = isinstance(value, str) and is_key_vault_reference(value)
-    after = frozenset({Milestone.NAMES_RESOLVE, Milestone.INTEGRATED}) if reference else frozenset[Milestone]()
-    return Edit(drift, ("properties", name), value, Disruption.RESTART, after)
+    return Edit(drift, ("properties", name), value, Disruption.RESTART, _WAY_TO_VAULT if reference else frozenset())
+
+
+_WAY_TO_VAULT = frozenset({Milestone.NAMES_RESOLVE, Milestone.INTEGRATED, Milestone.IDENTITY_EXISTS})
 
 
 def _problems(name: str, setting: SettingSpec) -> Iterator[Problem]:

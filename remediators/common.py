@@ -5,9 +5,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from homeostat.core import json
+from homeostat.core.arm_types import SITE, SLOT
+from homeostat.core.backends import BACKENDS
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Path, Value
-from homeostat.core.model import Drift, Fact, Problem, Scope, Unreadable, Verdict
+from homeostat.core.model import Drift, Fact, Found, Problem, Read, Scope, Unreadable, Verdict
 
 SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
 _NAME_LIMIT = 80
@@ -63,3 +66,30 @@ def why_unread(fact: Fact | None) -> str:
     if isinstance(fact, Unreadable):
         return str(fact.error.error_class)
     return "not there" if fact is not None else "not read"
+
+
+def site_of(root: ResourceId) -> Read:
+    """The read of a web app, or of a slot, itself."""
+    return Read(SLOT if root.is_type(SLOT.name) else SITE, root)
+
+
+def in_operation(site: Found) -> bool:
+    """Whether a write to the web app has not come to its end."""
+    return bool(json.text_at(site.body, "properties", "inProgressOperationId"))
+
+
+def being_written(body: Found) -> bool:
+    """Whether a long-running write to a network resource has not come to its end."""
+    return json.text_at(body.body, "properties", "provisioningState").lower() in {"creating", "updating", "deleting"}
+
+
+def same_location(left: str, right: str) -> bool:
+    """Whether two spellings name one region: `West Europe` and `westeurope` do."""
+    return left.replace(" ", "").lower() == right.replace(" ", "").lower()
+
+
+def backend_kind_problems(kind: str, path: tuple[str | int, ...]) -> tuple[Problem, ...]:
+    """The problem with a `kind` that is no row of the table of backends."""
+    if kind in BACKENDS:
+        return ()
+    return (Problem(path, f"{kind!r} is no kind of backend", f"Use one of {', '.join(BACKENDS)}."),)

@@ -286,7 +286,8 @@ def _repair(drift: Drift, want: Want[LinkWant], makers: dict[ResourceId, str]) -
     elif (maker := makers.setdefault(wanted.vnet, drift.item)) != drift.item:
         yield Obstacle(drift, "declared-twice", f"{maker} links the same network, and a zone links a network once")
     else:
-        yield Edit(drift, (), _body(wanted), reaches=frozenset({Milestone.NAMES_RESOLVE}))
+        after, reaches = frozenset({Milestone.ZONES_EXIST}), frozenset({Milestone.NAMES_RESOLVE})
+        yield Edit(drift, (), _body(wanted), after=after, reaches=reaches)
 
 
 def _body(wanted: LinkWant) -> Json:

@@ -40,7 +40,7 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
-from remediators.common import reference_problems, unknown, why_unread
+from remediators.common import in_operation, reference_problems, site_of, unknown, why_unread
 
 SUBNET = "Microsoft.Network/virtualNetworks/subnets"
 ITEM = "integration"
@@ -89,20 +89,20 @@ class VnetIntegration:
         return reference_problems(scope, section.subnet, SUBNET, ("subnet",))
 
     def reads(self, want: Want[ResourceId], facts: Facts) -> frozenset[Read]:
-        site = _site(want.root)
+        site = site_of(want.root)
         body = facts.get(site)
         if isinstance(body, Found) and not _subnet(body):
             return frozenset({site, _connections(want.root)})
         return frozenset({site})
 
     def observe(self, want: Want[ResourceId], facts: Facts) -> Have:
-        site = facts.get(_site(want.root))
+        site = facts.get(site_of(want.root))
         if not isinstance(site, Found):
             return Have(unread=why_unread(site))
         return Have(
             subnet=_subnet(site),
             classic=False if _subnet(site) else _has_classic(facts.get(_connections(want.root))),
-            in_operation=bool(json.text_at(site.body, "properties", "inProgressOperationId")),
+            in_operation=in_operation(site),
         )
 
     def diff(self, want: Want[ResourceId], have: Have) -> tuple[Drift, ...]:
@@ -130,10 +130,6 @@ class VnetIntegration:
 
 
 REMEDIATOR = VnetIntegration()
-
-
-def _site(root: ResourceId) -> Read:
-    return Read(SLOT if root.is_type(SLOT.name) else SITE, root)
 
 
 def _connections(root: ResourceId) -> Read:
@@ -165,7 +161,7 @@ def _repair(drift: Drift, subnet: ResourceId, have: Have) -> Edit | Obstacle:
         path=(),
         value=_network_config(subnet),
         disruption=Disruption.RESTART,  # the join can recycle the plan's workers
-        after=frozenset({Milestone.EGRESS_ALLOWED, Milestone.NAMES_RESOLVE}),
+        after=frozenset({Milestone.SUBNET_READY, Milestone.EGRESS_ALLOWED, Milestone.NAMES_RESOLVE}),
         reaches=reaches,
     )
 

@@ -95,7 +95,7 @@ _DNS_READ_ONLY = frozenset(
 )
 
 
-def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType, ArmType]:
+def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType, ArmType, ArmType]:
     """A deployment slot is a site of its own, with twins of everything below it."""
     return (
         ArmType(
@@ -128,11 +128,20 @@ def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType, ArmType]:
             put=Shape.REPLACE,
             operations=_writes(f"{site}/virtualNetworkConnections"),
         ),
+        ArmType(  # whether each Key Vault reference among the app settings resolves; only its listing is read
+            name=f"{site}/config/appsettings",
+            api_version=WEB_VERSION,
+            concurrency=Concurrency.NONE,
+            put=Shape.REPLACE,
+            operations=frozenset(),
+        ),
     )
 
 
-SITE, SITE_CONFIG, SITE_NETWORK_CONFIG, SITE_NETWORK_CONNECTION = _site_types("Microsoft.Web/sites")
-SLOT, SLOT_CONFIG, SLOT_NETWORK_CONFIG, SLOT_NETWORK_CONNECTION = _site_types("Microsoft.Web/sites/slots")
+SITE, SITE_CONFIG, SITE_NETWORK_CONFIG, SITE_NETWORK_CONNECTION, SITE_REFERENCE = _site_types("Microsoft.Web/sites")
+SLOT, SLOT_CONFIG, SLOT_NETWORK_CONFIG, SLOT_NETWORK_CONNECTION, SLOT_REFERENCE = _site_types(
+    "Microsoft.Web/sites/slots"
+)
 
 NETWORK_SECURITY_GROUP = ArmType(
     name="Microsoft.Network/networkSecurityGroups",
@@ -296,10 +305,12 @@ ARM_TYPES: Mapping[str, ArmType] = {
         SITE_CONFIG,
         SITE_NETWORK_CONFIG,
         SITE_NETWORK_CONNECTION,
+        SITE_REFERENCE,
         SLOT,
         SLOT_CONFIG,
         SLOT_NETWORK_CONFIG,
         SLOT_NETWORK_CONNECTION,
+        SLOT_REFERENCE,
         NETWORK_SECURITY_GROUP,
         SECURITY_RULE,
         PRIVATE_DNS_ZONE,

@@ -3,13 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
+from homeostat.core.backends import BACKENDS
 from homeostat.core.model import Unmanaged, Want
 from remediators.app_settings import Setting
 from remediators.dns_links import LinkWant
+from remediators.zones import RecordWant
 from tests.remediators import test_app_settings as app_settings
+from tests.remediators import test_backend_access as backend_access
 from tests.remediators import test_dns_links as dns_links
+from tests.remediators import test_identity as identity
 from tests.remediators import test_nsg_rules as nsg_rules
+from tests.remediators import test_private_endpoints as private_endpoints
+from tests.remediators import test_route_all as route_all
 from tests.remediators import test_vnet_integration as vnet_integration
+from tests.remediators import test_zones as zones
 from tests.remediators.contract import want_of
 from tests.remediators.world import World
 
@@ -34,5 +41,25 @@ EXAMPLES: Mapping[str, tuple[Want[Any], World]] = {
     "dns_links": (
         want_of(dns_links.ZONE, {name: LinkWant(dns_links.HUB, registration=False) for name in ("b", "a")}),
         dns_links.link("theirs", dns_links.OTHER.text),
+    ),
+    "zones": (zones.wanted(b=RecordWant(zones.IPS), a=RecordWant(zones.IPS)), zones.zone()),
+    "private_endpoints": (
+        private_endpoints.wanted(),
+        {
+            **private_endpoints.endpoint(status="Pending", subnet=private_endpoints.ELSEWHERE.text),
+            **private_endpoints.zone_group(private_endpoints.NAMESAKE.text, private_endpoints.BLOBS.text),
+        },
+    ),
+    "identity": (
+        identity.wanted(identity.SECOND, identity.MINE, system=True),
+        identity.site(identity.THEIRS.text),
+    ),
+    "route_all": (
+        route_all.wanted(application_traffic=True, image_pull_traffic=True, all_traffic=False),
+        route_all.site({"allTraffic": True, "managedIdentityTraffic": True}, legacy="0"),
+    ),
+    "backend_access": (
+        backend_access.wanted(BACKENDS["sql"], "Disabled", backend_access.PE, backend_access.THEIRS),
+        backend_access.backend(BACKENDS["sql"], "Enabled"),
     ),
 }

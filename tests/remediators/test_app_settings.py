@@ -12,28 +12,37 @@ from homeostat.core.model import (
     AnyRemediator,
     Disruption,
     Edit,
+    Facts,
     Found,
     Milestone,
     Mode,
     Scope,
     Unmanaged,
+    Unreadable,
     Verdict,
     Want,
 )
 from homeostat.core.plan import merge, rebase
 from remediators.app_settings import OTHER_SECRET, REMEDIATOR, SECRET, AppSettingsSection, Setting
-from tests.remediators.contract import Case, RemediatorContract, want_of
+from tests.remediators.contract import LOCKED, Case, RemediatorContract, want_of
 from tests.remediators.world import World, body_of, healed, look, resource
 
 pytestmark = pytest.mark.unit
 
 APP = resource("Microsoft.Web/sites", "app-flask")
 CONFIG = APP.child("config", "appsettings")
+REFERENCES = APP.child("config", "configreferences")
 KEY_VAULT = "@Microsoft.KeyVault(SecretUri=https://kv-flask.vault.azure.net/secrets/api-key)"
 
 
 def settings(values: Mapping[str, Json]) -> World:
     return {CONFIG: body_of(CONFIG, dict(values), location="West Europe", tags={"etag": "mine"})}
+
+
+def resolving(status: str, *setting_names: str) -> World:
+    """How App Service says that the Key Vault references in these settings resolve."""
+    ids = [REFERENCES.child("appsettings", name) for name in setting_names]
+    return {id_: body_of(id_, {"reference": KEY_VAULT, "status": status, "details": "why"}) for id_ in ids}
 
 
 def wanted(values: Mapping[str, str | None], unmanaged: Unmanaged = Unmanaged.KEEP) -> Want[Any]:
@@ -59,7 +68,8 @@ def cases(draw: st.DrawFn) -> Case:
                 del broken[name]
             case _ if name.swapcase() not in broken:
                 broken = {(name.swapcase() if key == name else key): value for key, value in broken.items()}
-    return Case(wanted(declared), settings(dict(there)), settings(broken))
+    vault = resolving("Resolved", *declared)
+    return Case(wanted(declared), {**settings(dict(there)), **vault}, {**settings(broken), **vault})
 
 
 class TestContract(RemediatorContract):
@@ -109,7 +119,7 @@ def test_a_setting_that_came_in_between_survives_the_write() -> None:
     ],
 )
 def test_what_only_looks_different_is_no_drift(declared: dict[str, str | None], found: dict[str, Json]) -> None:
-    assert look(REMEDIATOR, wanted(declared), settings(found)).drifts == ()
+    assert look(REMEDIATOR, wanted(declared), {**settings(found), **resolving("Resolved", "A")}).drifts == ()
 
 
 @pytest.mark.parametrize("properties", [None, {}, {"A": None}], ids=["null", "empty", "a null value"])
@@ -161,9 +171,59 @@ def test_no_secret_is_shown_anywhere(name: str, want: str | None, have: json.Abs
 def test_a_key_vault_reference_waits_for_the_way_to_the_vault_and_plain_text_does_not() -> None:
     seen = look(REMEDIATOR, wanted({"API_KEY": KEY_VAULT, "REDIS_PORT": "6380"}), settings({}))
     assert {edit.drift.item: edit.after for edit in seen.edits} == {
-        "API_KEY": {Milestone.NAMES_RESOLVE, Milestone.INTEGRATED},
+        "API_KEY": {Milestone.NAMES_RESOLVE, Milestone.INTEGRATED, Milestone.IDENTITY_EXISTS},
         "REDIS_PORT": frozenset(),
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        ("Initialized", Verdict.SETTLING),
+        ("FetchTimedOut", Verdict.SETTLING),
+        ("MSINotEnabled", Verdict.DRIFTED),
+        ("AccessToKeyVaultDenied", Verdict.DRIFTED),
+        ("SomethingNew", Verdict.DRIFTED),
+        ("", Verdict.UNKNOWN),
+    ],
+)
+def test_a_reference_that_stands_and_does_not_resolve_is_told_and_not_written_again(
+    status: str, verdict: Verdict
+) -> None:
+    seen = look(
+        REMEDIATOR, wanted({"API_KEY": KEY_VAULT}), {**settings({"API_KEY": KEY_VAULT}), **resolving(status, "API_KEY")}
+    )
+    (drift,) = seen.drifts
+    assert (drift.want, drift.verdict) == ("Resolved", verdict)
+    assert drift.path == ("properties", "API_KEY", "status")
+    assert seen.answers == ()
+
+
+def test_a_reference_of_which_nothing_is_reported_is_unknown() -> None:
+    seen = look(REMEDIATOR, wanted({"API_KEY": KEY_VAULT}), settings({"API_KEY": KEY_VAULT}))
+    assert [(drift.verdict, drift.note) for drift in seen.drifts] == [(Verdict.UNKNOWN, "its status is not reported")]
+
+
+def test_a_reference_whose_status_cannot_be_read_is_unknown_and_plain_settings_are_not() -> None:
+    world = settings({"API_KEY": KEY_VAULT, "REDIS_PORT": "1"})
+    want = wanted({"API_KEY": KEY_VAULT, "REDIS_PORT": "6380"})
+    read = next(read for read in REMEDIATOR.reads(want, look(REMEDIATOR, want, world).facts) if read.every)
+    facts: Facts = {**look(REMEDIATOR, want, world).facts, read: Unreadable(LOCKED)}
+    drifts = REMEDIATOR.diff(want, REMEDIATOR.observe(want, facts))
+    assert {drift.item: drift.verdict for drift in drifts} == {
+        "API_KEY": Verdict.UNKNOWN,
+        "REDIS_PORT": Verdict.DRIFTED,
+    }
+
+
+@pytest.mark.parametrize("found", ["another value", ABSENT], ids=["changed", "missing"])
+def test_how_references_resolve_is_only_asked_when_one_stands_as_declared(found: json.Absent | str) -> None:
+    world = settings({} if found is ABSENT else {"API_KEY": found})
+    assert not any(read.every for read in look(REMEDIATOR, wanted({"API_KEY": KEY_VAULT}), world).facts)
+
+
+def test_a_setting_whose_declared_value_is_the_word_of_a_status_is_repaired() -> None:
+    assert len(look(REMEDIATOR, wanted({"STATE": "Resolved"}), settings({"STATE": "x"})).edits) == 1
 
 
 PLATFORM = {

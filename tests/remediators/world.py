@@ -93,7 +93,22 @@ def carried_out(world: World, action: Action) -> World:
         return _with_child(world, action)
     if action.verb is Verb.DELETE:
         return {key: body for key, body in world.items() if key != id_}
+    if action.verb is Verb.PATCH:
+        return {**world, id_: merged(world[id_], action.body)}
     return {**world, id_: _as_stored(world.get(id_, {}), action.body, action)}
+
+
+def merged(body: Json, patch: Json) -> Json:
+    """JSON merge patch (RFC 7396), which takes members away by null."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(body) if isinstance(body, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
 
 
 def _with_child(world: World, action: Action) -> World:
@@ -126,7 +141,14 @@ def _as_stored(before: Json, sent: Json, action: Action) -> Json:
         if row.embedded and row.name.rpartition("/")[0] == action.type.name:
             children = [_embedded(action.resource, row, child) for child in json.objects_at(stored, *row.embedded)]
             stored = json.with_value(stored, row.embedded, children) if children else stored
+    if connections := json.objects_at(stored, *_CONNECTIONS):  # which their backend approves by itself
+        approved = [json.with_value(each, _CONNECTION_STATUS, "Approved") for each in connections]
+        stored = json.with_value(stored, _CONNECTIONS, approved)
     return stored
+
+
+_CONNECTIONS = ("properties", "privateLinkServiceConnections")
+_CONNECTION_STATUS = ("properties", "privateLinkServiceConnectionState", "status")
 
 
 def _embedded(parent: ResourceId, row: ArmType, sent: Json) -> Json:

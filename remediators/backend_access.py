@@ -1,0 +1,188 @@
+"""The public door of the backends: whether a server, vault or cache takes connections from the public network.
+
+By default this is reported, not enforced: others may use a backend too. A door is only closed when the private way in
+is proven: everything that leads there is in place, and the backend itself says that the endpoints declared for it are
+approved. Otherwise closing it would turn a drift into an outage.
+https://learn.microsoft.com/azure/private-link/private-link-overview
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from homeostat.core import json
+from homeostat.core.arm_types import ArmType
+from homeostat.core.backends import BACKENDS, DISABLED, ENABLED, Backend
+from homeostat.core.ids import ResourceId
+from homeostat.core.model import (
+    Disruption,
+    Drift,
+    Edit,
+    Facts,
+    Found,
+    Item,
+    KindSection,
+    Milestone,
+    Mode,
+    Obstacle,
+    Problem,
+    Read,
+    Scope,
+    Section,
+    Unmanaged,
+    Verdict,
+    Want,
+)
+from remediators.common import backend_kind_problems, reference_problems, unknown, why_unread
+from remediators.private_endpoints import endpoints_of
+
+ITEM = "public_network_access"
+
+
+class AccessSpec(Section):
+    """One backend's public door."""
+
+    kind: str = Field(description=f"One of {', '.join(BACKENDS)}.", examples=["sql"])
+    public_network_access: Literal["Enabled", "Disabled"] = Field(
+        default="Disabled", description="Whether it takes connections from the public network."
+    )
+    mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
+
+
+class BackendAccessSection(KindSection):
+    """Backends by name, RESOURCE-GROUP:NAME, or full resource id."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, AccessSpec]
+
+    mode: Mode | None = Field(default=Mode.ALERT, description="alert unless said otherwise; an item's own mode wins.")
+
+    @property
+    def backends(self) -> Mapping[str, AccessSpec]:
+        return self.__pydantic_extra__
+
+
+@dataclass(frozen=True, slots=True)
+class AccessWant:
+    """endpoints: the private endpoints that the owners declare for the backend. It closes when all are approved."""
+
+    access: str
+    backend: Backend
+    endpoints: frozenset[ResourceId] = frozenset()
+
+    def joined(self, other: "AccessWant") -> "AccessWant | None":
+        """Every owner brings endpoints of its own."""
+        if (self.access, self.backend) != (other.access, other.backend):
+            return None
+        return replace(self, endpoints=self.endpoints | other.endpoints)
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """access: as the backend says. connections: the status of each private endpoint's connection, by the endpoint's id
+    in lower case. unread: why the backend could not be read, or "".
+    """
+
+    access: str = ENABLED
+    connections: tuple[tuple[str, str], ...] = ()
+    unread: str = ""
+
+    def unproven(self, endpoints: frozenset[ResourceId]) -> str:
+        """Why no private way in is known to be open, in words; "" when it is."""
+        approved = {endpoint for endpoint, status in self.connections if status.lower() == "approved"}
+        missing = sorted(endpoint.short for endpoint in endpoints if endpoint.key not in approved)
+        if missing:
+            return f"it has no approved connection of {', '.join(missing)}"
+        return "" if approved else "it has no approved private endpoint connection"
+
+
+@dataclass(frozen=True, slots=True)
+class BackendAccess:
+    """Its root is the backend, and the one item of a root is its public door."""
+
+    kind: str = "backend_access"
+    section: type[BackendAccessSection] = BackendAccessSection
+    touches: frozenset[ArmType] = frozenset(row.type for row in BACKENDS.values())
+
+    def items(self, section: BackendAccessSection, scope: Scope) -> tuple[Item[AccessWant], ...]:
+        return tuple(
+            Item(
+                root := scope.resource(reference, BACKENDS[spec.kind].type.name),
+                ITEM,
+                AccessWant(spec.public_network_access, BACKENDS[spec.kind], endpoints_of(root, scope)),
+                (reference, ITEM),
+                spec.mode,
+            )
+            for reference, spec in section.backends.items()
+            if spec.kind in BACKENDS
+        )
+
+    def unmanaged(self, section: BackendAccessSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
+        return {}
+
+    def problems(self, section: BackendAccessSection, scope: Scope) -> tuple[Problem, ...]:
+        return tuple(
+            problem
+            for reference, spec in section.backends.items()
+            for problem in (
+                backend_kind_problems(spec.kind, (reference, "kind"))
+                or reference_problems(scope, reference, BACKENDS[spec.kind].type.name, (reference,))
+            )
+        )
+
+    def reads(self, want: Want[AccessWant], facts: Facts) -> frozenset[Read]:  # noqa: ARG002 - one read needs no other
+        return frozenset(_own(want.root, item.value) for item in want.items.values())
+
+    def observe(self, want: Want[AccessWant], facts: Facts) -> Have:
+        for item in want.items.values():
+            found = facts.get(_own(want.root, item.value))
+            if not isinstance(found, Found):
+                return Have(unread=why_unread(found))
+            return Have(item.value.backend.public_network_access(found.body), tuple(sorted(_connections(found))))
+        return Have()
+
+    def diff(self, want: Want[AccessWant], have: Have) -> tuple[Drift, ...]:
+        return tuple(
+            drift for name, item in want.items.items() for drift in self._difference(want.root, name, item.value, have)
+        )
+
+    def _difference(self, root: ResourceId, name: str, wanted: AccessWant, have: Have) -> Iterator[Drift]:
+        path = wanted.backend.public_access
+        if have.unread:
+            yield unknown(self.kind, root, path, name, wanted.access, have.unread)
+        elif have.access.lower() != wanted.access.lower():
+            yield Drift(self.kind, root, path, name, wanted.access, have.access)
+
+    def edits(self, want: Want[AccessWant], have: Have) -> tuple[Edit | Obstacle, ...]:
+        return tuple(
+            _repair(drift, want.items[drift.item].value, have)
+            for drift in self.diff(want, have)
+            if drift.verdict is Verdict.DRIFTED
+        )
+
+
+REMEDIATOR = BackendAccess()
+
+
+def _own(root: ResourceId, wanted: AccessWant) -> Read:
+    return Read(wanted.backend.type, root)
+
+
+def _connections(backend: Found) -> Iterator[tuple[str, str]]:
+    """The private endpoints that are connected, and how the backend sees each."""
+    for connection in json.objects_at(backend.body, "properties", "privateEndpointConnections"):
+        endpoint = json.text_at(connection, "properties", "privateEndpoint", "id").lower()
+        yield endpoint, json.text_at(connection, "properties", "privateLinkServiceConnectionState", "status")
+
+
+def _repair(drift: Drift, wanted: AccessWant, have: Have) -> Edit | Obstacle:
+    if wanted.access != DISABLED:
+        return Edit(drift, drift.path, wanted.access)
+    if reason := have.unproven(wanted.endpoints):
+        message = f"{drift.resource.name} stays open: {reason}, and what connects to it would be cut off"
+        return Obstacle(drift, "private-path-unproven", message)
+    after = frozenset({Milestone.INTEGRATED, Milestone.NAMES_RESOLVE, Milestone.ENDPOINTS_APPROVED})
+    return Edit(drift, drift.path, wanted.access, Disruption.CONNECTIVITY, after)

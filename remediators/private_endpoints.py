@@ -1,0 +1,457 @@
+"""Private endpoints: each backend is reached at an address inside the network, and its name leads there.
+
+Of an endpoint ARM lets nobody change where it is and what it connects to, so such a difference is told, not repaired.
+Nor is a connection that its backend's owner has not approved, or has refused: that is a decision, and not ours. What is
+repaired is a missing endpoint, on a spec's or a person's word, and its DNS zone group: an endpoint has one, under
+whatever name, and what counts is that it leads to the declared zone.
+https://learn.microsoft.com/azure/private-link/private-endpoint-overview
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import ConfigDict, Field
+
+from homeostat.core import json
+from homeostat.core.arm_types import PRIVATE_DNS_ZONE, PRIVATE_DNS_ZONE_GROUP, PRIVATE_ENDPOINT, SUBNET, ArmType
+from homeostat.core.backends import BACKENDS, backend_of
+from homeostat.core.ids import InvalidResourceId, ResourceId, same_id
+from homeostat.core.json import ABSENT, Json, Path, Value
+from homeostat.core.model import (
+    Drift,
+    Edit,
+    Fact,
+    Facts,
+    Found,
+    Gone,
+    Item,
+    KindSection,
+    Milestone,
+    Mode,
+    Obstacle,
+    Problem,
+    Read,
+    Scope,
+    Section,
+    Unmanaged,
+    Verdict,
+    Want,
+)
+from remediators.common import (
+    backend_kind_problems,
+    being_written,
+    reference_problems,
+    same_location,
+    twice,
+    unknown,
+    why_unread,
+)
+
+ENDPOINT, ZONE_GROUP = "endpoint", "zone_group"
+"""The items of a root."""
+
+LISTS = ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections")
+CONFIGS = ("properties", "privateDnsZoneConfigs")
+STATUS = ("privateLinkServiceConnectionState", "status")
+APPROVED = "Approved"
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
+
+_REMEDIES: Mapping[str, tuple[str, str]] = {
+    "pending": ("connection-pending", "waits for approval: the owner of {0} must approve it there"),
+    "rejected": ("connection-rejected", "was rejected: have the owner of {0} approve it, or delete the endpoint"),
+    "disconnected": (
+        "connection-rejected",
+        "was removed by the owner of {0}: delete the endpoint, so that it can be made again",
+    ),
+}
+"""By the status of a connection, what it is held with: https://learn.microsoft.com/azure/private-link/manage-private-endpoint"""
+
+
+class EndpointSpec(Section):
+    """One private endpoint."""
+
+    location: str = Field(description="The region of its subnet's network.", examples=["westeurope"])
+    subnet: str = Field(
+        description="VNET/SUBNET, RESOURCE-GROUP:VNET/SUBNET, or a full resource id.",
+        examples=["vnet-appservice/snet-private-endpoints"],
+    )
+    backend: str = Field(description="NAME, RESOURCE-GROUP:NAME, or a full resource id.", examples=["sql-flask"])
+    kind: str = Field(description=f"The backend's: one of {', '.join(BACKENDS)}.", examples=["sql"])
+    recreate: bool = Field(
+        default=False, description="Whether it is made again unattended; a new connection may need approval."
+    )
+    zone_group: str | None = Field(
+        default=None, description="The name of its DNS zone group; without one none is looked at.", examples=["default"]
+    )
+    zone: str | None = Field(
+        default=None,
+        description="The zone that the group leads to: NAME, RESOURCE-GROUP:NAME, or a full resource id; "
+        "by default the one of the backend's kind, in the web app's resource group.",
+    )
+    mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
+
+
+class PrivateEndpointsSection(KindSection):
+    """Private endpoints by name, RESOURCE-GROUP:NAME, or full resource id."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, EndpointSpec]
+
+    @property
+    def endpoints(self) -> Mapping[str, EndpointSpec]:
+        return self.__pydantic_extra__
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointWant:
+    location: str
+    subnet: ResourceId
+    backend: ResourceId
+    group_id: str
+    recreate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneGroupWant:
+    name: str
+    zone: ResourceId
+
+
+type Wanted = EndpointWant | ZoneGroupWant
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """To which of the two lists it belongs, and what it says."""
+
+    list: str
+    target: str
+    group_ids: tuple[str, ...]
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneGroup:
+    """zones: the id of the zone of each of its configurations, by the configuration's name."""
+
+    id: ResourceId
+    zones: Mapping[str, str]
+    under_way: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """is_gone: the endpoint is not there. unread, groups_unread: why it, or its zone groups, are not known, or ""."""
+
+    location: str = ""
+    subnet: str = ""
+    connections: tuple[Connection, ...] = ()
+    under_way: bool = False
+    groups: tuple[ZoneGroup, ...] = ()
+    is_gone: bool = False
+    unread: str = ""
+    groups_unread: str = ""
+
+    def connection_to(self, backend: ResourceId) -> Connection | None:
+        """The connection to this backend, else any."""
+        exact = (each for each in self.connections if same_id(each.target, backend.text))
+        return next(exact, next(iter(self.connections), None))
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateEndpoints:
+    """Its root is the private endpoint; the items of a root are the endpoint itself and its zone group."""
+
+    kind: str = "private_endpoints"
+    section: type[PrivateEndpointsSection] = PrivateEndpointsSection
+    touches: frozenset[ArmType] = frozenset({PRIVATE_ENDPOINT, PRIVATE_DNS_ZONE_GROUP})
+
+    def items(self, section: PrivateEndpointsSection, scope: Scope) -> tuple[Item[Wanted], ...]:
+        return tuple(
+            item
+            for name, spec in section.endpoints.items()
+            if spec.kind in BACKENDS
+            for item in _items(name, spec, scope)
+        )
+
+    def unmanaged(self, section: PrivateEndpointsSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
+        return {}
+
+    def problems(self, section: PrivateEndpointsSection, scope: Scope) -> tuple[Problem, ...]:
+        found = (problem for name, spec in section.endpoints.items() for problem in _problems(name, spec, scope))
+        return (*found, *twice(section.endpoints, ()))
+
+    # --- observe ---
+
+    def reads(self, want: Want[Wanted], facts: Facts) -> frozenset[Read]:
+        own, listing = Read(PRIVATE_ENDPOINT, want.root), _listing(want.root)
+        group = _group_want(want)
+        if group is None:
+            return frozenset({own})
+        listed = facts.get(listing)
+        if isinstance(listed, Found) and not json.objects_at(listed.body, "value"):
+            return frozenset({own, listing, _own_group(want.root, group.name)})
+        return frozenset({own, listing})
+
+    def observe(self, want: Want[Wanted], facts: Facts) -> Have:
+        endpoint = facts.get(Read(PRIVATE_ENDPOINT, want.root))
+        if isinstance(endpoint, Gone):
+            return Have(is_gone=True)
+        if not isinstance(endpoint, Found):
+            return Have(unread=why_unread(endpoint), groups_unread=why_unread(endpoint))
+        groups, groups_unread = _groups(want, facts)
+        return Have(
+            location=json.text_at(endpoint.body, "location"),
+            subnet=json.text_at(endpoint.body, "properties", "subnet", "id"),
+            connections=tuple(_connections(endpoint)),
+            under_way=being_written(endpoint),
+            groups=groups,
+            groups_unread=groups_unread,
+        )
+
+    # --- diff ---
+
+    def diff(self, want: Want[Wanted], have: Have) -> tuple[Drift, ...]:
+        found = (
+            drift for name, item in want.items.items() for drift in self._differences(want, name, item.value, have)
+        )
+        return tuple(sorted(found, key=lambda drift: drift.key))
+
+    def _differences(self, want: Want[Wanted], name: str, wanted: Wanted, have: Have) -> Iterator[Drift]:
+        match wanted:
+            case EndpointWant():
+                yield from self._endpoint(want.root, name, wanted, have)
+            case ZoneGroupWant():
+                yield from self._group(want.root, name, wanted, have)
+
+    def _endpoint(self, root: ResourceId, item: str, wanted: EndpointWant, have: Have) -> Iterator[Drift]:
+        if have.unread:
+            yield unknown(self.kind, root, (), item, _shown(wanted), have.unread)
+            return
+        if have.is_gone:
+            yield Drift(self.kind, root, (), item, _shown(wanted), ABSENT)
+            return
+        verdict = Verdict.SETTLING if have.under_way else Verdict.DRIFTED
+        for path, should, there, agree in _fields(wanted, have):
+            if not agree:
+                yield Drift(self.kind, root, path, item, should, there, verdict)
+
+    def _group(self, root: ResourceId, item: str, wanted: ZoneGroupWant, have: Have) -> Iterator[Drift]:
+        own = _own_group(root, wanted.name).id
+        shown: Json = {"zone": wanted.zone.text}
+        if have.is_gone:
+            return  # it follows, once the endpoint is there
+        if have.groups_unread:
+            yield unknown(self.kind, own, (), item, shown, have.groups_unread)
+        elif not have.groups:
+            yield Drift(self.kind, own, (), item, shown, ABSENT)
+        elif not any(_leads_to(group, wanted.zone) for group in have.groups):
+            group = have.groups[0]
+            verdict = Verdict.SETTLING if group.under_way else Verdict.DRIFTED
+            yield Drift(self.kind, group.id, CONFIGS, item, wanted.zone.text, sorted(group.zones.values()), verdict)
+
+    # --- edits ---
+
+    def edits(self, want: Want[Wanted], have: Have) -> tuple[Edit | Obstacle, ...]:
+        return tuple(_repair(drift, want, have) for drift in self.diff(want, have) if drift.verdict is Verdict.DRIFTED)
+
+
+REMEDIATOR = PrivateEndpoints()
+
+
+def endpoints_of(backend: ResourceId, scope: Scope) -> frozenset[ResourceId]:
+    """The private endpoints that a document declares for a backend, as far as its section can be understood."""
+    items = _declared(scope)
+    return frozenset(
+        item.root for item in items if isinstance(item.value, EndpointWant) and item.value.backend == backend
+    )
+
+
+def records_of(zone: ResourceId, scope: Scope) -> Mapping[str, str]:
+    """The names, lower case, of the records that a document's zone groups keep in a zone, each with its endpoint's."""
+    items = _declared(scope)
+    leading = {item.root for item in items if isinstance(item.value, ZoneGroupWant) and item.value.zone == zone}
+    return {
+        row.record(item.value.backend, item.value.location): item.root.name
+        for item in items
+        if item.root in leading
+        and isinstance(item.value, EndpointWant)
+        and (row := backend_of(item.value.backend)) is not None
+    }
+
+
+def _declared(scope: Scope) -> tuple[Item[Wanted], ...]:
+    section = scope.sections.get(REMEDIATOR.kind)
+    if not isinstance(section, PrivateEndpointsSection):
+        return ()
+    try:
+        return REMEDIATOR.items(section, scope)
+    except InvalidResourceId:
+        return ()  # its own problems are told where it stands
+
+
+def _items(name: str, spec: EndpointSpec, scope: Scope) -> Iterator[Item[Wanted]]:
+    row, root = BACKENDS[spec.kind], scope.resource(name, PRIVATE_ENDPOINT.name)
+    subnet, backend = scope.resource(spec.subnet, SUBNET.name), scope.resource(spec.backend, row.type.name)
+    endpoint = EndpointWant(spec.location, subnet, backend, row.group_id, spec.recreate)
+    yield Item(root, ENDPOINT, endpoint, (name,), spec.mode)
+    if spec.zone_group is not None:
+        zone = scope.resource(spec.zone or row.zone, PRIVATE_DNS_ZONE.name)
+        yield Item(root, ZONE_GROUP, ZoneGroupWant(spec.zone_group, zone), (name, ZONE_GROUP), spec.mode)
+
+
+def _problems(name: str, spec: EndpointSpec, scope: Scope) -> Iterator[Problem]:
+    yield from reference_problems(scope, name, PRIVATE_ENDPOINT.name, (name,))
+    yield from reference_problems(scope, spec.subnet, SUBNET.name, (name, "subnet"))
+    if spec.kind not in BACKENDS:
+        yield from backend_kind_problems(spec.kind, (name, "kind"))
+        return
+    yield from reference_problems(scope, spec.backend, BACKENDS[spec.kind].type.name, (name, "backend"))
+    if spec.zone is not None:
+        yield from reference_problems(scope, spec.zone, PRIVATE_DNS_ZONE.name, (name, "zone"))
+    if spec.zone is not None and spec.zone_group is None:
+        yield Problem((name, "zone"), "zone is given without a zone_group", "Name the zone_group, or remove the zone.")
+    if spec.zone_group is not None and not _NAME.fullmatch(spec.zone_group):
+        remedy = "Use up to 80 letters, digits, `_`, `.` and `-`; begin with a letter or digit."
+        yield Problem((name, ZONE_GROUP), f"{spec.zone_group!r} is no name of a zone group", remedy)
+
+
+def _group_want(want: Want[Wanted]) -> ZoneGroupWant | None:
+    found = (item.value for item in want.items.values() if isinstance(item.value, ZoneGroupWant))
+    return next(found, None)
+
+
+def _listing(endpoint: ResourceId) -> Read:
+    return Read(PRIVATE_DNS_ZONE_GROUP, endpoint, every=True)
+
+
+def _own_group(endpoint: ResourceId, name: str) -> Read:
+    return Read(PRIVATE_DNS_ZONE_GROUP, endpoint.child("privateDnsZoneGroups", name))
+
+
+def _connections(endpoint: Found) -> Iterator[Connection]:
+    for name in LISTS:
+        for body in json.objects_at(endpoint.body, "properties", name):
+            groups = json.at(body, ("properties", "groupIds"))
+            yield Connection(
+                list=name,
+                target=json.text_at(body, "properties", "privateLinkServiceId"),
+                group_ids=tuple(map(str, groups)) if isinstance(groups, list | tuple) else (),
+                status=json.text_at(body, "properties", *STATUS),
+            )
+
+
+def _groups(want: Want[Wanted], facts: Facts) -> tuple[tuple[ZoneGroup, ...], str]:
+    """The zone groups, and why they are not known. None is there only when the listing and its own read say so."""
+    group = _group_want(want)
+    if group is None:
+        return (), ""
+    listing = facts.get(_listing(want.root))
+    if not isinstance(listing, Found):
+        return (), why_unread(listing)
+    if listed := tuple(_zone_group(want.root, body) for body in json.objects_at(listing.body, "value")):
+        return listed, ""
+    own: Fact | None = facts.get(_own_group(want.root, group.name))
+    if isinstance(own, Found):
+        return (_zone_group(want.root, own.body),), ""
+    return (), "" if isinstance(own, Gone) else why_unread(own)
+
+
+def _zone_group(endpoint: ResourceId, body: Json) -> ZoneGroup:
+    return ZoneGroup(
+        id=_own_group(endpoint, json.text_at(body, "name")).id,
+        zones={
+            json.text_at(config, "name"): json.text_at(config, "properties", "privateDnsZoneId")
+            for config in json.objects_at(body, *CONFIGS)
+        },
+        under_way=being_written(Found(body)),
+    )
+
+
+def _leads_to(group: ZoneGroup, zone: ResourceId) -> bool:
+    return any(same_id(each, zone.text) for each in group.zones.values())
+
+
+def _fields(wanted: EndpointWant, have: Have) -> Iterator[tuple[Path, Value, Value, bool]]:
+    """What an endpoint is compared by: path, wanted, found, whether they agree."""
+    yield ("location",), wanted.location, have.location, same_location(wanted.location, have.location)
+    subnet = wanted.subnet.text
+    yield ("properties", "subnet", "id"), subnet, have.subnet or ABSENT, same_id(subnet, have.subnet)
+    connection = have.connection_to(wanted.backend)
+    if connection is None:
+        yield ("properties", LISTS[0]), wanted.backend.text, ABSENT, False
+        return
+    path, backend = ("properties", connection.list), wanted.backend.text
+    if not same_id(connection.target, backend):
+        yield (*path, "privateLinkServiceId"), backend, connection.target, False
+        return  # whether that connection is approved says nothing about the one that is missing
+    groups = {each.lower() for each in connection.group_ids}
+    yield (*path, "groupIds"), [wanted.group_id], list(connection.group_ids), wanted.group_id.lower() in groups
+    yield (*path, *STATUS), APPROVED, connection.status, connection.status.lower() == APPROVED.lower()
+
+
+def _shown(wanted: EndpointWant) -> Json:
+    return {"subnet": wanted.subnet.text, "backend": wanted.backend.text, "groupId": wanted.group_id}
+
+
+def _repair(drift: Drift, want: Want[Wanted], have: Have) -> Edit | Obstacle:
+    match want.items[drift.item].value:
+        case EndpointWant() as wanted if not drift.path:
+            return _creation(drift, wanted, leads=_group_want(want) is not None)
+        case EndpointWant() as wanted:
+            return _obstacle(drift, wanted)
+        case ZoneGroupWant() as wanted:
+            return _group_edit(drift, wanted, have)
+
+
+def _creation(drift: Drift, wanted: EndpointWant, *, leads: bool) -> Edit:
+    """With a zone group to follow, names resolve once both are there."""
+    target: Json = {"privateLinkServiceId": wanted.backend.text, "groupIds": [wanted.group_id]}
+    connection: Json = {"name": drift.resource.name, "properties": target}
+    properties: Json = {"subnet": {"id": wanted.subnet.text}, LISTS[0]: [connection]}
+    return Edit(
+        drift,
+        (),
+        {"location": wanted.location, "properties": properties},
+        after=frozenset({Milestone.SUBNET_READY, *([Milestone.ZONES_EXIST] if leads else [])}),
+        reaches=frozenset({Milestone.ENDPOINTS_APPROVED, *([Milestone.NAMES_RESOLVE] if leads else [])}),
+        recreate=wanted.recreate,
+    )
+
+
+def _obstacle(drift: Drift, wanted: EndpointWant) -> Obstacle:
+    reaches = frozenset({Milestone.ENDPOINTS_APPROVED})
+    if drift.path[-len(STATUS) :] == STATUS:
+        status = str(drift.have)
+        unclear = ("connection-unclear", "is in a state that nothing is known of: look at it at {0}")
+        code, words = _REMEDIES.get(status.lower(), unclear)
+        message = f"the connection is {status or 'without a status'}: it {words.format(wanted.backend.name)}"
+        return Obstacle(drift, code, message, reaches)
+    message = "an endpoint cannot be changed in this: delete it, so that it can be made again, or declare what is there"
+    return Obstacle(drift, "endpoint-immutable", message, reaches)
+
+
+def _group_edit(drift: Drift, wanted: ZoneGroupWant, have: Have) -> Edit:
+    """Configurations for other zones stay; one for a zone of the same name elsewhere gives way."""
+    after, reaches = frozenset({Milestone.ZONES_EXIST}), frozenset({Milestone.NAMES_RESOLVE})
+    others = have.groups[0].zones if drift.path and have.groups else {}
+    kept = {name: zone for name, zone in others.items() if _last(zone) != wanted.zone.name.lower()}
+    configs = [_config(name, zone) for name, zone in {**kept, _config_name(wanted.zone): wanted.zone.text}.items()]
+    value: Json = configs if drift.path else {"properties": {CONFIGS[-1]: configs}}
+    return Edit(drift, drift.path, value, after=after, reaches=reaches)
+
+
+def _config(name: str, zone: str) -> Json:
+    return {"name": name, "properties": {"privateDnsZoneId": zone}}
+
+
+def _config_name(zone: ResourceId) -> str:
+    """As the portal and the CLI's examples name it."""
+    return zone.name.replace(".", "-")
+
+
+def _last(resource_id: str) -> str:
+    return resource_id.rstrip("/").rpartition("/")[2].lower()
