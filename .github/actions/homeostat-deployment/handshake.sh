@@ -3,7 +3,7 @@
 #
 #     handshake.sh before|after
 #
-# HOMEOSTAT_URL, HOMEOSTAT_KEY   the service and a function key of it
+# HOMEOSTAT_URL, HOMEOSTAT_KEY   the service and a host key of it, which opens all its functions
 # TARGETS                        names of targets, one a line
 # MINUTES                        before: when the pause ends by itself (60)
 # TIMEOUT_SECONDS                after: how long to look again while writes are under way (600)
@@ -49,7 +49,7 @@ ask() { # METHOD PATH [BODY]: leaves the answer's body in $answer; fails, with a
             if jq -e 'type == "object"' "$answer" >/dev/null 2>&1; then return 0; fi
             annotate error "Homeostat" "$HOMEOSTAT_URL does not answer in JSON. Is it the function app's address?"
             ;;
-        401 | 403) annotate error "Homeostat" "$HOMEOSTAT_URL refuses the key ($status). Give a function key of it." ;;
+        401 | 403) annotate error "Homeostat" "$HOMEOSTAT_URL refuses the key ($status). Give a host key of it: az functionapp keys list." ;;
         *) annotate error "Homeostat" "$1 $2 was answered with $status: $(jq -r '.error.message // "no reason"' "$answer" 2>/dev/null || echo 'no JSON')" ;;
     esac
     return 1
@@ -100,7 +100,7 @@ reconcile() { # leaves the finished run in $answer
     ask POST remediate "$(jq -nc --arg reason "after $deployment" '{targets: $ARGS.positional, wait: true, reason: $reason}' --args "${targets[@]}")" || return 1
     id=$(jq -r '.id' "$answer")
     until [[ $(jq -r '.state // ""' "$answer") == "done" ]]; do
-        if ((SECONDS > deadline)); then
+        if ((SECONDS >= deadline)); then
             annotate error "Homeostat" "Run $id is not done after $TIMEOUT_SECONDS s: see $HOMEOSTAT_URL/api/runs/$id"
             return 1
         fi
@@ -163,7 +163,7 @@ TIMEOUT_SECONDS=${TIMEOUT_SECONDS:-600}
 deployment=${DEPLOYMENT:-deployment ${GITHUB_SERVER_URL:?set DEPLOYMENT}/${GITHUB_REPOSITORY:?}/actions/runs/${GITHUB_RUN_ID:?}}
 
 [[ $HOMEOSTAT_URL =~ ^(https://|http://(localhost|127\.0\.0\.1)(:|$)) ]] || die "url is '$HOMEOSTAT_URL': give an address that begins with https://"
-[[ -n $HOMEOSTAT_KEY ]] || die "key is empty: give a function key of $HOMEOSTAT_URL."
+[[ -n $HOMEOSTAT_KEY ]] || die "key is empty: give a host key of $HOMEOSTAT_URL."
 while read -r target; do
     if [[ -n $target ]]; then targets+=("$target"); fi
 done <<<"${TARGETS:-}"
