@@ -8,6 +8,7 @@ through the ports.
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -27,8 +28,17 @@ from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, le
 from homeostat.core.plan import Action, Plan, rebase, unreadable
 from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
 from homeostat.core.spec import Root
-from homeostat.ports import AlertChannel, AlertError, ArmReader, ArmWriter, CloudEventData, StillRunning, Written
-from homeostat.store import Leased, LeaseLost, Store, Stored, ledger_row, outbox_rows
+from homeostat.ports import (
+    AlertChannel,
+    AlertError,
+    ArmReader,
+    ArmWriter,
+    CloudEventData,
+    StillRunning,
+    StorageError,
+    Written,
+)
+from homeostat.store import Leased, LeaseLost, Store, Stored, TooMuchContention, ledger_row, outbox_rows
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +138,10 @@ class Engine:
         return CloudEventData(alert.id, alert.type.value, self.source, alert.subject, alert.time, alert.data)
 
 
+class _Overtaken(Exception):
+    """Another reconcile of the root began or ended while this one, which had no need of the lease, looked."""
+
+
 @dataclass(slots=True)
 class _Reconcile:
     """One pass of the loop over one root, in the order of the methods."""
@@ -143,7 +157,7 @@ class _Reconcile:
     async def run(self) -> Outcome:
         began = self.engine.ambient.monotonic()
         try:
-            outcome = await self._observe_and_write()
+            outcome = await self._outcome()
             outcome = replace(
                 outcome,
                 written=tuple(action for action, _ in self.written),
@@ -162,6 +176,15 @@ class _Reconcile:
                 await self.leased.abandon()
             raise
         return outcome
+
+    async def _outcome(self) -> Outcome:
+        """How it ends where the store answers. A mistake in the spec or of ours is a failure of this root alone."""
+        try:
+            return await self._observe_and_write()
+        except (StorageError, LeaseLost, TooMuchContention):
+            raise
+        except HomeostatError as error:
+            return self._failed(Plan(self.root.id), error)
 
     async def _observe_and_write(self) -> Outcome:
         """Rounds of observing and writing, until an observation finds nothing more to write."""
@@ -182,12 +205,14 @@ class _Reconcile:
 
     async def _write(self, plan: Plan) -> Outcome | None:
         """Lease, intent, apply. None when it is to be observed again: to verify, or since somebody else wrote first."""
-        leased = self.leased or await self.engine.store.lease(
-            self.root.id, str(self.engine.ambient.uuid()), self.stored
-        )
+        leased = self.leased
         if leased is None:
-            return Outcome(self.root.id, Status.BUSY, plan, error="another instance works on this root")
-        self.leased = leased
+            leased = await self.engine.store.lease(self.root.id, str(self.engine.ambient.uuid()), self.stored)
+            if leased is None:
+                return Outcome(self.root.id, Status.BUSY, plan, error="another instance works on this root")
+            self.leased = leased
+            if leased.lease.token != self.stored.record.token + 1:
+                return None  # another owner came and went since this one looked, and may have done the work
         await self._intend(plan, leased)
         try:
             await self._apply(plan, leased)
@@ -340,6 +365,8 @@ class _Reconcile:
 
         def transition(current: RootRecord) -> RootRecord:
             nonlocal delay
+            if self.leased is None and record.is_overtaken(current, before, now=now):
+                raise _Overtaken
             merged = record.concluded(current, after, before, releases=self.leased is not None)
             if outcome.retry_at is None:
                 return merged
@@ -349,6 +376,7 @@ class _Reconcile:
         if self.leased is not None:
             await self.leased.save(transition, rows)
         else:
-            await engine.store.change(self.root.id, transition, rows=rows, known=self.stored)
+            with suppress(_Overtaken):  # what it saw is old news: the other's conclusion stands
+                await engine.store.change(self.root.id, transition, rows=rows, known=self.stored)
         if delay is not None:
             await engine.store.enqueue(self.root.id, delay)

@@ -193,7 +193,7 @@ def _by_kind(drifts: Iterable[Drift]) -> dict[str, list[Drift]]:
 
 def _is_unjudged(kind: str, outcome: Outcome) -> bool:
     """Whether nothing can be said about the kind now: it could not be read, or a write is still under way."""
-    if outcome.status is Status.BUSY:
+    if outcome.status is Status.BUSY or (outcome.status is Status.FAILED and not outcome.plan.drifts):
         return True
     return any(
         drift.kind == kind and drift.verdict in {Verdict.UNKNOWN, Verdict.SETTLING} for drift in outcome.plan.drifts

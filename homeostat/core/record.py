@@ -263,6 +263,12 @@ def concluded(current: RootRecord, after: RootRecord, before: RootRecord, *, rel
     )
 
 
+def is_overtaken(current: RootRecord, before: RootRecord, *, now: datetime) -> bool:
+    """Whether a reconcile without lease, which began with `before`, must not conclude: another is at work, or was."""
+    others_turn = {name: getattr(current, name) for name in ("mark", "working", "pending", "foreign_writes", "lease")}
+    return not is_free(current, now=now) or current != replace(before, **others_turn)
+
+
 # --- what a reconcile found -----------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from homeostat.core.errors import HomeostatError
 from homeostat.core.guards import FLEET, Pause
 from homeostat.core.model import Fact, Read
 from homeostat.core.outcome import Outcome, Status, Trigger
@@ -354,6 +355,56 @@ async def test_many_instances_with_one_root_write_once() -> None:
     assert len(world.writes()) == 1
     assert {outcome.status for outcome in outcomes} <= {Status.HEALED, Status.BUSY, Status.IN_SYNC}
     assert world.rule("allow-sql")["properties"]["access"] == "Allow"
+
+
+async def test_what_another_instance_healed_since_the_look_is_not_written_again() -> None:
+    world = stand()
+    world.change_settings(REDIS_PORT="1")
+    other = world.second()
+    world = meddled(world, after=once(lambda: other.reconcile("site"), Read))
+    assert (await world.reconcile("site")).status is Status.IN_SYNC
+    assert len(world.writes()) == 1
+    assert world.inbox.told() == [("DriftDetected", "app_settings"), ("Remediated", "app_settings")]
+
+
+async def test_a_look_that_another_reconcile_overtook_concludes_nothing() -> None:
+    world = stand(spec=SPEC.replace("mode: enforce", "mode: alert"))
+    other = world.second()
+
+    async def meanwhile() -> None:
+        world.change_rule("allow-sql", access="Deny")
+        assert (await other.reconcile("nsg")).status is Status.DRIFTED
+
+    assert (await meddled(world, after=once(meanwhile, Read)).reconcile("nsg")).status is Status.IN_SYNC
+    assert list((await world.record("nsg")).episodes) == ["nsg_rules"]
+    assert world.inbox.told() == [("DriftDetected", "nsg_rules")]
+
+
+async def test_a_mistake_of_ours_on_one_root_is_told_and_keeps_no_other_from_its_turn() -> None:
+    class Mistaken(HomeostatError):
+        """As an action that no row of the write table covers."""
+
+    world = stand()
+    world.change_rule("allow-sql", access="Deny")
+    world.change_settings(REDIS_PORT="1")
+
+    async def mistake(called: Any) -> None:
+        if isinstance(called, Action) and called.resource.is_type(
+            "Microsoft.Network/networkSecurityGroups/securityRules"
+        ):
+            raise Mistaken("there is no row for it")
+
+    world = meddled(world, before=mistake)
+    run_id = await world.service.start_run(["app-flask"], Trigger("manual"))
+    await world.deliver()
+    run = await world.service.run(run_id)
+    assert run is not None
+    assert (run["status"], world.settings()["REDIS_PORT"]) == ("failed", "6380")
+    assert "there is no row for it" in (await world.history("nsg"))[0]["error"]
+    assert "nsg_rules" in (await world.record("nsg")).episodes
+    await world.work_for(HOUR)
+    assert ("Failed", "*") in world.inbox.told()
+    assert ("Remediated", "nsg_rules") not in world.inbox.told()
 
 
 async def test_a_pause_that_comes_between_look_and_write_still_holds() -> None:
