@@ -23,7 +23,7 @@ from homeostat.core.decision import creates, decide, judge, misses_container, re
 from homeostat.core.errors import HomeostatError
 from homeostat.core.guards import MODE_ALERT, Situation
 from homeostat.core.ids import ResourceId
-from homeostat.core.model import Fact, Facts, Found, Mode, Read, Registry, Unreadable, Verdict
+from homeostat.core.model import Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
 from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, ledger_entry
 from homeostat.core.plan import Action, Plan, rebase, unreadable
 from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
@@ -34,6 +34,8 @@ from homeostat.ports import (
     ArmReader,
     ArmWriter,
     CloudEventData,
+    Elsewhere,
+    Prober,
     StillRunning,
     StorageError,
     Written,
@@ -76,6 +78,7 @@ class Engine:
     cap: Mode = Mode.ENFORCE  # HOMEOSTAT_MODE
     settle: Settle = DEFAULT_SETTLE
     source: str = "homeostat"  # of the alerts
+    prober: Prober = field(default_factory=Elsewhere)
 
     async def reconcile_marked(self, root: Root) -> Outcome | Later | NothingToDo:
         """Does the work that is marked on a root, if there is any and it is time. Sends the root's alerts.
@@ -233,21 +236,26 @@ class _Reconcile:
         if root_is_missing(root.id, facts) and not creates(judged, root.id):
             return facts, root_gone(root), True
         if not judged.edits:
-            return facts, Plan(root.id, judged.drifts, held=judged.blocked), False
+            return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
         pauses = await engine.store.pauses()
-        now, create = engine.ambient.now(), self.trigger.create
-        situation = Situation(now, engine.cap, root.wants, root.targets, pauses, create)
+        now, asked = engine.ambient.now(), self.trigger
+        situation = Situation(now, engine.cap, root.wants, root.targets, pauses, asked.create, asked.withheld)
         return facts, decide(root, judged, facts, situation), misses_container(judged)
 
     async def _observe(self) -> Facts:
         """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
-        facts: dict[Read, Fact] = {}
+        facts: dict[Query, Fact] = {}
         for _ in range(MAX_STAGES):
             wanted = reads_of(self.root, facts, self.engine.registry)
             if not wanted:
                 break
-            facts.update(zip(wanted, await asyncio.gather(*map(self.engine.reader.read, wanted)), strict=True))
+            facts.update(zip(wanted, await asyncio.gather(*map(self._ask, wanted)), strict=True))
         return facts
+
+    async def _ask(self, query: Query) -> Fact:
+        if isinstance(query, Read):
+            return await self.engine.reader.read(query)
+        return await self.engine.prober.probe(query)
 
     # --- intent, apply ---
 

@@ -18,6 +18,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import Absent, JsonObject
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
+from homeostat.core.probes import Probe, Probed, Result
 
 MAX_CHANGES: Final = 100
 """Changes in one atomic batch (an entity group transaction of Azure Tables)."""
@@ -294,6 +295,22 @@ class ArmWriter(Protocol):
         when the operation outlasts the deadline or can no longer be followed: released, not failed.
         """
         ...
+
+
+# --- the network -----------------------------------------------------------------------------------------------------
+
+
+class Prober(Protocol):
+    async def probe(self, probe: Probe) -> Probed:
+        """What the network answers, in bounded time. Every failure is an answer too."""
+        ...
+
+
+class Elsewhere:
+    """The prober of a process that is in no app's network."""
+
+    async def probe(self, probe: Probe) -> Probed:  # noqa: ARG002 - nothing is asked
+        return Probed(Result.ELSEWHERE)
 
 
 # --- alerts ---------------------------------------------------------------------------------------------------------

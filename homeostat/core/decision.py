@@ -1,6 +1,6 @@
 """From facts to a plan: every kind of a root is judged, every edit guarded, the allowed ones merged. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from homeostat.core.arm_errors import ErrorClass
@@ -8,7 +8,7 @@ from homeostat.core.arm_types import arm_type
 from homeostat.core.guards import CONTAINER_GONE, Situation, guard_edits, guard_plan
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT
-from homeostat.core.model import Drift, Edit, Facts, Gone, Mode, Obstacle, Read, Registry, Unreadable
+from homeostat.core.model import Drift, Edit, Facts, Gone, Milestone, Mode, Obstacle, Query, Read, Registry, Unreadable
 from homeostat.core.plan import Held, Hold, Plan, hold_dependents, merge
 from homeostat.core.spec import Root
 
@@ -28,6 +28,10 @@ class Judged:
     def blocked(self) -> tuple[Held, ...]:
         return tuple(Held(it.drift, Hold(it.code, it.message)) for it in self.obstacles)
 
+    @property
+    def withheld(self) -> frozenset[Milestone]:
+        return frozenset(milestone for it in self.obstacles for milestone in it.reaches)
+
 
 def looked_at(root: Root) -> tuple[str, ...]:
     """The kinds of a root of which not everything is declared `ignore`."""
@@ -38,15 +42,22 @@ def looked_at(root: Root) -> tuple[str, ...]:
     )
 
 
-def reads_of(root: Root, facts: Facts, registry: Registry) -> tuple[Read, ...]:
-    """What must be read next, given what was read before; sorted. Nothing when all is known.
+def reads_of(root: Root, facts: Facts, registry: Registry) -> tuple[Query, ...]:
+    """What must be asked next, given what was learned before; sorted. Nothing when all is known.
 
+    A kind that the registry lacks cannot be judged by this process, and is not looked at.
     A child that is not there is no proof that its root is there, so the root itself is read then.
     """
-    wanted = {read for kind in looked_at(root) for read in registry[kind].reads(root.wants[kind], facts)}
-    if any(_says_missing(facts, read) for read in facts):
+    kinds = [kind for kind in looked_at(root) if kind in registry]
+    wanted = {query for kind in kinds for query in registry[kind].reads(root.wants[kind], facts)}
+    if any(_says_missing(facts, query) for query in facts):
         wanted.add(own_read(root.id))
-    return tuple(sorted(wanted - facts.keys(), key=lambda read: (read.id.key, read.type.name, read.every)))
+    return tuple(sorted(wanted - facts.keys(), key=_order))
+
+
+def _order(query: Query) -> tuple[str, str, bool]:
+    """ARM before the network."""
+    return (query.id.key, query.type.name, query.every) if isinstance(query, Read) else ("~", str(query), False)
 
 
 def own_read(root: ResourceId) -> Read:
@@ -58,8 +69,8 @@ def root_is_missing(root: ResourceId, facts: Facts) -> bool:
     return _says_missing(facts, own_read(root))
 
 
-def _says_missing(facts: Facts, read: Read) -> bool:
-    match facts.get(read):
+def _says_missing(facts: Facts, query: Query) -> bool:
+    match facts.get(query):
         case Gone():
             return True
         case Unreadable(error):
@@ -73,7 +84,7 @@ def judge(root: Root, facts: Facts, registry: Registry) -> Judged:
     drifts: list[Drift] = []
     edits: list[Edit] = []
     obstacles: list[Obstacle] = []
-    for kind in looked_at(root):
+    for kind in (kind for kind in looked_at(root) if kind in registry):
         want, remediator = root.wants[kind], registry[kind]
         have = remediator.observe(want, facts)
         of_kind = [drift for drift in remediator.diff(want, have) if want.mode_of(drift.item) is not Mode.IGNORE]
@@ -96,7 +107,9 @@ def decide(root: Root, judged: Judged, facts: Facts, situation: Situation) -> Pl
     dependents = hold_dependents(allowed, held, stuck)
     waiting = {entry.drift.key for entry in dependents}
     going = [edit for edit in allowed if edit.drift.key not in waiting]
-    plan = Plan(root.id, judged.drifts, merge(going, facts), (*held, *dependents))
+    stuck.extend(edit for edit in allowed if edit.drift.key in waiting)
+    withheld = frozenset(milestone for cause in stuck for milestone in cause.reaches)
+    plan = Plan(root.id, judged.drifts, merge(going, facts), (*held, *dependents), withheld)
     hold = guard_plan(plan, situation)
     return plan if hold is None else _held_whole(plan, going, hold)
 
@@ -120,6 +133,7 @@ def root_gone(root: Root) -> Plan:
     return Plan(root.id, drifts, held=tuple(Held(drift, hold) for drift in drifts))
 
 
-def _held_whole(plan: Plan, edits: Iterable[Edit], hold: Hold) -> Plan:
+def _held_whole(plan: Plan, edits: Sequence[Edit], hold: Hold) -> Plan:
     held = {edit.drift.key: Held(edit.drift, hold) for edit in edits}
-    return replace(plan, actions=(), held=(*plan.held, *held.values()))
+    withheld = plan.withheld | {milestone for edit in edits for milestone in edit.reaches}
+    return replace(plan, actions=(), held=(*plan.held, *held.values()), withheld=withheld)

@@ -15,6 +15,7 @@ from homeostat.core.arm_errors import ArmError
 from homeostat.core.arm_types import ArmType
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, Path, Value
+from homeostat.core.probes import Probe, Probed
 
 
 class Mode(StrEnum):
@@ -195,8 +196,14 @@ class Unreadable:
     error: ArmError
 
 
-type Fact = Found | Gone | Unreadable
-type Facts = Mapping[Read, Fact]
+type Query = Read | Probe
+"""What can be asked: an ARM resource, or with a probe the network itself."""
+
+type Fact = Found | Gone | Unreadable | Probed
+"""What was learned: of a Read the first three, of a probe the last."""
+
+type Facts = Mapping[Any, Fact]
+"""By Query. A mapping's keys are invariant to a type checker, and a mapping of Reads alone is to serve as well."""
 
 # --- how they differ ------------------------------------------------------------------------------------------------
 
@@ -301,7 +308,7 @@ class Remediator[S: KindSection, T, Have](Protocol):
     def items(self, section: S, scope: Scope) -> tuple[Item[T], ...]: ...
     def unmanaged(self, section: S, scope: Scope) -> Mapping[ResourceId, Unmanaged]: ...
     def problems(self, section: S, scope: Scope) -> tuple[Problem, ...]: ...
-    def reads(self, want: Want[T], facts: Facts) -> frozenset[Read]: ...
+    def reads(self, want: Want[T], facts: Facts) -> frozenset[Query]: ...
     def observe(self, want: Want[T], facts: Facts) -> Have: ...
     def diff(self, want: Want[T], have: Have) -> tuple[Drift, ...]: ...
     def edits(self, want: Want[T], have: Have) -> tuple[Edit | Obstacle, ...]: ...

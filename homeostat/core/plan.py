@@ -11,7 +11,19 @@ from homeostat.core.arm_types import ArmType, Concurrency, Shape, arm_type
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId, same_id
 from homeostat.core.json import ABSENT, Json, Path, Value
-from homeostat.core.model import Disruption, Drift, Edit, Facts, Found, Milestone, Obstacle, Read, Unreadable, Verdict
+from homeostat.core.model import (
+    Disruption,
+    Drift,
+    Edit,
+    Facts,
+    Found,
+    Milestone,
+    Obstacle,
+    Query,
+    Read,
+    Unreadable,
+    Verdict,
+)
 
 
 class Verb(StrEnum):
@@ -68,12 +80,16 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a reconcile of one root will do: every drift is either in an action, held, or only reported."""
+    """What a reconcile of one root will do: every drift is either in an action, held, or only reported.
+
+    withheld: the milestones that its held drifts keep from being met.
+    """
 
     root: ResourceId
     drifts: tuple[Drift, ...] = ()
     actions: tuple[Action, ...] = ()
     held: tuple[Held, ...] = ()
+    withheld: frozenset[Milestone] = frozenset()
 
     @property
     def in_sync(self) -> bool:
@@ -303,5 +319,5 @@ def hold_dependents(edits: Sequence[Edit], held: Sequence[Held], stuck: Sequence
     return tuple(waiting[key] for key in sorted(waiting))
 
 
-def unreadable(facts: Facts) -> tuple[tuple[Read, Unreadable], ...]:
-    return tuple((read, fact) for read, fact in facts.items() if isinstance(fact, Unreadable))
+def unreadable(facts: Facts) -> tuple[tuple[Query, Unreadable], ...]:
+    return tuple((query, fact) for query, fact in facts.items() if isinstance(fact, Unreadable))

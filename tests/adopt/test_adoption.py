@@ -14,10 +14,10 @@ from homeostat.adopt.survey import NoWebApp
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Status, Trigger
 from homeostat.core.source import parse_documents
-from homeostat.core.spec import Fleet
+from homeostat.core.spec import Fleet, load
 from remediators import REGISTRY
 from remediators.app_settings import PLATFORM_NAMES
-from tests.loop.stand import DNS_VERSION, NSG_VERSION, WEB_VERSION, Stand, fleet_of, stand
+from tests.loop.stand import DNS_VERSION, NSG_VERSION, WEB_VERSION, Stand, stand
 
 pytestmark = pytest.mark.wire
 
@@ -46,7 +46,7 @@ class Adopted:
     @property
     def fleet(self) -> Fleet:
         """It names its subscription, and so loads anywhere."""
-        return fleet_of(self.text, "")
+        return load({"adopted.yaml": self.text}, REGISTRY)
 
     async def drifts(self) -> list[tuple[str, str, str]]:
         """What a plan of it finds, made afresh from ARM."""

@@ -1,6 +1,5 @@
 """From facts to a plan: what is read next, what is judged, and what the plan leaves out."""
 
-from typing import Any
 
 import pytest
 
@@ -10,7 +9,7 @@ from homeostat.core.decision import decide, judge, looked_at, own_read, reads_of
 from homeostat.core.guards import CONTAINER_GONE, MODE_ALERT, Situation
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json
-from homeostat.core.model import Fact, Found, Gone, Mode, Read, Unreadable, Verdict
+from homeostat.core.model import Fact, Facts, Found, Gone, Mode, Read, Unreadable, Verdict
 from homeostat.core.spec import Root, load
 from remediators import REGISTRY
 from tests.azure.scripted import SUBSCRIPTION, VirtualAmbient
@@ -140,7 +139,7 @@ def test_every_drift_of_a_plan_is_repaired_held_or_only_reported() -> None:
     assert repaired | held == {drift.key for drift in plan.drifts}
 
 
-def no_connections() -> dict[Read, Any]:
+def no_connections() -> Facts:
     away = {own_read(SITE_ID): site(""), SETTINGS: settings()}
     return {read: Found({"value": []}) for read in reads_of(root(), away, REGISTRY)}
 

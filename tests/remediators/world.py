@@ -45,7 +45,7 @@ def gather(remediator: AnyRemediator, want: Want[Any], world: World, refused: Ar
     """All facts that a remediator asks for; every read fails with `refused` where that is given."""
     facts: dict[Read, Fact] = {}
     for _ in range(4):
-        asked = remediator.reads(want, facts) - facts.keys()
+        asked = {read for read in remediator.reads(want, facts) - facts.keys() if isinstance(read, Read)}
         facts |= {read: Unreadable(refused) if refused else answer(world, read) for read in asked}
     assert remediator.reads(want, facts) <= facts.keys(), "reads must come to an end within four stages"
     return facts
