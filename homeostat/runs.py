@@ -1,13 +1,13 @@
 """Several roots in one go, for a person who asked: all are looked at together, then each has its turn in order."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from homeostat.core.errors import HomeostatError
-from homeostat.core.model import Edit
-from homeostat.core.outcome import Outcome, Status, Trigger
+from homeostat.core.model import Edit, Milestone
+from homeostat.core.outcome import Outcome, Status, Trigger, unmet
 from homeostat.core.plan import in_dependency_order
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
@@ -32,10 +32,18 @@ def roots_of(fleet: Fleet, targets: Sequence[str]) -> tuple[Root, ...]:
 
 
 async def examine(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tuple[Outcome, ...]:
-    """What a reconcile of each root would do now, in dependency order. Reads only."""
+    """What a reconcile of each root would do now, in dependency order. Reads only.
+
+    What waits for something that is held on another root is held as well, through every step.
+    """
     dry = replace(trigger, dry_run=True)
-    looks = await asyncio.gather(*(engine.reconcile(root, dry) for root in roots))
-    return in_dependency_order(looks, _edits)
+    by_id = {root.id: root for root in roots}
+    looks = dict(zip(by_id, await asyncio.gather(*(engine.reconcile(root, dry) for root in roots)), strict=True))
+    while dependents := [root for root, look in looks.items() if _awaited(look) & _withheld(looks.values())]:
+        dry = replace(dry, withheld=_withheld(looks.values()))
+        again = await asyncio.gather(*(engine.reconcile(by_id[root], dry) for root in dependents))
+        looks.update(zip(dependents, again, strict=True))
+    return in_dependency_order(looks.values(), _edits)
 
 
 async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tuple[Outcome, ...]:
@@ -44,7 +52,13 @@ async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> 
     if trigger.dry_run:
         return looks
     by_id = {root.id: root for root in roots}
-    return tuple([await _patiently(engine, by_id[look.root], trigger) for look in looks])
+    withheld = _withheld(looks)
+    outcomes: list[Outcome] = []
+    for look in looks:
+        outcome = await _patiently(engine, by_id[look.root], replace(trigger, withheld=withheld))
+        withheld |= unmet(outcome)
+        outcomes.append(outcome)
+    return tuple(outcomes)
 
 
 async def _patiently(engine: Engine, root: Root, trigger: Trigger) -> Outcome:
@@ -58,3 +72,11 @@ async def _patiently(engine: Engine, root: Root, trigger: Trigger) -> Outcome:
 
 def _edits(look: Outcome) -> list[Edit]:
     return [edit for action in look.plan.actions for edit in action.edits]
+
+
+def _awaited(look: Outcome) -> frozenset[Milestone]:
+    return frozenset(milestone for edit in _edits(look) for milestone in edit.after)
+
+
+def _withheld(looks: Iterable[Outcome]) -> frozenset[Milestone]:
+    return frozenset(milestone for look in looks for milestone in look.plan.withheld)

@@ -98,6 +98,9 @@ def _spec_commands(commands: _Commands) -> None:
     remediate = _command(commands, "remediate", "repair what differs, after showing the plan", REMEDIATE_CODES)
     _specs(remediate)
     _targets(remediate)
+    remediate.add_argument(
+        "--create", action="store_true", help="let it create NSGs, zones, endpoints and other containers that are gone"
+    )
     remediate.add_argument("--dry-run", action="store_true", help="only show the plan")
     remediate.add_argument("--yes", action="store_true", help="do not ask; needed where no terminal is attached")
     remediate.add_argument(

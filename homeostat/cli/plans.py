@@ -106,14 +106,14 @@ def _standalone(options: argparse.Namespace, environment: Mapping[str, str]) -> 
 
     from homeostat.cli.standalone import Standalone  # Azure's libraries are imported when all that is local is right
 
-    return Standalone(environment, settings.mode, fleet, names)
+    return Standalone(environment, settings.mode, fleet, names, create=getattr(options, "create", False))
 
 
 def _through_service(options: argparse.Namespace, environment: Mapping[str, str]) -> _Worker:
     """The specs only name the targets: what is declared of them is what the service has."""
     service = service_of(environment)
     fleet = fleet_of(options.specs, environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION)
-    return ThroughService(service, chosen(options.targets, fleet.targets))
+    return ThroughService(service, chosen(options.targets, fleet.targets), options.create)
 
 
 def _show(report: Report, format_: str, file: Path | None, environment: Mapping[str, str]) -> None:

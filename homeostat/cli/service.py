@@ -75,6 +75,7 @@ class ThroughService:
 
     service: Service
     targets: tuple[str, ...]
+    create: bool = False
 
     def plan(self) -> Report:
         """Raises ServiceError, and NoSuchTarget for what the service does not know."""
@@ -87,7 +88,7 @@ class ThroughService:
     def _report(self, *, dry_run: bool) -> Report:
         known = {json.text_at(told, "name"): told for told in json.objects_at(self.service.get("targets"), "targets")}
         names = chosen(self.targets, known)
-        run = _finished(self.service, names, dry_run=dry_run)
+        run = _finished(self.service, names, create=self.create, dry_run=dry_run)
         return Report.told([known[name] for name in names], json.objects_at(run, "roots"), done=not dry_run)
 
 
@@ -106,11 +107,12 @@ def path_of(target: str, *rest: str) -> str:
     return "/".join(("targets", quote(target, safe=""), *rest))
 
 
-def _finished(service: Service, targets: Sequence[str], *, dry_run: bool) -> JsonObject:
+def _finished(service: Service, targets: Sequence[str], *, create: bool, dry_run: bool) -> JsonObject:
     """The run once it is done. The service answers with it, or where it takes longer with its id."""
     progress(f"waiting for {service.url} ...")
     names: list[Json] = list(targets)
-    run = service.post("remediate", {"targets": names, "dryRun": dry_run, "wait": True, "reason": "command line"})
+    asked: JsonObject = {"targets": names, "create": create, "dryRun": dry_run, "wait": True, "reason": "command line"}
+    run = service.post("remediate", asked)
     run_id = json.text_at(run, "id")
     for _ in range(POLLS):
         if json.text_at(run, "state") == "done":

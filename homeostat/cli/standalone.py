@@ -26,12 +26,13 @@ class CannotReadAzure(HomeostatError):
 
 @dataclass(frozen=True, slots=True)
 class Standalone:
-    """cap: HOMEOSTAT_MODE. targets: the names of those that are meant."""
+    """cap: HOMEOSTAT_MODE. targets: the names of those that are meant. create: whether containers may be created."""
 
     environment: Mapping[str, str] = field(repr=False)
     cap: Mode
     fleet: Fleet
     targets: tuple[str, ...]
+    create: bool = False
 
     def plan(self) -> Report:
         """Reads, and writes nothing. Raises CannotReadAzure."""
@@ -50,7 +51,7 @@ class Standalone:
     async def _outcomes(self, work: _Work, roots: Sequence[Root]) -> tuple[Outcome, ...]:
         async with open_standalone(self.environment, self.cap) as engine:
             witness = _Witness(engine.reader)
-            outcomes = await work(replace(engine, reader=witness), roots, Trigger("command-line"))
+            outcomes = await work(replace(engine, reader=witness), roots, Trigger("command-line", create=self.create))
         if witness.refusal and all(outcome.status is Status.UNKNOWN for outcome in outcomes):
             raise CannotReadAzure(_one_line(witness.refusal)) from witness.refusal
         return outcomes

@@ -8,7 +8,20 @@ from homeostat.core.arm_types import arm_type
 from homeostat.core.guards import CONTAINER_GONE, Situation, guard_edits, guard_plan
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT
-from homeostat.core.model import Drift, Edit, Facts, Gone, Milestone, Mode, Obstacle, Query, Read, Registry, Unreadable
+from homeostat.core.model import (
+    Drift,
+    Edit,
+    Facts,
+    Gone,
+    Milestone,
+    Mode,
+    Obstacle,
+    Query,
+    Read,
+    Registry,
+    Unreadable,
+    Verdict,
+)
 from homeostat.core.plan import Held, Hold, Plan, hold_dependents, merge
 from homeostat.core.spec import Root
 
@@ -93,7 +106,11 @@ def judge(root: Root, facts: Facts, registry: Registry) -> Judged:
         answers = [answer for answer in remediator.edits(want, have) if answer.drift.key in known]
         edits.extend(answer for answer in answers if isinstance(answer, Edit))
         obstacles.extend(answer for answer in answers if isinstance(answer, Obstacle))
-    return Judged(tuple(drifts), tuple(edits), tuple(obstacles))
+    judged = Judged(tuple(drifts), tuple(edits), tuple(obstacles))
+    if root_is_missing(root.id, facts) and creates(judged, root.id):
+        # What is to be in it cannot be read before it is there, which is no fault: the next round judges it.
+        return replace(judged, drifts=tuple(drift for drift in drifts if drift.verdict is not Verdict.UNKNOWN))
+    return judged
 
 
 def decide(root: Root, judged: Judged, facts: Facts, situation: Situation) -> Plan:

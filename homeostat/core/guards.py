@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from homeostat.core.model import Edit, Mode, Want, most_cautious
+from homeostat.core.model import Edit, Milestone, Mode, Want, most_cautious
 from homeostat.core.plan import Held, Hold, Plan
 
 FLEET = "*"
@@ -19,6 +19,7 @@ FLEET = "*"
 MODE_ALERT = "mode-alert"
 PAUSED = "paused"
 CONTAINER_GONE = "container-gone"
+WAITS = "waits-for-held"
 GUARD_ERROR = "guard-error"
 
 
@@ -42,6 +43,7 @@ class Situation:
     targets: tuple[str, ...]  # the root's owners
     pauses: tuple[Pause, ...] = ()
     create: bool = False  # a person allowed containers to be created
+    withheld: frozenset[Milestone] = frozenset()  # what other roots of the target were to bring about and do not
 
 
 type EditGuard = Callable[[Edit, Situation], Hold | None]
@@ -78,11 +80,18 @@ def container_by_word(edit: Edit, situation: Situation) -> Hold | None:
     """A container is only created where the spec says `recreate: true`, or a person says so."""
     if edit.recreate is None or edit.recreate or situation.create:
         return None
-    message = f"{edit.resource.short} is gone; it is created again only with `recreate: true`, or by force (--create)"
+    what = f"{edit.drift.item} of {edit.resource.short}" if edit.drift.path else edit.resource.short
+    message = f"{what} is gone; it is created again only with `recreate: true`, or by force (--create)"
     return Hold(CONTAINER_GONE, message)
 
 
-EDIT_GUARDS: tuple[EditGuard, ...] = (within_mode, not_paused, container_by_word)
+def after_its_milestones(edit: Edit, situation: Situation) -> Hold | None:
+    """What another root of the target must bring about first has to be there, or on its way."""
+    missing = sorted(edit.after & situation.withheld)
+    return Hold(WAITS, f"waits for {', '.join(missing)}, which is held elsewhere") if missing else None
+
+
+EDIT_GUARDS: tuple[EditGuard, ...] = (within_mode, not_paused, container_by_word, after_its_milestones)
 PLAN_GUARDS: tuple[PlanGuard, ...] = ()
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, JsonObject, Value
-from homeostat.core.model import Drift
+from homeostat.core.model import Drift, Milestone
 from homeostat.core.plan import Action, Held, Plan
 from homeostat.core.record import Intent
 
@@ -36,7 +36,10 @@ def worst(statuses: Sequence[Status]) -> Status:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Why a reconcile runs, and for whom. `create` allows containers to be made again."""
+    """Why a reconcile runs, and for whom. `create` allows containers to be made again.
+
+    withheld: milestones that other roots of the same target were to bring about and do not.
+    """
 
     cause: str  # event, nightly, manual, retry, command-line
     hints: tuple[str, ...] = ()
@@ -44,6 +47,7 @@ class Trigger:
     reason: str = ""
     create: bool = False
     dry_run: bool = False
+    withheld: frozenset[Milestone] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,14 @@ class Outcome:
     final: bool = False  # the error stays until a person changes something
     retry_at: datetime | None = None
     took: timedelta = field(default=timedelta())
+
+
+def unmet(outcome: Outcome) -> frozenset[Milestone]:
+    """The milestones that the root was to bring about and did not: what waits for them in other roots must wait."""
+    written = {edit.drift.key for action in outcome.written for edit in action.edits}
+    undone = [edit for action in outcome.plan.actions for edit in action.edits if edit.drift.key not in written]
+    planned = outcome.status is Status.PLANNED
+    return outcome.plan.withheld | {milestone for edit in undone for milestone in edit.reaches if not planned}
 
 
 def drift_json(drift: Drift) -> JsonObject:
