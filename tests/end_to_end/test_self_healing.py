@@ -8,9 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from simulator.providers.eventgrid import state as eventgrid
 from tests.support import azurite
@@ -25,7 +27,10 @@ SPEC = "examples/flask-app/homeostat.yaml"
 SUBSCRIPTION = "/providers/Microsoft.EventGrid/eventSubscriptions/homeostat"
 HEALING_SECONDS = 60
 
-# One of each remediator, which can all be true at the same time.
+HEALED = tuple(breakage for breakage in BREAKAGES if not breakage.forced)
+FORCED = tuple(breakage for breakage in BREAKAGES if breakage.forced)
+
+# One of each remediator of the first four, which can all be true at the same time.
 AT_ONCE = tuple(
     breakage
     for breakage in BREAKAGES
@@ -40,10 +45,10 @@ def whole(az: AzureCli) -> Mapping[Callable[[AzureCli], Any], Any]:
 
 
 @pytest.fixture(scope="class")
-def app(simulation: Simulation, az: AzureCli) -> Iterator[FunctionApp]:
+def app(simulation: Simulation, az: AzureCli, specs: Path) -> Iterator[FunctionApp]:
     with (
         azurite.running("--inMemoryPersistence") as storage,
-        running_function_app(_settings(simulation, storage)) as running,
+        running_function_app(_settings(simulation, storage, HOMEOSTAT_SPEC_FOLDER=str(specs))) as running,
         _events(simulation, running),
     ):
         yield running
@@ -54,6 +59,16 @@ def storage() -> Iterator[str]:
     """An account of the test's own: no message of an earlier app may do what the test wants to see done."""
     with azurite.running("--inMemoryPersistence") as connection_string:
         yield connection_string
+
+
+@pytest.fixture(scope="session")
+def specs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example's spec, with the backends' public doors closed by force and not only watched."""
+    folder = tmp_path_factory.mktemp("specs")
+    document = yaml.safe_load((PROJECT / SPEC).read_text(encoding="utf-8"))
+    document["backend_access"]["mode"] = "enforce"
+    (folder / "homeostat.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    return folder
 
 
 def _settings(simulation: Simulation, storage: str, **more: str) -> dict[str, str]:
@@ -131,11 +146,22 @@ def test_after_the_guide_by_azure_cli_the_plan_is_empty(simulation: Simulation, 
 class TestByEvents:
     """With the function app running and events flowing."""
 
-    @pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.name)
+    @pytest.mark.parametrize("breakage", HEALED, ids=lambda breakage: breakage.name)
     def test_what_the_cli_breaks_is_healed_without_anyone_asking(
         self, breakage: Breakage, az: AzureCli, whole: Mapping[Callable[[AzureCli], Any], Any], app: FunctionApp
     ) -> None:
         breakage.apply(az)
+        _healed(az, whole, app, breakage)
+
+    @pytest.mark.parametrize("breakage", FORCED, ids=lambda breakage: breakage.name)
+    def test_a_container_that_the_cli_deletes_comes_back_when_a_person_says_so(
+        self, breakage: Breakage, az: AzureCli, whole: Mapping[Callable[[AzureCli], Any], Any], app: FunctionApp
+    ) -> None:
+        breakage.apply(az)
+        status, body = app.call("remediate", {"targets": ["app-flask"], "wait": True})
+        assert (status, breakage.is_visible(az)) == (200, True), "it came back by itself"
+        status, body = app.call("remediate", {"targets": ["app-flask"], "create": True, "wait": True})
+        assert (status, body["status"]) in {(200, "healed"), (200, "settling")}, body
         _healed(az, whole, app, breakage)
 
     def test_all_four_kinds_broken_at_once_are_healed(
@@ -152,7 +178,7 @@ class TestByEvents:
         assert status == 200
         healed = [entry for entry in body["entries"] if entry["status"] == "healed"]
         repaired = {drift["kind"] for entry in healed for action in entry["written"] for drift in action["repairs"]}
-        assert repaired == {"vnet_integration", "app_settings", "nsg_rules", "dns_links"}
+        assert repaired == {breakage.kind for breakage in BREAKAGES}
         told = {alert["data"]["kind"] for alert in _alerts(simulation) if alert["type"] == "Homeostat.Remediated.v1"}
         assert told == repaired
 
