@@ -166,7 +166,7 @@ def test_errors_cannot_speak_to_the_runner(runner: Runner, workspace: Path) -> N
 
 def test_a_plan_longer_than_a_summary_may_be_is_cut_between_lines(runner: Runner, workspace: Path) -> None:
     spec = (workspace / SPEC).read_text(encoding="utf-8")
-    many = "".join(f"    A_SETTING_{number}: {'x' * 200}\n" for number in range(6000))
+    many = "".join(f"    {'A' * 450}_{number}: {'x' * 200}\n" for number in range(2000))
     (workspace / SPEC).write_text(
         spec.replace("    REDIS_PORT: 6380\n", f"    REDIS_PORT: 6380\n{many}"), encoding="utf-8"
     )
