@@ -173,7 +173,7 @@ class FlowLogs:
         return tuple(problem for name, log in section.logs.items() for problem in _problems(name, log, scope))
 
     def reads(self, want: Want[LogWant], facts: Facts) -> frozenset[Read]:
-        """The logs; where one is gone or has another target, also the watcher's listing: it tells who took its place."""
+        """The logs; where one is gone or has another target, also the listing, which tells who took its place."""
         own = {name: _own(want.root, name) for name in want.items}
         reads = frozenset(own.values())
         if any(_is_displaced(want.items[name].value.log, facts.get(read)) for name, read in own.items()):

@@ -1,7 +1,8 @@
 """NSG rules: the declared rules stand in the network security group as declared, the others are left as they are.
 
 How rules are compared and written is in `security_rule`. A priority belongs to one rule of a direction: one that an
-undeclared rule holds is not taken from it.
+undeclared rule holds is not taken from it. What declared rules promise counts, not only their letters: an undeclared
+rule that undoes a promise (see `egress`) is a drift of its own, even where undeclared rules are kept.
 https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#security-rules
 """
 
@@ -9,8 +10,9 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import ip_interface
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
@@ -19,6 +21,7 @@ from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE, ArmT
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import ABSENT, Json, Path, Value
 from homeostat.core.model import (
+    Declared,
     Disruption,
     Drift,
     Edit,
@@ -39,6 +42,7 @@ from homeostat.core.model import (
     Want,
 )
 from remediators.common import OneOrMany, Scalar, reference_problems, twice, unknown, why_unread
+from remediators.egress import Undoing, undoing
 from remediators.security_rule import (
     PLURALS,
     Rule,
@@ -59,6 +63,9 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
 _SERVICE_TAG = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)?")
 _PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 _UNDER_WAY = frozenset({"updating", "deleting"})
+
+EFFECTIVE: Final = "effective"
+"""Where the path of a drift begins that is no field's, but a rule's effect; the rule's name follows."""
 
 
 def _capitalised(written: object) -> object:
@@ -97,11 +104,31 @@ class RuleSpec(Section):
     mode: Mode | None = Field(default=None, description="Wins over the NSG's mode.")
 
 
+class Effective(StrEnum):
+    """What happens to undeclared rules that let through what a declared one denies, or block what it allows."""
+
+    IGNORE = "ignore"
+    REPORT = "report"
+    REMOVE = "remove"
+
+
+POLICY: Final = ""
+"""The item that says what happens to such rules, where the spec does: no rule can have this name."""
+
+type Wanted = Rule | Effective
+
+
 class GroupRules(Section):
     """The rules of one network security group, by name."""
 
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
     unmanaged: Unmanaged = Field(default=Unmanaged.KEEP, description="What happens to rules that are not named here.")
+    effective: Effective | None = Field(
+        default=None,
+        description="What happens to rules that are not named here and let through what a named one denies, or block "
+        "what it allows. By default they are reported, even where others are kept.",
+        examples=["report", "remove", "ignore"],
+    )
     rules: dict[str, RuleSpec] = Field(default_factory=dict, description="By name.")
 
 
@@ -154,17 +181,11 @@ class NsgRules:
     section: type[NsgRulesSection] = NsgRulesSection
     touches: frozenset[ArmType] = frozenset({NETWORK_SECURITY_GROUP, SECURITY_RULE})
 
-    def items(self, section: NsgRulesSection, scope: Scope) -> tuple[Item[Rule], ...]:
+    def items(self, section: NsgRulesSection, scope: Scope) -> tuple[Item[Wanted], ...]:
         return tuple(
-            Item(
-                scope.resource(group, NETWORK_SECURITY_GROUP.name),
-                name,
-                _wanted(rule),
-                (group, "rules", name),
-                rule.mode or rules.mode,
-            )
+            item
             for group, rules in section.groups.items()
-            for name, rule in rules.rules.items()
+            for item in _items(scope.resource(group, NETWORK_SECURITY_GROUP.name), rules, group)
         )
 
     def unmanaged(self, section: NsgRulesSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:
@@ -187,21 +208,21 @@ class NsgRules:
             )
         )
 
-    def reads(self, want: Want[Rule], facts: Facts) -> frozenset[Read]:
+    def reads(self, want: Want[Wanted], facts: Facts) -> frozenset[Read]:
         group = Read(NETWORK_SECURITY_GROUP, want.root)
         fact = facts.get(group)
         if not isinstance(fact, Found):
             return frozenset({group})
         listed = _by_name(_listed(want.root, fact))
-        missing = (name for name in want.items if name.lower() not in listed)
+        missing = (name for name in _rules(want) if name.lower() not in listed)
         return frozenset({group, *(_own(want.root, name) for name in missing)})
 
-    def observe(self, want: Want[Rule], facts: Facts) -> Have:
+    def observe(self, want: Want[Wanted], facts: Facts) -> Have:
         """A rule is absent only when the living NSG lacks it and its own GET says that it is gone."""
         fact = facts.get(Read(NETWORK_SECURITY_GROUP, want.root))
         if not isinstance(fact, Found):
             return Have(unread=why_unread(fact))
-        own = {name: facts.get(_own(want.root, name)) for name in want.items}
+        own = {name: facts.get(_own(want.root, name)) for name in _rules(want)}
         seen = (p for answer in own.values() if isinstance(answer, Found) for p in _present(want.root, answer.body))
         rules = _by_name((*_listed(want.root, fact), *seen))
         unsure = {
@@ -211,9 +232,9 @@ class NsgRules:
         }
         return Have(rules, _is_under_way(fact.body), unsure=unsure)
 
-    def diff(self, want: Want[Rule], have: Have) -> tuple[Drift, ...]:
+    def diff(self, want: Want[Wanted], have: Have) -> tuple[Drift, ...]:
         owned = (
-            drift for name, item in want.items.items() for drift in self._drifts(want.root, name, item.value, have)
+            drift for name, item in _rules(want).items() for drift in self._drifts(want.root, name, item.value, have)
         )
         return tuple(sorted((*owned, *self._extras(want, have)), key=lambda drift: drift.key))
 
@@ -230,15 +251,19 @@ class NsgRules:
             for key, (wants, has) in differences(wanted, present.rule).items():
                 yield Drift(self.kind, present.id, (key,), name, wants, has, verdict)
 
-    def _extras(self, want: Want[Rule], have: Have) -> Iterator[Drift]:
-        if want.unmanaged is Unmanaged.KEEP:
-            return
-        owned = {name.lower() for name in want.items}
-        for present in have.rules.values():
-            if present.id.name.lower() not in owned:
+    def _extras(self, want: Want[Wanted], have: Have) -> Iterator[Drift]:
+        """Undeclared rules: those that undo a promise, and the others where the spec asks to hear of them."""
+        undone = _undone(want, have)
+        for present in _undeclared(want, have):
+            name = present.id.name
+            if found := undone.get(name):
+                verdict = Verdict.SETTLING if have.under_way or present.under_way else Verdict.UNMANAGED
+                path = (EFFECTIVE, name)
+                yield Drift(self.kind, present.id, path, "", ABSENT, shown(present.rule), verdict, str(found))
+            elif want.unmanaged is not Unmanaged.KEEP:
                 yield Drift(self.kind, present.id, (), "", ABSENT, shown(present.rule), Verdict.UNMANAGED)
 
-    def edits(self, want: Want[Rule], have: Have) -> tuple[Edit | Obstacle, ...]:
+    def edits(self, want: Want[Wanted], have: Have) -> tuple[Edit | Obstacle, ...]:
         conflicts = _conflicts(want, have)
         return tuple(edit for drift in self.diff(want, have) for edit in _repairs(drift, want, have, conflicts))
 
@@ -247,6 +272,22 @@ REMEDIATOR = NsgRules()
 
 
 # --- from the spec and from bodies to rules ------------------------------------------------------------------------
+
+
+def _items(group: ResourceId, spec: GroupRules, reference: str) -> Iterator[Item[Wanted]]:
+    for name, rule in spec.rules.items():
+        yield Item(group, name, _wanted(rule), (reference, "rules", name), rule.mode or spec.mode)
+    if spec.effective is not None:
+        yield Item(group, POLICY, spec.effective, (reference, EFFECTIVE), spec.mode)
+
+
+def _rules(want: Want[Wanted]) -> Mapping[str, Declared[Rule]]:
+    return {name: item for name, item in want.items.items() if isinstance(item.value, Rule)}  # type: ignore[misc] # narrowed by its value
+
+
+def _policy(want: Want[Wanted]) -> Effective:
+    declared = want.items.get(POLICY)
+    return declared.value if declared and isinstance(declared.value, Effective) else Effective.REPORT
 
 
 def _own(group: ResourceId, name: str) -> Read:
@@ -289,12 +330,12 @@ def _is_under_way(body: Json) -> bool:
 # --- differences and repairs ---------------------------------------------------------------------------------------
 
 
-def _repairs(drift: Drift, want: Want[Rule], have: Have, conflicts: Mapping[str, str]) -> Iterator[Edit | Obstacle]:
-    if drift.verdict is Verdict.UNMANAGED and want.unmanaged is Unmanaged.REMOVE:
-        yield Edit(drift, (), ABSENT, Disruption.CONNECTIVITY)
+def _repairs(drift: Drift, want: Want[Wanted], have: Have, conflicts: Mapping[str, str]) -> Iterator[Edit | Obstacle]:
+    if drift.verdict is Verdict.UNMANAGED and _is_removed(drift.path, want):
+        yield Edit(drift, (), ABSENT, Disruption.CONNECTIVITY, *_milestones_of_removal(drift))
     if drift.verdict is not Verdict.DRIFTED:
         return
-    rule, present = want.items[drift.item].value, have.named(drift.item)
+    rule, present = _rules(want)[drift.item].value, have.named(drift.item)
     after, reaches = _milestones(drift.path, rule)
     if conflict := conflicts.get(drift.item):
         yield Obstacle(drift, "priority-conflict", conflict, reaches)
@@ -302,6 +343,51 @@ def _repairs(drift: Drift, want: Want[Rule], have: Have, conflicts: Mapping[str,
     cuts = disruption(drift.path, rule, present.rule if present else None)
     for path, value in _changes(drift.path, rule):
         yield Edit(drift, path, value, cuts, after, reaches)
+
+
+def _is_removed(path: Path, want: Want[Wanted]) -> bool:
+    """Whether an undeclared rule is to go whose drift has this path."""
+    undoes = path[:1] == (EFFECTIVE,)
+    return want.unmanaged is Unmanaged.REMOVE or (undoes and _policy(want) is Effective.REMOVE)
+
+
+def _milestones_of_removal(drift: Drift) -> tuple[frozenset[Milestone], frozenset[Milestone]]:
+    """A rule that allows goes only when the declared ones allow; with one that blocks gone, they do."""
+    is_outbound = json.text_at(_json(drift.have), "direction") == "Outbound"
+    none, egress = frozenset[Milestone](), frozenset({Milestone.EGRESS_ALLOWED})
+    if not is_outbound or not drift.path:
+        return none, none
+    return (egress, none) if json.text_at(_json(drift.have), "access") == "Allow" else (none, egress)
+
+
+def _json(value: Value) -> Json:
+    return None if value is ABSENT else value
+
+
+def _undeclared(want: Want[Wanted], have: Have) -> tuple[Present, ...]:
+    declared = {name.lower() for name in _rules(want)}
+    return tuple(present for name, present in have.rules.items() if name not in declared)
+
+
+def _undone(want: Want[Wanted], have: Have) -> Mapping[str, Undoing]:
+    """The undeclared rules, by name, that undo what declared ones promise, beside those as they are declared.
+
+    Where such rules are removed, those too that come to light when others are gone. A declared rule that nobody is to
+    look at promises nothing; it still overshadows others.
+    """
+    policy, undeclared = _policy(want), {present.id.name for present in _undeclared(want, have)}
+    if policy is Effective.IGNORE or not undeclared:
+        return {}
+    promised = {name: item.value for name, item in _rules(want).items() if item.mode is not Mode.IGNORE}
+    names = {name.lower() for name in promised}
+    others = {present.id.name: present.rule for name, present in have.rules.items() if name not in names}
+    found: dict[str, Undoing] = {}
+    while newly := {name: each for name, each in undoing(promised, others).items() if name in undeclared}:
+        found |= newly
+        others = {name: rule for name, rule in others.items() if name not in newly}
+        if policy is not Effective.REMOVE and want.unmanaged is not Unmanaged.REMOVE:
+            break
+    return found
 
 
 def _milestones(path: Path, rule: Rule) -> tuple[frozenset[Milestone], frozenset[Milestone]]:
@@ -326,7 +412,7 @@ def _changes(path: Path, rule: Rule) -> Iterator[tuple[Path, Value]]:
             yield ("properties", name), body[name]
 
 
-def _conflicts(want: Want[Rule], have: Have) -> Mapping[str, str]:
+def _conflicts(want: Want[Wanted], have: Have) -> Mapping[str, str]:
     """Why the priority that a declared rule is to get cannot be had, by item.
 
     It can when its holder is about to give it up: a declared rule that is repaired too, or one that is removed.
@@ -334,26 +420,40 @@ def _conflicts(want: Want[Rule], have: Have) -> Mapping[str, str]:
     holders: dict[tuple[str, int], list[Present]] = defaultdict(list)
     for present in have.rules.values():
         holders[present.slot].append(present)
-    items = {name.lower(): name for name in want.items}
+    rules = _rules(want)
+    items = {name.lower(): name for name in rules}
+    leaving = _leaving(want, have)
     conflicts: dict[str, str] = {}
     while True:  # a rule that stays where it is blocks the one that was to follow it
         found = {
             name: f"{holder.id.name} holds priority {declared.value.priority} of the {declared.value.direction} rules"
-            for name, declared in want.items.items()
+            for name, declared in rules.items()
             for holder in holders[declared.value.direction, declared.value.priority]
             if holder.id.name.lower() != name.lower()
-            and _stays(holder, want, items.get(holder.id.name.lower()), conflicts)
+            and holder.id.name not in leaving
+            and _stays(holder, rules, items.get(holder.id.name.lower()), conflicts)
         }
         if found == conflicts:
             return conflicts
         conflicts = found
 
 
-def _stays(holder: Present, want: Want[Rule], item: str | None, conflicts: Mapping[str, str]) -> bool:
+def _leaving(want: Want[Wanted], have: Have) -> frozenset[str]:
+    """The names of the undeclared rules that this repair removes."""
+    if want.mode_of(POLICY) is not Mode.ENFORCE or have.under_way:
+        return frozenset()
+    undone = _undone(want, have) if _is_removed((EFFECTIVE,), want) else {}
+    gone = _undeclared(want, have) if want.unmanaged is Unmanaged.REMOVE else ()
+    return frozenset({*undone, *(present.id.name for present in gone)})
+
+
+def _stays(
+    holder: Present, rules: Mapping[str, Declared[Rule]], item: str | None, conflicts: Mapping[str, str]
+) -> bool:
     """Whether a rule keeps its direction and priority in this repair."""
     if item is None:
-        return want.unmanaged is not Unmanaged.REMOVE or want.mode is not Mode.ENFORCE
-    declared = want.items[item]
+        return True
+    declared = rules[item]
     if declared.mode is not Mode.ENFORCE or item in conflicts or holder.under_way:
         return True
     return (declared.value.direction, declared.value.priority) == holder.slot
