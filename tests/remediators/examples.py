@@ -7,14 +7,20 @@ from homeostat.core.backends import BACKENDS
 from homeostat.core.model import Unmanaged, Want
 from remediators.app_settings import Setting
 from remediators.dns_links import LinkWant
+from remediators.flow_logs import Log, LogWant
+from remediators.subnet_body import SubnetWant
 from remediators.zones import RecordWant
 from tests.remediators import test_app_settings as app_settings
 from tests.remediators import test_backend_access as backend_access
 from tests.remediators import test_dns_links as dns_links
+from tests.remediators import test_flow_logs as flow_logs
 from tests.remediators import test_identity as identity
+from tests.remediators import test_nsg as nsg
 from tests.remediators import test_nsg_rules as nsg_rules
 from tests.remediators import test_private_endpoints as private_endpoints
 from tests.remediators import test_route_all as route_all
+from tests.remediators import test_route_table as route_table
+from tests.remediators import test_subnet as subnet
 from tests.remediators import test_vnet_integration as vnet_integration
 from tests.remediators import test_zones as zones
 from tests.remediators.contract import want_of
@@ -36,6 +42,27 @@ EXAMPLES: Mapping[str, tuple[Want[Any], World]] = {
     "app_settings": (
         want_of(app_settings.APP, {name: Setting("1") for name in ("C", "A", "B")}, Unmanaged.REMOVE),
         app_settings.settings({"X": "1", "a": "2", "Y": "3"}),
+    ),
+    "nsg": (nsg.wanted(), {}),
+    "route_table": (
+        route_table.wanted({"b": route_table.TO_HUB, "a": route_table.TO_VNET}, unmanaged=Unmanaged.REMOVE),
+        route_table.table({"theirs": route_table.TO_SQL, "a": route_table.TO_SQL, "others": route_table.TO_HUB}),
+    ),
+    "subnet": (
+        want_of(subnet.VNET, {"snet-app": subnet.FULL, "other": SubnetWant("10.10.3.0/24")}),
+        {
+            **subnet.network(),
+            **subnet.subnet(
+                networkSecurityGroup=None, delegations=[subnet.delegation("x/b"), subnet.delegation("x/a")]
+            ),
+        },
+    ),
+    "flow_logs": (
+        want_of(
+            flow_logs.WATCHER,
+            {name: LogWant(Log(flow_logs.HUB.text, name, enabled=True), "westeurope") for name in ("b", "a")},
+        ),
+        {**flow_logs.log("b", enabled=False), **flow_logs.log("theirs", targetResourceId=flow_logs.HUB.text)},
     ),
     "nsg_rules": (nsg_rules.wanted(_RULES, Unmanaged.REMOVE), nsg_rules.world_of(_CHANGED)),
     "dns_links": (
