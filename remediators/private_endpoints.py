@@ -2,8 +2,7 @@
 
 Of an endpoint ARM lets nobody change where it is and what it connects to, so such a difference is told, not repaired.
 Nor is a connection that its backend's owner has not approved, or has refused: that is a decision, and not ours. What is
-repaired is a missing endpoint, on a spec's or a person's word, and its DNS zone group: an endpoint has one, under
-whatever name, and what counts is that it leads to the declared zone.
+repaired is a missing endpoint, on a spec's or a person's word, and its DNS zone group, of which `zone_group` knows.
 https://learn.microsoft.com/azure/private-link/private-endpoint-overview
 """
 
@@ -14,14 +13,19 @@ from dataclasses import dataclass
 from pydantic import ConfigDict, Field
 
 from homeostat.core import json
-from homeostat.core.arm_types import PRIVATE_DNS_ZONE, PRIVATE_DNS_ZONE_GROUP, PRIVATE_ENDPOINT, SUBNET, ArmType
+from homeostat.core.arm_types import (
+    PRIVATE_DNS_ZONE,
+    PRIVATE_DNS_ZONE_GROUP,
+    PRIVATE_ENDPOINT,
+    SUBNET,
+    ArmType,
+)
 from homeostat.core.backends import BACKENDS, backend_of
 from homeostat.core.ids import InvalidResourceId, ResourceId, same_id
 from homeostat.core.json import ABSENT, Json, Path, Value
 from homeostat.core.model import (
     Drift,
     Edit,
-    Fact,
     Facts,
     Found,
     Gone,
@@ -38,6 +42,7 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
+from remediators import zone_group
 from remediators.common import (
     backend_kind_problems,
     being_written,
@@ -47,12 +52,12 @@ from remediators.common import (
     unknown,
     why_unread,
 )
+from remediators.zone_group import NO_GROUP, Groups, ZoneGroupWant
 
 ENDPOINT, ZONE_GROUP = "endpoint", "zone_group"
 """The items of a root."""
 
 LISTS = ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections")
-CONFIGS = ("properties", "privateDnsZoneConfigs")
 STATUS = ("privateLinkServiceConnectionState", "status")
 APPROVED = "Approved"
 
@@ -114,12 +119,6 @@ class EndpointWant:
     recreate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneGroupWant:
-    name: str
-    zone: ResourceId
-
-
 type Wanted = EndpointWant | ZoneGroupWant
 
 
@@ -134,26 +133,16 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class ZoneGroup:
-    """zones: the id of the zone of each of its configurations, by the configuration's name."""
-
-    id: ResourceId
-    zones: Mapping[str, str]
-    under_way: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Have:
-    """is_gone: the endpoint is not there. unread, groups_unread: why it, or its zone groups, are not known, or ""."""
+    """is_gone: the endpoint is not there. unread: why it is not known, or ""."""
 
     location: str = ""
     subnet: str = ""
     connections: tuple[Connection, ...] = ()
     under_way: bool = False
-    groups: tuple[ZoneGroup, ...] = ()
+    groups: Groups = NO_GROUP
     is_gone: bool = False
     unread: str = ""
-    groups_unread: str = ""
 
     def connection_to(self, backend: ResourceId) -> Connection | None:
         """The connection to this backend, else any."""
@@ -187,29 +176,22 @@ class PrivateEndpoints:
     # --- observe ---
 
     def reads(self, want: Want[Wanted], facts: Facts) -> frozenset[Read]:
-        own, listing = Read(PRIVATE_ENDPOINT, want.root), _listing(want.root)
-        group = _group_want(want)
-        if group is None:
-            return frozenset({own})
-        listed = facts.get(listing)
-        if isinstance(listed, Found) and not json.objects_at(listed.body, "value"):
-            return frozenset({own, listing, _own_group(want.root, group.name)})
-        return frozenset({own, listing})
+        own, group = Read(PRIVATE_ENDPOINT, want.root), _group_want(want)
+        return frozenset({own, *(zone_group.reads(want.root, group, facts) if group else ())})
 
     def observe(self, want: Want[Wanted], facts: Facts) -> Have:
         endpoint = facts.get(Read(PRIVATE_ENDPOINT, want.root))
         if isinstance(endpoint, Gone):
             return Have(is_gone=True)
         if not isinstance(endpoint, Found):
-            return Have(unread=why_unread(endpoint), groups_unread=why_unread(endpoint))
-        groups, groups_unread = _groups(want, facts)
+            return Have(unread=why_unread(endpoint), groups=Groups(unread=why_unread(endpoint)))
+        group = _group_want(want)
         return Have(
             location=json.text_at(endpoint.body, "location"),
             subnet=json.text_at(endpoint.body, "properties", "subnet", "id"),
             connections=tuple(_connections(endpoint)),
             under_way=being_written(endpoint),
-            groups=groups,
-            groups_unread=groups_unread,
+            groups=zone_group.observe(want.root, group, facts) if group else NO_GROUP,
         )
 
     # --- diff ---
@@ -224,8 +206,10 @@ class PrivateEndpoints:
         match wanted:
             case EndpointWant():
                 yield from self._endpoint(want.root, name, wanted, have)
-            case ZoneGroupWant():
-                yield from self._group(want.root, name, wanted, have)
+            case ZoneGroupWant() if not have.is_gone:  # else it follows, once the endpoint is there
+                yield from zone_group.differences(self.kind, want.root, name, wanted, have.groups)
+            case _:
+                return
 
     def _endpoint(self, root: ResourceId, item: str, wanted: EndpointWant, have: Have) -> Iterator[Drift]:
         if have.unread:
@@ -238,20 +222,6 @@ class PrivateEndpoints:
         for path, should, there, agree in _fields(wanted, have):
             if not agree:
                 yield Drift(self.kind, root, path, item, should, there, verdict)
-
-    def _group(self, root: ResourceId, item: str, wanted: ZoneGroupWant, have: Have) -> Iterator[Drift]:
-        own = _own_group(root, wanted.name).id
-        shown: Json = {"zone": wanted.zone.text}
-        if have.is_gone:
-            return  # it follows, once the endpoint is there
-        if have.groups_unread:
-            yield unknown(self.kind, own, (), item, shown, have.groups_unread)
-        elif not have.groups:
-            yield Drift(self.kind, own, (), item, shown, ABSENT)
-        elif not any(_leads_to(group, wanted.zone) for group in have.groups):
-            group = have.groups[0]
-            verdict = Verdict.SETTLING if group.under_way else Verdict.DRIFTED
-            yield Drift(self.kind, group.id, CONFIGS, item, wanted.zone.text, sorted(group.zones.values()), verdict)
 
     # --- edits ---
 
@@ -324,14 +294,6 @@ def _group_want(want: Want[Wanted]) -> ZoneGroupWant | None:
     return next(found, None)
 
 
-def _listing(endpoint: ResourceId) -> Read:
-    return Read(PRIVATE_DNS_ZONE_GROUP, endpoint, every=True)
-
-
-def _own_group(endpoint: ResourceId, name: str) -> Read:
-    return Read(PRIVATE_DNS_ZONE_GROUP, endpoint.child("privateDnsZoneGroups", name))
-
-
 def _connections(endpoint: Found) -> Iterator[Connection]:
     for name in LISTS:
         for body in json.objects_at(endpoint.body, "properties", name):
@@ -342,37 +304,6 @@ def _connections(endpoint: Found) -> Iterator[Connection]:
                 group_ids=tuple(map(str, groups)) if isinstance(groups, list | tuple) else (),
                 status=json.text_at(body, "properties", *STATUS),
             )
-
-
-def _groups(want: Want[Wanted], facts: Facts) -> tuple[tuple[ZoneGroup, ...], str]:
-    """The zone groups, and why they are not known. None is there only when the listing and its own read say so."""
-    group = _group_want(want)
-    if group is None:
-        return (), ""
-    listing = facts.get(_listing(want.root))
-    if not isinstance(listing, Found):
-        return (), why_unread(listing)
-    if listed := tuple(_zone_group(want.root, body) for body in json.objects_at(listing.body, "value")):
-        return listed, ""
-    own: Fact | None = facts.get(_own_group(want.root, group.name))
-    if isinstance(own, Found):
-        return (_zone_group(want.root, own.body),), ""
-    return (), "" if isinstance(own, Gone) else why_unread(own)
-
-
-def _zone_group(endpoint: ResourceId, body: Json) -> ZoneGroup:
-    return ZoneGroup(
-        id=_own_group(endpoint, json.text_at(body, "name")).id,
-        zones={
-            json.text_at(config, "name"): json.text_at(config, "properties", "privateDnsZoneId")
-            for config in json.objects_at(body, *CONFIGS)
-        },
-        under_way=being_written(Found(body)),
-    )
-
-
-def _leads_to(group: ZoneGroup, zone: ResourceId) -> bool:
-    return any(same_id(each, zone.text) for each in group.zones.values())
 
 
 def _fields(wanted: EndpointWant, have: Have) -> Iterator[tuple[Path, Value, Value, bool]]:
@@ -404,7 +335,7 @@ def _repair(drift: Drift, want: Want[Wanted], have: Have) -> Edit | Obstacle:
         case EndpointWant() as wanted:
             return _obstacle(drift, wanted)
         case ZoneGroupWant() as wanted:
-            return _group_edit(drift, wanted, have)
+            return zone_group.edit(drift, wanted, have.groups)
 
 
 def _creation(drift: Drift, wanted: EndpointWant, *, leads: bool) -> Edit:
@@ -432,26 +363,3 @@ def _obstacle(drift: Drift, wanted: EndpointWant) -> Obstacle:
         return Obstacle(drift, code, message, reaches)
     message = "an endpoint cannot be changed in this: delete it, so that it can be made again, or declare what is there"
     return Obstacle(drift, "endpoint-immutable", message, reaches)
-
-
-def _group_edit(drift: Drift, wanted: ZoneGroupWant, have: Have) -> Edit:
-    """Configurations for other zones stay; one for a zone of the same name elsewhere gives way."""
-    after, reaches = frozenset({Milestone.ZONES_EXIST}), frozenset({Milestone.NAMES_RESOLVE})
-    others = have.groups[0].zones if drift.path and have.groups else {}
-    kept = {name: zone for name, zone in others.items() if _last(zone) != wanted.zone.name.lower()}
-    configs = [_config(name, zone) for name, zone in {**kept, _config_name(wanted.zone): wanted.zone.text}.items()]
-    value: Json = configs if drift.path else {"properties": {CONFIGS[-1]: configs}}
-    return Edit(drift, drift.path, value, after=after, reaches=reaches)
-
-
-def _config(name: str, zone: str) -> Json:
-    return {"name": name, "properties": {"privateDnsZoneId": zone}}
-
-
-def _config_name(zone: ResourceId) -> str:
-    """As the portal and the CLI's examples name it."""
-    return zone.name.replace(".", "-")
-
-
-def _last(resource_id: str) -> str:
-    return resource_id.rstrip("/").rpartition("/")[2].lower()

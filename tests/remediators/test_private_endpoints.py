@@ -6,7 +6,14 @@ import pytest
 from hypothesis import strategies as st
 
 from homeostat.core import json
-from homeostat.core.arm_types import PRIVATE_DNS_ZONE, PRIVATE_DNS_ZONE_GROUP, PRIVATE_ENDPOINT, SQL_SERVER, SUBNET
+from homeostat.core.arm_types import (
+    A_RECORD,
+    PRIVATE_DNS_ZONE,
+    PRIVATE_DNS_ZONE_GROUP,
+    PRIVATE_ENDPOINT,
+    SQL_SERVER,
+    SUBNET,
+)
 from homeostat.core.backends import BACKENDS
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json
@@ -31,10 +38,10 @@ from remediators.private_endpoints import (
     ZONE_GROUP,
     EndpointWant,
     PrivateEndpointsSection,
-    ZoneGroupWant,
     endpoints_of,
     records_of,
 )
+from remediators.zone_group import ZoneGroupWant
 from tests.remediators.contract import LOCKED, Case, RemediatorContract, want_of
 from tests.remediators.world import World, body_of, healed, look, resource
 
@@ -47,6 +54,7 @@ SNET, ELSEWHERE = (resource(SUBNET.name, "vnet-appservice", name) for name in ("
 SQL, OTHER_SQL = (resource(SQL_SERVER.name, name) for name in ("sql-flask", "sql-other"))
 NAME = "privatelink.database.windows.net"
 ZONE, NAMESAKE = (resource(PRIVATE_DNS_ZONE.name, NAME, group=group) for group in ("rg-flask", "rg-hub"))
+RECORD = ZONE.child("A", "sql-flask")
 BLOBS = resource(PRIVATE_DNS_ZONE.name, "privatelink.blob.core.windows.net")
 WANTED = EndpointWant("westeurope", SNET, SQL, "sqlServer")
 LEADING = ZoneGroupWant("default", ZONE)
@@ -88,7 +96,8 @@ def zone_group(*zones: str, name: str = "default", state: str = "Succeeded") -> 
         }
         for place, zone in enumerate(zones)
     ]
-    return {id_: body_of(id_, {"provisioningState": state, "privateDnsZoneConfigs": configs}, etag='W/"1"')}
+    body = body_of(id_, {"provisioningState": state, "privateDnsZoneConfigs": configs}, etag='W/"1"')
+    return {id_: body, RECORD: body_of(RECORD, {"ttl": 10, "metadata": {"creator": "created by private endpoint"}})}
 
 
 WHOLE: World = {**endpoint(), **zone_group(ZONE.text)}
@@ -252,6 +261,21 @@ def test_a_zone_group_that_leads_to_a_namesake_is_turned_and_its_other_zones_are
             ]
         }
     }
+
+
+def test_a_group_whose_record_is_not_in_the_zone_any_more_is_written_again() -> None:
+    world = {id_: body for id_, body in WHOLE.items() if id_ != RECORD}
+    seen = look(REMEDIATOR, wanted(), world)
+    assert [(drift.item, drift.note) for drift in seen.drifts] == [(ZONE_GROUP, "not in the zone: sql-flask")]
+    (action,) = merge(seen.edits, seen.facts)
+    assert action.body == {
+        "properties": {"privateDnsZoneConfigs": [{"name": "config-0", "properties": {"privateDnsZoneId": ZONE.text}}]}
+    }
+
+
+def test_a_record_that_cannot_be_read_says_nothing() -> None:
+    facts = {**look(REMEDIATOR, wanted(), WHOLE).facts, Read(A_RECORD, RECORD): Unreadable(LOCKED)}
+    assert REMEDIATOR.diff(wanted(), REMEDIATOR.observe(wanted(), facts)) == ()
 
 
 @pytest.mark.parametrize("fact", [Unreadable(LOCKED), None])
