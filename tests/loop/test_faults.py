@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from homeostat.core.arm_types import SITE_CONFIG
 from homeostat.core.errors import HomeostatError
 from homeostat.core.guards import FLEET, Pause
 from homeostat.core.model import Fact, Read
@@ -232,8 +233,17 @@ async def test_a_repair_that_somebody_undoes_each_time_ends_and_says_so() -> Non
 async def test_a_foreign_setting_that_is_written_after_the_look_survives_the_repair() -> None:
     world = stand()
     world.change_settings(REDIS_PORT="1")
-    world = meddled(world, after=once(lambda: world.change_settings(THEIRS="new"), Read))
+    settings = Read(SITE_CONFIG, world.id("site").child("config", "appsettings"))
+    left = [settings]
+
+    async def meddle(called: Any) -> None:
+        if called in left:
+            left.remove(called)
+            world.change_settings(THEIRS="new")
+
+    world = meddled(world, after=meddle)
     assert (await world.reconcile("site")).status is Status.HEALED
+    assert left == []
     assert world.settings()["THEIRS"] == "new"
     assert world.settings()["REDIS_PORT"] == "6380"
 
@@ -369,6 +379,9 @@ async def test_what_another_instance_healed_since_the_look_is_not_written_again(
 
 async def test_a_look_that_another_reconcile_overtook_concludes_nothing() -> None:
     world = stand(spec=SPEC.replace("mode: enforce", "mode: alert"))
+    fault = world.strike(path="/networkSecurityGroups/", status=503, body=error("ServiceUnavailable"))
+    assert (await world.reconcile("nsg")).status is Status.UNKNOWN  # which the next look has to take back
+    world.exchanger.faults.remove(fault)
     other = world.second()
 
     async def meanwhile() -> None:
