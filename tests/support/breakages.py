@@ -136,9 +136,9 @@ def zones(az: AzureCli) -> Shown:
 
 
 def containers(az: AzureCli) -> Shown:
-    """The NSGs and route tables that are there."""
+    """Which of the guide's NSG and route table are there."""
     found = (*az("network", "nsg", "list", *_IN_GROUP), *az("network", "route-table", "list", *_IN_GROUP))
-    return {each["name"]: True for each in found}
+    return {each["name"]: True for each in found if each["name"] in {NSG, ROUTES}}
 
 
 def identity(az: AzureCli) -> Shown:
