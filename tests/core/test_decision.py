@@ -1,6 +1,5 @@
 """From facts to a plan: what is read next, what is judged, and what the plan leaves out."""
 
-
 import pytest
 
 from homeostat.core.arm_errors import ArmError, ErrorClass

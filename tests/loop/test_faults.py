@@ -282,7 +282,7 @@ async def test_our_own_write_is_no_foreign_one_when_its_event_comes() -> None:
 async def test_unowned_rules_are_carried_over_when_the_whole_group_is_written() -> None:
     world = stand()
     theirs = world.id("nsg").child("securityRules", "theirs")
-    properties = {**world.rule("allow-sql")["properties"], "priority": 500, "destinationPortRange": "8080"}
+    properties = {**world.rule("allow-sql")["properties"], "direction": "Inbound", "destinationPortRange": "8080"}
     world.operator("PUT", theirs, {"properties": properties})
     before = world.rule("theirs")["properties"]
     for name in ("allow-sql", "allow-redis"):
