@@ -468,10 +468,13 @@ CONTAINERS = (
 
 WEB_APP = (
     Breakage(
-        "application traffic off the VNet",
+        "traffic off the VNet, in every place",  # either place alone routes it
         _WEB,
         "route_all",
-        (_site_property("properties.outboundVnetRouting.applicationTraffic=false"),),
+        (
+            _set("WEBSITE_VNET_ROUTE_ALL=0"),
+            _site_property("properties.outboundVnetRouting.applicationTraffic=false"),
+        ),
         routing,
         {"applicationTraffic": False},
     ),
