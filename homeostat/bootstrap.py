@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import cache
 
 from homeostat.alerts.eventgrid import LogChannel, channel_of
@@ -13,10 +14,11 @@ from homeostat.core.model import Mode
 from homeostat.engine import Engine
 from homeostat.memory import MemoryStorage
 from homeostat.ports import AlertChannel
+from homeostat.probes.network import prober_of
 from homeostat.service import Service
 from homeostat.specs import Desired, SpecBlobs, SpecFiles, SpecSource
 from homeostat.store import Store
-from remediators import REGISTRY
+from remediators import REGISTRY, WITHOUT_PROBES
 
 
 @cache
@@ -43,6 +45,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
         channel = channel_of(config.environment, arm.credential, arm.transport)
         store = Store(storage.documents, storage.queues, ambient)
         engine = Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, config.mode, config.settle)
+        engine = _with_probes(engine, config.environment)
         desired = Desired(source, REGISTRY, ambient, config.subscription)
         yield Service(engine, desired, config.settle_by_kind)
 
@@ -52,15 +55,21 @@ async def open_standalone(environment: Mapping[str, str], cap: Mode = Mode.ENFOR
     """An engine on its own, for the command line: nothing is remembered, and alerts are lines in the log."""
     ambient = SystemAmbient()
     async with open_arm(environment, ambient) as arm:
-        yield standalone_over(arm, ambient, cap)
+        yield _with_probes(standalone_over(arm, ambient, cap), environment)
+
+
+def _with_probes(engine: Engine, environment: Mapping[str, str]) -> Engine:
+    """The engine with a prober; where the environment asks for none, the kinds that need one are not looked at."""
+    prober = prober_of(environment)
+    return replace(engine, prober=prober) if prober else replace(engine, registry=WITHOUT_PROBES)
 
 
 def standalone_over(arm: Arm, ambient: Ambient, cap: Mode = Mode.ENFORCE) -> Engine:
-    """The same over an ARM that is open."""
+    """The same over an ARM that is open, without probes."""
     memory = MemoryStorage(ambient.now)
     channel: AlertChannel = LogChannel()
     store = Store(memory.documents, memory.queues, ambient)
-    return Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, cap)
+    return Engine(WITHOUT_PROBES, arm.reader, arm.writer, store, channel, ambient, cap)
 
 
 async def _storage(config: Config, arm: Arm, ambient: Ambient, stack: AsyncExitStack) -> AzureStorage | MemoryStorage:

@@ -24,22 +24,30 @@ _KINDS = (
     "route_all",
     "app_settings",
     "backend_access",
+    "dns_resolution",
+    "tcp_reachability",
 )
+PROBES = frozenset({"dns_resolution", "tcp_reachability"})
+"""The kinds that ask the network itself, and so are judged only by a process that is in it."""
 
 
 class _LazyRegistry(Mapping[str, AnyRemediator]):
-    """The kinds in the order of `_KINDS`. A kind's module is imported when it is first asked for."""
+    """Kinds, in the order given. A kind's module is imported when it is first asked for."""
+
+    def __init__(self, kinds: tuple[str, ...]) -> None:
+        self._kinds = kinds
 
     def __getitem__(self, kind: str) -> AnyRemediator:
-        if kind not in _KINDS:
+        if kind not in self._kinds:
             raise KeyError(kind)
         return cast("AnyRemediator", import_module(f"remediators.{kind}").REMEDIATOR)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_KINDS)
+        return iter(self._kinds)
 
     def __len__(self) -> int:
-        return len(_KINDS)
+        return len(self._kinds)
 
 
-REGISTRY: Registry = _LazyRegistry()
+REGISTRY: Registry = _LazyRegistry(_KINDS)
+WITHOUT_PROBES: Registry = _LazyRegistry(tuple(kind for kind in _KINDS if kind not in PROBES))

@@ -18,12 +18,13 @@ from homeostat.core import json
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json, JsonObject, Path
-from homeostat.core.model import Drift, Place, Registry
+from homeostat.core.model import Drift, Place
 from homeostat.core.outcome import Trigger
 from homeostat.core.source import SpecError, parse_documents
 from homeostat.core.spec import Fleet, load
 from homeostat.engine import Engine
 from homeostat.ports import SubscriptionReader
+from remediators import REGISTRY
 
 FILE: Final = "adopted.yaml"
 KEY_LIMIT: Final = 500
@@ -50,12 +51,12 @@ async def adopt(web_app: ResourceId, engine: Engine, everywhere: SubscriptionRea
     """
     reader = Remembering(engine.reader)
     found = await survey(web_app, reader, everywhere)
-    draft = _Draft.of(found, engine.registry, engine.ambient.now())
+    draft = _Draft.of(found, engine.ambient.now())
     looking = replace(engine, reader=reader)
     while True:
         written = draft.written()
         try:
-            fleet = load({FILE: written}, engine.registry)
+            fleet = load({FILE: written}, REGISTRY)
         except SpecError as error:
             draft = draft.without((problem.place, problem.message) for problem in error.problems)
             continue
@@ -100,13 +101,11 @@ class _Draft:
     unread: tuple[str, ...]
 
     @classmethod
-    def of(cls, found: Survey, registry: Registry, now: datetime) -> "_Draft":
+    def of(cls, found: Survey, now: datetime) -> "_Draft":
         data: dict[str, Json] = dict(_head(found))
         comments: dict[Path, tuple[str, ...]] = {("mode",): ("`alert` would only report, and repair nothing",)}
         left_out: list[str] = []
         for kind, adopter in ADOPTERS.items():
-            if kind not in registry:
-                continue
             part = adopter(found)
             left_out.extend(part.left_out)
             if part.section:

@@ -98,7 +98,7 @@ def route(fleet: Fleet, hint: Hint, registry: Registry) -> Root | None:
         return None
     if not hint.operation or hint.operation in ACTIONS:
         return root
-    cared_for = {row.name for kind in root.wants for row in registry[kind].touches} | {
+    cared_for = {row.name for kind in root.wants if kind in registry for row in registry[kind].touches} | {
         row.name for row in ARM_TYPES.values() if row.root and root.id.is_type(row.name)
     }
     operations = (ARM_TYPES[name.lower()].operations for name in cared_for)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from remediators import REGISTRY
+from remediators import PROBES, REGISTRY, WITHOUT_PROBES
+from tests.probes.contract import ProbeContract
 from tests.remediators.contract import RemediatorContract
 from tests.remediators.examples import EXAMPLES
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 REPORT = """
 import tests.remediators.world as world
-from remediators import REGISTRY
+from remediators import PROBES, REGISTRY, WITHOUT_PROBES
 from tests.remediators.examples import EXAMPLES
 for kind, (want, bodies) in EXAMPLES.items():
     seen = world.look(REGISTRY[kind], want, bodies)
@@ -27,14 +28,25 @@ for kind, (want, bodies) in EXAMPLES.items():
 """
 
 
-@pytest.mark.parametrize("kind", REGISTRY)
+@pytest.mark.parametrize("kind", WITHOUT_PROBES)
 def test_every_registered_kind_is_held_to_the_contract(kind: str) -> None:
     contract = import_module(f"tests.remediators.test_{kind}").TestContract
     assert issubclass(contract, RemediatorContract)
     assert contract.remediator is REGISTRY[kind]
 
 
-@pytest.mark.parametrize("kind", REGISTRY)
+@pytest.mark.parametrize("kind", sorted(PROBES))
+def test_every_probe_is_held_to_what_needs_no_repair(kind: str) -> None:
+    contract = import_module(f"tests.probes.test_{kind}").TestContract
+    assert issubclass(contract, ProbeContract)
+    assert contract.remediator is REGISTRY[kind]
+
+
+def test_the_kinds_without_probes_are_all_others() -> None:
+    assert [*WITHOUT_PROBES] == [kind for kind in REGISTRY if kind not in PROBES]
+
+
+@pytest.mark.parametrize("kind", WITHOUT_PROBES)
 def test_every_registered_kind_has_an_example_for_comparisons_between_processes(kind: str) -> None:
     assert kind in EXAMPLES
 

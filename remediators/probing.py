@@ -1,0 +1,91 @@
+"""What the probes share: the app's way into its network, and the words for where a private path is broken.
+
+The words are those of the troubleshooting steps that an operator knows: a fault of DNS, of the NSG, or of the backend.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from homeostat.core import json
+from homeostat.core.arm_types import VIRTUAL_NETWORK
+from homeostat.core.backends import BACKENDS
+from homeostat.core.ids import InvalidResourceId, ResourceId
+from homeostat.core.model import Facts, Found, Read
+from homeostat.core.probes import Probed, Result, is_private
+from remediators.common import site_of, why_unread
+
+NOT_JOINED: Final = "the app is in no virtual network, so that nothing private can be reached from it"
+ELSEWHERE: Final = "Homeostat is not in the app's virtual network: HOMEOSTAT_PROBES names those that it is in"
+PUBLIC_ADDRESS: Final = (
+    "DNS still resolves public addresses: check the private DNS zone's link to the VNet and the endpoint's zone group, "
+    "and the forwarders where the VNet has custom DNS servers"
+)
+NO_SUCH_NAME: Final = (
+    "DNS knows no such name: the private DNS zone is linked and lacks the record, or the name is wrong"
+)
+NO_RESOLVER: Final = "DNS does not answer: check the VNet's custom DNS servers, and the way to them"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The virtual network that the app is joined to. servers: its own for DNS; without any the platform's answers."""
+
+    id: ResourceId
+    servers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Where the app is. network: None where it is in none, or that is not known. unread: why it is not known."""
+
+    network: Network | None = None
+    subnet: ResourceId | None = None
+    unread: str = ""
+    reads: frozenset[Read] = field(default_factory=frozenset)  # what was needed to know, or is needed next
+
+
+def joined(root: ResourceId, facts: Facts) -> Joined:
+    """The app's network, as far as the facts tell: first the site is read, then the network that it names."""
+    site = site_of(root)
+    fact = facts.get(site)
+    if not isinstance(fact, Found):
+        return Joined(unread=why_unread(fact), reads=frozenset({site}))
+    subnet = reference_at(fact.body, "properties", "virtualNetworkSubnetId")
+    vnet = subnet.parent if subnet else None
+    if vnet is None:
+        return Joined(reads=frozenset({site}))
+    reads = frozenset({site, Read(VIRTUAL_NETWORK, vnet)})
+    network = facts.get(Read(VIRTUAL_NETWORK, vnet))
+    if not isinstance(network, Found):
+        return Joined(subnet=subnet, unread=why_unread(network), reads=reads)
+    servers = json.at(network.body, ("properties", "dhcpOptions", "dnsServers"))
+    found = tuple(map(str, servers)) if isinstance(servers, list | tuple) else ()
+    return Joined(Network(vnet, found), subnet, reads=reads)
+
+
+def reference_at(body: json.Json, *path: str) -> ResourceId | None:
+    """The resource id at a place of a body; None where there is none."""
+    try:
+        return ResourceId.parse(json.text_at(body, *path))
+    except InvalidResourceId:
+        return None
+
+
+def is_backend(host: str) -> bool:
+    """Whether it is the name of an Azure service that is to be reached by a private endpoint."""
+    return any(host.lower().endswith(f".{row.suffix}") for row in BACKENDS.values())
+
+
+def dns_fault(probed: Probed, *, private: bool) -> str:
+    """What is wrong with how a name resolves, in words; "" when nothing is. `private`: a public address is wrong."""
+    if probed.result is Result.NO_SUCH_NAME:
+        return NO_SUCH_NAME
+    if probed.result is Result.NO_RESOLVER:
+        return NO_RESOLVER
+    if private and probed.addresses and not all(map(is_private, probed.addresses)):
+        return PUBLIC_ADDRESS
+    return ""
+
+
+def shown_addresses(addresses: tuple[str, ...]) -> json.Json:
+    return addresses[0] if len(addresses) == 1 else list(addresses)
