@@ -44,7 +44,7 @@ ITEM = "public_network_access"
 class AccessSpec(Section):
     """One backend's public door."""
 
-    kind: str = Field(description=f"One of {', '.join(BACKENDS)}.", examples=["sql"])
+    kind: str = Field(description="The backend's.", examples=["sql"], json_schema_extra={"enum": [*BACKENDS]})
     public_network_access: Literal["Enabled", "Disabled"] = Field(
         default="Disabled", description="Whether it takes connections from the public network."
     )

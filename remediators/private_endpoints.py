@@ -83,7 +83,7 @@ class EndpointSpec(Section):
         examples=["vnet-appservice/snet-private-endpoints"],
     )
     backend: str = Field(description="NAME, RESOURCE-GROUP:NAME, or a full resource id.", examples=["sql-flask"])
-    kind: str = Field(description=f"The backend's: one of {', '.join(BACKENDS)}.", examples=["sql"])
+    kind: str = Field(description="The backend's.", examples=["sql"], json_schema_extra={"enum": [*BACKENDS]})
     recreate: bool = Field(
         default=False, description="Whether it is made again unattended; a new connection may need approval."
     )
