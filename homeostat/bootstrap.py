@@ -13,7 +13,7 @@ from homeostat.config import Config
 from homeostat.core.model import Mode
 from homeostat.engine import Engine
 from homeostat.memory import MemoryStorage
-from homeostat.ports import AlertChannel
+from homeostat.ports import AlertChannel, Elsewhere
 from homeostat.probes.network import prober_of
 from homeostat.service import Service
 from homeostat.specs import Desired, SpecBlobs, SpecFiles, SpecSource
@@ -61,7 +61,7 @@ async def open_standalone(environment: Mapping[str, str], cap: Mode = Mode.ENFOR
 def _with_probes(engine: Engine, environment: Mapping[str, str]) -> Engine:
     """The engine with a prober; where the environment asks for none, the kinds that need one are not looked at."""
     prober = prober_of(environment)
-    return replace(engine, prober=prober) if prober else replace(engine, registry=WITHOUT_PROBES)
+    return replace(engine, registry=REGISTRY if prober else WITHOUT_PROBES, prober=prober or Elsewhere())
 
 
 def standalone_over(arm: Arm, ambient: Ambient, cap: Mode = Mode.ENFORCE) -> Engine:
