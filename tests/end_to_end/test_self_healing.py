@@ -18,7 +18,7 @@ from simulator.providers.eventgrid import state as eventgrid
 from tests.support import azurite
 from tests.support.azure_cli import AzureCli
 from tests.support.breakages import BREAKAGES, Breakage
-from tests.support.function_app import PROJECT, FunctionApp, running_function_app
+from tests.support.function_app import PROJECT, FunctionApp, call, running_function_app
 from tests.support.simulation import Simulation
 
 pytestmark = pytest.mark.cli
@@ -174,7 +174,8 @@ class TestByEvents:
     def test_each_repair_is_told_by_an_alert_and_kept_in_the_ledger(
         self, simulation: Simulation, app: FunctionApp
     ) -> None:
-        status, body = app.call("history", name="app-flask")
+        url = app.urls["history"].replace("{name}", "app-flask")
+        status, body = call(f"{url}&limit=1000")
         assert status == 200
         healed = [entry for entry in body["entries"] if entry["status"] == "healed"]
         repaired = {drift["kind"] for entry in healed for action in entry["written"] for drift in action["repairs"]}
