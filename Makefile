@@ -23,8 +23,12 @@ demo: $(READY) ## break a simulated web app in every way, and watch it being hea
 up: $(READY) ## keep the simulator and the function app running, with the dashboard
 	@$(VENV) -m demo up
 
+# Two processes, since many tests wait for programs; a file stays in one, with the programs that its tests share.
+# Both would install the same programs at once, so that is done before.
 test: $(READY) ## run every test, those with the real Azure CLI and storage API included
-	@$(VENV) -m pytest $(PYTEST)
+	@scripts/azure-cli >/dev/null
+	@scripts/azurite >/dev/null
+	@$(VENV) -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
 
 check: check-format check-lint check-types check-imports check-lock check-paths ## formatter, linter, types, imports, lock files
 
