@@ -59,12 +59,12 @@ async def _handle(event: Any) -> None:
 
     service = await runtime.service()
     try:
-        root = await service.on_event(event)
+        roots = await service.on_event(event)
     except MalformedEvent as error:
         # It would be as malformed the next time; the nightly sweep sees whatever it meant to tell.
         log.warning("an event was dropped: %s", error)
     else:
-        log.debug("event %s", f"marked {root.id.short}" if root else "concerns nothing declared")
+        log.debug("the event marked %s", ", ".join(root.id.short for root in roots) or "nothing")
 
 
 def _as_json(event: func.EventGridEvent | func.CloudEvent) -> dict[str, Any]:
@@ -86,5 +86,5 @@ def _parsed(message: func.QueueMessage) -> Any:
     text = message.get_body().decode("utf-8", errors="replace")
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -9,7 +9,7 @@ from homeostat.alerts.eventgrid import LogChannel, channel_of
 from homeostat.ambient import Ambient, SystemAmbient
 from homeostat.azure.arm import Arm, open_arm
 from homeostat.azure.storage import AzureStorage, account_from
-from homeostat.config import Config
+from homeostat.config import SETTLE_PREFIX, Config, ConfigError
 from homeostat.core.model import Mode
 from homeostat.engine import Engine
 from homeostat.memory import MemoryStorage
@@ -33,6 +33,9 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
 
     Raises a HomeostatError that names the setting where one is wrong.
     """
+    if unknown := sorted(config.settle_by_kind.keys() - REGISTRY.keys()):
+        names = ", ".join(f"{SETTLE_PREFIX}_{kind.upper()}" for kind in unknown)
+        raise ConfigError((f"{names}: there is no such kind; there are {', '.join(REGISTRY)}",))
     ambient = SystemAmbient()
     async with AsyncExitStack() as stack:
         arm = await stack.enter_async_context(open_arm(config.environment, ambient))

@@ -63,6 +63,8 @@ CHANNEL_TRIES: Final = 3
 """How many roots' alerts the channel may refuse before the others are kept for another time."""
 
 SETTLING_RETRY: Final = timedelta(seconds=30)
+SETTLING_LOOKS: Final = 8
+"""Looks at what settles: after 30 s, 1 min, 2 min and so on, together about two hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +319,7 @@ class _Reconcile:
         if plan.drifted:
             return Outcome(plan.root, Status.DRIFTED, plan)
         if Verdict.SETTLING in verdicts:
-            return Outcome(plan.root, Status.SETTLING, plan, retry_at=self.engine.ambient.now() + SETTLING_RETRY)
+            return Outcome(plan.root, Status.SETTLING, plan, retry_at=self._look_again_at())
         return Outcome(plan.root, Status.HEALED if self.written else Status.IN_SYNC, plan)
 
     def _is_gone_for_good(self) -> bool:
@@ -345,6 +347,11 @@ class _Reconcile:
         told = error.retry_after if isinstance(error, ArmError) else None
         retry_at = None if final else self._retry_at(told or timedelta())
         return Outcome(plan.root, Status.FAILED, plan, error=str(error), final=final, retry_at=retry_at)
+
+    def _look_again_at(self) -> datetime | None:
+        """Ever later, since what settles at all does so soon; None when it is left to the next event or sweep."""
+        looks = self.stored.record.settling
+        return self.engine.ambient.now() + SETTLING_RETRY * 2**looks if looks < SETTLING_LOOKS else None
 
     def _retry_at(self, at_least: timedelta) -> datetime | None:
         """None when the tries are used up."""

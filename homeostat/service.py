@@ -40,18 +40,18 @@ class Service:
 
     # --- events and the timer: route, mark, enqueue ---
 
-    async def on_event(self, event: Json) -> Root | None:
-        """Marks the root that an event concerns. None when it concerns nothing that is declared.
+    async def on_event(self, event: Json) -> tuple[Root, ...]:
+        """Marks the roots that an event concerns: one as a rule, none when it concerns nothing that is declared.
 
         Raises MalformedEvent, and StorageError, upon which the event must come again.
         """
         hint = parse_event(event, self.engine.ambient.now())
         if hint is None:
-            return None
-        root = route(await self.desired.fleet(), hint, self.engine.registry)
-        if root is not None:
+            return ()
+        roots = route(await self.desired.fleet(), hint, self.engine.registry)
+        for root in roots:
             await self.engine.store.mark(root.id, hint.id, self._settle_of(root), hint.as_foreign_write())
-        return root
+        return roots
 
     async def mark_all(self, cause: str) -> int:
         """Marks every declared root, and sends alerts that are still waiting. How many roots there are."""
@@ -125,7 +125,7 @@ class Service:
             (run_id,),
             caller=json.text_at(run, "caller"),
             reason=json.text_at(run, "reason"),
-            create=run["create"] is True,
+            create=run.get("create") is True,
             dry_run=run["dryRun"] is True,
         )
         try:

@@ -70,7 +70,9 @@ def opened(
         )
         after[kind] = episode
         data = {**_common(root, kind, episode), "drifts": [drift_json(drift) for drift in of_kind]}
-        alerts.append(_alert(AlertType.DRIFT_DETECTED, root.id, episode, fingerprint, now, data))
+        # Drift that changes and changes back is told each time, so the time tells these transitions apart.
+        transition = f"{fingerprint}@{now.isoformat()}" if known else fingerprint
+        alerts.append(_alert(AlertType.DRIFT_DETECTED, root.id, episode, transition, now, data))
     return after, tuple(alerts)
 
 

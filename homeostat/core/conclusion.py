@@ -26,11 +26,13 @@ def conclude(
     begun: the writes that an earlier reconcile left unfinished; what they have repaired by now is Homeostat's doing.
     """
     failures = before.failures + 1 if outcome.status in {Status.FAILED, Status.UNKNOWN} else 0
+    settling = before.settling + 1 if outcome.status is Status.SETTLING else 0
     missing_since = (before.missing_since or now) if _was_missed(outcome) else None
     blind_writes = (*before.blind_writes, *blind)[-MAX_FOREIGN_WRITES:]
     after = replace(
         before,
         failures=failures,
+        settling=settling,
         missing_since=missing_since,
         blind_writes=blind_writes,
         foreign_writes=(),

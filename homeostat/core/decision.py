@@ -87,7 +87,9 @@ def _says_missing(facts: Facts, query: Query) -> bool:
         case Gone():
             return True
         case Unreadable(error):
-            return error.error_class in {ErrorClass.MISSING, ErrorClass.MISSING_PARENT}
+            # A subscription that is not found may be one that our identity cannot see.
+            missing = {ErrorClass.MISSING, ErrorClass.MISSING_PARENT}
+            return error.error_class in missing and error.code.lower() != "subscriptionnotfound"
         case _:
             return False
 

@@ -91,18 +91,24 @@ def parse_event(event: Json, now: datetime) -> Hint | None:
     )
 
 
-def route(fleet: Fleet, hint: Hint, registry: Registry) -> Root | None:
-    """The declared root that the hint concerns, or None when nothing declared can have been changed by it."""
+def route(fleet: Fleet, hint: Hint, registry: Registry) -> tuple[Root, ...]:
+    """The declared roots that the hint concerns; none when nothing declared can have been changed by it.
+
+    A swap exchanges what a site and its slots hold, and its event names only one of them: all are concerned.
+    """
+    if hint.operation in ACTIONS:
+        site = hint.resource.lineage[-1]
+        return tuple(root for root in fleet.roots.values() if site in root.id.lineage)
     root = fleet.route(hint.resource)
     if root is None:
-        return None
-    if not hint.operation or hint.operation in ACTIONS:
-        return root
+        return ()
+    if not hint.operation:
+        return (root,)
     cared_for = {row.name for kind in root.wants if kind in registry for row in registry[kind].touches} | {
         row.name for row in ARM_TYPES.values() if row.root and root.id.is_type(row.name)
     }
     operations = (ARM_TYPES[name.lower()].operations for name in cared_for)
-    return root if any(hint.operation in known for known in operations) else None
+    return (root,) if any(hint.operation in known for known in operations) else ()
 
 
 def _without_extension(text: str) -> str:

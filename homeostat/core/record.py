@@ -117,7 +117,8 @@ class RootRecord:
     pending: Pending | None = None
     missing_since: datetime | None = None
     retired: bool = False
-    failures: int = 0
+    failures: int = 0  # in a row
+    settling: int = 0  # looks in a row that found something still settling
     intent: Intent | None = None
     episodes: Mapping[str, Episode] = field(default_factory=dict)  # by kind
     foreign_writes: tuple[ForeignWrite, ...] = ()

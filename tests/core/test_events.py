@@ -174,8 +174,7 @@ def test_times_are_kept_in_utc(text: str, at: datetime) -> None:
 )
 def test_a_change_leads_to_the_declared_root_above_it(fleet: Fleet, subject: str, operation: str, root: str) -> None:
     found = route(fleet, hint_of(grid(subject, operation)), REGISTRY)
-    assert found is not None
-    assert found.id.text == root
+    assert [each.id.text for each in found] == [root]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +190,7 @@ def test_a_change_leads_to_the_declared_root_above_it(fleet: Fleet, subject: str
     ],
 )
 def test_what_nobody_cares_about_causes_nothing(fleet: Fleet, subject: str, operation: str) -> None:
-    assert route(fleet, hint_of(grid(subject, operation)), REGISTRY) is None
+    assert route(fleet, hint_of(grid(subject, operation)), REGISTRY) == ()
 
 
 def samples() -> list[Any]:
@@ -270,3 +269,16 @@ def test_a_huge_event_does_not_make_a_huge_memory(fleet: Fleet) -> None:
     hint = parse_event(event, NOW)
     if hint is not None:
         assert len(json.dumps(record.to_json(record.RootRecord(foreign_writes=(hint.as_foreign_write(),))))) < 5_000
+
+
+@pytest.mark.parametrize("subject", [SITE, f"{SITE}/slots/staging"])
+def test_a_swap_concerns_the_site_and_its_declared_slots_whichever_it_names(subject: str) -> None:
+    section = "vnet_integration: {subnet: vnet/snet}"
+    texts = {
+        "site.yaml": f"target: app\nweb_app: app-flask\nresource_group: rg-flask\n{section}\n",
+        "slot.yaml": f"target: app--staging\nweb_app: app-flask/staging\nresource_group: rg-flask\n{section}\n",
+        "other.yaml": f"target: other\nweb_app: other\nresource_group: rg-flask\n{section}\n",
+    }
+    both = load(texts, REGISTRY, subscription=SUBSCRIPTION)
+    found = route(both, hint_of(grid(subject, "Microsoft.Web/sites/slotsswap/action")), REGISTRY)
+    assert [root.targets for root in found] == [("app",), ("app--staging",)]
