@@ -251,10 +251,10 @@ def _wanted(spec: FlowLogSpec, scope: Scope) -> LogWant:
 def _present(watcher: ResourceId, body: Json) -> Iterator[Present]:
     if name := json.text_at(body, "name"):
         under_way = json.text_at(body, "properties", "provisioningState").lower() in _UNDER_WAY
-        yield Present(_own(watcher, name).id, _log(body), under_way)
+        yield Present(_own(watcher, name).id, log_of(body), under_way)
 
 
-def _log(body: Json) -> Log:
+def log_of(body: Json) -> Log:
     kept = json.at(body, ("properties", "retentionPolicy", "enabled")) is True
     return Log(
         target=json.text_at(body, "properties", "targetResourceId"),
@@ -270,7 +270,7 @@ def _number(found: Value, default: int) -> int:
 
 
 def _is_displaced(wanted: Log, fact: Fact | None) -> bool:
-    return isinstance(fact, Gone) or (isinstance(fact, Found) and not same_id(_log(fact.body).target, wanted.target))
+    return isinstance(fact, Gone) or (isinstance(fact, Found) and not same_id(log_of(fact.body).target, wanted.target))
 
 
 # --- differences and repairs -----------------------------------------------------------------------------------------
