@@ -24,7 +24,7 @@ from homeostat.core.source import SpecError, parse_documents
 from homeostat.core.spec import Fleet, load
 from homeostat.engine import Engine
 from homeostat.ports import SubscriptionReader
-from remediators import REGISTRY
+from remediators import REGISTRY, WITHOUT_PROBES
 
 FILE: Final = "adopted.yaml"
 KEY_LIMIT: Final = 500
@@ -52,7 +52,7 @@ async def adopt(web_app: ResourceId, engine: Engine, everywhere: SubscriptionRea
     reader = Remembering(engine.reader)
     found = await survey(web_app, reader, everywhere)
     draft = _Draft.of(found, engine.ambient.now())
-    looking = replace(engine, reader=reader)
+    looking = replace(engine, reader=reader, registry=WITHOUT_PROBES)  # ARM was surveyed, the network was not
     while True:
         written = draft.written()
         try:

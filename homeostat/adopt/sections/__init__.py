@@ -8,7 +8,14 @@ from typing import Final
 
 from homeostat.adopt.sections.app import app_settings, identity, route_all, vnet_integration
 from homeostat.adopt.sections.part import Part
-from homeostat.adopt.sections.private_paths import backend_access, dns_links, private_endpoints, zones
+from homeostat.adopt.sections.private_paths import (
+    backend_access,
+    dns_links,
+    dns_resolution,
+    private_endpoints,
+    tcp_reachability,
+    zones,
+)
 from homeostat.adopt.sections.subnet import flow_logs, nsg, nsg_rules, route_table, subnet
 from homeostat.adopt.survey import Survey
 
@@ -28,6 +35,8 @@ ADOPTERS: Final[Mapping[str, Callable[[Survey], Part]]] = {
         dns_links,
         private_endpoints,
         backend_access,
+        dns_resolution,
+        tcp_reachability,
     )
 }
 """By kind, in the order in which a file reads well."""

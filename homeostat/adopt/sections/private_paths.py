@@ -144,3 +144,29 @@ def backend_access(survey: Survey) -> Part:
             access = row.public_network_access(backend.body)
             section[reference(survey.scope, backend.id)] = {"kind": row.kind, "public_network_access": access}
     return Part({"mode": "alert", **section} if section else {})
+
+
+# --- what the probes ask ---
+
+
+def dns_resolution(survey: Survey) -> Part:
+    hosts: dict[str, Json] = {}
+    for endpoint, host, _ in _named_backends(survey):
+        hosts.setdefault(host, reference(survey.scope, endpoint.resource.id))
+    return Part({"hosts": hosts} if hosts else {})
+
+
+def tcp_reachability(survey: Survey) -> Part:
+    endpoints = sorted({f"{host}:{port}" for _, host, port in _named_backends(survey)})
+    if not endpoints:
+        return Part()
+    comment = "health_url, a page of the app's own that tells whether all is well, is yours to add"
+    return Part({"endpoints": endpoints}, {(): comment})
+
+
+def _named_backends(survey: Survey) -> Iterator[tuple[Endpoint, str, int]]:
+    """The endpoints whose backend's public name is known: with that name, and the port of its kind."""
+    for endpoint in survey.endpoints:
+        row, backend = row_of(endpoint), endpoint.backend
+        if row is not None and backend is not None and endpoint.groups:
+            yield endpoint, row.hostname(backend.id, backend.text("location")), row.port
