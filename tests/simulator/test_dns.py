@@ -1,12 +1,17 @@
 """Names inside the simulated network: private where zone, link and endpoint are there, public or nothing elsewhere."""
 
 import asyncio
+import re
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import dns.asyncquery
 import dns.flags
 import dns.message
+import dns.query
 import dns.rcode
 import dns.rdatatype
 import pytest
@@ -149,3 +154,18 @@ def test_an_answer_that_is_too_long_for_a_datagram_says_so(cloud: Cloud) -> None
 def test_junk_gets_an_answer_or_none_and_never_an_exception(junk: bytes) -> None:
     cloud = worlds.create("empty")
     assert respond(cloud, "", junk) is None or isinstance(respond(cloud, "", junk), bytes)
+
+
+def test_the_program_tells_where_its_resolver_is_and_the_resolver_answers(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    command = [sys.executable, "-m", "simulator", "--port", "0", "--world", "guide", "--env-file", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as program:
+        try:
+            assert program.stdout is not None
+            assert program.stdout.readline() == "ready\n"
+            (where,) = re.findall(r"^export HOMEOSTAT_DNS_SERVER=127\.0\.0\.1:(\d+)$", file.read_text(), re.MULTILINE)
+            query = dns.message.make_query(SQL, dns.rdatatype.A)
+            answer = dns.query.udp(query, "127.0.0.1", port=int(where), timeout=5)
+        finally:
+            program.terminate()
+    assert len(answer.answer) == 2
