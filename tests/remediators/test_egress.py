@@ -14,33 +14,52 @@ pytestmark = pytest.mark.unit
 
 ASG = "/subscriptions/s/resourcegroups/g/providers/microsoft.network/applicationsecuritygroups/asg"
 
+SQL, CLOUD = "sql sql.westeurope sql.eastus", "azurecloud azurecloud.westeurope storage storage.westeurope"
+TAGS = f"{SQL} {CLOUD}"
+
+
+def six(tags: str) -> str:
+    """Those members of the tags that have IPv6 addresses."""
+    return " ".join(f"{tag}@6" for tag in tags.split())
+
+
 MEMBERS: Mapping[str, frozenset[str]] = {
     term: frozenset(members.split())
     for term, members in {
-        "*": f"10.0.0.4 10.1.2.3 168.63.129.16 20.1.2.3 20.9.9.9 52.0.0.1 fd00::1 2001:db8::1 sql sql.westeurope "
-        f"sql.eastus azurecloud azurecloud.westeurope storage storage.westeurope {ASG}",
+        "*": "10.0.0.4 10.1.2.3 168.63.129.16 20.1.2.3 20.9.9.9 52.0.0.1 fd00::1 2001:db8::1 "
+        f"{TAGS} {six(TAGS)} {ASG} {six(ASG)}",
         "10.0.0.0/8": "10.0.0.4 10.1.2.3",
         "10.1.2.3": "10.1.2.3",
         "20.0.0.0/8": "20.1.2.3 20.9.9.9",
         "20.1.0.0/16": "20.1.2.3",
-        "0.0.0.0/0": "10.0.0.4 10.1.2.3 168.63.129.16 20.1.2.3 20.9.9.9 52.0.0.1 sql sql.westeurope sql.eastus "
-        f"azurecloud azurecloud.westeurope storage storage.westeurope {ASG}",
-        "::/0": "fd00::1 2001:db8::1",
+        "0.0.0.0/0": f"10.0.0.4 10.1.2.3 168.63.129.16 20.1.2.3 20.9.9.9 52.0.0.1 {TAGS} {ASG}",
+        "::/0": f"fd00::1 2001:db8::1 {six(TAGS)} {six(ASG)}",
         "fd00::/8": "fd00::1",
-        "VirtualNetwork": f"10.0.0.4 10.1.2.3 168.63.129.16 fd00::1 {ASG}",
-        "Internet": "20.1.2.3 20.9.9.9 52.0.0.1 2001:db8::1 sql sql.westeurope sql.eastus azurecloud "
-        "azurecloud.westeurope storage storage.westeurope",
+        "VirtualNetwork": f"10.0.0.4 10.1.2.3 168.63.129.16 fd00::1 {ASG} {six(ASG)}",
+        "Internet": f"20.1.2.3 20.9.9.9 52.0.0.1 2001:db8::1 {TAGS} {six(TAGS)}",
         "AzureLoadBalancer": "168.63.129.16",
-        "Sql": "sql sql.westeurope sql.eastus",
-        "SQL.WestEurope": "sql.westeurope",
-        "Sql.EastUS": "sql.eastus",
-        "Storage": "storage storage.westeurope",
-        "AzureCloud": "sql sql.westeurope sql.eastus azurecloud azurecloud.westeurope storage storage.westeurope",
-        "AzureCloud.WestEurope": "sql.westeurope azurecloud.westeurope storage.westeurope",
-        ASG: ASG,
+        "Sql": f"{SQL} {six(SQL)}",
+        "SQL.WestEurope": "sql.westeurope sql.westeurope@6",
+        "Sql.EastUS": "sql.eastus sql.eastus@6",
+        "Storage": "storage storage.westeurope storage@6 storage.westeurope@6",
+        "AzureCloud": f"{TAGS} {six(TAGS)}",
+        "AzureCloud.WestEurope": " ".join(
+            f"{tag}.westeurope {tag}.westeurope@6" for tag in ("sql", "azurecloud", "storage")
+        ),
+        ASG: f"{ASG} {six(ASG)}",
     }.items()
 }
 """What every term that the random rules use covers of the addresses below, written by hand."""
+
+
+def address(name: str) -> Address:
+    tag, is_six, _ = name.partition("@")
+    return Address(tag=tag, version=6) if is_six else Address.of(tag)
+
+
+def name_of(found: Address) -> str:
+    return f"{found}@6" if found.tag and found.version == 6 else str(found)
+
 
 ADDRESSES = sorted(MEMBERS["*"])
 PORTS: Mapping[str, range] = {
@@ -58,8 +77,8 @@ PROTOCOLS = ("Tcp", "Udp", "Icmp")
 def by_hand(rule: Rule, packet: Packet) -> bool:
     """Whether a rule covers a packet, by the table above."""
 
-    def is_in(terms: Terms, address: Address) -> bool:
-        return any(str(address) in MEMBERS[term] for term in terms.spelled)
+    def is_in(terms: Terms, end: Address) -> bool:
+        return any(name_of(end) in MEMBERS[term] for term in terms.spelled)
 
     return (
         rule.direction == packet.direction
@@ -101,7 +120,7 @@ def rule_sets(draw: st.DrawFn) -> tuple[dict[str, Rule], dict[str, Rule]]:
 
 
 EVERY_PACKET = [
-    Packet(Address.of(destination), port, protocol, Address.of(source), source_port, direction)
+    Packet(address(destination), port, protocol, address(source), source_port, direction)
     for destination in ADDRESSES
     for source in SOURCES
     for port in TRIED_PORTS
