@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from time import perf_counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediators.egress import PLATFORM_RULES, Address, Packet, allows, deciding, undoing
@@ -154,6 +154,7 @@ def undone_by_hand(declared: Mapping[str, Rule], others: Mapping[str, Rule]) -> 
     return found
 
 
+@settings(deadline=None)  # each looks at every packet
 @given(rules=rule_sets())
 def test_the_rules_that_undo_a_promise_are_those_that_a_look_at_every_packet_finds(
     rules: tuple[dict[str, Rule], dict[str, Rule]],
@@ -168,6 +169,7 @@ def test_the_rules_that_undo_a_promise_are_those_that_a_look_at_every_packet_fin
         assert each.lets_through == (others[name].access == "Allow") == (declared[each.declared].access == "Deny")
 
 
+@settings(deadline=None)  # each looks at every packet
 @given(rules=rule_sets())
 def test_without_the_rules_that_undo_it_every_promise_is_kept(rules: tuple[dict[str, Rule], dict[str, Rule]]) -> None:
     declared, others = rules
