@@ -6,11 +6,15 @@ from dataclasses import replace
 from typing import Final
 
 from homeostat.core.errors import HomeostatError
+from homeostat.core.ids import ResourceId
 from homeostat.core.model import Edit, Milestone
 from homeostat.core.outcome import Outcome, Status, Trigger, unmet
 from homeostat.core.plan import in_dependency_order
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
+
+MAX_PASSES: Final = 3
+"""How often a root may be come back to."""
 
 BUSY_TRIES: Final = 15
 BUSY_PAUSE: Final = 2.0
@@ -47,18 +51,44 @@ async def examine(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tu
 
 
 async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tuple[Outcome, ...]:
-    """Reconciles the roots one after the other, those first on which others depend. A dry run only looks."""
+    """Reconciles the roots one after the other, those first on which others depend. A dry run only looks.
+
+    Some roots have to be come back to: a zone is created before its endpoints' records, and linked after them. So what
+    is held is looked at again for as long as other roots were written to meanwhile.
+    """
     looks = await examine(engine, roots, trigger)
     if trigger.dry_run:
         return looks
+    outcomes = {look.root: look for look in looks}
     by_id = {root.id: root for root in roots}
-    withheld = _withheld(looks)
-    outcomes: list[Outcome] = []
-    for look in looks:
-        outcome = await _patiently(engine, by_id[look.root], replace(trigger, withheld=withheld))
-        withheld |= unmet(outcome)
-        outcomes.append(outcome)
-    return tuple(outcomes)
+    held_from_the_start = _withheld(looks)
+    turn = list(outcomes)
+    for _ in range(MAX_PASSES):
+        withheld, wrote, deferred = held_from_the_start, False, set[ResourceId]()
+        for root in turn:
+            if wrote and _awaited(outcomes[root]) & (withheld - held_from_the_start):
+                deferred.add(root)  # what it waits for may come when that is come back to
+                continue
+            outcome = await _patiently(engine, by_id[root], replace(trigger, withheld=withheld))
+            withheld |= unmet(outcome)
+            wrote = wrote or bool(outcome.written)
+            outcomes[root] = _together(outcomes[root], outcome)
+        turn = [root for root, outcome in outcomes.items() if root in deferred or outcome.status is Status.HELD]
+        if not (wrote and turn):
+            break
+        held_from_the_start = trigger.withheld
+    return tuple(outcomes.values())
+
+
+def _together(earlier: Outcome, later: Outcome) -> Outcome:
+    """What came of a root that was looked at, and perhaps written to, before."""
+    return replace(
+        later,
+        status=Status.HEALED if later.status is Status.IN_SYNC and earlier.written else later.status,
+        written=earlier.written + later.written,
+        correlations=earlier.correlations + later.correlations,
+        took=earlier.took + later.took,
+    )
 
 
 async def _patiently(engine: Engine, root: Root, trigger: Trigger) -> Outcome:

@@ -47,6 +47,7 @@ NETWORK = "Microsoft.Network/virtualNetworks"
 TO_NETWORK = ("properties", "virtualNetwork", "id")
 REGISTRATION = ("properties", "registrationEnabled")
 STATE = ("properties", "virtualNetworkLinkState")
+RECORD_SETS = ("properties", "numberOfRecordSets")
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
 _UNDER_WAY = frozenset({"creating", "updating", "deleting", "inprogress"})
@@ -106,11 +107,13 @@ class Link:
 class Have:
     """links: sorted by id. unread: why the zone's links could not be read, or "".
 
+    is_empty: whether the zone is known to hold no records but its own.
     unsure: the links, by lower-case name, of which neither presence nor absence is certain, and why.
     """
 
     links: tuple[Link, ...] = ()
     unread: str = ""
+    is_empty: bool = False
     unsure: Mapping[str, str] = field(default_factory=dict)
 
     def named(self, name: str) -> Link | None:
@@ -164,8 +167,9 @@ class DnsLinks:
         if not isinstance(listing, Found):
             return frozenset({_listing(want.root)})
         have = Have(_links(want.root, listing))
-        missing = (name for name, link in want.items.items() if not (have.named(name) or have.serving(link.value.vnet)))
-        return frozenset({_listing(want.root), *(_own(want.root, name) for name in missing)})
+        missing = [name for name, link in want.items.items() if not (have.named(name) or have.serving(link.value.vnet))]
+        zone = [Read(PRIVATE_DNS_ZONE, want.root)] if missing else []
+        return frozenset({_listing(want.root), *zone, *(_own(want.root, name) for name in missing)})
 
     def observe(self, want: Want[LinkWant], facts: Facts) -> Have:
         """A link is absent only when the living zone's listing lacks it and its own GET says that it is gone."""
@@ -180,6 +184,7 @@ class DnsLinks:
         have = Have(tuple(sorted((listed | seen).values(), key=lambda link: link.id)))
         return Have(
             have.links,
+            is_empty=_is_empty(facts.get(Read(PRIVATE_DNS_ZONE, want.root))),
             unsure={
                 name.lower(): why_unread(fact)
                 for name, fact in own.items()
@@ -231,10 +236,21 @@ class DnsLinks:
 
     def edits(self, want: Want[LinkWant], have: Have) -> tuple[Edit | Obstacle, ...]:
         makers: dict[ResourceId, str] = {}  # the first declared link to each network that has none
-        return tuple(edit for drift in self.diff(want, have) for edit in _repair(drift, want, makers))
+        return tuple(edit for drift in self.diff(want, have) for edit in _repair(drift, want, have, makers))
 
 
 REMEDIATOR = DnsLinks()
+
+# Once a zone is linked its names lead to the endpoints: by then there has to be a way to them.
+_PRIVATE_WAY = frozenset(
+    {
+        Milestone.ZONES_EXIST,
+        Milestone.ENDPOINTS_APPROVED,
+        Milestone.RECORDS_EXIST,
+        Milestone.EGRESS_ALLOWED,
+        Milestone.ROUTES_EXIST,
+    }
+)
 
 
 def _listing(zone: ResourceId) -> Read:
@@ -270,7 +286,12 @@ def _summary(vnet: str, *, registration: bool) -> Json:
     return {"vnet": vnet, "registration": registration}
 
 
-def _repair(drift: Drift, want: Want[LinkWant], makers: dict[ResourceId, str]) -> Iterator[Edit | Obstacle]:
+def _is_empty(zone: Fact | None) -> bool:
+    """A zone is born with one record set, its SOA; the count may be missing, and then tells nothing."""
+    return isinstance(zone, Found) and json.at(zone.body, RECORD_SETS) == 1
+
+
+def _repair(drift: Drift, want: Want[LinkWant], have: Have, makers: dict[ResourceId, str]) -> Iterator[Edit | Obstacle]:
     if drift.verdict is Verdict.UNMANAGED and want.unmanaged is Unmanaged.REMOVE:
         yield Edit(drift, (), ABSENT, Disruption.CONNECTIVITY)
     if drift.verdict is not Verdict.DRIFTED:
@@ -285,9 +306,13 @@ def _repair(drift: Drift, want: Want[LinkWant], makers: dict[ResourceId, str]) -
         yield Edit(drift, REGISTRATION, wanted.registration)
     elif (maker := makers.setdefault(wanted.vnet, drift.item)) != drift.item:
         yield Obstacle(drift, "declared-twice", f"{maker} links the same network, and a zone links a network once")
+    elif have.is_empty and not wanted.registration and want.root.name.lower().startswith("privatelink."):
+        message = (
+            "the zone holds no records yet: linked now, it would hide the public names before the private are there"
+        )
+        yield Obstacle(drift, "zone-empty", message, frozenset({Milestone.NAMES_RESOLVE}))
     else:
-        after, reaches = frozenset({Milestone.ZONES_EXIST}), frozenset({Milestone.NAMES_RESOLVE})
-        yield Edit(drift, (), _body(wanted), after=after, reaches=reaches)
+        yield Edit(drift, (), _body(wanted), after=_PRIVATE_WAY, reaches=frozenset({Milestone.NAMES_RESOLVE}))
 
 
 def _body(wanted: LinkWant) -> Json:

@@ -338,6 +338,9 @@ def _repair(drift: Drift, want: Want[Wanted], have: Have) -> Edit | Obstacle:
             return zone_group.edit(drift, wanted, have.groups)
 
 
+_LED_TO = (Milestone.RECORDS_EXIST, Milestone.NAMES_RESOLVE)  # by the zone group that follows a new endpoint
+
+
 def _creation(drift: Drift, wanted: EndpointWant, *, leads: bool) -> Edit:
     """With a zone group to follow, names resolve once both are there."""
     target: Json = {"privateLinkServiceId": wanted.backend.text, "groupIds": [wanted.group_id]}
@@ -348,7 +351,7 @@ def _creation(drift: Drift, wanted: EndpointWant, *, leads: bool) -> Edit:
         (),
         {"location": wanted.location, "properties": properties},
         after=frozenset({Milestone.SUBNET_READY, *([Milestone.ZONES_EXIST] if leads else [])}),
-        reaches=frozenset({Milestone.ENDPOINTS_APPROVED, *([Milestone.NAMES_RESOLVE] if leads else [])}),
+        reaches=frozenset({Milestone.ENDPOINTS_APPROVED, *(_LED_TO if leads else ())}),
         recreate=wanted.recreate,
     )
 

@@ -107,7 +107,7 @@ def differences(kind: str, endpoint: ResourceId, item: str, wanted: ZoneGroupWan
 
 def edit(drift: Drift, wanted: ZoneGroupWant, groups: Groups) -> Edit:
     """Configurations for other zones stay; one for a zone of the same name elsewhere gives way."""
-    after, reaches = frozenset({Milestone.ZONES_EXIST}), frozenset({Milestone.NAMES_RESOLVE})
+    after, reaches = frozenset({Milestone.ZONES_EXIST}), frozenset({Milestone.RECORDS_EXIST, Milestone.NAMES_RESOLVE})
     there = groups.group.configs if groups.group else ()
     own = groups.group.config_of(wanted.zone) if groups.group else None
     leading = own or Config(wanted.zone.name.replace(".", "-"), wanted.zone.text, ())  # named as the portal does

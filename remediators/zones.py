@@ -255,11 +255,11 @@ def _shown(wanted: Wanted) -> Value:
 
 
 def _repair(drift: Drift, wanted: Wanted, have: Have) -> Edit | Obstacle:
-    after, reaches = frozenset({Milestone.ZONES_EXIST}), frozenset({Milestone.NAMES_RESOLVE})
+    after, reaches = frozenset({Milestone.ZONES_EXIST}), frozenset({Milestone.RECORDS_EXIST, Milestone.NAMES_RESOLVE})
     if isinstance(wanted, ZoneWant):
         # names resolve when the links and records are there that follow it, on this same root
-        both = reaches | {Milestone.ZONES_EXIST}
-        return Edit(drift, (), {"location": "global"}, reaches=both, recreate=wanted.recreate)
+        born = frozenset({Milestone.ZONES_EXIST, Milestone.NAMES_RESOLVE})
+        return Edit(drift, (), {"location": "global"}, reaches=born, recreate=wanted.recreate)
     if owner := have.records[drift.item].owner if drift.item in have.records else "":
         message = f"{drift.resource.name} was {owner}, which keeps it: remove it from the spec"
         return Obstacle(drift, "record-has-an-owner", message, reaches)

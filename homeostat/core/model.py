@@ -251,6 +251,7 @@ class Milestone(StrEnum):
     ZONES_EXIST = "zones-exist"
     IDENTITY_EXISTS = "identity-exists"
     ENDPOINTS_APPROVED = "endpoints-approved"
+    RECORDS_EXIST = "records-exist"  # the zones hold the endpoints' addresses
     NAMES_RESOLVE = "names-resolve"  # private DNS answers
     EGRESS_ALLOWED = "egress-allowed"  # the NSG lets the backends' ports through
     INTEGRATED = "integrated"  # the app is in its subnet

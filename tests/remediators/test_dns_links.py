@@ -254,3 +254,16 @@ def test_a_link_that_arm_would_refuse_is_a_problem_at_its_key(links: dict[str, J
 def test_a_reference_to_no_zone_is_a_problem() -> None:
     (problem,) = REMEDIATOR.problems(section({}, zone=VNET.text), Scope(APP))
     assert problem.path == (VNET.text,)
+
+
+def test_a_private_link_zone_without_records_is_not_linked_before_they_are_there() -> None:
+    """Linked while it is empty, it would hide the public names that still serve."""
+    missing: dict[Read, Fact] = {
+        Read(VIRTUAL_NETWORK_LINK, ZONE, every=True): Found({"value": []}),
+        Read(VIRTUAL_NETWORK_LINK, ZONE.child("virtualNetworkLinks", "link-app")): Gone(),
+    }
+    for record_sets, answer in ((1, Obstacle), (2, Edit)):
+        zone = Found({"properties": {"numberOfRecordSets": record_sets}})
+        facts = missing | {Read(PRIVATE_DNS_ZONE, ZONE): zone}
+        (found,) = REMEDIATOR.edits(ONE, REMEDIATOR.observe(ONE, facts))
+        assert isinstance(found, answer)

@@ -82,6 +82,7 @@ def references(client: Client) -> dict[str, str]:
 
 def test_a_reference_resolves_once_identity_vault_and_secret_are_there(client: Client) -> None:
     settings = {"PLAIN": "x", "URI": SECRET_URI, "NAMES": BY_NAME}
+    client("PATCH", APP, {"identity": {"type": "None"}})
     client("PUT", f"{APP}/config/appsettings", {"properties": settings})
     assert references(client) == {"URI": "MSINotEnabled", "NAMES": "MSINotEnabled"}
     client("PATCH", APP, {"identity": {"type": "SystemAssigned"}})
