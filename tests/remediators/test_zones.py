@@ -138,7 +138,8 @@ def test_a_missing_zone_is_made_on_somebody_s_word_and_its_records_follow(recrea
 def test_a_missing_record_is_made_after_its_zone_and_then_names_resolve() -> None:
     seen = look(REMEDIATOR, wanted(api=RecordWant(IPS)), zone())
     (edit,) = seen.edits
-    assert (edit.recreate, edit.reaches) == (None, {Milestone.RECORDS_EXIST, Milestone.NAMES_RESOLVE})
+    assert edit.recreate is None
+    assert edit.reaches == {Milestone.RECORDS_EXIST, Milestone.NAMES_RESOLVE}
     (action,) = merge(seen.edits, seen.facts)
     assert action.body == {"properties": {"ttl": 3600, "aRecords": [{"ipv4Address": ip} for ip in IPS]}}
 
