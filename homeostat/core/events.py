@@ -27,15 +27,17 @@ SUCCESSES = frozenset(
 )
 """What can have changed a resource. Failures and cancellations changed nothing; other topics speak otherwise."""
 
-ACTIONS = frozenset(
-    {
-        "microsoft.web/sites/slotsswap/action",
-        "microsoft.web/sites/slots/slotsswap/action",
-        "microsoft.web/sites/applyslotconfig/action",
-        "microsoft.web/sites/resetslotconfig/action",
-    }
+SWAPS = frozenset(
+    f"microsoft.web/{site}/{action}/action"
+    for site in ("sites", "sites/slots")
+    for action in ("slotsswap", "applyslotconfig", "resetslotconfig")
 )
-"""POST actions that change a site without writing it."""
+"""POST actions that change a site and a slot without writing them: a swap, a swap's preview, and the end of one.
+
+https://learn.microsoft.com/azure/role-based-access-control/permissions/web-and-mobile#microsoftweb
+"""
+
+_DELETES_SLOTS = "microsoft.web/sites/delete"
 
 MAX_TEXT = 512
 MAX_ID = 2048
@@ -94,9 +96,10 @@ def parse_event(event: Json, now: datetime) -> Hint | None:
 def route(fleet: Fleet, hint: Hint, registry: Registry) -> tuple[Root, ...]:
     """The declared roots that the hint concerns; none when nothing declared can have been changed by it.
 
-    A swap exchanges what a site and its slots hold, and its event names only one of them: all are concerned.
+    A swap exchanges what a site and a slot hold, and its event names only one of them: the site and all its slots are
+    concerned. So are they when the site is deleted, which takes its slots along.
     """
-    if hint.operation in ACTIONS:
+    if hint.operation in SWAPS or hint.operation == _DELETES_SLOTS:
         site = hint.resource.lineage[-1]
         return tuple(root for root in fleet.roots.values() if site in root.id.lineage)
     root = fleet.route(hint.resource)

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import Field, create_model
 
+from homeostat.core.arm_types import root_of
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.model import (
@@ -95,8 +96,9 @@ class Fleet:
     roots: Mapping[ResourceId, Root] = field(default_factory=dict)
 
     def route(self, resource: ResourceId) -> Root | None:
-        """The declared root that a change of `resource` concerns: itself or its nearest declared ancestor."""
-        return next((self.roots[ancestor] for ancestor in resource.lineage if ancestor in self.roots), None)
+        """The declared root that a change of `resource` concerns, which for a slot's change is never the slot's app."""
+        root = root_of(resource)
+        return self.roots.get(root) if root is not None else None
 
 
 @dataclass(frozen=True, slots=True)
