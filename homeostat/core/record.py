@@ -279,9 +279,17 @@ def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
         foreign
         for foreign in record.foreign_writes
         if any(
-            blind.resource == foreign.resource
+            _wrote(foreign, blind.resource)
             and blind.correlation_id != foreign.correlation_id
             and blind.read_at <= foreign.at <= blind.written_at
             for blind in record.blind_writes
         )
     )
+
+
+def _wrote(foreign: ForeignWrite, resource: str) -> bool:
+    """Whether it wrote the resource. A swap writes what is below the app and its slots, and names only one of them."""
+    if not foreign.operation.endswith("/action"):
+        return foreign.resource == resource
+    app, _, _ = foreign.resource.partition("/slots/")
+    return resource.startswith(f"{app}/")
