@@ -39,6 +39,18 @@ def leave(call: Call, site: Site) -> None:
         network.leave_app_service(call.cloud, subnet, site.id)
 
 
+def exchange(call: Call, one: Site, other: Site) -> None:
+    """Each joins what the other was joined to, and routes as the other did."""
+    subnets, routings = (other.subnet, one.subnet), (dict(other.routing), dict(one.routing))
+    for site in (one, other):
+        leave(call, site)
+    for site, subnet, routing in zip((one, other), subnets, routings, strict=True):
+        if subnet is not None:
+            network.join_app_service(call, subnet, site.plan, site.id)
+            site.properties["virtualNetworkSubnetId"] = subnet
+        site.routing.update(routing)
+
+
 def get(call: Call) -> Response:
     site = site_of(call)
     return Response.json(200, _swift_body(site))

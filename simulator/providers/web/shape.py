@@ -87,6 +87,7 @@ def _identity_of(cloud: Cloud, site: Site) -> Json:
     return {
         "name": f"{site.app}({site.slot})" if site.is_slot else site.app,
         "state": _state(site),
+        "targetSwapSlot": site.swaps_into,
         "hostNames": [hosts[0]],
         "webSpace": space,
         "selfLink": f"{management}/webspaces/{space}/sites/{site.app}",

@@ -1,11 +1,14 @@
 """Swapping slots: what moves with the code and what stays with the slot.
 
 https://learn.microsoft.com/azure/app-service/deploy-staging-slots#what-happens-during-a-swap: settings and connection
-strings move unless they are marked sticky; general configuration moves; host names, identity, integration, access
-restrictions and Always On stay.
+strings move unless they are marked sticky; general configuration moves; host names, identity, access restrictions and
+Always On stay, and so does the integration unless `preserveVnet` is false. The documentation does not say whether the
+routing of outbound traffic goes with the integration; here it does.
+
+Before the swap proper the source gets the target's sticky settings, to warm up with. A preview stops there. As long as
+that lasts, the source's `targetSwapSlot` names the target.
 """
 
-from copy import deepcopy
 from datetime import datetime
 
 from simulator.arm import Call
@@ -13,6 +16,7 @@ from simulator.errors import ArmError, bad_request
 from simulator.messages import Json, Response
 from simulator.operations import Protocol
 from simulator.providers.fields import text_at
+from simulator.providers.web import integration
 from simulator.providers.web.config import sticky_names
 from simulator.providers.web.state import Site, site_of
 
@@ -24,6 +28,7 @@ _SWAP_SECONDS = 30.0
 def swap(call: Call) -> Response:
     """POST slotsswap {"targetSlot"}: 202 with a Location that answers 200 once the swap is through."""
     source, target = site_of(call), _target(call)
+    keeps_network = call.body().get("preserveVnet") is not False
     protocol = Protocol(
         status_path=None,
         result_path=f"{source.id}/operationresults/{{id}}",
@@ -32,34 +37,46 @@ def swap(call: Call) -> Response:
     )
 
     def finish(_: datetime) -> None:
+        _take_back(call, source)
         _exchange(call, source, target)
+        if not keeps_network:
+            integration.exchange(call, source, target)
         source.changed(call)
         target.changed(call)
 
+    _prepare(call, source, target)
     headers = call.accept(protocol, location=source.location, finish=finish, root=source.id, result=dict)
     return Response.empty(202, headers)
 
 
 def apply_config(call: Call) -> Response:
     """POST applySlotConfig: the first half of a swap with preview, the target's sticky settings on the source."""
-    source, target = site_of(call), _target(call)
-    sticky = sticky_names(_production(call, source))
-    source.resource.body["beforePreview"] = deepcopy(source.app_settings)
-    moving = {name: value for name, value in source.app_settings.items() if name not in sticky}
-    staying = {name: value for name, value in target.app_settings.items() if name in sticky}
-    source.replace_dictionary("appsettings", moving | staying)
-    source.changed(call)
+    _prepare(call, site_of(call), _target(call))
     return Response.empty(200)
 
 
 def reset_config(call: Call) -> Response:
     """POST resetSlotConfig: takes a preview back; without one nothing changes."""
-    source = site_of(call)
-    before: Json | None = source.resource.body.pop("beforePreview", None)
-    if before is not None:
-        source.replace_dictionary("appsettings", before)
-        source.changed(call)
+    _take_back(call, site_of(call))
     return Response.empty(200)
+
+
+def _prepare(call: Call, source: Site, target: Site) -> None:
+    if source.swaps_into is not None:
+        return
+    sticky = sticky_names(_production(call, source))
+    own = {name: value for name, value in source.app_settings.items() if name in sticky}
+    source.resource.body["swap"] = {"into": target.slot or "production", "sticky": own}
+    source.replace_dictionary("appsettings", _moved(source.app_settings, target.app_settings, sticky))
+    source.changed(call)
+
+
+def _take_back(call: Call, source: Site) -> None:
+    prepared: Json | None = source.resource.body.pop("swap", None)
+    if prepared is not None:
+        sticky = sticky_names(_production(call, source))
+        source.replace_dictionary("appsettings", _moved(source.app_settings, prepared["sticky"], sticky))
+        source.changed(call)
 
 
 def _target(call: Call) -> Site:
@@ -87,7 +104,7 @@ def _production(call: Call, site: Site) -> Site:
 def _exchange(call: Call, one: Site, other: Site) -> None:
     app = _production(call, one)
     for name, key in _DICTIONARIES.items():
-        sticky = sticky_names(app, key)
+        sticky = sticky_names(app, key) | _always_sticky(one, other, name)
         first, second = one.dictionary(name), other.dictionary(name)
         one.replace_dictionary(name, _moved(second, first, sticky))
         other.replace_dictionary(name, _moved(first, second, sticky))
@@ -96,8 +113,11 @@ def _exchange(call: Call, one: Site, other: Site) -> None:
         site.web.clear()
         site.web.update({key: value for key, value in incoming.items() if key not in _STAYS})
         site.web.update({key: value for key, value in own.items() if key in _STAYS})
-    for site in (one, other):
-        site.resource.body.pop("beforePreview", None)
+
+
+def _always_sticky(one: Site, other: Site, dictionary: str) -> frozenset[str]:
+    names = {*one.dictionary(dictionary), *other.dictionary(dictionary)}
+    return frozenset(name for name in names if name.upper().endswith("_EXTENSION_VERSION"))
 
 
 def _moved(incoming: Json, own: Json, sticky: frozenset[str]) -> Json:

@@ -59,6 +59,12 @@ class Site:
         return self.resource.type == SLOTS
 
     @property
+    def swaps_into(self) -> str | None:
+        """The slot (or `production`) that a swap which is under way or previewed will exchange it with."""
+        found: str | None = (self.resource.body.get("swap") or {}).get("into")
+        return found
+
+    @property
     def location(self) -> str:
         found: str = self.resource.body["location"]
         return found

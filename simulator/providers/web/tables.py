@@ -78,7 +78,7 @@ FIXED: Json = {
     **nulls(
         "owner sslCertificates cers siteMode computeMode serverFarm sandboxType containerAllocationSubnet "
         "useContainerLocalhostBindings legacyServiceEndpointTrafficEvaluation aiIntegration slotName "
-        "trafficManagerHostNames targetSwapSlot hostingEnvironment hostingEnvironmentProfile "
+        "trafficManagerHostNames hostingEnvironment hostingEnvironmentProfile "
         "clientCertExclusionEndPoints domainVerificationIdentifiers suspendedTill functionExecutionUnitsCache "
         "maxNumberOfWorkers cloningInfo hostingEnvironmentId slotSwapStatus inProgressOperationId "
         "geoDistributions buildVersion targetBuildVersion migrationState privateLinkIdentifiers"
