@@ -7,11 +7,14 @@ A write restarts the app. https://learn.microsoft.com/azure/app-service/configur
 
 A Key Vault reference that stands as declared may still not resolve, and the app then reads the reference itself: only
 what App Service tells of it counts. https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
+
+While a slot is being swapped, for hours if the swap is previewed, it holds the other side's sticky settings on purpose:
+what differs then settles. https://learn.microsoft.com/azure/app-service/deploy-staging-slots#what-happens-during-a-swap
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, override
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
@@ -38,11 +41,12 @@ from homeostat.core.model import (
     Scope,
     Section,
     Unmanaged,
+    Unreadable,
     Verdict,
     Want,
 )
 from homeostat.core.secrets import is_key_vault_reference, is_secret_name, looks_like_secret
-from remediators.common import SCALAR_SCHEMA, Scalar, twice, unknown, why_unread
+from remediators.common import SCALAR_SCHEMA, Scalar, site_of, twice, unknown, why_unread
 
 SECRET = "(secret)"  # noqa: S105 - what is shown in place of one
 OTHER_SECRET = "(another secret)"  # noqa: S105 - likewise
@@ -128,12 +132,14 @@ class Have:
     """settings: as found, by name as spelled there. unread: why they could not be read, or "".
 
     references: by name, how each Key Vault reference resolves, and details. references_unread: why that is not known.
+    swaps_into: what the slot is being swapped with, or "".
     """
 
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     unread: str = ""
     references: Mapping[str, str] = field(default_factory=dict)
     references_unread: str = ""
+    swaps_into: str = ""
 
     def spelling(self, name: str) -> str | None:
         """The spelling under which a setting is there."""
@@ -171,28 +177,34 @@ class AppSettings:
 
     def reads(self, want: Want[Setting], facts: Facts) -> frozenset[Read]:
         settings = facts.get(_settings(want.root))
+        found = {_settings(want.root)}
         if isinstance(settings, Found) and _references_in_place(want, settings):
-            return frozenset({_settings(want.root), _references(want.root)})
-        return frozenset({_settings(want.root)})
+            found.add(_references(want.root))
+        if isinstance(settings, Found) and self._may_be_swapping(want, Have(_values(settings))):
+            found.add(site_of(want.root))
+        return frozenset(found)
 
     def observe(self, want: Want[Setting], facts: Facts) -> Have:
-        fact = facts.get(_settings(want.root))
-        if not isinstance(fact, Found):
-            return Have(unread=why_unread(fact))
-        found = _values(fact)
-        if not _references_in_place(want, fact):
-            return Have(found)
-        listing = facts.get(_references(want.root))
-        if not isinstance(listing, Found):
-            return Have(found, references_unread=why_unread(listing))
-        resolved = {
-            json.text_at(each, "name"): json.text_at(each, "properties", "status")
-            for each in json.objects_at(listing.body, "value")
-        }
-        return Have(found, references=resolved)
+        settings = facts.get(_settings(want.root))
+        if not isinstance(settings, Found):
+            return Have(unread=why_unread(settings))
+        have = _with_references(want, settings, facts)
+        if not self._may_be_swapping(want, have):
+            return have
+        match facts.get(site_of(want.root)):
+            case Found(slot):
+                return replace(have, swaps_into=json.text_at(slot, "properties", "targetSwapSlot"))
+            case Unreadable() as refused:
+                return Have(unread=why_unread(refused))
+            case _:
+                return have
+
+    def _may_be_swapping(self, want: Want[Setting], have: Have) -> bool:
+        """A swap's source is a slot; whether one is under way matters only where something would be written."""
+        return want.root.is_type(SLOT.name) and bool(self.edits(want, have))
 
     def diff(self, want: Want[Setting], have: Have) -> tuple[Drift, ...]:
-        owned = (self._difference(want, have, name) for name in want.items)
+        owned = (_in_swap(self._difference(want, have, name), have) for name in want.items)
         return tuple(sorted((drift for drift in (*owned, *self._extras(want, have)) if drift), key=lambda d: d.key))
 
     def _difference(self, want: Want[Setting], have: Have, name: str) -> Drift | None:
@@ -262,6 +274,20 @@ def _references_in_place(want: Want[Setting], settings: Found) -> bool:
     return any(value and is_key_vault_reference(value) and found.get(name) == value for name, value in declared.items())
 
 
+def _with_references(want: Want[Setting], settings: Found, facts: Facts) -> Have:
+    found = _values(settings)
+    if not _references_in_place(want, settings):
+        return Have(found)
+    listing = facts.get(_references(want.root))
+    if not isinstance(listing, Found):
+        return Have(found, references_unread=why_unread(listing))
+    resolved = {
+        json.text_at(each, "name"): json.text_at(each, "properties", "status")
+        for each in json.objects_at(listing.body, "value")
+    }
+    return Have(found, references=resolved)
+
+
 def _shown(name: str, value: str) -> str:
     return (
         SECRET
@@ -276,8 +302,14 @@ def _shown_instead(name: str, wanted: str, found: str) -> Value:
     return OTHER_SECRET if literal or _shown(name, found) == SECRET else found
 
 
+def _in_swap(drift: Drift | None, have: Have) -> Drift | None:
+    if drift is None or drift.verdict is not Verdict.DRIFTED or not have.swaps_into:
+        return drift
+    return replace(drift, verdict=Verdict.SETTLING, note=f"the slot is being swapped with {have.swaps_into}")
+
+
 def _repairs(drift: Drift, want: Want[Setting], have: Have) -> Iterator[Edit | Obstacle]:
-    if drift.verdict is Verdict.UNMANAGED and want.unmanaged is Unmanaged.REMOVE:
+    if drift.verdict is Verdict.UNMANAGED and want.unmanaged is Unmanaged.REMOVE and not have.swaps_into:
         yield _edit(drift, drift.path[-1], ABSENT)
     if drift.verdict is not Verdict.DRIFTED or drift.path[2:] == _STATUS:
         return
