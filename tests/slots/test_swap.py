@@ -1,0 +1,202 @@
+"""A swap is recognised: what has travelled with the code and is declared is put back, what is sticky has stayed."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from homeostat.core.model import Mode, Unmanaged, Verdict
+from homeostat.core.outcome import Status
+from homeostat.core.record import BlindWrite, ForeignWrite, RootRecord, possible_overwrites
+from tests.loop.stand import Stand
+from tests.slots.staging import (
+    STICKY,
+    act,
+    body,
+    both,
+    reconcile,
+    set_settings,
+    settings,
+    settings_of,
+    slot,
+    slotted,
+    sticky_names,
+    swap_event,
+    whole_example,
+)
+
+pytestmark = pytest.mark.wire
+
+DIFFERENT = both(
+    settings(STAGE="production", DATABASE="flaskdb"), settings(STAGE="staging", DATABASE="flaskdb-staging")
+)
+EQUAL = both(settings(STAGE="production", DATABASE="flaskdb"), settings(STAGE="staging", DATABASE="flaskdb"))
+AWAITED = timedelta(minutes=5)
+
+
+async def beside(spec: str = DIFFERENT) -> Stand:
+    """An app and its slot as declared, each with a release of its own that nobody declares."""
+    world = slotted(spec, STAGE="staging", RELEASE="new")
+    values = {**settings_of(world, world.id("site")), "STAGE": "production", "RELEASE": "old"}
+    set_settings(world, world.id("site"), values)
+    for site in (world.id("site"), slot(world)):
+        assert (await reconcile(world, site)).status in {Status.HEALED, Status.IN_SYNC}
+    world.cloud.exchanges.clear()
+    world.inbox.events.clear()
+    return world
+
+
+def found(world: Stand, *names: str) -> tuple[dict[str, str], dict[str, str]]:
+    """These settings of the app, and of its slot."""
+    app, staging = (settings_of(world, site) for site in (world.id("site"), slot(world)))
+    return {name: app[name] for name in names}, {name: staging[name] for name in names}
+
+
+async def swapped(world: Stand) -> None:
+    """The swap, through to its end, and its event."""
+    act(world, "slotsswap")
+    world.pass_time(minutes=1)
+    await world.service.on_event(swap_event(world, slot(world)))
+
+
+async def test_the_event_of_a_swap_marks_the_app_and_its_slot_and_both_are_put_right() -> None:
+    world = await beside()
+    await swapped(world)
+    assert found(world, "DATABASE") == ({"DATABASE": "flaskdb-staging"}, {"DATABASE": "flaskdb"})
+    await world.work_for(AWAITED)
+    assert found(world, "DATABASE") == ({"DATABASE": "flaskdb"}, {"DATABASE": "flaskdb-staging"})
+    assert world.calls("PUT") == ["PUT config/appsettings 200"] * 2
+    assert world.failures == []
+
+
+async def test_what_nobody_declares_travels_with_the_code_and_is_left_where_it_came_to() -> None:
+    world = await beside()
+    await swapped(world)
+    await world.work_for(AWAITED)
+    assert found(world, "RELEASE") == ({"RELEASE": "new"}, {"RELEASE": "old"})
+
+
+async def test_sticky_settings_have_stayed_and_are_neither_written_nor_unmarked() -> None:
+    world = await beside(EQUAL)
+    await swapped(world)
+    await world.work_for(AWAITED)
+    assert found(world, STICKY) == ({STICKY: "production"}, {STICKY: "staging"})
+    assert world.writes() == []
+    assert sticky_names(world) == [STICKY]
+
+
+async def test_a_repair_of_a_sticky_setting_leaves_its_marking_alone() -> None:
+    world = await beside()
+    set_settings(world, slot(world), {"RELEASE": "new"})
+    assert (await reconcile(world, slot(world))).status is Status.HEALED
+    assert settings_of(world, slot(world)) == {"RELEASE": "new", "STAGE": "staging", "DATABASE": "flaskdb-staging"}
+    assert sticky_names(world) == [STICKY]
+
+
+async def test_equal_declarations_survive_a_swap_without_a_restart() -> None:
+    world = slotted(whole_example())
+    await reconcile(world, slot(world), create=True)
+    world.cloud.exchanges.clear()
+    await swapped(world)
+    await world.work_for(AWAITED)
+    assert world.writes() == []
+
+
+async def test_an_integration_that_was_swapped_too_is_joined_again_where_it_belongs() -> None:
+    subnet = "vnet_integration: {subnet: vnet-appservice/snet-appservice-integration}"
+    world = await beside(both(subnet, settings(STAGE="staging")))
+    before = body(world, world.id("site"))["properties"]["virtualNetworkSubnetId"]
+    act(world, "slotsswap", preserveVnet=False)
+    world.pass_time(minutes=1)
+    await world.service.on_event(swap_event(world, world.id("site")))
+    assert body(world, world.id("site"))["properties"]["virtualNetworkSubnetId"] is None
+    assert body(world, slot(world))["properties"]["virtualNetworkSubnetId"] == before
+    await world.work_for(AWAITED)
+    assert body(world, world.id("site"))["properties"]["virtualNetworkSubnetId"] == before
+
+
+# --- while it lasts ---
+
+
+async def test_a_previewed_slot_keeps_the_other_side_s_sticky_settings_until_the_swap_is_completed() -> None:
+    world = await beside()
+    act(world, "applySlotConfig")
+    await world.service.on_event(swap_event(world, slot(world), "applySlotConfig"))
+    await world.work_for(AWAITED)
+    assert found(world, STICKY)[1] == {STICKY: "production"}
+    assert world.writes() == []
+    await swapped(world)
+    await world.work_for(AWAITED)
+    assert found(world, STICKY) == ({STICKY: "production"}, {STICKY: "staging"})
+    assert found(world, "DATABASE") == ({"DATABASE": "flaskdb"}, {"DATABASE": "flaskdb-staging"})
+
+
+async def test_a_preview_that_is_taken_back_leaves_nothing_to_repair() -> None:
+    world = await beside()
+    act(world, "applySlotConfig")
+    act(world, "resetSlotConfig")
+    await world.service.on_event(swap_event(world, slot(world), "resetSlotConfig"))
+    await world.work_for(AWAITED)
+    assert found(world, STICKY)[1] == {STICKY: "staging"}
+    assert world.writes() == []
+
+
+async def test_drift_of_a_slot_that_is_being_swapped_settles_and_says_with_what() -> None:
+    world = await beside()
+    act(world, "applySlotConfig")
+    outcome = await reconcile(world, slot(world))
+    assert outcome.status is Status.SETTLING
+    assert [(drift.item, drift.verdict, drift.note) for drift in outcome.plan.drifts] == [
+        (STICKY, Verdict.SETTLING, "the slot is being swapped with production")
+    ]
+
+
+async def test_what_is_to_be_removed_from_a_slot_is_not_while_it_is_being_swapped() -> None:
+    strict = DIFFERENT.replace("\n  settings:", "\n  unmanaged: remove\n  settings:")
+    world = slotted(strict, STAGE="staging", DATABASE="flaskdb-staging")
+    assert (await world.root(slot(world))).wants["app_settings"].unmanaged is Unmanaged.REMOVE
+    act(world, "applySlotConfig")
+    set_settings(world, slot(world), {**settings_of(world, slot(world)), "STRANGER": "x"})
+    world.cloud.exchanges.clear()
+    await reconcile(world, slot(world))
+    assert world.writes() == []
+    act(world, "resetSlotConfig")
+    await reconcile(world, slot(world))
+    assert "STRANGER" not in settings_of(world, slot(world))
+
+
+async def test_a_slot_of_which_it_cannot_be_told_whether_it_is_being_swapped_is_not_written_to() -> None:
+    world = await beside()
+    set_settings(world, slot(world), {"RELEASE": "new"})
+    denied = {"error": {"code": "AuthorizationFailed", "message": "no"}}
+    world.strike(method="GET", path="/sites/app-flask/slots/staging?", status=403, body=denied)
+    world.cloud.exchanges.clear()
+    outcome = await reconcile(world, slot(world))
+    assert {drift.verdict for drift in outcome.plan.drifts} == {Verdict.UNKNOWN}
+    assert world.writes() == []
+
+
+async def test_mode_alert_tells_what_a_swap_has_exchanged_and_writes_nothing() -> None:
+    world = await beside()
+    cautious = world.capped(Mode.ALERT)
+    await swapped(cautious)
+    await cautious.work_for(AWAITED)
+    assert cautious.writes() == []
+    assert cautious.inbox.told().count(("DriftDetected", "app_settings")) == 2
+
+
+# --- between our read and our write ---
+
+
+@pytest.mark.parametrize("named", ["app", "slot"])
+async def test_a_swap_that_a_settings_write_may_have_undone_is_told_whichever_it_names(named: str) -> None:
+    world = await beside()
+    at = world.ambient.now()
+    event = swap_event(world, world.id("site") if named == "app" else slot(world))
+    foreign = ForeignWrite(event["subject"].lower(), event["data"]["operationName"].lower(), "anna", at, "theirs")
+    for site in (world.id("site"), slot(world)):
+        ours = BlindWrite(site.child("config", "appsettings").key, at, at + timedelta(seconds=1), "ours")
+        record = RootRecord(foreign_writes=(foreign,), blind_writes=(ours,))
+        assert possible_overwrites(record) == (foreign,)
+        later = replace(ours, read_at=at + timedelta(seconds=1))
+        assert possible_overwrites(replace(record, blind_writes=(later,))) == ()
