@@ -27,6 +27,10 @@ def vnet_integration(survey: Survey) -> Part:
 def app_settings(survey: Survey) -> Part:
     if not survey.settings:
         return Part()
+    if other := survey.site.text("properties", "targetSwapSlot"):
+        return Part(
+            left_out=(f"settings: a swap with {other} is under way, and some are {other}'s; adopt it after that",)
+        )
     platform = {name for name in survey.settings if PLATFORM_NAMES.fullmatch(name)} - NETWORK_SETTINGS
     settings: dict[str, Json] = {}
     comments: dict[Path, str] = {}
