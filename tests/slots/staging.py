@@ -1,5 +1,6 @@
 """The guide's app with a deployment slot beside it, each declared as a target of its own."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,12 @@ from tests.support.function_app import PROJECT
 APP, STAGING = "app-flask", "app-flask--staging"
 STICKY = "STAGE"
 HEAD = "resource_group: rg-flask"
+
+
+def endings_in_readme() -> tuple[tuple[str, ...], ...]:
+    """Of each event subscription that README has people make: how the operations end that pass its filter."""
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    return tuple(tuple(found.split()) for found in re.findall(r"data\.operationName StringEndsWith (.*)", text))
 
 
 def both(production: str, staging: str) -> str:

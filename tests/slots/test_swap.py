@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from homeostat.core.arm_types import ARM_TYPES
+from homeostat.core.events import SWAPS
 from homeostat.core.model import Mode, Unmanaged, Verdict
 from homeostat.core.outcome import Status
 from homeostat.core.record import BlindWrite, ForeignWrite, RootRecord, possible_overwrites
@@ -14,6 +16,7 @@ from tests.slots.staging import (
     act,
     body,
     both,
+    endings_in_readme,
     reconcile,
     set_settings,
     settings,
@@ -183,6 +186,27 @@ async def test_mode_alert_tells_what_a_swap_has_exchanged_and_writes_nothing() -
     await cautious.work_for(AWAITED)
     assert cautious.writes() == []
     assert cautious.inbox.told().count(("DriftDetected", "app_settings")) == 2
+
+
+# --- its event ---
+
+
+def test_the_subscriptions_in_readme_let_through_all_that_concerns_us_and_not_our_own_reads() -> None:
+    webhook, queue = endings_in_readme()
+    assert webhook == queue
+    endings = tuple(ending.lower() for ending in webhook)
+    ours = {operation for row in ARM_TYPES.values() for operation in row.operations} | SWAPS
+    assert [operation for operation in ours if not operation.endswith(endings)] == []
+    assert not "microsoft.web/sites/config/list/action".endswith(endings)
+
+
+@pytest.mark.parametrize("named", ["app", "slot"])
+@pytest.mark.parametrize("action", ["slotsswap", "applySlotConfig", "resetSlotConfig"])
+async def test_every_form_of_a_swap_marks_both_whichever_its_event_names(named: str, action: str) -> None:
+    world = slotted(DIFFERENT)
+    site = world.id("site") if named == "app" else slot(world)
+    marked = await world.service.on_event(swap_event(world, site, action))
+    assert {root.id for root in marked} == {world.id("site"), slot(world)}
 
 
 # --- between our read and our write ---
