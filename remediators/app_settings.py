@@ -46,7 +46,7 @@ from homeostat.core.model import (
     Want,
 )
 from homeostat.core.secrets import is_key_vault_reference, is_secret_name, looks_like_secret
-from remediators.common import SCALAR_SCHEMA, Scalar, site_of, twice, unknown, why_unread
+from remediators.common import SCALAR_SCHEMA, Scalar, site_of, twice, unknown, verdict_of, why_unread
 
 SECRET = "(secret)"  # noqa: S105 - what is shown in place of one
 OTHER_SECRET = "(another secret)"  # noqa: S105 - likewise
@@ -233,7 +233,7 @@ class AppSettings:
             return Drift(self.kind, config, path, name, RESOLVED, None, Verdict.UNKNOWN, "its status is not reported")
         if status == RESOLVED:
             return None
-        verdict = Verdict.SETTLING if status in _UNRESOLVED_YET else Verdict.DRIFTED
+        verdict = verdict_of(under_way=status in _UNRESOLVED_YET)
         return Drift(self.kind, config, path, name, RESOLVED, status, verdict, _REMEDIES.get(status, ""))
 
     def _extras(self, want: Want[Setting], have: Have) -> Iterator[Drift]:

@@ -6,11 +6,11 @@ approved. Otherwise closing it would turn a drift into an outage.
 https://learn.microsoft.com/azure/private-link/private-link-overview
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from homeostat.core import json
 from homeostat.core.arm_types import ArmType
@@ -23,7 +23,6 @@ from homeostat.core.model import (
     Facts,
     Found,
     Item,
-    KindSection,
     Milestone,
     Mode,
     Obstacle,
@@ -31,11 +30,10 @@ from homeostat.core.model import (
     Read,
     Scope,
     Section,
-    Unmanaged,
     Verdict,
     Want,
 )
-from remediators.common import backend_kind_problems, reference_problems, unknown, why_unread
+from remediators.common import ByName, backend_kind_problems, keep_the_rest, reference_problems, unknown, why_unread
 from remediators.private_endpoints import endpoints_of
 
 ITEM = "public_network_access"
@@ -51,18 +49,10 @@ class AccessSpec(Section):
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
 
 
-class BackendAccessSection(KindSection):
+class BackendAccessSection(ByName[AccessSpec]):
     """Backends by name, RESOURCE-GROUP:NAME, or full resource id."""
 
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, AccessSpec]
-
     mode: Mode | None = Field(default=Mode.ALERT, description="alert unless said otherwise; an item's own mode wins.")
-
-    @property
-    def backends(self) -> Mapping[str, AccessSpec]:
-        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +106,16 @@ class BackendAccess:
                 (reference, ITEM),
                 spec.mode,
             )
-            for reference, spec in section.backends.items()
+            for reference, spec in section.entries.items()
             if spec.kind in BACKENDS
         )
 
-    def unmanaged(self, section: BackendAccessSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
-        return {}
+    unmanaged = keep_the_rest
 
     def problems(self, section: BackendAccessSection, scope: Scope) -> tuple[Problem, ...]:
         return tuple(
             problem
-            for reference, spec in section.backends.items()
+            for reference, spec in section.entries.items()
             for problem in (
                 backend_kind_problems(spec.kind, (reference, "kind"))
                 or reference_problems(scope, reference, BACKENDS[spec.kind].type.name, (reference,))

@@ -1,19 +1,36 @@
-"""What several remediators say in the same way: scalars of the spec, references, drifts that stay unknown."""
+"""What several remediators say in the same way: parts of the spec, names, references, how a drift is judged."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 
 from homeostat.core import json
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.backends import BACKENDS
 from homeostat.core.ids import InvalidResourceId, ResourceId
-from homeostat.core.json import Path, Value
-from homeostat.core.model import Drift, Fact, Found, Problem, Read, Scope, Unreadable, Verdict
+from homeostat.core.json import Json, Path, Value
+from homeostat.core.model import (
+    Drift,
+    Fact,
+    Found,
+    KindSection,
+    Problem,
+    Read,
+    Scope,
+    Section,
+    Unmanaged,
+    Unreadable,
+    Verdict,
+)
 
 SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
-_NAME_LIMIT = 80
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
+"""https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftnetwork"""
+
+_SERVICE_TAG = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)?")
 
 
 def _as_tuple(value: object) -> object:
@@ -29,6 +46,23 @@ type OneOrMany = Annotated[
     WithJsonSchema({"anyOf": [SCALAR_SCHEMA, {"type": "array", "items": SCALAR_SCHEMA, "minItems": 1}]}),
 ]
 """One scalar, or a list of them."""
+
+
+class ByName[Entry: Section](KindSection):
+    """A section whose other keys are what it declares: each a resource's name, RESOURCE-GROUP:NAME, or full id."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, Entry]
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        return self.__pydantic_extra__
+
+
+def keep_the_rest(_self: object, _section: KindSection, _scope: Scope) -> Mapping[ResourceId, Unmanaged]:
+    """`unmanaged` of a kind that leaves alone what its sections do not name."""
+    return {}
 
 
 def reference_problems(scope: Scope, reference: str, type_: str, path: tuple[str | int, ...]) -> tuple[Problem, ...]:
@@ -56,6 +90,29 @@ def twice(names: Mapping[str, object], path: tuple[str | int, ...]) -> tuple[Pro
     )
 
 
+def name_problems(name: str, what: str, path: tuple[str | int, ...]) -> tuple[Problem, ...]:
+    """The problem with what cannot be a network resource's name, if it cannot. what: the resource, for the message."""
+    if _NAME.fullmatch(name):
+        return ()
+    remedy = "Use up to 80 letters, digits, `_`, `.` and `-`; begin with a letter or digit."
+    return (Problem(path, f"{name!r} is no name of a {what}", remedy),)
+
+
+def is_service_tag(text: str) -> bool:
+    """Whether it is spelled as a service tag is: `Internet`, `Sql.WestEurope`."""
+    return bool(_SERVICE_TAG.fullmatch(text))
+
+
+def by_key(drifts: Iterable[Drift]) -> tuple[Drift, ...]:
+    """Drifts as a diff gives them, sorted by their keys."""
+    return tuple(sorted(drifts, key=lambda drift: drift.key))
+
+
+def verdict_of(*, under_way: bool) -> Verdict:
+    """Of a field that differs: while a write has not come to its end, it may yet turn out as declared."""
+    return Verdict.SETTLING if under_way else Verdict.DRIFTED
+
+
 def unknown(kind: str, resource: ResourceId, path: Path, item: str, want: Value, reason: str) -> Drift:
     """The item's state could not be read, which says nothing about it: least of all that it is absent."""
     return Drift(kind, resource, path, item, want, None, Verdict.UNKNOWN, f"could not be read: {reason}")
@@ -78,9 +135,18 @@ def in_operation(site: Found) -> bool:
     return bool(json.text_at(site.body, "properties", "inProgressOperationId"))
 
 
-def being_written(body: Found) -> bool:
+def being_written(body: Json) -> bool:
     """Whether a long-running write to a network resource has not come to its end."""
-    return json.text_at(body.body, "properties", "provisioningState").lower() in {"creating", "updating", "deleting"}
+    return _provisioning_state(body) == "creating" or being_changed(body)
+
+
+def being_changed(body: Json) -> bool:
+    """As `being_written`, of a resource that counts as it stands from its first write on."""
+    return _provisioning_state(body) in {"updating", "deleting"}
+
+
+def _provisioning_state(body: Json) -> str:
+    return json.text_at(body, "properties", "provisioningState").lower()
 
 
 def same_location(left: str, right: str) -> bool:

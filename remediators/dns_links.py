@@ -6,11 +6,10 @@ the declared name and another network is reported, since to repair it means to d
 https://learn.microsoft.com/azure/dns/private-dns-virtual-network-links
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from homeostat.core import json
 from homeostat.core.arm_errors import ErrorClass
@@ -27,7 +26,6 @@ from homeostat.core.model import (
     Found,
     Gone,
     Item,
-    KindSection,
     Milestone,
     Mode,
     Obstacle,
@@ -40,7 +38,16 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
-from remediators.common import reference_problems, twice, unknown, why_unread
+from remediators.common import (
+    ByName,
+    by_key,
+    name_problems,
+    reference_problems,
+    twice,
+    unknown,
+    verdict_of,
+    why_unread,
+)
 
 NETWORK = "Microsoft.Network/virtualNetworks"
 
@@ -49,7 +56,6 @@ REGISTRATION = ("properties", "registrationEnabled")
 STATE = ("properties", "virtualNetworkLinkState")
 RECORD_SETS = ("properties", "numberOfRecordSets")
 
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
 _UNDER_WAY = frozenset({"creating", "updating", "deleting", "inprogress"})
 
 
@@ -75,16 +81,8 @@ class ZoneLinks(Section):
     )
 
 
-class DnsLinksSection(KindSection):
+class DnsLinksSection(ByName[ZoneLinks]):
     """Links by zone: the zone's name, RESOURCE-GROUP:NAME, or its full resource id."""
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, ZoneLinks]
-
-    @property
-    def zones(self) -> Mapping[str, ZoneLinks]:
-        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +138,17 @@ class DnsLinks:
                 (zone, "links", name),
                 link.mode or links.mode,
             )
-            for zone, links in section.zones.items()
+            for zone, links in section.entries.items()
             for name, link in links.links.items()
         )
 
     def unmanaged(self, section: DnsLinksSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:
-        return {scope.resource(zone, PRIVATE_DNS_ZONE.name): links.unmanaged for zone, links in section.zones.items()}
+        return {scope.resource(zone, PRIVATE_DNS_ZONE.name): links.unmanaged for zone, links in section.entries.items()}
 
     def problems(self, section: DnsLinksSection, scope: Scope) -> tuple[Problem, ...]:
         return tuple(
             problem
-            for zone, links in section.zones.items()
+            for zone, links in section.entries.items()
             for problem in (
                 *reference_problems(scope, zone, PRIVATE_DNS_ZONE.name, (zone,)),
                 *twice(links.links, (zone, "links")),
@@ -198,7 +196,7 @@ class DnsLinks:
             for name, declared in want.items.items()
             for drift in self._differences(want.root, name, declared, have)
         )
-        return tuple(sorted((*owned, *self._extras(want, have)), key=lambda drift: drift.key))
+        return by_key((*owned, *self._extras(want, have)))
 
     def _differences(self, zone: ResourceId, name: str, declared: Declared[LinkWant], have: Have) -> Iterator[Drift]:
         wanted, own = declared.value, _own(zone, name).id
@@ -208,7 +206,7 @@ class DnsLinks:
         elif link := have.serving(wanted.vnet):
             yield from self._flags(link, name, wanted)
         elif link := have.named(name):
-            verdict = Verdict.SETTLING if link.under_way else Verdict.DRIFTED
+            verdict = verdict_of(under_way=link.under_way)
             yield Drift(self.kind, link.id, TO_NETWORK, name, wanted.vnet.text, link.vnet, verdict)
         elif reason := have.unsure.get(name.lower()):
             yield unknown(self.kind, own, (), name, whole, reason)
@@ -219,7 +217,7 @@ class DnsLinks:
         """How a link to the right network differs. Until its write has come to its end, names do not resolve."""
         note = "" if link.id.name.lower() == name.lower() else f"the network is linked as {link.id.name}"
         if link.registration != wanted.registration:
-            verdict = Verdict.SETTLING if link.under_way else Verdict.DRIFTED
+            verdict = verdict_of(under_way=link.under_way)
             yield Drift(self.kind, link.id, REGISTRATION, name, wanted.registration, link.registration, verdict, note)
         elif link.under_way:
             yield Drift(self.kind, link.id, STATE, name, "Completed", "InProgress", Verdict.SETTLING, note)
@@ -325,9 +323,7 @@ def _body(wanted: LinkWant) -> Json:
 def _link_problems(links: ZoneLinks, scope: Scope, path: Path) -> Iterator[Problem]:
     first: dict[str, str] = {}
     for name, link in links.links.items():
-        if not _NAME.fullmatch(name):
-            remedy = "Use up to 80 letters, digits, `_`, `.` and `-`; begin with a letter or digit."
-            yield Problem((*path, name), f"{name!r} is no name of a link", remedy)
+        yield from name_problems(name, "link", (*path, name))
         broken = reference_problems(scope, link.vnet, NETWORK, (*path, name, "vnet"))
         yield from broken
         if not broken and (other := first.setdefault(scope.resource(link.vnet, NETWORK).key, name)) != name:

@@ -27,12 +27,11 @@ from homeostat.core.model import (
     Query,
     Read,
     Scope,
-    Unmanaged,
     Verdict,
     Want,
 )
 from homeostat.core.probes import NameProbe, Probed, Result
-from remediators.common import reference_problems, twice, unknown, why_unread
+from remediators.common import by_key, keep_the_rest, reference_problems, twice, unknown, why_unread
 from remediators.probing import ELSEWHERE, NOT_JOINED, Network, dns_fault, joined, shown_addresses
 
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
@@ -74,8 +73,7 @@ class DnsResolution:
             for host, endpoint in section.hosts.items()
         )
 
-    def unmanaged(self, section: DnsResolutionSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
-        return {}
+    unmanaged = keep_the_rest
 
     def problems(self, section: DnsResolutionSection, scope: Scope) -> tuple[Problem, ...]:
         found = [problem for host in section.hosts for problem in host_problems(host, ("hosts", host))]
@@ -97,7 +95,7 @@ class DnsResolution:
 
     def diff(self, want: Want[ResourceId], have: Have) -> tuple[Drift, ...]:
         drifts = (self._difference(want, host, have[host]) for host in want.items)
-        return tuple(sorted((drift for drift in drifts if drift), key=lambda drift: drift.key))
+        return by_key(drift for drift in drifts if drift)
 
     def _difference(self, want: Want[ResourceId], host: str, seen: Seen) -> Drift | None:
         root, path = want.root, ("names", host)

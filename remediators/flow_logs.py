@@ -7,12 +7,11 @@ https://learn.microsoft.com/azure/network-watcher/vnet-flow-logs-overview
 https://learn.microsoft.com/azure/network-watcher/nsg-flow-logs-overview
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from homeostat.core import json
 from homeostat.core.arm_types import (
@@ -34,18 +33,26 @@ from homeostat.core.model import (
     Found,
     Gone,
     Item,
-    KindSection,
     Mode,
     Obstacle,
     Problem,
     Read,
     Scope,
     Section,
-    Unmanaged,
     Verdict,
     Want,
 )
-from remediators.common import reference_problems, unknown, why_unread
+from remediators.common import (
+    ByName,
+    being_changed,
+    by_key,
+    keep_the_rest,
+    name_problems,
+    reference_problems,
+    unknown,
+    verdict_of,
+    why_unread,
+)
 
 INTERFACE: Final = "Microsoft.Network/networkInterfaces"
 TARGETS: Final = (VIRTUAL_NETWORK.name, SUBNET.name, INTERFACE)
@@ -62,9 +69,6 @@ MEMBERS: Final[Mapping[str, str]] = {
     "format_version": "format",
 }
 """What a body calls the spec's fields."""
-
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
-_UNDER_WAY = frozenset({"updating", "deleting"})
 
 
 class FlowLogSpec(Section):
@@ -95,16 +99,8 @@ class FlowLogSpec(Section):
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
 
 
-class FlowLogsSection(KindSection):
+class FlowLogsSection(ByName[FlowLogSpec]):
     """Flow logs, by name. They are reported not to carry the traffic of App Service's VNet integration."""
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, FlowLogSpec]
-
-    @property
-    def logs(self) -> Mapping[str, FlowLogSpec]:
-        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +159,13 @@ class FlowLogs:
             Item(
                 scope.resource(log.network_watcher, NETWORK_WATCHER.name), name, _wanted(log, scope), (name,), log.mode
             )
-            for name, log in section.logs.items()
+            for name, log in section.entries.items()
         )
 
-    def unmanaged(self, section: FlowLogsSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
-        return {}
+    unmanaged = keep_the_rest
 
     def problems(self, section: FlowLogsSection, scope: Scope) -> tuple[Problem, ...]:
-        return tuple(problem for name, log in section.logs.items() for problem in _problems(name, log, scope))
+        return tuple(problem for name, log in section.entries.items() for problem in _problems(name, log, scope))
 
     def reads(self, want: Want[LogWant], facts: Facts) -> frozenset[Read]:
         """The logs; where one is gone or has another target, also the listing, which tells who took its place."""
@@ -201,7 +196,7 @@ class FlowLogs:
             for name, declared in want.items.items()
             for drift in self._drifts(_own(want.root, name).id, name, declared.value, have)
         )
-        return tuple(sorted(drifts, key=lambda drift: drift.key))
+        return by_key(drifts)
 
     def _drifts(self, own: ResourceId, name: str, wanted: LogWant, have: Have) -> Iterator[Drift]:
         present = have.named(name)
@@ -210,7 +205,7 @@ class FlowLogs:
         elif present is None:
             yield Drift(self.kind, own, (), name, _shown(wanted.log), ABSENT)
         else:
-            verdict = Verdict.SETTLING if present.under_way else Verdict.DRIFTED
+            verdict = verdict_of(under_way=present.under_way)
             for key, (wants, has) in _differences(wanted.log, present.log).items():
                 yield Drift(self.kind, present.id, (key,), name, wants, has, verdict)
 
@@ -250,8 +245,7 @@ def _wanted(spec: FlowLogSpec, scope: Scope) -> LogWant:
 
 def _present(watcher: ResourceId, body: Json) -> Iterator[Present]:
     if name := json.text_at(body, "name"):
-        under_way = json.text_at(body, "properties", "provisioningState").lower() in _UNDER_WAY
-        yield Present(_own(watcher, name).id, log_of(body), under_way)
+        yield Present(_own(watcher, name).id, log_of(body), being_changed(body))
 
 
 def log_of(body: Json) -> Log:
@@ -327,9 +321,7 @@ def _value(log: Log, key: str) -> Json:
 
 
 def _problems(name: str, log: FlowLogSpec, scope: Scope) -> Iterator[Problem]:
-    if not _NAME.fullmatch(name):
-        remedy = "Use up to 80 letters, digits, `_`, `.` and `-`; begin with a letter or digit."
-        yield Problem((name,), f"{name!r} is no name of a flow log", remedy)
+    yield from name_problems(name, "flow log", (name,))
     yield from reference_problems(scope, log.network_watcher, NETWORK_WATCHER.name, (name, "network_watcher"))
     yield from reference_problems(scope, log.storage, STORAGE_ACCOUNT.name, (name, "storage"))
     yield from _target_problems(log.target, scope, (name, "target"))

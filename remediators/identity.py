@@ -28,11 +28,19 @@ from homeostat.core.model import (
     Problem,
     Read,
     Scope,
-    Unmanaged,
     Verdict,
     Want,
 )
-from remediators.common import in_operation, reference_problems, site_of, unknown, why_unread
+from remediators.common import (
+    by_key,
+    in_operation,
+    keep_the_rest,
+    reference_problems,
+    site_of,
+    unknown,
+    verdict_of,
+    why_unread,
+)
 
 USER_ASSIGNED_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
 
@@ -104,8 +112,7 @@ class Identity:
             found.append(Item(scope.web_app, SYSTEM, wanted, (SYSTEM,)))
         return tuple(found)
 
-    def unmanaged(self, section: IdentitySection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
-        return {}
+    unmanaged = keep_the_rest
 
     def problems(self, section: IdentitySection, scope: Scope) -> tuple[Problem, ...]:
         return tuple(
@@ -135,7 +142,7 @@ class Identity:
 
     def diff(self, want: Want[IdentityWant], have: Have) -> tuple[Drift, ...]:
         found = (drift for name, item in want.items.items() for drift in self._difference(want, name, item.value, have))
-        return tuple(sorted(found, key=lambda drift: drift.key))
+        return by_key(found)
 
     def _difference(self, want: Want[IdentityWant], name: str, wanted: IdentityWant, have: Have) -> Iterator[Drift]:
         should, there = _shown(wanted), _found(wanted, have)
@@ -143,7 +150,7 @@ class Identity:
         if have.unread:
             yield unknown(self.kind, want.root, path, name, should, have.unread)
         elif should != there:
-            verdict = Verdict.SETTLING if have.in_operation else Verdict.DRIFTED
+            verdict = verdict_of(under_way=have.in_operation)
             yield Drift(self.kind, want.root, path, name, should, there, verdict)
 
     def edits(self, want: Want[IdentityWant], have: Have) -> tuple[Edit | Obstacle, ...]:

@@ -5,10 +5,9 @@ word; it is then made empty, and the next look at it finds which rules are missi
 https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, ArmType
 from homeostat.core.ids import ResourceId
@@ -20,7 +19,6 @@ from homeostat.core.model import (
     Found,
     Gone,
     Item,
-    KindSection,
     Milestone,
     Mode,
     Obstacle,
@@ -28,10 +26,9 @@ from homeostat.core.model import (
     Read,
     Scope,
     Section,
-    Unmanaged,
     Want,
 )
-from remediators.common import reference_problems, unknown, why_unread
+from remediators.common import ByName, keep_the_rest, reference_problems, unknown, why_unread
 
 ITEM = "group"
 
@@ -46,16 +43,8 @@ class GroupSpec(Section):
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
 
 
-class NsgSection(KindSection):
+class NsgSection(ByName[GroupSpec]):
     """Network security groups: by name, RESOURCE-GROUP:NAME, or full resource id."""
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, GroupSpec]
-
-    @property
-    def groups(self) -> Mapping[str, GroupSpec]:
-        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +82,15 @@ class Nsg:
                 (reference,),
                 group.mode,
             )
-            for reference, group in section.groups.items()
+            for reference, group in section.entries.items()
         )
 
-    def unmanaged(self, section: NsgSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
-        return {}
+    unmanaged = keep_the_rest
 
     def problems(self, section: NsgSection, scope: Scope) -> tuple[Problem, ...]:
         return tuple(
             problem
-            for reference in section.groups
+            for reference in section.entries
             for problem in reference_problems(scope, reference, NETWORK_SECURITY_GROUP.name, (reference,))
         )
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from ipaddress import ip_interface
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from homeostat.core import json
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE, ArmType
@@ -29,7 +29,6 @@ from homeostat.core.model import (
     Found,
     Gone,
     Item,
-    KindSection,
     Milestone,
     Mode,
     Obstacle,
@@ -41,7 +40,20 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
-from remediators.common import OneOrMany, Scalar, reference_problems, twice, unknown, why_unread
+from remediators.common import (
+    ByName,
+    OneOrMany,
+    Scalar,
+    being_changed,
+    by_key,
+    is_service_tag,
+    name_problems,
+    reference_problems,
+    twice,
+    unknown,
+    verdict_of,
+    why_unread,
+)
 from remediators.egress import Undoing, undoing
 from remediators.security_rule import (
     PLURALS,
@@ -59,10 +71,7 @@ APPLICATION_SECURITY_GROUP = "Microsoft.Network/applicationSecurityGroups"
 PRIORITIES = range(100, 4097)
 DESCRIPTION_LIMIT = 140
 
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
-_SERVICE_TAG = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)?")
 _PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
-_UNDER_WAY = frozenset({"updating", "deleting"})
 
 EFFECTIVE: Final = "effective"
 """Where the path of a drift begins that is no field's, but a rule's effect; the rule's name follows."""
@@ -132,16 +141,8 @@ class GroupRules(Section):
     rules: dict[str, RuleSpec] = Field(default_factory=dict, description="By name.")
 
 
-class NsgRulesSection(KindSection):
+class NsgRulesSection(ByName[GroupRules]):
     """Rules by network security group: its name, RESOURCE-GROUP:NAME, or its full resource id."""
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, GroupRules]
-
-    @property
-    def groups(self) -> Mapping[str, GroupRules]:
-        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +185,18 @@ class NsgRules:
     def items(self, section: NsgRulesSection, scope: Scope) -> tuple[Item[Wanted], ...]:
         return tuple(
             item
-            for group, rules in section.groups.items()
+            for group, rules in section.entries.items()
             for item in _items(scope.resource(group, NETWORK_SECURITY_GROUP.name), rules, group)
         )
 
     def unmanaged(self, section: NsgRulesSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:
         type_ = NETWORK_SECURITY_GROUP.name
-        return {scope.resource(group, type_): rules.unmanaged for group, rules in section.groups.items()}
+        return {scope.resource(group, type_): rules.unmanaged for group, rules in section.entries.items()}
 
     def problems(self, section: NsgRulesSection, scope: Scope) -> tuple[Problem, ...]:
         return tuple(
             problem
-            for group, rules in section.groups.items()
+            for group, rules in section.entries.items()
             for problem in (
                 *reference_problems(scope, group, NETWORK_SECURITY_GROUP.name, (group,)),
                 *twice(rules.rules, (group, "rules")),
@@ -230,19 +231,19 @@ class NsgRules:
             for name, answer in own.items()
             if name.lower() not in rules and not isinstance(answer, Gone)
         }
-        return Have(rules, _is_under_way(fact.body), unsure=unsure)
+        return Have(rules, being_changed(fact.body), unsure=unsure)
 
     def diff(self, want: Want[Wanted], have: Have) -> tuple[Drift, ...]:
         owned = (
             drift for name, item in _rules(want).items() for drift in self._drifts(want.root, name, item.value, have)
         )
-        return tuple(sorted((*owned, *self._extras(want, have)), key=lambda drift: drift.key))
+        return by_key((*owned, *self._extras(want, have)))
 
     def _drifts(self, group: ResourceId, name: str, wanted: Rule, have: Have) -> Iterator[Drift]:
         own, present = _own(group, name).id, have.named(name)
         reason = have.unread or have.unsure.get(name.lower(), "")
         under_way = have.under_way or (present is not None and present.under_way)
-        verdict = Verdict.SETTLING if under_way else Verdict.DRIFTED
+        verdict = verdict_of(under_way=under_way)
         if reason:
             yield unknown(self.kind, own, (), name, shown(wanted), reason)
         elif present is None:
@@ -320,11 +321,7 @@ def _by_name(rules: Iterable[Present]) -> Mapping[str, Present]:
 def _present(group: ResourceId, body: Json) -> Iterator[Present]:
     name, properties = json.text_at(body, "name"), json.at(body, ("properties",))
     if name and isinstance(properties, Mapping):
-        yield Present(_own(group, name).id, rule_of(properties), _is_under_way(body))
-
-
-def _is_under_way(body: Json) -> bool:
-    return json.text_at(body, "properties", "provisioningState").lower() in _UNDER_WAY
+        yield Present(_own(group, name).id, rule_of(properties), being_changed(body))
 
 
 # --- differences and repairs ---------------------------------------------------------------------------------------
@@ -472,9 +469,7 @@ def _repeated_priorities(rules: GroupRules, path: tuple[str, ...]) -> Iterator[P
 
 
 def _rule_problems(name: str, rule: RuleSpec, path: tuple[str, ...]) -> Iterator[Problem]:
-    if not _NAME.fullmatch(name):
-        remedy = "Use up to 80 letters, digits, `_`, `.` and `-`; begin with a letter or digit."
-        yield Problem(path, f"{name!r} is no name of a security rule", remedy)
+    yield from name_problems(name, "security rule", path)
     if rule.priority not in PRIORITIES:
         yield Problem((*path, "priority"), f"priority {rule.priority} is out of range", "Use 100 to 4096.")
     if rule.description is not None and len(rule.description) > DESCRIPTION_LIMIT:
@@ -517,7 +512,7 @@ def _is_address(term: str) -> bool:
             return ResourceId.parse(term).is_type(APPLICATION_SECURITY_GROUP)
         except InvalidResourceId:
             return False
-    if term == "*" or _SERVICE_TAG.fullmatch(term):
+    if term == "*" or is_service_tag(term):
         return True
     try:
         ip_interface(term)

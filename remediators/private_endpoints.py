@@ -6,11 +6,10 @@ repaired is a missing endpoint, on a spec's or a person's word, and its DNS zone
 https://learn.microsoft.com/azure/private-link/private-endpoint-overview
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from homeostat.core import json
 from homeostat.core.arm_types import (
@@ -30,7 +29,6 @@ from homeostat.core.model import (
     Found,
     Gone,
     Item,
-    KindSection,
     Milestone,
     Mode,
     Obstacle,
@@ -38,18 +36,22 @@ from homeostat.core.model import (
     Read,
     Scope,
     Section,
-    Unmanaged,
     Verdict,
     Want,
 )
 from remediators import zone_group
 from remediators.common import (
+    ByName,
     backend_kind_problems,
     being_written,
+    by_key,
+    keep_the_rest,
+    name_problems,
     reference_problems,
     same_location,
     twice,
     unknown,
+    verdict_of,
     why_unread,
 )
 from remediators.zone_group import NO_GROUP, Groups, ZoneGroupWant
@@ -61,7 +63,6 @@ LISTS = ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections")
 STATUS = ("privateLinkServiceConnectionState", "status")
 APPROVED = "Approved"
 
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
 
 _REMEDIES: Mapping[str, tuple[str, str]] = {
     "pending": ("connection-pending", "waits for approval: the owner of {0} must approve it there"),
@@ -98,16 +99,8 @@ class EndpointSpec(Section):
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
 
 
-class PrivateEndpointsSection(KindSection):
+class PrivateEndpointsSection(ByName[EndpointSpec]):
     """Private endpoints by name, RESOURCE-GROUP:NAME, or full resource id."""
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, EndpointSpec]
-
-    @property
-    def endpoints(self) -> Mapping[str, EndpointSpec]:
-        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +154,16 @@ class PrivateEndpoints:
     def items(self, section: PrivateEndpointsSection, scope: Scope) -> tuple[Item[Wanted], ...]:
         return tuple(
             item
-            for name, spec in section.endpoints.items()
+            for name, spec in section.entries.items()
             if spec.kind in BACKENDS
             for item in _items(name, spec, scope)
         )
 
-    def unmanaged(self, section: PrivateEndpointsSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
-        return {}
+    unmanaged = keep_the_rest
 
     def problems(self, section: PrivateEndpointsSection, scope: Scope) -> tuple[Problem, ...]:
-        found = (problem for name, spec in section.endpoints.items() for problem in _problems(name, spec, scope))
-        return (*found, *twice(section.endpoints, ()))
+        found = (problem for name, spec in section.entries.items() for problem in _problems(name, spec, scope))
+        return (*found, *twice(section.entries, ()))
 
     # --- observe ---
 
@@ -190,7 +182,7 @@ class PrivateEndpoints:
             location=json.text_at(endpoint.body, "location"),
             subnet=json.text_at(endpoint.body, "properties", "subnet", "id"),
             connections=tuple(_connections(endpoint)),
-            under_way=being_written(endpoint),
+            under_way=being_written(endpoint.body),
             groups=zone_group.observe(want.root, group, facts) if group else NO_GROUP,
         )
 
@@ -200,7 +192,7 @@ class PrivateEndpoints:
         found = (
             drift for name, item in want.items.items() for drift in self._differences(want, name, item.value, have)
         )
-        return tuple(sorted(found, key=lambda drift: drift.key))
+        return by_key(found)
 
     def _differences(self, want: Want[Wanted], name: str, wanted: Wanted, have: Have) -> Iterator[Drift]:
         match wanted:
@@ -218,7 +210,7 @@ class PrivateEndpoints:
         if have.is_gone:
             yield Drift(self.kind, root, (), item, _shown(wanted), ABSENT)
             return
-        verdict = Verdict.SETTLING if have.under_way else Verdict.DRIFTED
+        verdict = verdict_of(under_way=have.under_way)
         for path, should, there, agree in _fields(wanted, have):
             if not agree:
                 yield Drift(self.kind, root, path, item, should, there, verdict)
@@ -284,9 +276,8 @@ def _problems(name: str, spec: EndpointSpec, scope: Scope) -> Iterator[Problem]:
         yield from reference_problems(scope, spec.zone, PRIVATE_DNS_ZONE.name, (name, "zone"))
     if spec.zone is not None and spec.zone_group is None:
         yield Problem((name, "zone"), "zone is given without a zone_group", "Name the zone_group, or remove the zone.")
-    if spec.zone_group is not None and not _NAME.fullmatch(spec.zone_group):
-        remedy = "Use up to 80 letters, digits, `_`, `.` and `-`; begin with a letter or digit."
-        yield Problem((name, ZONE_GROUP), f"{spec.zone_group!r} is no name of a zone group", remedy)
+    if spec.zone_group is not None:
+        yield from name_problems(spec.zone_group, "zone group", (name, ZONE_GROUP))
 
 
 def _group_want(want: Want[Wanted]) -> ZoneGroupWant | None:

@@ -33,11 +33,10 @@ from homeostat.core.model import (
     Problem,
     Read,
     Scope,
-    Unmanaged,
     Verdict,
     Want,
 )
-from remediators.common import in_operation, site_of, unknown, why_unread
+from remediators.common import by_key, in_operation, keep_the_rest, site_of, unknown, verdict_of, why_unread
 
 LEGACY_SETTING = "WEBSITE_VNET_ROUTE_ALL"
 ROUTING = ("properties", "outboundVnetRouting")
@@ -116,8 +115,7 @@ class RouteAll:
             Item(scope.web_app, name, value, (name,)) for name in names if (value := getattr(section, name)) is not None
         )
 
-    def unmanaged(self, section: RouteAllSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
-        return {}
+    unmanaged = keep_the_rest
 
     def problems(self, section: RouteAllSection, scope: Scope) -> tuple[Problem, ...]:  # noqa: ARG002 - the Protocol's
         return tuple(_problems(section))
@@ -176,7 +174,7 @@ class RouteAll:
 
     def diff(self, want: Want[bool | Legacy], have: Have) -> tuple[Drift, ...]:
         found = (drift for name in want.items for drift in self._differences(want, name, have))
-        return tuple(sorted(found, key=lambda drift: drift.key))
+        return by_key(found)
 
     def _differences(self, want: Want[bool | Legacy], name: str, have: Have) -> Iterator[Drift]:
         value = want.items[name].value
@@ -189,7 +187,7 @@ class RouteAll:
         path = (*ROUTING, FLAGS[name])
         by_all = name != ALL and have.is_on(FLAGS[ALL]) and _value(want, ALL) is not False
         by_legacy = name == APPLICATION and have.legacy_routes and _value(want, LEGACY) is not Legacy.REMOVE
-        verdict = Verdict.SETTLING if have.in_operation else Verdict.DRIFTED
+        verdict = verdict_of(under_way=have.in_operation)
         if have.unread or (name == APPLICATION and have.unread_settings):
             yield unknown(self.kind, want.root, path, name, value, have.unread or have.unread_settings)
         elif value and not (have.is_on(FLAGS[name]) or by_all or by_legacy):
@@ -206,7 +204,7 @@ class RouteAll:
         if reason := have.unread or have.unread_settings:
             yield unknown(self.kind, _config(want.root, "appsettings").id, _SETTING, name, ABSENT, reason)
         elif have.legacy:
-            verdict = Verdict.SETTLING if have.in_operation else Verdict.DRIFTED
+            verdict = verdict_of(under_way=have.in_operation)
             yield self._legacy_drift(want, name, have, verdict)
 
     def _legacy_drift(self, want: Want[bool | Legacy], name: str, have: Have, verdict: Verdict) -> Drift:

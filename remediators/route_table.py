@@ -4,13 +4,12 @@ Only `VirtualAppliance` has a next hop's address. A table that is gone is made a
 https://learn.microsoft.com/azure/virtual-network/virtual-networks-udr-overview
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from homeostat.core import json
 from homeostat.core.arm_types import ROUTE, ROUTE_TABLE, ArmType
@@ -25,7 +24,6 @@ from homeostat.core.model import (
     Found,
     Gone,
     Item,
-    KindSection,
     Milestone,
     Mode,
     Obstacle,
@@ -37,7 +35,19 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
-from remediators.common import Scalar, reference_problems, twice, unknown, why_unread
+from remediators.common import (
+    ByName,
+    Scalar,
+    being_changed,
+    by_key,
+    is_service_tag,
+    name_problems,
+    reference_problems,
+    twice,
+    unknown,
+    verdict_of,
+    why_unread,
+)
 
 TABLE: Final = "(table)"
 """The item of a table itself: no route can have this name."""
@@ -54,10 +64,6 @@ MEMBERS: Final[Mapping[str, str]] = {
     "next_hop_ip": "nextHopIpAddress",
 }
 """What a body calls the spec's fields of a route."""
-
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
-_SERVICE_TAG = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)?")
-_UNDER_WAY = frozenset({"updating", "deleting"})
 
 
 def _as_known(written: object) -> object:
@@ -95,16 +101,8 @@ class TableSpec(Section):
     routes: dict[str, RouteSpec] = Field(default_factory=dict, description="By name.")
 
 
-class RouteTableSection(KindSection):
+class RouteTableSection(ByName[TableSpec]):
     """Route tables: by name, RESOURCE-GROUP:NAME, or full resource id."""
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, TableSpec]
-
-    @property
-    def tables(self) -> Mapping[str, TableSpec]:
-        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +177,17 @@ class RouteTable:
     def items(self, section: RouteTableSection, scope: Scope) -> tuple[Item[Wanted], ...]:
         return tuple(
             item
-            for reference, table in section.tables.items()
+            for reference, table in section.entries.items()
             for item in _items(scope.resource(reference, ROUTE_TABLE.name), table, reference)
         )
 
     def unmanaged(self, section: RouteTableSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:
-        return {scope.resource(name, ROUTE_TABLE.name): table.unmanaged for name, table in section.tables.items()}
+        return {scope.resource(name, ROUTE_TABLE.name): table.unmanaged for name, table in section.entries.items()}
 
     def problems(self, section: RouteTableSection, scope: Scope) -> tuple[Problem, ...]:
         return tuple(
             problem
-            for reference, table in section.tables.items()
+            for reference, table in section.entries.items()
             for problem in (
                 *reference_problems(scope, reference, ROUTE_TABLE.name, (reference,)),
                 *twice(table.routes, (reference, "routes")),
@@ -221,7 +219,7 @@ class RouteTable:
         return Have(
             no_propagation=json.at(fact.body, PROPAGATION) is True,  # null and absent are false
             routes=routes,
-            under_way=_is_under_way(fact.body),
+            under_way=being_changed(fact.body),
             unsure={
                 name.lower(): why_unread(answer)
                 for name, answer in own.items()
@@ -236,7 +234,7 @@ class RouteTable:
             drifts = list(self._missing(want))
         else:
             drifts = [*self._owned(want, have), *self._extras(want, have)]
-        return tuple(sorted(drifts, key=lambda drift: drift.key))
+        return by_key(drifts)
 
     def _unread(self, table: ResourceId, name: str, reason: str, wanted: Wanted) -> Drift:
         if isinstance(wanted, Route):
@@ -253,14 +251,14 @@ class RouteTable:
             if isinstance(declared.value, Route):
                 yield from self._of_route(want.root, name, declared.value, have)
             elif declared.value.no_propagation not in {None, have.no_propagation}:
-                verdict = Verdict.SETTLING if have.under_way else Verdict.DRIFTED
+                verdict = verdict_of(under_way=have.under_way)
                 wants = declared.value.no_propagation
                 yield Drift(self.kind, want.root, PROPAGATION, name, wants, have.no_propagation, verdict)
 
     def _of_route(self, table: ResourceId, name: str, wanted: Route, have: Have) -> Iterator[Drift]:
         own, present = _own(table, name).id, have.named(name)
         under_way = have.under_way or (present is not None and present.under_way)
-        verdict = Verdict.SETTLING if under_way else Verdict.DRIFTED
+        verdict = verdict_of(under_way=under_way)
         if reason := have.unsure.get(name.lower(), ""):
             yield unknown(self.kind, own, (), name, wanted.shown, reason)
         elif present is None:
@@ -317,11 +315,7 @@ def _by_name(routes: Iterable[Present]) -> Mapping[str, Present]:
 def _present(table: ResourceId, body: Json) -> Iterator[Present]:
     if name := json.text_at(body, "name"):
         found = Route(*(json.text_at(body, "properties", member) for member in MEMBERS.values()))
-        yield Present(_own(table, name).id, found, _is_under_way(body))
-
-
-def _is_under_way(body: Json) -> bool:
-    return json.text_at(body, "properties", "provisioningState").lower() in _UNDER_WAY
+        yield Present(_own(table, name).id, found, being_changed(body))
 
 
 def _prefix_key(text: str) -> str:
@@ -392,9 +386,7 @@ def _repeated_prefixes(table: TableSpec, path: tuple[str, ...]) -> Iterator[Prob
 
 
 def _route_problems(name: str, route: RouteSpec, path: tuple[str, ...]) -> Iterator[Problem]:
-    if not _NAME.fullmatch(name):
-        remedy = "Use up to 80 letters, digits, `_`, `.` and `-`; begin with a letter or digit."
-        yield Problem(path, f"{name!r} is no name of a route", remedy)
+    yield from name_problems(name, "route", path)
     if not _is_prefix(route.address_prefix):
         remedy = "Write a CIDR prefix such as 10.10.0.0/16, or a service tag."
         yield Problem((*path, "address_prefix"), f"{route.address_prefix!r} is not valid here", remedy)
@@ -407,7 +399,7 @@ def _route_problems(name: str, route: RouteSpec, path: tuple[str, ...]) -> Itera
 
 
 def _is_prefix(text: str) -> bool:
-    if _SERVICE_TAG.fullmatch(text):
+    if is_service_tag(text):
         return True
     try:
         ip_network(text)

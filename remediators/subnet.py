@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, ROUTE_TABLE, SUBNET, VIRTUAL_NETWORK, ArmType
 from homeostat.core.ids import ResourceId
@@ -27,7 +27,6 @@ from homeostat.core.model import (
     Found,
     Gone,
     Item,
-    KindSection,
     Milestone,
     Mode,
     Obstacle,
@@ -35,11 +34,19 @@ from homeostat.core.model import (
     Read,
     Scope,
     Section,
-    Unmanaged,
     Verdict,
     Want,
 )
-from remediators.common import OneOrMany, reference_problems, unknown, why_unread
+from remediators.common import (
+    ByName,
+    OneOrMany,
+    by_key,
+    keep_the_rest,
+    reference_problems,
+    unknown,
+    verdict_of,
+    why_unread,
+)
 from remediators.subnet_body import (
     DELEGATION,
     GROUP,
@@ -100,16 +107,8 @@ class SubnetSpec(Section):
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
 
 
-class SubnetSection(KindSection):
+class SubnetSection(ByName[SubnetSpec]):
     """Subnets: VNET/SUBNET, RESOURCE-GROUP:VNET/SUBNET, or a full resource id."""
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, SubnetSpec]
-
-    @property
-    def subnets(self) -> Mapping[str, SubnetSpec]:
-        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +137,15 @@ class Subnet:
     def items(self, section: SubnetSection, scope: Scope) -> tuple[Item[SubnetWant], ...]:
         return tuple(
             _item(scope.resource(reference, SUBNET.name), _wanted(spec, scope), (reference,), spec.mode)
-            for reference, spec in section.subnets.items()
+            for reference, spec in section.entries.items()
         )
 
-    def unmanaged(self, section: SubnetSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
-        return {}
+    unmanaged = keep_the_rest
 
     def problems(self, section: SubnetSection, scope: Scope) -> tuple[Problem, ...]:
         return tuple(
             problem
-            for reference, spec in section.subnets.items()
+            for reference, spec in section.entries.items()
             for problem in (
                 *reference_problems(scope, reference, SUBNET.name, (reference,)),
                 *_problems(spec, scope, (reference,)),
@@ -186,7 +184,7 @@ class Subnet:
             for name, declared in want.items.items()
             for drift in self._drifts(_own(want.root, name).id, name, declared.value, have)
         )
-        return tuple(sorted(drifts, key=lambda drift: drift.key))
+        return by_key(drifts)
 
     def _drifts(self, subnet: ResourceId, name: str, wanted: SubnetWant, have: Have) -> Iterator[Drift]:
         present = have.named(name)
@@ -195,7 +193,7 @@ class Subnet:
         elif present is None:
             yield Drift(self.kind, subnet, (), name, shown(wanted), ABSENT)
         else:
-            verdict = Verdict.SETTLING if present.under_way else Verdict.DRIFTED
+            verdict = verdict_of(under_way=present.under_way)
             for path, (wants, has) in differences(wanted, present).items():
                 yield Drift(self.kind, subnet, path, name, wants, has, verdict)
 
@@ -332,7 +330,7 @@ def _problems(spec: SubnetSpec, scope: Scope, path: tuple[str | int, ...]) -> It
 def _overlaps(section: SubnetSection, scope: Scope) -> Iterator[Problem]:
     """Declared subnets of one network whose ranges overlap."""
     declared: dict[ResourceId, list[tuple[str, Network]]] = defaultdict(list)
-    for reference, spec in section.subnets.items():
+    for reference, spec in section.entries.items():
         network = network_of(spec.address_prefix)
         if network is None or reference_problems(scope, reference, SUBNET.name, (reference,)):
             continue

@@ -14,6 +14,7 @@ from homeostat.core import json
 from homeostat.core.ids import ResourceId, same_id
 from homeostat.core.json import ABSENT, Json, JsonObject, Path, Value
 from homeostat.core.model import Found
+from remediators.common import being_changed
 
 PREFIX, DELEGATION, GROUP, TABLE, ENDPOINTS = (
     ("address_prefix",),
@@ -30,7 +31,6 @@ INHABITANTS: Final = ("ipConfigurations", "ipConfigurationProfiles", "privateEnd
 DELEGATION_NAME: Final = "delegation"
 """What Homeostat calls a delegation that it adds. Whatever a delegation is called, its service counts."""
 
-_UNDER_WAY = frozenset({"updating", "deleting"})
 
 type Network = IPv4Network | IPv6Network
 
@@ -97,7 +97,7 @@ def present_of(body: Json) -> Present:
             for link in json.objects_at(body, "properties", "serviceAssociationLinks")
         ),
         is_inhabited=any(json.objects_at(body, "properties", member) for member in INHABITANTS),
-        under_way=json.text_at(body, "properties", "provisioningState").lower() in _UNDER_WAY,
+        under_way=being_changed(body),
     )
 
 

@@ -29,12 +29,11 @@ from homeostat.core.model import (
     Query,
     Read,
     Scope,
-    Unmanaged,
     Verdict,
     Want,
 )
 from homeostat.core.probes import HttpProbe, Probed, Result, TcpProbe
-from remediators.common import twice, unknown, why_unread
+from remediators.common import by_key, keep_the_rest, twice, unknown, why_unread
 from remediators.dns_resolution import host_problems
 from remediators.egress import Address, Packet, deciding
 from remediators.probing import ELSEWHERE, NOT_JOINED, Network, dns_fault, is_backend, joined, reference_at
@@ -115,8 +114,7 @@ class TcpReachability:
         )
         return (*endpoints, *health)
 
-    def unmanaged(self, section: TcpReachabilitySection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
-        return {}
+    unmanaged = keep_the_rest
 
     def problems(self, section: TcpReachabilitySection, scope: Scope) -> tuple[Problem, ...]:  # noqa: ARG002 - the Protocol's
         return tuple(_problems(section))
@@ -150,7 +148,7 @@ class TcpReachability:
             else self._endpoint(want.root, name, item.value, have)
             for name, item in want.items.items()
         )
-        return tuple(sorted((drift for drift in drifts if drift), key=lambda drift: drift.key))
+        return by_key(drift for drift in drifts if drift)
 
     def _health(self, root: ResourceId, name: str, have: Have) -> Drift | None:
         probed = have.probed.get(name)

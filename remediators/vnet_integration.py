@@ -5,7 +5,6 @@ none; `networkConfig/virtualNetwork` sets it. ARM refuses a subnet that is not d
 https://learn.microsoft.com/azure/app-service/overview-vnet-integration
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -36,11 +35,10 @@ from homeostat.core.model import (
     Problem,
     Read,
     Scope,
-    Unmanaged,
     Verdict,
     Want,
 )
-from remediators.common import in_operation, reference_problems, site_of, unknown, why_unread
+from remediators.common import in_operation, keep_the_rest, reference_problems, site_of, unknown, verdict_of, why_unread
 
 SUBNET = "Microsoft.Network/virtualNetworks/subnets"
 ITEM = "integration"
@@ -82,8 +80,7 @@ class VnetIntegration:
     def items(self, section: VnetIntegrationSection, scope: Scope) -> tuple[Item[ResourceId], ...]:
         return (Item(scope.web_app, ITEM, scope.resource(section.subnet, SUBNET), ("subnet",)),)
 
-    def unmanaged(self, section: VnetIntegrationSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
-        return {}
+    unmanaged = keep_the_rest
 
     def problems(self, section: VnetIntegrationSection, scope: Scope) -> tuple[Problem, ...]:
         return reference_problems(scope, section.subnet, SUBNET, ("subnet",))
@@ -118,7 +115,7 @@ class VnetIntegration:
             return (unknown(self.kind, config, PATH, item, subnet.text, have.unread),)
         if same_id(have.subnet, subnet.text):
             return ()
-        verdict = Verdict.SETTLING if have.in_operation else Verdict.DRIFTED
+        verdict = verdict_of(under_way=have.in_operation)
         return (Drift(self.kind, config, PATH, item, subnet.text, have.subnet or ABSENT, verdict),)
 
     def edits(self, want: Want[ResourceId], have: Have) -> tuple[Edit | Obstacle, ...]:

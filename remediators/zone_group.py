@@ -13,8 +13,8 @@ from homeostat.core import json
 from homeostat.core.arm_types import A_RECORD, PRIVATE_DNS_ZONE_GROUP
 from homeostat.core.ids import ResourceId, same_id
 from homeostat.core.json import ABSENT, Json
-from homeostat.core.model import Drift, Edit, Facts, Found, Gone, Milestone, Read, Verdict
-from remediators.common import being_written, unknown, why_unread
+from homeostat.core.model import Drift, Edit, Facts, Found, Gone, Milestone, Read
+from remediators.common import being_written, unknown, verdict_of, why_unread
 
 CONFIGS = ("properties", "privateDnsZoneConfigs")
 
@@ -96,7 +96,7 @@ def differences(kind: str, endpoint: ResourceId, item: str, wanted: ZoneGroupWan
     elif group is None:
         yield Drift(kind, own, (), item, {"zone": zone}, ABSENT)
     else:
-        verdict = Verdict.SETTLING if group.under_way else Verdict.DRIFTED
+        verdict = verdict_of(under_way=group.under_way)
         if group.config_of(wanted.zone) is None:
             zones = sorted(config.zone for config in group.configs)
             yield Drift(kind, group.id, CONFIGS, item, zone, zones, verdict)
@@ -153,7 +153,7 @@ def _zone_group(endpoint: ResourceId, zone: ResourceId, body: Json, facts: Facts
         )
         for config in json.objects_at(body, *CONFIGS)
     )
-    group = ZoneGroup(_own(endpoint, json.text_at(body, "name")).id, configs, being_written(Found(body)))
+    group = ZoneGroup(_own(endpoint, json.text_at(body, "name")).id, configs, being_written(body))
     config = group.config_of(zone)
     lost = [name for name in config.records if isinstance(facts.get(_record(zone, name)), Gone)] if config else []
     return ZoneGroup(group.id, configs, group.under_way, tuple(sorted(lost)))

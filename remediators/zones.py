@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from homeostat.core import json
 from homeostat.core.arm_types import A_RECORD, PRIVATE_DNS_ZONE, ArmType
@@ -26,7 +26,6 @@ from homeostat.core.model import (
     Found,
     Gone,
     Item,
-    KindSection,
     Milestone,
     Mode,
     Obstacle,
@@ -34,11 +33,20 @@ from homeostat.core.model import (
     Read,
     Scope,
     Section,
-    Unmanaged,
     Verdict,
     Want,
 )
-from remediators.common import OneOrMany, being_written, reference_problems, twice, unknown, why_unread
+from remediators.common import (
+    ByName,
+    OneOrMany,
+    being_written,
+    by_key,
+    keep_the_rest,
+    reference_problems,
+    twice,
+    unknown,
+    why_unread,
+)
 from remediators.private_endpoints import records_of
 
 ZONE = "zone"
@@ -78,16 +86,8 @@ class ZoneSpec(Section):
     )
 
 
-class ZonesSection(KindSection):
+class ZonesSection(ByName[ZoneSpec]):
     """Private DNS zones by name, RESOURCE-GROUP:NAME, or full resource id."""
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, ZoneSpec]
-
-    @property
-    def zones(self) -> Mapping[str, ZoneSpec]:
-        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +134,13 @@ class Zones:
     touches: frozenset[ArmType] = frozenset({PRIVATE_DNS_ZONE, A_RECORD})
 
     def items(self, section: ZonesSection, scope: Scope) -> tuple[Item[Wanted], ...]:
-        return tuple(item for name, spec in section.zones.items() for item in _items(name, spec, scope))
+        return tuple(item for name, spec in section.entries.items() for item in _items(name, spec, scope))
 
-    def unmanaged(self, section: ZonesSection, scope: Scope) -> Mapping[ResourceId, Unmanaged]:  # noqa: ARG002 - the Protocol's
-        return {}
+    unmanaged = keep_the_rest
 
     def problems(self, section: ZonesSection, scope: Scope) -> tuple[Problem, ...]:
-        found = (problem for name, spec in section.zones.items() for problem in _problems(name, spec, scope))
-        return (*found, *twice(section.zones, ()))
+        found = (problem for name, spec in section.entries.items() for problem in _problems(name, spec, scope))
+        return (*found, *twice(section.entries, ()))
 
     def reads(self, want: Want[Wanted], facts: Facts) -> frozenset[Read]:
         own = {_own(want.root, item) for item in want.items if item != ZONE}
@@ -169,13 +168,13 @@ class Zones:
                     unsure |= _doubt(want.root, item, facts)
                 case unread:
                     unsure[item] = why_unread(unread)
-        return Have(records=records, unsure=unsure, under_way=being_written(zone))
+        return Have(records=records, unsure=unsure, under_way=being_written(zone.body))
 
     def diff(self, want: Want[Wanted], have: Have) -> tuple[Drift, ...]:
         found = (
             drift for name, item in want.items.items() for drift in self._differences(want, name, item.value, have)
         )
-        return tuple(sorted(found, key=lambda drift: drift.key))
+        return by_key(found)
 
     def _differences(self, want: Want[Wanted], name: str, wanted: Wanted, have: Have) -> Iterator[Drift]:
         resource = want.root if name == ZONE else _own(want.root, name).id
