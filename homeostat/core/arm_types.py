@@ -77,6 +77,8 @@ _NETWORK_READ_ONLY = frozenset(
         "networkInterfaces",
         "subnets",
         "flowLogs",
+        "type",  # of rules and routes inside their parent's body
+        "hasBgpOverride",
     }
 )
 _DNS_READ_ONLY = frozenset(

@@ -273,8 +273,14 @@ def _fold(body: Json, edits: Iterable[Edit]) -> Value:
 
 
 def writable(body: Json, row: ArmType) -> Json:
-    """What of a body that was read may be sent back: no envelope, and of the properties none that is read-only."""
-    envelope = {key: value for key, value in _object(body).items() if key in _TOP_LEVEL_WRITABLE}
+    """What of a body that was read may be sent back: no envelope, and of the properties none that is read-only.
+
+    A read shows what is not there as null, such as the tags of app settings; a write leaves it out.
+    """
+    members = _object(body).items()
+    envelope: dict[str, Json] = {
+        key: value for key, value in members if key in _TOP_LEVEL_WRITABLE and value is not None
+    }
     if "properties" in envelope:
         envelope["properties"] = json.without_keys(envelope["properties"], row.read_only)
     return envelope

@@ -292,6 +292,11 @@ def test_tags_go_back_whole_whatever_they_are_called() -> None:
     assert writable(body, NETWORK_SECURITY_GROUP) == {"tags": {"etag": "mine"}, "properties": {"a": [{"b": 1}]}}
 
 
+def test_what_a_read_shows_as_null_beside_the_properties_is_not_sent() -> None:
+    body: Json = {"location": "West Europe", "tags": None, "properties": {"A": None}}
+    assert writable(body, SITE_CONFIG) == {"location": "West Europe", "properties": {"A": None}}
+
+
 # --- rebasing ------------------------------------------------------------------------------------------------------
 
 

@@ -139,7 +139,12 @@ def _as_stored(before: Json, sent: Json, action: Action) -> Json:
             stored = json.with_value(stored, ("properties", name), value)
     for row in ARM_TYPES.values():
         if row.embedded and row.name.rpartition("/")[0] == action.type.name:
-            children = [_embedded(action.resource, row, child) for child in json.objects_at(stored, *row.embedded)]
+            stood = {json.text_at(child, "name"): child for child in json.objects_at(before, *row.embedded)}
+            sent_children = json.objects_at(stored, *row.embedded)
+            children = [
+                _embedded(action.resource, row, child, stood.get(json.text_at(child, "name"), {}))
+                for child in sent_children
+            ]
             stored = json.with_value(stored, row.embedded, children) if children else stored
     if connections := json.objects_at(stored, *_CONNECTIONS):  # which their backend approves by itself
         approved = [json.with_value(each, _CONNECTION_STATUS, "Approved") for each in connections]
@@ -151,9 +156,12 @@ _CONNECTIONS = ("properties", "privateLinkServiceConnections")
 _CONNECTION_STATUS = ("properties", "privateLinkServiceConnectionState", "status")
 
 
-def _embedded(parent: ResourceId, row: ArmType, sent: Json) -> Json:
+def _embedded(parent: ResourceId, row: ArmType, sent: Json, before: Json) -> Json:
     id_ = parent.child(row.collection, json.text_at(sent, "name"))
-    child = {"id": id_.text, "type": id_.type, **(sent if isinstance(sent, Mapping) else {})}
+    child: Json = {"id": id_.text, "type": id_.type, **(sent if isinstance(sent, Mapping) else {})}
+    for name in row.read_only:
+        if (value := json.at(before, ("properties", name))) is not json.ABSENT:
+            child = json.with_value(child, ("properties", name), value)
     return json.with_value(child, ("properties", "provisioningState"), "Succeeded")
 
 
