@@ -7,8 +7,9 @@ https://learn.microsoft.com/azure/network-watcher/vnet-flow-logs-overview
 https://learn.microsoft.com/azure/network-watcher/nsg-flow-logs-overview
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from pydantic import Field
@@ -24,7 +25,7 @@ from homeostat.core.arm_types import (
     ArmType,
 )
 from homeostat.core.ids import InvalidResourceId, ResourceId, same_id
-from homeostat.core.json import ABSENT, Json, Path, Value
+from homeostat.core.json import Json
 from homeostat.core.model import (
     Drift,
     Edit,
@@ -42,6 +43,7 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
+from remediators.children import Child, Children
 from remediators.common import (
     ByName,
     being_changed,
@@ -49,10 +51,9 @@ from remediators.common import (
     keep_the_rest,
     name_problems,
     reference_problems,
-    unknown,
-    verdict_of,
     why_unread,
 )
+from remediators.flow_log import Log, change, differences, log_of
 
 INTERFACE: Final = "Microsoft.Network/networkInterfaces"
 TARGETS: Final = (VIRTUAL_NETWORK.name, SUBNET.name, INTERFACE)
@@ -60,15 +61,6 @@ LONGEST_RETENTION: Final = 365
 """Days. https://learn.microsoft.com/rest/api/network-watcher/flow-logs/create-or-update"""
 
 FORMATS: Final = (1, 2)
-
-MEMBERS: Final[Mapping[str, str]] = {
-    "target": "targetResourceId",
-    "storage": "storageId",
-    "enabled": "enabled",
-    "retention_days": "retentionPolicy",
-    "format_version": "format",
-}
-"""What a body calls the spec's fields."""
 
 
 class FlowLogSpec(Section):
@@ -104,46 +96,9 @@ class FlowLogsSection(ByName[FlowLogSpec]):
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
-    """A flow log as it is compared. retention_days and format_version: None where they are not owned."""
-
-    target: str
-    storage: str
-    enabled: bool
-    retention_days: int | None = None
-    format_version: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class LogWant:
     log: Log
     location: str
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """A flow log that is there. under_way: a write to it has not come to its end."""
-
-    id: ResourceId
-    log: Log
-    under_way: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Have:
-    """logs: all that were seen, by lower-case name.
-
-    unsure: those, by lower-case name, of which neither presence nor absence is certain, and why.
-    """
-
-    logs: Mapping[str, Present] = field(default_factory=dict)
-    unsure: Mapping[str, str] = field(default_factory=dict)
-
-    def named(self, name: str) -> Present | None:
-        return self.logs.get(name.lower())
-
-    def of(self, target: str) -> Present | None:
-        return next((present for present in self.logs.values() if same_id(present.log.target, target)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,41 +130,32 @@ class FlowLogs:
             return reads | {_listing(want.root)}
         return reads
 
-    def observe(self, want: Want[LogWant], facts: Facts) -> Have:
+    def observe(self, want: Want[LogWant], facts: Facts) -> Children[Log]:
         """A log is absent only when its own GET says that it is gone and the living watcher's listing lacks it."""
         listing = facts.get(_listing(want.root))
         own = {name: facts.get(_own(want.root, name)) for name in want.items}
         bodies = [fact.body for fact in own.values() if isinstance(fact, Found)]
         if isinstance(listing, Found):
             bodies = [*json.objects_at(listing.body, "value"), *bodies]
-        logs = {present.id.name.lower(): present for body in bodies for present in _present(want.root, body)}
+        logs = {child.id.name.lower(): child for body in bodies for child in _children(want.root, body)}
         unsure = {
             name.lower(): why_unread(listing if isinstance(fact, Gone) else fact)
             for name, fact in own.items()
             if name.lower() not in logs and not (isinstance(fact, Gone) and isinstance(listing, Found))
         }
-        return Have(logs, unsure)
+        return Children(logs, unsure)
 
-    def diff(self, want: Want[LogWant], have: Have) -> tuple[Drift, ...]:
-        drifts = (
+    def diff(self, want: Want[LogWant], have: Children[Log]) -> tuple[Drift, ...]:
+        return by_key(
             drift
             for name, declared in want.items.items()
-            for drift in self._drifts(_own(want.root, name).id, name, declared.value, have)
+            for drift in self._drifts(_own(want.root, name).id, name, declared.value.log, have)
         )
-        return by_key(drifts)
 
-    def _drifts(self, own: ResourceId, name: str, wanted: LogWant, have: Have) -> Iterator[Drift]:
-        present = have.named(name)
-        if reason := have.unsure.get(name.lower()):
-            yield unknown(self.kind, own, (), name, _shown(wanted.log), reason)
-        elif present is None:
-            yield Drift(self.kind, own, (), name, _shown(wanted.log), ABSENT)
-        else:
-            verdict = verdict_of(under_way=present.under_way)
-            for key, (wants, has) in _differences(wanted.log, present.log).items():
-                yield Drift(self.kind, present.id, (key,), name, wants, has, verdict)
+    def _drifts(self, own: ResourceId, name: str, wanted: Log, have: Children[Log]) -> Iterator[Drift]:
+        return have.drifts(self.kind, own, name, wanted.shown, partial(differences, wanted))
 
-    def edits(self, want: Want[LogWant], have: Have) -> tuple[Edit | Obstacle, ...]:
+    def edits(self, want: Want[LogWant], have: Children[Log]) -> tuple[Edit | Obstacle, ...]:
         return tuple(
             _repair(drift, want.items[drift.item].value, have)
             for drift in self.diff(want, have)
@@ -243,78 +189,32 @@ def _wanted(spec: FlowLogSpec, scope: Scope) -> LogWant:
     )
 
 
-def _present(watcher: ResourceId, body: Json) -> Iterator[Present]:
+def _children(watcher: ResourceId, body: Json) -> Iterator[Child[Log]]:
     if name := json.text_at(body, "name"):
-        yield Present(_own(watcher, name).id, log_of(body), being_changed(body))
-
-
-def log_of(body: Json) -> Log:
-    kept = json.at(body, ("properties", "retentionPolicy", "enabled")) is True
-    return Log(
-        target=json.text_at(body, "properties", "targetResourceId"),
-        storage=json.text_at(body, "properties", "storageId"),
-        enabled=json.at(body, ("properties", "enabled")) is True,
-        retention_days=_number(json.at(body, ("properties", "retentionPolicy", "days")), 0) if kept else 0,
-        format_version=_number(json.at(body, ("properties", "format", "version")), 1),
-    )
-
-
-def _number(found: Value, default: int) -> int:
-    return found if isinstance(found, int) else default
+        yield Child(_own(watcher, name).id, log_of(body), being_changed(body))
 
 
 def _is_displaced(wanted: Log, fact: Fact | None) -> bool:
     return isinstance(fact, Gone) or (isinstance(fact, Found) and not same_id(log_of(fact.body).target, wanted.target))
 
 
-# --- differences and repairs -----------------------------------------------------------------------------------------
+# --- repairs ---------------------------------------------------------------------------------------------------------
 
 
-def _differences(wanted: Log, found: Log) -> Mapping[str, tuple[Value, Value]]:
-    """The spec's names of the owned fields that differ, with what is wanted and what is there."""
-    differing: dict[str, tuple[Value, Value]] = {}
-    for key in MEMBERS:
-        wants, has = getattr(wanted, key), getattr(found, key)
-        agrees = same_id(wants, has) if key in {"target", "storage"} else wants in {None, has}
-        if not agrees:
-            differing[key] = wants, ABSENT if has == "" else has
-    return differing
-
-
-def _shown(log: Log) -> Json:
-    return {key: value for key in MEMBERS if (value := getattr(log, key)) is not None}
-
-
-def _repair(drift: Drift, wanted: LogWant, have: Have) -> Edit | Obstacle:
-    if drift.path in {(), ("target",)} and (other := have.of(wanted.log.target)):
+def _repair(drift: Drift, wanted: LogWant, have: Children[Log]) -> Edit | Obstacle:
+    if drift.path in {(), ("target",)} and (other := _with_target(wanted.log.target, have)):
         message = (
             f"{other.id.name} is the flow log of {wanted.log.target}, which can have one: declare it, or remove it"
         )
         return Obstacle(drift, "target-has-flow-log", message)
     if not drift.path:
-        owned = {MEMBERS[key]: _value(wanted.log, key) for key in MEMBERS if getattr(wanted.log, key) is not None}
-        return Edit(drift, (), {"location": wanted.location, "properties": owned})
-    path, value = _change(drift.path, wanted.log)
+        return Edit(drift, (), {"location": wanted.location, "properties": wanted.log.properties})
+    path, value = change(drift.path, wanted.log)
     return Edit(drift, path, value)
 
 
-def _change(path: Path, wanted: Log) -> tuple[Path, Json]:
-    (key,) = path
-    if key == "format_version":  # its sibling, the type, is not ours
-        return ("properties", "format", "version"), wanted.format_version
-    return ("properties", MEMBERS[key]), _value(wanted, key)
-
-
-def _value(log: Log, key: str) -> Json:
-    """A field as ARM takes it."""
-    match key:
-        case "retention_days":
-            return {"days": log.retention_days, "enabled": bool(log.retention_days)}
-        case "format_version":
-            return {"type": "JSON", "version": log.format_version}
-        case _:
-            value: Json = getattr(log, key)
-            return value
+def _with_target(target: str, have: Children[Log]) -> Child[Log] | None:
+    return next((child for child in have.present.values() if same_id(child.value.target, target)), None)
 
 
 # --- problems of the spec --------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ Only `VirtualAppliance` has a next hop's address. A table that is gone is made a
 https://learn.microsoft.com/azure/virtual-network/virtual-networks-udr-overview
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Final, Literal
 
@@ -14,7 +15,7 @@ from pydantic import BeforeValidator, Field
 from homeostat.core import json
 from homeostat.core.arm_types import ROUTE, ROUTE_TABLE, ArmType
 from homeostat.core.ids import ResourceId
-from homeostat.core.json import ABSENT, Json, JsonObject, Path, Value
+from homeostat.core.json import ABSENT, Json
 from homeostat.core.model import (
     Declared,
     Disruption,
@@ -35,10 +36,10 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
+from remediators.children import Children, Embedded
 from remediators.common import (
     ByName,
     Scalar,
-    being_changed,
     by_key,
     is_service_tag,
     name_problems,
@@ -46,8 +47,8 @@ from remediators.common import (
     twice,
     unknown,
     verdict_of,
-    why_unread,
 )
+from remediators.route import Route, changes, differences, prefix_key, route_of
 
 TABLE: Final = "(table)"
 """The item of a table itself: no route can have this name."""
@@ -57,13 +58,6 @@ APPLIANCE: Final = "VirtualAppliance"
 
 PROPAGATION: Final = ("properties", "disableBgpRoutePropagation")
 REACHES: Final = frozenset({Milestone.ROUTES_EXIST})
-
-MEMBERS: Final[Mapping[str, str]] = {
-    "address_prefix": "addressPrefix",
-    "next_hop_type": "nextHopType",
-    "next_hop_ip": "nextHopIpAddress",
-}
-"""What a body calls the spec's fields of a route."""
 
 
 def _as_known(written: object) -> object:
@@ -115,52 +109,12 @@ class TableWant:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """A route as it is compared. next_hop_ip: "" where there is none."""
-
-    address_prefix: str
-    next_hop_type: str
-    next_hop_ip: str = ""
-
-    @property
-    def key(self) -> "Route":
-        """Equal for what ARM takes for the same route."""
-        return Route(_prefix_key(self.address_prefix), self.next_hop_type.lower(), _address_key(self.next_hop_ip))
-
-    @property
-    def shown(self) -> Json:
-        return {name: value for name in MEMBERS if (value := getattr(self, name))}
-
-    @property
-    def body(self) -> JsonObject:
-        return {"properties": {member: value for name, member in MEMBERS.items() if (value := getattr(self, name))}}
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """A route that is there. under_way: a write to it has not come to its end."""
-
-    id: ResourceId
-    route: Route
-    under_way: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Have:
-    """routes: by lower-case name. unread: why the table could not be read, or "".
+    """is_gone: the table is not there. no_propagation: whether it keeps routes of a gateway out."""
 
-    unsure: the routes, by lower-case name, of which neither presence nor absence is certain, and why.
-    """
-
-    exists: bool = True
+    is_gone: bool = False
     no_propagation: bool = False
-    routes: Mapping[str, Present] = field(default_factory=dict)
-    under_way: bool = False
-    unread: str = ""
-    unsure: Mapping[str, str] = field(default_factory=dict)
-
-    def named(self, name: str) -> Present | None:
-        return self.routes.get(name.lower())
+    routes: Children[Route] = field(default_factory=Children[Route])
 
 
 type Wanted = TableWant | Route
@@ -201,45 +155,20 @@ class RouteTable:
         )
 
     def reads(self, want: Want[Wanted], facts: Facts) -> frozenset[Read]:
-        table = Read(ROUTE_TABLE, want.root)
-        fact = facts.get(table)
-        if not isinstance(fact, Found):
-            return frozenset({table})
-        listed = _by_name(_listed(want.root, fact))
-        return frozenset({table, *(_own(want.root, name) for name in _routes(want) if name.lower() not in listed)})
+        return _ROUTES.reads(want.root, _routes(want), facts)
 
     def observe(self, want: Want[Wanted], facts: Facts) -> Have:
-        """A route is absent only when the living table lacks it and its own GET says that it is gone."""
-        fact = facts.get(Read(ROUTE_TABLE, want.root))
-        if not isinstance(fact, Found):
-            return Have(exists=False, unread="" if isinstance(fact, Gone) else why_unread(fact))
-        own = {name: facts.get(_own(want.root, name)) for name in _routes(want)}
-        seen = (p for answer in own.values() if isinstance(answer, Found) for p in _present(want.root, answer.body))
-        routes = _by_name((*_listed(want.root, fact), *seen))
-        return Have(
-            no_propagation=json.at(fact.body, PROPAGATION) is True,  # null and absent are false
-            routes=routes,
-            under_way=being_changed(fact.body),
-            unsure={
-                name.lower(): why_unread(answer)
-                for name, answer in own.items()
-                if name.lower() not in routes and not isinstance(answer, Gone)
-            },
-        )
+        table = facts.get(Read(ROUTE_TABLE, want.root))
+        if isinstance(table, Gone):
+            return Have(is_gone=True)
+        # null and absent are false
+        no_propagation = isinstance(table, Found) and json.at(table.body, PROPAGATION) is True
+        return Have(no_propagation=no_propagation, routes=_ROUTES.observe(want.root, _routes(want), facts))
 
     def diff(self, want: Want[Wanted], have: Have) -> tuple[Drift, ...]:
-        if have.unread:
-            drifts = [self._unread(want.root, name, have.unread, item.value) for name, item in want.items.items()]
-        elif not have.exists:
-            drifts = list(self._missing(want))
-        else:
-            drifts = [*self._owned(want, have), *self._extras(want, have)]
-        return by_key(drifts)
-
-    def _unread(self, table: ResourceId, name: str, reason: str, wanted: Wanted) -> Drift:
-        if isinstance(wanted, Route):
-            return unknown(self.kind, _own(table, name).id, (), name, wanted.shown, reason)
-        return unknown(self.kind, table, (), name, wanted.location, reason)
+        if have.is_gone:
+            return tuple(self._missing(want))
+        return by_key((*self._owned(want, have), *self._extras(want, have)))
 
     def _missing(self, want: Want[Wanted]) -> Iterator[Drift]:
         """The table alone: it is made again with what is declared of its routes."""
@@ -248,43 +177,33 @@ class RouteTable:
 
     def _owned(self, want: Want[Wanted], have: Have) -> Iterator[Drift]:
         for name, declared in want.items.items():
-            if isinstance(declared.value, Route):
-                yield from self._of_route(want.root, name, declared.value, have)
-            elif declared.value.no_propagation not in {None, have.no_propagation}:
-                verdict = verdict_of(under_way=have.under_way)
-                wants = declared.value.no_propagation
-                yield Drift(self.kind, want.root, PROPAGATION, name, wants, have.no_propagation, verdict)
-
-    def _of_route(self, table: ResourceId, name: str, wanted: Route, have: Have) -> Iterator[Drift]:
-        own, present = _own(table, name).id, have.named(name)
-        under_way = have.under_way or (present is not None and present.under_way)
-        verdict = verdict_of(under_way=under_way)
-        if reason := have.unsure.get(name.lower(), ""):
-            yield unknown(self.kind, own, (), name, wanted.shown, reason)
-        elif present is None:
-            yield Drift(self.kind, own, (), name, wanted.shown, ABSENT, verdict)
-        else:
-            for key in MEMBERS:
-                if getattr(wanted.key, key) != getattr(present.route.key, key):
-                    wants, has = getattr(wanted, key) or ABSENT, getattr(present.route, key) or ABSENT
-                    yield Drift(self.kind, present.id, (key,), name, wants, has, verdict)
+            wanted = declared.value
+            if isinstance(wanted, Route):
+                own = _ROUTES.own(want.root, name).id
+                yield from have.routes.drifts(self.kind, own, name, wanted.shown, partial(differences, wanted))
+            elif have.routes.unread:
+                yield unknown(self.kind, want.root, (), name, wanted.location, have.routes.unread)
+            elif wanted.no_propagation not in {None, have.no_propagation}:
+                verdict = verdict_of(under_way=have.routes.under_way)
+                wants, has = wanted.no_propagation, have.no_propagation
+                yield Drift(self.kind, want.root, PROPAGATION, name, wants, has, verdict)
 
     def _extras(self, want: Want[Wanted], have: Have) -> Iterator[Drift]:
         if want.unmanaged is Unmanaged.KEEP:
             return
-        owned = {name.lower() for name in want.items}
-        for present in have.routes.values():
-            if present.id.name.lower() not in owned:
-                yield Drift(self.kind, present.id, (), "", ABSENT, present.route.shown, Verdict.UNMANAGED)
+        for route in have.routes.besides(want.items):
+            yield Drift(self.kind, route.id, (), "", ABSENT, route.value.shown, Verdict.UNMANAGED)
 
     def edits(self, want: Want[Wanted], have: Have) -> tuple[Edit | Obstacle, ...]:
         return tuple(edit for drift in self.diff(want, have) for edit in _repairs(drift, want, have))
 
 
+_ROUTES: Final = Embedded(ROUTE_TABLE, ROUTE, route_of)
+
 REMEDIATOR = RouteTable()
 
 
-# --- from the spec and from bodies to routes -------------------------------------------------------------------------
+# --- from the spec to what is wanted --------------------------------------------------------------------------------
 
 
 def _items(table: ResourceId, spec: TableSpec, reference: str) -> Iterator[Item[Wanted]]:
@@ -299,39 +218,6 @@ def _routes(want: Want[Wanted]) -> Mapping[str, Declared[Route]]:
     return {name: declared for name, declared in want.items.items() if isinstance(declared.value, Route)}  # type: ignore[misc] # narrowed by its value
 
 
-def _own(table: ResourceId, name: str) -> Read:
-    return Read(ROUTE, table.child("routes", name))
-
-
-def _listed(table: ResourceId, fact: Found) -> Iterator[Present]:
-    for body in json.objects_at(fact.body, *ROUTE.embedded):
-        yield from _present(table, body)
-
-
-def _by_name(routes: Iterable[Present]) -> Mapping[str, Present]:
-    return {present.id.name.lower(): present for present in routes}
-
-
-def _present(table: ResourceId, body: Json) -> Iterator[Present]:
-    if name := json.text_at(body, "name"):
-        found = Route(*(json.text_at(body, "properties", member) for member in MEMBERS.values()))
-        yield Present(_own(table, name).id, found, being_changed(body))
-
-
-def _prefix_key(text: str) -> str:
-    try:
-        return str(ip_network(text, strict=False))
-    except ValueError:
-        return text.lower()
-
-
-def _address_key(text: str) -> str:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        return text.lower()
-
-
 # --- repairs ---------------------------------------------------------------------------------------------------------
 
 
@@ -342,20 +228,12 @@ def _repairs(drift: Drift, want: Want[Wanted], have: Have) -> Iterator[Edit]:
         return
     wanted = want.items[drift.item].value
     if isinstance(wanted, Route):
-        for path, value in _changes(drift.path, wanted):
+        for path, value in changes(drift.path, wanted):
             yield Edit(drift, path, value, Disruption.CONNECTIVITY, reaches=REACHES)
-    elif have.exists:
-        yield Edit(drift, PROPAGATION, wanted.no_propagation, Disruption.CONNECTIVITY)
-    else:
+    elif have.is_gone:
         yield Edit(drift, (), _whole(want), reaches=REACHES, recreate=wanted.recreate)
-
-
-def _changes(path: Path, wanted: Route) -> Iterator[tuple[Path, Value]]:
-    if not path:
-        yield (), wanted.body
-        return
-    (key,) = path
-    yield ("properties", MEMBERS[key]), getattr(wanted, key) or ABSENT
+    else:
+        yield Edit(drift, PROPAGATION, wanted.no_propagation, Disruption.CONNECTIVITY)
 
 
 def _whole(want: Want[Wanted]) -> Json:
@@ -379,7 +257,7 @@ def _whole(want: Want[Wanted]) -> Json:
 def _repeated_prefixes(table: TableSpec, path: tuple[str, ...]) -> Iterator[Problem]:
     first: dict[str, str] = {}
     for name, route in table.routes.items():
-        other = first.setdefault(_prefix_key(route.address_prefix), name)
+        other = first.setdefault(prefix_key(route.address_prefix), name)
         if other != name:
             message = f"{other} is a route for {route.address_prefix} already"
             yield Problem((*path, name, "address_prefix"), message, "Keep one of the two.")

@@ -7,7 +7,8 @@ from homeostat.core.backends import BACKENDS
 from homeostat.core.model import Unmanaged, Want
 from remediators.app_settings import Setting
 from remediators.dns_links import LinkWant
-from remediators.flow_logs import Log, LogWant
+from remediators.flow_log import Log
+from remediators.flow_logs import LogWant
 from remediators.subnet_body import SubnetWant
 from remediators.zones import RecordWant
 from tests.remediators import test_app_settings as app_settings

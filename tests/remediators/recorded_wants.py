@@ -17,14 +17,16 @@ from remediators.app_settings import Setting
 from remediators.backend_access import ITEM as DOOR
 from remediators.backend_access import AccessWant
 from remediators.dns_links import LinkWant
-from remediators.flow_logs import LogWant, log_of
+from remediators.flow_log import log_of
+from remediators.flow_logs import LogWant
 from remediators.identity import SYSTEM, SystemWant, UserWant
 from remediators.nsg import ITEM as GROUP
 from remediators.nsg import GroupWant
 from remediators.private_endpoints import ENDPOINT, LISTS, ZONE_GROUP, EndpointWant
+from remediators.route import MEMBERS as ROUTE_MEMBERS
+from remediators.route import Route
 from remediators.route_all import FLAGS, FLAGS_BEFORE
-from remediators.route_table import MEMBERS as ROUTE_MEMBERS
-from remediators.route_table import TABLE, Route, TableWant
+from remediators.route_table import TABLE, TableWant
 from remediators.security_rule import rule_of
 from remediators.subnet_body import SubnetWant, present_of
 from remediators.vnet_integration import ITEM as INTEGRATION

@@ -11,7 +11,8 @@ from homeostat.core.arm_types import FLOW_LOG, NETWORK_SECURITY_GROUP, NETWORK_W
 from homeostat.core.json import ABSENT, Json
 from homeostat.core.model import AnyRemediator, Fact, Found, Gone, Mode, Read, Scope, Unreadable, Verdict, Want
 from homeostat.core.plan import Verb, merge
-from remediators.flow_logs import INTERFACE, REMEDIATOR, FlowLogsSection, Log, LogWant
+from remediators.flow_log import Log
+from remediators.flow_logs import INTERFACE, REMEDIATOR, FlowLogsSection, LogWant
 from tests.remediators.contract import LOCKED, Case, RemediatorContract, want_of
 from tests.remediators.world import World, body_of, look, resource
 

@@ -11,11 +11,13 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json
 from homeostat.core.model import AnyRemediator, Verdict, Want
 from remediators import REGISTRY
-from remediators.flow_logs import MEMBERS as LOG_MEMBERS
-from remediators.flow_logs import LogWant, log_of
+from remediators.flow_log import MEMBERS as LOG_MEMBERS
+from remediators.flow_log import log_of
+from remediators.flow_logs import LogWant
 from remediators.nsg import ITEM, GroupWant
-from remediators.route_table import MEMBERS as ROUTE_MEMBERS
-from remediators.route_table import TABLE, Route, TableWant
+from remediators.route import MEMBERS as ROUTE_MEMBERS
+from remediators.route import Route
+from remediators.route_table import TABLE, TableWant
 from remediators.subnet_body import SubnetWant, present_of
 from tests.remediators.contract import want_of
 from tests.remediators.test_recorded_bodies import CORPUS, of_type, with_members

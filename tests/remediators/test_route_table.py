@@ -24,7 +24,8 @@ from homeostat.core.model import (
     Want,
 )
 from homeostat.core.plan import Verb, merge
-from remediators.route_table import MEMBERS, PROPAGATION, REMEDIATOR, TABLE, Route, RouteTableSection, TableWant
+from remediators.route import MEMBERS, Route
+from remediators.route_table import PROPAGATION, REMEDIATOR, TABLE, RouteTableSection, TableWant
 from tests.remediators.contract import LOCKED, Case, RemediatorContract, want_of
 from tests.remediators.world import World, body_of, healed, look, resource
 
