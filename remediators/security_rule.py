@@ -49,6 +49,11 @@ class Rule:
     ports: Terms
     description: str | None
 
+    @property
+    def slot(self) -> tuple[str, int]:
+        """What two rules of an NSG cannot both have."""
+        return self.direction, self.priority
+
 
 class _Plural(NamedTuple):
     """Where the body keeps a field of several values. groups: "" where no application security group can stand."""
@@ -85,6 +90,12 @@ def rule_of(properties: JsonObject) -> Rule:
     )
 
 
+def rule_in(body: Json) -> Rule | None:
+    """The rule that a body from ARM holds; None when it has no properties."""
+    properties = json.at(body, ("properties",))
+    return rule_of(properties) if isinstance(properties, Mapping) else None
+
+
 def _terms(properties: JsonObject, names: _Plural) -> Terms:
     many = properties.get(names.many) or ()
     assert isinstance(many, Iterable), f"{names.many} is a list"
@@ -101,10 +112,10 @@ def shown(rule: Rule) -> Json:
     return {key: value for key in (*SINGULARS, *PLURALS) if (value := _value(rule, key)) not in {None, ""}}
 
 
-def differences(wanted: Rule, found: Rule) -> Mapping[str, tuple[Json, Json]]:
-    """The spec's names of the fields that differ, with what is wanted and what is there."""
+def differences(wanted: Rule, found: Rule) -> Mapping[Path, tuple[Json, Json]]:
+    """The paths of the fields that differ, the spec's keys, with what is wanted and what is there."""
     return {
-        key: (_value(wanted, key), _value(found, key))
+        (key,): (_value(wanted, key), _value(found, key))
         for key in (*SINGULARS, *PLURALS)
         if getattr(wanted, key) != getattr(found, key) and not (key == "description" and wanted.description is None)
     }
