@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from homeostat.ambient import Ambient
-from homeostat.core import alerts, record
+from homeostat.core import alerts, record, retest
 from homeostat.core.alerts import Alert, AlertType
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.arm_types import SITE, SLOT
@@ -27,6 +27,7 @@ from homeostat.core.model import Fact, Facts, Found, Mode, Query, Read, Registry
 from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, ledger_entry
 from homeostat.core.plan import Action, Plan, rebase, unreadable
 from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
+from homeostat.core.retest import Retest
 from homeostat.core.spec import Root
 from homeostat.ports import (
     AlertChannel,
@@ -58,6 +59,9 @@ RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 3
 
 UNSEEN: Final = frozenset({Status.IGNORED, Status.BUSY})
 """Of a root that ended so nothing was learned, so that nothing is concluded from it."""
+
+JUDGED: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.SETTLING, Status.DRIFTED, Status.HELD, Status.UNKNOWN})
+"""Of a root that ended so it is known what differs at the end."""
 
 CHANNEL_TRIES: Final = 3
 """How many roots' alerts the channel may refuse before the others are kept for another time."""
@@ -103,12 +107,24 @@ class Engine:
         stored = await self.store.load(root.id)
         outcome = await _Reconcile(self, root, trigger, stored).run()
         if not trigger.dry_run:
-            try:
-                await self.send_alerts(root.id)
-            except AlertError as error:
-                # The repair is done and the alerts are kept: the next reconcile of the root, or sweep, sends them.
-                log.warning("%s: its alerts wait in the outbox: %s", root.id.short, error)
+            await self._try_to_send_alerts(root)
         return outcome
+
+    async def carry_out(self, plan: Plan, root: Root, trigger: Trigger, leased: Leased) -> Outcome:
+        """Carries out writes that were decided elsewhere, then goes on as any reconcile: what they changed is judged.
+
+        The lease ends with it. Raises StorageError.
+        """
+        outcome = await _Reconcile(self, root, trigger, leased.stored, leased, first=plan).run()
+        await self._try_to_send_alerts(root)
+        return outcome
+
+    async def _try_to_send_alerts(self, root: Root) -> None:
+        """What was done is done, and the alerts are kept: the next reconcile of the root, or sweep, sends them."""
+        try:
+            await self.send_alerts(root.id)
+        except AlertError as error:
+            log.warning("%s: its alerts wait in the outbox: %s", root.id.short, error)
 
     async def send_alerts(self, root: ResourceId) -> None:
         """Sends what waits in the root's outbox. Raises AlertError; what was not taken stays there."""
@@ -156,6 +172,7 @@ class _Reconcile:
     trigger: Trigger
     stored: Stored
     leased: Leased | None = None
+    first: Plan | None = None  # to be carried out before anything is observed
     written: list[tuple[Action, Written]] = field(default_factory=list)
     blind: list[BlindWrite] = field(default_factory=list)
 
@@ -185,7 +202,8 @@ class _Reconcile:
     async def _outcome(self) -> Outcome:
         """How it ends where the store answers. A mistake in the spec or of ours is a failure of this root alone."""
         try:
-            return await self._observe_and_write()
+            stopped = await self._write(self.first) if self.first else None
+            return stopped or await self._observe_and_write()
         except (StorageError, LeaseLost, TooMuchContention):
             raise
         except HomeostatError as error:
@@ -241,7 +259,8 @@ class _Reconcile:
             return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
         pauses = await engine.store.pauses()
         now, asked = engine.ambient.now(), self.trigger
-        situation = Situation(now, engine.cap, root.wants, root.targets, pauses, asked.create, asked.withheld)
+        running = (self.leased or self).stored.record.retest
+        situation = Situation(now, engine.cap, root.wants, root.targets, pauses, asked.create, asked.withheld, running)
         return facts, decide(root, judged, facts, situation), misses_container(judged)
 
     async def _observe(self) -> Facts:
@@ -372,6 +391,8 @@ class _Reconcile:
         before = self.leased.stored.record if self.leased else self.stored.record
         begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
         after, pending = conclude(self.root, outcome, before, self.blind, now, begun)
+        after = replace(after, retest=self._witnessed(outcome, before.retest, now))
+        look_at = self._next_look(outcome, after.retest, now)
         rows = [*outbox_rows(pending)]
         if begun or is_worth_a_line(outcome):
             entry = ledger_entry(outcome, self.trigger, self.root.targets, now, begun)
@@ -383,9 +404,9 @@ class _Reconcile:
             if self.leased is None and record.is_overtaken(current, before, now=now):
                 raise _Overtaken
             merged = record.concluded(current, after, before, releases=self.leased is not None)
-            if outcome.retry_at is None:
+            if look_at is None:
                 return merged
-            merged, delay = record.scheduled(merged, at=outcome.retry_at, now=now)
+            merged, delay = record.scheduled(merged, at=look_at, now=now)
             return merged
 
         if self.leased is not None:
@@ -395,3 +416,15 @@ class _Reconcile:
                 await engine.store.change(self.root.id, transition, rows=rows, known=self.stored)
         if delay is not None:
             await engine.store.enqueue(self.root.id, delay)
+
+    def _witnessed(self, outcome: Outcome, running: Retest | None, now: datetime) -> Retest | None:
+        """The root's retest once this outcome is known; one that judged nothing has seen nothing of it."""
+        if running is None or outcome.status not in JUDGED:
+            return running
+        drifts = outcome.plan.drifts
+        return retest.witnessed(running, drifts, retest.findings(self.root, drifts, self.engine.registry), now)
+
+    def _next_look(self, outcome: Outcome, running: Retest | None, now: datetime) -> datetime | None:
+        """Whatever else the outcome asks for, the end of a retest is not missed."""
+        looks = (outcome.retry_at, retest.next_look(running, now) if running else None)
+        return min((look for look in looks if look), default=None)

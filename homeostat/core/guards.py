@@ -12,12 +12,14 @@ from typing import Any
 
 from homeostat.core.model import Edit, Milestone, Mode, Want, most_cautious
 from homeostat.core.plan import Held, Hold, Plan
+from homeostat.core.retest import Retest, routes
 
 FLEET = "*"
 """The name under which a pause of the whole fleet is kept."""
 
 MODE_ALERT = "mode-alert"
 PAUSED = "paused"
+RETEST = "retest"
 CONTAINER_GONE = "container-gone"
 WAITS = "waits-for-held"
 GUARD_ERROR = "guard-error"
@@ -44,6 +46,7 @@ class Situation:
     pauses: tuple[Pause, ...] = ()
     create: bool = False  # a person allowed containers to be created
     withheld: frozenset[Milestone] = frozenset()  # what other roots of the target were to bring about and do not
+    retest: Retest | None = None  # of the root's routing
 
 
 type EditGuard = Callable[[Edit, Situation], Hold | None]
@@ -76,6 +79,16 @@ def not_paused(edit: Edit, situation: Situation) -> Hold | None:
     return Hold(PAUSED, message, {"until": last.until.isoformat(), "pauses": len(active)}, last.until)
 
 
+def not_retested(edit: Edit, situation: Situation) -> Hold | None:
+    """While a re-test of the root's routing runs, nothing switches it on again; all else of the root goes on."""
+    retest = situation.retest
+    if retest is None or not retest.runs(situation.now) or not routes(edit.drift.kind, edit.drift.item):
+        return None
+    until = retest.deadline.isoformat()
+    message = f"routing is off for a re-test until {until}, by {retest.by}: {retest.reason or 'no reason given'}"
+    return Hold(RETEST, message, {"until": until}, retest.deadline)
+
+
 def container_by_word(edit: Edit, situation: Situation) -> Hold | None:
     """A container is only created where the spec says `recreate: true`, or a person says so."""
     if edit.recreate is None or edit.recreate or situation.create:
@@ -91,7 +104,13 @@ def after_its_milestones(edit: Edit, situation: Situation) -> Hold | None:
     return Hold(WAITS, f"waits for {', '.join(missing)}, which is held elsewhere") if missing else None
 
 
-EDIT_GUARDS: tuple[EditGuard, ...] = (within_mode, not_paused, container_by_word, after_its_milestones)
+EDIT_GUARDS: tuple[EditGuard, ...] = (
+    within_mode,
+    not_paused,
+    not_retested,
+    container_by_word,
+    after_its_milestones,
+)
 PLAN_GUARDS: tuple[PlanGuard, ...] = ()
 
 

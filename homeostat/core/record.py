@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from homeostat.core.json import JsonObject
+from homeostat.core.retest import Retest
 
 LEASE_TIME = timedelta(minutes=5)
 """How long an owner may go on without renewing. Longer than any one write may take."""
@@ -123,6 +124,7 @@ class RootRecord:
     episodes: Mapping[str, Episode] = field(default_factory=dict)  # by kind
     foreign_writes: tuple[ForeignWrite, ...] = ()
     blind_writes: tuple[BlindWrite, ...] = ()
+    retest: Retest | None = None  # the last one of the root's routing
 
 
 _ADAPTER: TypeAdapter[RootRecord] = TypeAdapter(RootRecord)
@@ -261,6 +263,7 @@ def concluded(current: RootRecord, after: RootRecord, before: RootRecord, *, rel
         working=None if releases else current.working,
         pending=current.pending,
         foreign_writes=tuple(write for write in current.foreign_writes if write not in before.foreign_writes),
+        retest=after.retest if current.retest == before.retest else current.retest,
     )
 
 
@@ -268,6 +271,26 @@ def is_overtaken(current: RootRecord, before: RootRecord, *, now: datetime) -> b
     """Whether a reconcile without lease, which began with `before`, must not conclude: another is at work, or was."""
     others_turn = {name: getattr(current, name) for name in ("mark", "working", "pending", "foreign_writes", "lease")}
     return not is_free(current, now=now) or current != replace(before, **others_turn)
+
+
+# --- a re-test of routing -------------------------------------------------------------------------------------------
+
+
+def retesting(record: RootRecord, retest: Retest, *, now: datetime) -> tuple[RootRecord, timedelta]:
+    """The record with a retest, and the delay of the message that leads to the look at its end.
+
+    That look is due whatever becomes of this process, so its message is sent before anything is switched off.
+    """
+    mark = record.mark or Mark(now, now, ("retest",))
+    due = Pending(retest.deadline, NOBODY)
+    return replace(record, retest=retest, mark=mark, pending=due), retest.deadline - now
+
+
+def retest_ended(record: RootRecord, *, now: datetime) -> RootRecord:
+    """The record with its retest ended early, if one runs: from now on its routing is drift."""
+    if record.retest is None or not record.retest.runs(now):
+        return record
+    return replace(record, retest=replace(record.retest, deadline=now))
 
 
 # --- what a reconcile found -----------------------------------------------------------------------------------------

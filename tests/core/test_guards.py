@@ -15,6 +15,7 @@ from homeostat.core.guards import (
     GUARD_ERROR,
     MODE_ALERT,
     PAUSED,
+    RETEST,
     Pause,
     Situation,
     guard_edits,
@@ -23,6 +24,7 @@ from homeostat.core.guards import (
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Declared, Drift, Edit, Mode, Place, Want
 from homeostat.core.plan import Action, Hold, Plan, Verb
+from homeostat.core.retest import Retest
 
 pytestmark = pytest.mark.unit
 
@@ -161,3 +163,29 @@ def test_every_edit_is_either_allowed_or_held(modes: dict[str, Mode], cap: Mode,
     assert {each.drift.key for each in (*allowed, *(each for each, _ in held))} == {each.drift.key for each in edits}
     assert len(allowed) + len(held) == len(edits)
     assert all(each.drift == entry.drift for each, entry in held)
+
+
+# --- a re-test of routing ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "item", "is_routing"),
+    [
+        ("route_all", "application_traffic", True),
+        ("app_settings", "WEBSITE_VNET_ROUTE_ALL", True),
+        ("app_settings", "REDIS_PORT", False),
+        ("nsg_rules", "rule", False),
+    ],
+)
+def test_while_a_retest_runs_only_routing_is_held_and_only_until_its_deadline(
+    kind: str, item: str, *, is_routing: bool
+) -> None:
+    repair = Edit(Drift(kind, NSG, ("properties", item), item, "on", "off"), (), "on")
+    running = Retest("app-a", NOW + timedelta(minutes=10), "why", "Anna")
+    wants = {kind: want({item: Mode.ENFORCE})}
+    during = Situation(NOW, Mode.ENFORCE, wants, ("app-a",), retest=running)
+    allowed, held = guard_edits([repair], during)
+    assert (bool(held), bool(allowed)) == (is_routing, not is_routing)
+    assert [(entry.hold.code, entry.hold.retry_at) for _, entry in held] == [(RETEST, running.deadline)] * is_routing
+    after = Situation(running.deadline, Mode.ENFORCE, wants, ("app-a",), retest=running)
+    assert guard_edits([repair], after) == ((repair,), ())
