@@ -17,6 +17,7 @@ from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, worst
 from homeostat.core.record import Settle
 from homeostat.core.spec import Root, Target
 from homeostat.engine import Engine
+from homeostat.retest import Retests
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE
 
@@ -37,6 +38,10 @@ class Service:
     engine: Engine
     desired: Desired
     settle_by_kind: Mapping[str, Settle]  # where it differs from the engine's
+
+    @property
+    def retests(self) -> Retests:
+        return Retests(self.engine, self.desired)
 
     # --- events and the timer: route, mark, enqueue ---
 
