@@ -25,6 +25,18 @@ environment:
 Credentials are those of azure-identity: a managed identity, or the login of `az login`.
 """
 
+RETEST_NOTES: Final = """\
+The service stores the deadline first, then switches routing off wherever it is on, WEBSITE_VNET_ROUTE_ALL
+too. What is declared comes back at the deadline, whatever becomes of this command; Ctrl-C ends it early. Traffic leaves
+past the network meanwhile, and the app restarts at the beginning and at the end. There is no --standalone here: without
+the service's memory nobody would restore the routing after a crash.
+
+exit code:
+  0  routing is restored
+  1  error: refused, or it could not be switched off
+  2  routing is not restored yet: see `status` and `history`
+"""
+
 PLAN_CODES: Final = """\
 exit code:
   0  the plan was made
@@ -109,6 +121,18 @@ def _spec_commands(commands: _Commands) -> None:
         help="without the service of HOMEOSTAT_URL: no lease, no pause and no ledger then",
     )
     remediate.add_argument("--detailed-exitcode", action="store_true", help="with --dry-run: end with 2 on drift")
+
+    retest = _command(
+        commands, "retest-route-all", "route past the network for a while, to tell where a fault is", RETEST_NOTES
+    )
+    retest.add_argument(
+        "specs", nargs="*", type=Path, metavar="SPEC", help="to check the name against, before all else"
+    )
+    retest.add_argument("--target", required=True, metavar="NAME", help="the target whose routing is tested")
+    retest.add_argument(
+        "--for", dest="duration", default="10m", metavar="TIME", help="30s, 10m, at most 1h (default: 10m)"
+    )
+    retest.add_argument("--reason", default="", help="for whoever wonders")
 
     adopt.add_options(_command(commands, "adopt", "write the spec of a live web app: what is there now, as YAML"))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from homeostat.cli import adopt, operations, output, plans
+from homeostat.cli import adopt, operations, output, plans, retest
 from homeostat.cli.arguments import parser
 from homeostat.core.errors import HomeostatError
 
@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, _Command]] = {
     "validate": plans.validate,
     "plan": plans.plan,
     "remediate": plans.remediate,
+    "retest-route-all": retest.run,
     "adopt": adopt.run,
     "schema": plans.schema,
     "status": operations.status,

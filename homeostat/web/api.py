@@ -107,6 +107,26 @@ async def _resume(service: "Service", req: func.HttpRequest) -> func.HttpRespons
     return _json({"target": None if name == FLEET else name, "paused": False})
 
 
+async def _retest(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+    from datetime import timedelta
+
+    from homeostat.web.requests import RetestBody, caller, parse_body
+
+    body = parse_body(RetestBody, req.get_body())
+    name, duration = req.route_params["name"], timedelta(seconds=body.seconds)
+    # A caller who hangs up does not stop it half-way.
+    begun = service.retests.start(name, duration, body.reason, caller(req.headers))
+    return _json(await asyncio.shield(begun), 201)
+
+
+async def _retest_state(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+    return _json(await service.retests.state(req.route_params["name"]))
+
+
+async def _retest_end(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+    return _json(await service.retests.end(req.route_params["name"]))
+
+
 async def _health(service: "Service", _req: func.HttpRequest) -> func.HttpResponse:
     """Open to probes, so it says whether and not what."""
     state = await service.health()
@@ -129,6 +149,9 @@ ROUTES: Final[tuple[tuple[str, str, str, Handler], ...]] = (
     ("history", "GET", "targets/{name}/history", _history),
     ("pause", "POST", "targets/{name}/pause", _pause),
     ("resume", "POST", "targets/{name}/resume", _resume),
+    ("retest_route_all", "POST", "targets/{name}/retest-route-all", _retest),
+    ("retest_state", "GET", "targets/{name}/retest-route-all", _retest_state),
+    ("retest_end", "POST", "targets/{name}/retest-route-all/end", _retest_end),
     ("pause_fleet", "POST", "pause", _pause),
     ("resume_fleet", "POST", "resume", _resume),
     ("health", "GET", "health", _health),
@@ -137,11 +160,19 @@ ROUTES: Final[tuple[tuple[str, str, str, Handler], ...]] = (
 
 
 def _error(error: Exception) -> func.HttpResponse:
+    from homeostat.retest import NoRetest, RetestFailed, RetestRefused
     from homeostat.runs import UnknownTarget
     from homeostat.service import NotConfirmed
     from homeostat.web.requests import BadRequest
 
-    statuses: tuple[tuple[type[Exception], int], ...] = ((BadRequest, 400), (UnknownTarget, 404), (NotConfirmed, 409))
+    statuses: tuple[tuple[type[Exception], int], ...] = (
+        (BadRequest, 400),
+        (UnknownTarget, 404),
+        (NoRetest, 404),
+        (NotConfirmed, 409),
+        (RetestRefused, 409),
+        (RetestFailed, 502),
+    )
     for kind, status in statuses:
         if isinstance(error, kind):
             return _refusal(status, kind.__name__, str(error))

@@ -14,6 +14,7 @@ from homeostat.core.errors import HomeostatError
 
 MAX_BODY = 64 * 1024
 MAX_PAUSE = timedelta(days=30)
+MIN_RETEST, MAX_RETEST = 10, 3600  # seconds
 ANONYMOUS = "holder of a function key"
 
 
@@ -45,6 +46,11 @@ class RemediateBody(_Body):
 
 class PauseBody(_Body):
     until: datetime = Field(strict=False)
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class RetestBody(_Body):
+    seconds: int = Field(alias="for", ge=MIN_RETEST, le=MAX_RETEST)
     reason: Annotated[str, Field(max_length=500)] = ""
 
 

@@ -17,7 +17,7 @@ from homeostat.runtime import Runtime
 from homeostat.service import RUN_BACKUP, Service
 from homeostat.web import api
 from tests.loop.crashes import Crash, Fate, mortal
-from tests.loop.stand import Stand, stand
+from tests.loop.stand import SPEC, Stand, stand
 
 pytestmark = pytest.mark.wire
 
@@ -324,3 +324,40 @@ def test_only_health_is_open_to_everybody() -> None:
     }
     assert {name for name, level in levels.items() if level != "FUNCTION"} == {"health"}
     assert len(levels) == len(api.ROUTES)
+
+
+# --- a re-test of routing ---
+
+RETEST = "/targets/app-flask/retest-route-all"
+
+
+async def test_a_retest_is_started_looked_at_and_ended_over_http() -> None:
+    http = Http(stand(spec=SPEC + "\nroute_all: {application_traffic: true}\n"))
+    assert await http.refusal("GET", RETEST) == (404, "NoRetest", "the routing of app-flask has not been re-tested")
+    begun = await http("POST", RETEST, {"for": 600, "reason": "why"}, {"x-ms-client-principal-name": "Anna"})
+    assert (begun.status, begun.body["state"], begun.body["by"]) == (201, "running", "Anna")
+    assert http.world.settings()["WEBSITE_VNET_ROUTE_ALL"] == "0"
+    assert (await http("GET", RETEST)).body == begun.body
+    status, code, message = await http.refusal("POST", RETEST, {"for": 600})
+    assert (status, code) == (409, "RetestRefused")
+    assert "a retest by Anna is running" in message
+    assert (await http("POST", f"{RETEST}/end")).body["state"] == "ending"
+    await http.world.deliver()
+    assert (await http("GET", RETEST)).body["state"] == "restored"
+    assert http.world.settings()["WEBSITE_VNET_ROUTE_ALL"] == "1"
+
+
+async def test_a_retest_that_azure_refuses_is_told_as_azures_fault() -> None:
+    http = Http(stand(spec=SPEC + "\nroute_all: {application_traffic: true}\n"))
+    body = {"error": {"code": "AuthorizationFailed", "message": "no"}}
+    http.world.strike(method="PATCH", path="/sites/app-flask$", status=403, body=body)
+    status, code, message = await http.refusal("POST", RETEST, {"for": 600})
+    assert (status, code) == (502, "RetestFailed")
+    assert "AuthorizationFailed" in message
+
+
+@pytest.mark.parametrize("body", [{}, {"for": 9}, {"for": 3601}, {"for": "600"}, {"for": 600, "seconds": 600}])
+async def test_a_retest_has_its_bounds(http: Http, body: Any) -> None:
+    status, code, _ = await http.refusal("POST", RETEST, body)
+    assert (status, code) == (400, "BadRequest")
+    assert http.world.writes() == []

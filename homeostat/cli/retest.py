@@ -1,0 +1,81 @@
+"""`retest-route-all`: asks the service for a re-test of routing, waits for its end, and tells what it showed."""
+
+import argparse
+import re
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from homeostat.ambient import SystemAmbient
+from homeostat.cli import output
+from homeostat.cli.declared import chosen, fleet_of
+from homeostat.cli.plans import ANY_SUBSCRIPTION
+from homeostat.cli.service import Service, path_of, service_of
+from homeostat.core import json
+from homeostat.core.errors import HomeostatError
+from homeostat.core.json import JsonObject
+from homeostat.render.words import printable
+
+POLL_SECONDS: Final = 5.0
+PATIENCE: Final = timedelta(minutes=6)
+"""How long after its end routing is waited for: a dead owner's lease may have to run out."""
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+NOT_RESTORED = 2
+
+
+class NoSuchDuration(HomeostatError):
+    """--for is not understood."""
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """0 when routing is restored, 2 when it is not yet."""
+    seconds, service = _seconds(options.duration), service_of(environment)
+    name: str = options.target
+    if options.specs:
+        subscription = environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION
+        chosen([name], fleet_of(options.specs, subscription).targets)
+    path = path_of(name, "retest-route-all")
+    output.progress("looking at the probes, then switching routing off ...")
+    begun = service.post(path, {"for": seconds, "reason": options.reason})
+    output.say(f"the routing of {name} is off until {json.text_at(begun, 'deadline')}; Ctrl-C ends it early")
+    told = _ended(service, path, begun)
+    output.data("".join(f"{printable(str(line))}\n" for line in _comparison(told)))
+    if json.text_at(told, "state") == "restored":
+        output.say(f"the routing of {name} is restored")
+        return 0
+    output.say(f"the routing of {name} is not restored yet: the service goes on trying. See `history {name}`")
+    return NOT_RESTORED
+
+
+def _ended(service: Service, path: str, begun: JsonObject) -> JsonObject:
+    """The state once routing is restored, or has been waited for long enough."""
+    try:
+        return _restored(service, path, begun)
+    except KeyboardInterrupt:
+        output.say("ending it now; once more Ctrl-C leaves that to the service")
+        return _restored(service, path, service.post(f"{path}/end"))
+
+
+def _restored(service: Service, path: str, told: JsonObject) -> JsonObject:
+    ambient = SystemAmbient()
+    while json.text_at(told, "state") != "restored":
+        deadline = datetime.fromisoformat(json.text_at(told, "deadline"))
+        if ambient.now() > deadline + PATIENCE:
+            break
+        time.sleep(min(POLL_SECONDS, max((deadline - ambient.now()).total_seconds(), 1.0)))
+        told = service.get(path)
+    return told
+
+
+def _comparison(told: JsonObject) -> tuple[object, ...]:
+    found = json.at(told, ("comparison",))
+    return tuple(found) if isinstance(found, list | tuple) else ()
+
+
+def _seconds(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,4})([smh])", text)
+    if found is None:
+        raise NoSuchDuration(f"--for {text!r} is no length of time. Write 10m; at most 1h")
+    return int(found[1]) * _UNITS[found[2]]
