@@ -17,12 +17,12 @@ from homeostat.core.guards import FLEET
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, JsonObject, Path
 from homeostat.core.model import Declared, Disruption, Drift, Edit, Fact, Mode, Place, Read, Want
-from homeostat.core.outcome import Outcome, Trigger
+from homeostat.core.outcome import Outcome, Status, Trigger
 from homeostat.core.plan import Plan, merge
 from homeostat.core.record import RootRecord, Settle
 from homeostat.core.retest import Finding, Retest
 from homeostat.core.spec import Root
-from homeostat.engine import Engine
+from homeostat.engine import JUDGED, Engine
 from homeostat.specs import Desired
 from homeostat.store import Leased
 from remediators import route_all
@@ -124,6 +124,8 @@ class Retests:
         """What the probes find now, while routing is as declared."""
         outcome = await self.engine.reconcile(root, replace(trigger, dry_run=True))
         drifts = outcome.plan.drifts
+        if outcome.status not in {*JUDGED, Status.PLANNED}:
+            raise RetestRefused(f"the web app cannot be looked at: {outcome.error or outcome.status}")
         if any(retest.routes(drift.kind, drift.item) for drift in drifts):
             raise RetestRefused("routing is not as declared, or could not be read: see `plan`, and repair it first")
         return retest.findings(root, drifts, self.engine.registry)

@@ -17,9 +17,6 @@ from homeostat.core.spec import Root
 ROUTING: Final = "route_all"
 LEGACY_SETTING: Final = "WEBSITE_VNET_ROUTE_ALL"
 
-PLACES: Final = frozenset({ROUTING, "app_settings"})
-"""The kinds that declare whether traffic is routed."""
-
 PROBES: Final = ("dns_resolution", "tcp_reachability")
 
 LAST_LOOK: Final = timedelta(seconds=30)
@@ -67,7 +64,7 @@ class Retest:
 
 def routes(kind: str, item: str) -> bool:
     """Whether a kind's item is one of the places that say whether traffic is routed."""
-    return kind == ROUTING or (kind in PLACES and item.upper() == LEGACY_SETTING)
+    return kind == ROUTING or (kind == "app_settings" and item.upper() == LEGACY_SETTING)
 
 
 def findings(root: Root, drifts: Sequence[Drift], judged: Container[str]) -> tuple[Finding, ...]:
@@ -90,8 +87,8 @@ def _finding(item: str, drift: Drift | None) -> Finding:
 
 def witnessed(retest: Retest, drifts: Sequence[Drift], found: tuple[Finding, ...], now: datetime) -> Retest:
     """The retest after a look at its root that found these drifts, and by its probes this."""
-    unread = any(drift.kind in PLACES and drift.verdict is Verdict.UNKNOWN for drift in drifts)
-    is_off = any(routes(drift.kind, drift.item) for drift in drifts)
+    routing = [drift for drift in drifts if routes(drift.kind, drift.item)]
+    unread, is_off = any(drift.verdict is Verdict.UNKNOWN for drift in routing), bool(routing)
     recovering = now < retest.deadline + RECOVERY and _lost(retest.before, found)
     if unread or retest.after is not None:
         return retest

@@ -98,10 +98,18 @@ def test_it_is_over_once_a_look_after_the_deadline_finds_no_routing_missing() ->
 
 
 @pytest.mark.parametrize("now", [NOW, END])
-@pytest.mark.parametrize("kind", ["route_all", "app_settings"])
-def test_where_routing_could_not_be_read_nothing_is_concluded(kind: str, now: datetime) -> None:
-    unread = drift("anything", Verdict.UNKNOWN, kind)
+@pytest.mark.parametrize(
+    ("kind", "item"), [("route_all", "application_traffic"), ("app_settings", "WEBSITE_VNET_ROUTE_ALL")]
+)
+def test_where_routing_could_not_be_read_nothing_is_concluded(kind: str, item: str, now: datetime) -> None:
+    unread = drift(item, Verdict.UNKNOWN, kind)
     assert witnessed(RETEST, [unread], (WELL,), now) == RETEST
+
+
+def test_a_setting_that_is_not_understood_keeps_no_retest_from_its_end() -> None:
+    unresolved = drift("API_KEY", Verdict.UNKNOWN, "app_settings")
+    assert witnessed(RETEST, [unresolved, ROUTING], (WELL,), NOW).during == (WELL,)
+    assert witnessed(RETEST, [unresolved], (WELL,), END).after == (WELL,)
 
 
 def test_what_worked_before_has_a_while_to_come_back() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from homeostat.core.guards import FLEET, Pause
 from homeostat.core.model import Mode
+from homeostat.core.outcome import Status, Trigger
 from homeostat.core.probes import HttpProbe, Probe, Probed, Result
 from homeostat.core.record import LEASE_TIME
 from homeostat.retest import NoRetest, RetestFailed, RetestRefused
@@ -233,6 +234,30 @@ async def test_the_kill_switch_refuses_it(cap: Mode) -> None:
     await refused(stand(spec=ROUTED).capped(cap), f"HOMEOSTAT_MODE is {cap}")
 
 
+async def test_a_web_app_that_is_gone_is_not_tested() -> None:
+    world = stand(spec=ROUTED)
+    world.operator("DELETE", world.id("site"), version=WEB_VERSION)
+    with pytest.raises(RetestRefused):
+        await start(world)
+
+
+async def test_a_slot_is_tested_like_its_app() -> None:
+    spec = ROUTED.replace("target: app-flask", "target: app-flask--staging")
+    world = stand(spec=spec.replace("web_app: app-flask", "web_app: app-flask/staging"))
+    slot = world.id("site").child("slots", "staging")
+    site = world.operator("GET", world.id("site"), version=WEB_VERSION).body
+    body = {"location": site["location"], "properties": {"serverFarmId": site["properties"]["serverFarmId"]}}
+    world.operator("PUT", slot, body, WEB_VERSION)
+    (root,) = [root for root in (await world.fleet()).roots.values() if root.id == slot]
+    assert (await world.engine.reconcile(root, Trigger("manual"))).status is Status.HEALED
+    begun = await start(world, name="app-flask--staging")
+    assert begun["state"] == "running"
+    assert routed(world) == ON
+    await world.work_for(HOUR)
+    assert (await world.service.retests.state("app-flask--staging"))["state"] == "restored"
+    assert len([call for call in world.writes() if "appsettings" in call]) == 3
+
+
 async def test_routing_that_is_not_as_declared_is_repaired_first() -> None:
     world = stand(spec=ROUTED)
     world.change_settings(WEBSITE_VNET_ROUTE_ALL="0")
@@ -308,6 +333,22 @@ async def test_a_worker_that_dies_at_any_call_while_it_restores_is_made_good_by_
         if len(fate.names) < call:
             break
     assert call > 10
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_an_early_end_that_dies_half_way_ends_at_the_deadline_at_the_latest(*, after: bool) -> None:
+    for call in range(1, 20):
+        world, fate = stand(spec=ROUTED), Fate(call, after)
+        await start(world)
+        try:
+            await mortal(world, fate).service.retests.end("app-flask")
+        except Crash:
+            await world.work_for(TEN + LEASE_TIME)
+        await world.work_for(timedelta(seconds=1))
+        assert (routed(world), world.failures) == (ON, []), (call, fate.names)
+        if len(fate.names) < call:
+            break
+    assert call > 3
 
 
 async def dies(world: Stand, fate: Fate) -> bool:
