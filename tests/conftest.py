@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Nothing is asserted about time: a busy machine takes as long as it takes.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 TIERS = ("unit", "wire", "storage", "host", "cli")
 _TIER = "tier"

@@ -287,6 +287,15 @@ def test_a_person_who_does_not_agree_leaves_everything_as_it_is(guide: Simulatio
     assert writes(guide) == []
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell's background job ignores SIGINT, and hands that on to all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_with_130_and_without_a_traceback() -> None:
     """Interrupted while it waits for an Azure that asks for patience."""
     busy = Fault(re.compile("/subscriptions/"), status=503, headers={"Retry-After": "15"})
