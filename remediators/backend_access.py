@@ -34,7 +34,7 @@ from homeostat.core.model import (
     Want,
 )
 from remediators.common import ByName, backend_kind_problems, keep_the_rest, reference_problems, unknown, why_unread
-from remediators.private_endpoints import endpoints_of
+from remediators.declared_endpoints import endpoints_of
 
 ITEM = "public_network_access"
 

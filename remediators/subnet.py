@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from pydantic import Field
@@ -37,31 +38,20 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
-from remediators.common import (
-    ByName,
-    OneOrMany,
-    by_key,
-    keep_the_rest,
-    reference_problems,
-    unknown,
-    verdict_of,
-    why_unread,
-)
+from remediators.address_room import Network, Room, misfit, network_of, room_of
+from remediators.children import Child, Children
+from remediators.common import ByName, OneOrMany, being_changed, by_key, keep_the_rest, reference_problems, why_unread
 from remediators.subnet_body import (
     DELEGATION,
     GROUP,
     NOTHING,
     PREFIX,
     TABLE,
-    Network,
     Present,
-    Room,
     SubnetWant,
     differences,
     members,
-    network_of,
     present_of,
-    room_of,
     shown,
 )
 
@@ -113,17 +103,10 @@ class SubnetSection(ByName[SubnetSpec]):
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """subnets: by lower-case name. unsure: those of which neither presence nor absence is certain, and why.
+    """room: of the network, where it was read."""
 
-    room: of the network, where it was read.
-    """
-
-    subnets: Mapping[str, Present] = field(default_factory=dict)
-    unsure: Mapping[str, str] = field(default_factory=dict)
+    subnets: Children[Present] = field(default_factory=Children[Present])
     room: Room | None = None
-
-    def named(self, name: str) -> Present | None:
-        return self.subnets.get(name.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,38 +147,30 @@ class Subnet:
         """A subnet is absent only when its own GET says that it is gone and the living network's body lacks it."""
         network = facts.get(Read(VIRTUAL_NETWORK, want.root))
         room = room_of(network) if isinstance(network, Found) else None
-        subnets: dict[str, Present] = {}
+        subnets: dict[str, Child[Present]] = {}
         unsure: dict[str, str] = {}
         for name in want.items:
-            fact, key = facts.get(_own(want.root, name)), name.lower()
+            own, key = _own(want.root, name), name.lower()
+            fact = facts.get(own)
             if isinstance(fact, Found):
-                subnets[key] = present_of(fact.body)
+                subnets[key] = Child(own.id, present_of(fact.body), being_changed(fact.body))
             elif not isinstance(fact, Gone):
                 unsure[key] = why_unread(fact)
             elif room is None:
                 unsure[key] = f"its network: {why_unread(network)}"
             elif key in room.taken:
                 unsure[key] = "its network lists it, and ARM says that it is not there"
-        return Have(subnets, unsure, room)
+        return Have(Children(subnets, unsure), room)
 
     def diff(self, want: Want[SubnetWant], have: Have) -> tuple[Drift, ...]:
-        drifts = (
+        return by_key(
             drift
             for name, declared in want.items.items()
             for drift in self._drifts(_own(want.root, name).id, name, declared.value, have)
         )
-        return by_key(drifts)
 
     def _drifts(self, subnet: ResourceId, name: str, wanted: SubnetWant, have: Have) -> Iterator[Drift]:
-        present = have.named(name)
-        if reason := have.unsure.get(name.lower()):
-            yield unknown(self.kind, subnet, (), name, shown(wanted), reason)
-        elif present is None:
-            yield Drift(self.kind, subnet, (), name, shown(wanted), ABSENT)
-        else:
-            verdict = verdict_of(under_way=present.under_way)
-            for path, (wants, has) in differences(wanted, present).items():
-                yield Drift(self.kind, subnet, path, name, wants, has, verdict)
+        return have.subnets.drifts(self.kind, subnet, name, shown(wanted), partial(differences, wanted))
 
     def edits(self, want: Want[SubnetWant], have: Have) -> tuple[Edit | Obstacle, ...]:
         return tuple(
@@ -245,16 +220,16 @@ def _needs_room(wanted: SubnetWant, fact: Fact | None) -> bool:
 
 
 def _repairs(drift: Drift, wanted: SubnetWant, have: Have) -> Iterator[Edit | Obstacle]:
-    found = have.named(drift.item)
-    if found is None:
+    child = have.subnets.named(drift.item)
+    if child is None:
         yield _creation(drift, wanted, have.room)
         return
-    if obstacle := _obstacle(drift, wanted, found, have.room):
+    if obstacle := _obstacle(drift, wanted, child.value, have.room):
         yield obstacle
         return
     after = _AFTER.get(drift.path, frozenset())
     cuts = Disruption.NONE if drift.path in {PREFIX, DELEGATION} else Disruption.CONNECTIVITY
-    for member, value in members(drift.path, wanted, found).items():
+    for member, value in members(drift.path, wanted, child.value).items():
         yield Edit(drift, ("properties", member), value, cuts, after, READY)
 
 
@@ -288,21 +263,12 @@ def _obstacle(drift: Drift, wanted: SubnetWant, found: Present, room: Room | Non
 
 def _misfit(drift: Drift, wanted: SubnetWant, room: Room | None) -> Obstacle | None:
     """Why the network has no place for the declared range."""
-    network = network_of(wanted.prefix)
-    if room is None or network is None:
+    range_ = network_of(wanted.prefix)
+    if room is None or range_ is None:
         return Obstacle(drift, "unreadable", "what else is in its network could not be read", READY)
-    if not any(_within(network, space) for space in room.spaces):
-        spaces = ", ".join(map(str, room.spaces)) or "nothing"
-        message = f"{network} lies outside its network's address space, {spaces}"
-        return Obstacle(drift, "address-outside-network", message, READY)
-    for name, taken in sorted(room.taken.items()):
-        if name != drift.item.lower() and any(network.overlaps(each) for each in taken):
-            return Obstacle(drift, "address-overlap", f"{network} overlaps with the subnet {name}", READY)
+    if found := misfit(range_, drift.item, room):
+        return Obstacle(drift, *found, READY)
     return None
-
-
-def _within(network: Network, space: Network) -> bool:
-    return network.version == space.version and space.supernet_of(network)  # type: ignore[arg-type]  # versions agree
 
 
 # --- problems of the spec --------------------------------------------------------------------------------------------

@@ -1,20 +1,18 @@
-"""A subnet as it is compared, whichever of ARM's spellings a body uses, and as it is written; and the room for it.
+"""A subnet as it is compared, whichever of ARM's spellings a body uses, and as it is written.
 
-ARM gives one range in the singular even where it was written as a list of one, adds members of its own to delegations
-and service endpoints, and spells ids and services as they were written.
+ARM adds members of its own to delegations and service endpoints, and spells ids and services as they were written.
+Its ranges are `address_room`'s.
 https://learn.microsoft.com/rest/api/virtualnetwork/subnets/get
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from homeostat.core import json
 from homeostat.core.ids import ResourceId, same_id
 from homeostat.core.json import ABSENT, Json, JsonObject, Path, Value
-from homeostat.core.model import Found
-from remediators.common import being_changed
+from remediators.address_room import networks_of, prefixes_of
 
 PREFIX, DELEGATION, GROUP, TABLE, ENDPOINTS = (
     ("address_prefix",),
@@ -30,9 +28,6 @@ INHABITANTS: Final = ("ipConfigurations", "ipConfigurationProfiles", "privateEnd
 
 DELEGATION_NAME: Final = "delegation"
 """What Homeostat calls a delegation that it adds. Whatever a delegation is called, its service counts."""
-
-
-type Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +57,6 @@ class Present:
     endpoints: tuple[JsonObject, ...] = ()
     linked_to: tuple[str, ...] = ()
     is_inhabited: bool = False
-    under_way: bool = False
 
     @property
     def delegated_to(self) -> tuple[str, ...]:
@@ -77,17 +71,9 @@ NOTHING: Final = Present()
 """The subnet that differs in all that is owned."""
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What a network offers: its ranges, and the ranges of its subnets by lower-case name."""
-
-    spaces: tuple[Network, ...]
-    taken: Mapping[str, tuple[Network, ...]]
-
-
 def present_of(body: Json) -> Present:
     return Present(
-        prefixes=_prefixes(body),
+        prefixes=prefixes_of(body),
         delegations=json.objects_at(body, "properties", "delegations"),
         nsg=json.text_at(body, "properties", "networkSecurityGroup", "id"),
         route_table=json.text_at(body, "properties", "routeTable", "id"),
@@ -97,38 +83,6 @@ def present_of(body: Json) -> Present:
             for link in json.objects_at(body, "properties", "serviceAssociationLinks")
         ),
         is_inhabited=any(json.objects_at(body, "properties", member) for member in INHABITANTS),
-        under_way=being_changed(body),
-    )
-
-
-def _prefixes(body: Json) -> tuple[str, ...]:
-    """One range stands in the singular, or alone in the plural."""
-    one, many = json.text_at(body, "properties", "addressPrefix"), json.at(body, ("properties", "addressPrefixes"))
-    return _texts(many) or ((one,) if one else ())
-
-
-def _texts(value: Value) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
-
-
-def network_of(text: str) -> Network | None:
-    try:
-        return ip_network(text)
-    except ValueError:
-        return None
-
-
-def networks_of(texts: Iterable[str]) -> tuple[Network, ...]:
-    return tuple(found for text in texts if (found := network_of(text)))
-
-
-def room_of(network: Found) -> Room:
-    return Room(
-        spaces=networks_of(_texts(json.at(network.body, ("properties", "addressSpace", "addressPrefixes")))),
-        taken={
-            json.text_at(subnet, "name").lower(): networks_of(_prefixes(subnet))
-            for subnet in json.objects_at(network.body, "properties", "subnets")
-        },
     )
 
 

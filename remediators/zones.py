@@ -47,7 +47,7 @@ from remediators.common import (
     unknown,
     why_unread,
 )
-from remediators.private_endpoints import records_of
+from remediators.declared_endpoints import records_of
 
 ZONE = "zone"
 """The item that is the zone itself; the others are records, `A/NAME`."""

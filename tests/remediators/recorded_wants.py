@@ -16,13 +16,14 @@ from homeostat.core.model import Want
 from remediators.app_settings import Setting
 from remediators.backend_access import ITEM as DOOR
 from remediators.backend_access import AccessWant
+from remediators.declared_endpoints import ENDPOINT, ZONE_GROUP, EndpointWant
 from remediators.dns_links import LinkWant
 from remediators.flow_log import log_of
 from remediators.flow_logs import LogWant
 from remediators.identity import SYSTEM, SystemWant, UserWant
 from remediators.nsg import ITEM as GROUP
 from remediators.nsg import GroupWant
-from remediators.private_endpoints import ENDPOINT, LISTS, ZONE_GROUP, EndpointWant
+from remediators.private_endpoints import LISTS
 from remediators.route import MEMBERS as ROUTE_MEMBERS
 from remediators.route import Route
 from remediators.route_all import FLAGS, FLAGS_BEFORE

@@ -13,7 +13,7 @@ from homeostat.core.json import ABSENT, Json, Value
 from homeostat.core.model import AnyRemediator, Disruption, Milestone, Mode, Scope, Want
 from homeostat.core.plan import Verb, merge
 from remediators.backend_access import ITEM, REMEDIATOR, AccessWant, BackendAccessSection
-from remediators.private_endpoints import PrivateEndpointsSection
+from remediators.declared_endpoints import PrivateEndpointsSection
 from tests.remediators.contract import Case, RemediatorContract, want_of
 from tests.remediators.world import World, body_of, look, resource
 

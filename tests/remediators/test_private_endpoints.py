@@ -31,16 +31,15 @@ from homeostat.core.model import (
     Want,
 )
 from homeostat.core.plan import Verb, merge
-from remediators.private_endpoints import (
+from remediators.declared_endpoints import (
     ENDPOINT,
-    LISTS,
-    REMEDIATOR,
     ZONE_GROUP,
     EndpointWant,
     PrivateEndpointsSection,
     endpoints_of,
     records_of,
 )
+from remediators.private_endpoints import LISTS, REMEDIATOR
 from remediators.zone_group import ZoneGroupWant
 from tests.remediators.contract import LOCKED, Case, RemediatorContract, want_of
 from tests.remediators.world import World, body_of, healed, look, resource

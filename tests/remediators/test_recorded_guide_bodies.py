@@ -13,8 +13,8 @@ from homeostat.core.json import ABSENT, Json, Path
 from homeostat.core.model import AnyRemediator, Verdict, Want
 from remediators import REGISTRY
 from remediators.backend_access import AccessWant
+from remediators.declared_endpoints import EndpointWant
 from remediators.identity import SYSTEM, SystemWant
-from remediators.private_endpoints import EndpointWant
 from remediators.route_all import FLAGS, FLAGS_BEFORE
 from remediators.zone_group import ZoneGroupWant
 from remediators.zones import RecordWant, ZoneWant

@@ -22,7 +22,7 @@ from homeostat.core.model import (
     Want,
 )
 from homeostat.core.plan import Verb, merge
-from remediators.private_endpoints import PrivateEndpointsSection
+from remediators.declared_endpoints import PrivateEndpointsSection
 from remediators.zones import REMEDIATOR, ZONE, RecordWant, ZonesSection, ZoneWant
 from tests.remediators.contract import LOCKED, Case, RemediatorContract, want_of
 from tests.remediators.world import World, body_of, healed, look, resource
