@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.azure_cli import AzureCli, AzureCliError
-from tests.support.breakages import APP, GROUP, NSG, SUBNET, VNET, ZONE
+from tests.support.shown import APP, GROUP, NSG, SUBNET, VNET, ZONE
 
 pytestmark = pytest.mark.cli
 
