@@ -12,7 +12,7 @@ from homeostat.core.arm_types import ArmType
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json, Path, Value
 from homeostat.core.model import Drift, Facts, Found, Gone, Read
-from remediators.common import being_changed, unknown, verdict_of, why_unread
+from remediators.common import being_written, unknown, verdict_of, why_unread
 
 type Difference = tuple[Value, Value]
 """What is wanted, and what is there."""
@@ -100,14 +100,14 @@ class Embedded[T]:
             for name, answer in own.items()
             if name.lower() not in present and not isinstance(answer, Gone)
         }
-        return Children(present, unsure, being_changed(parent.body))
+        return Children(present, unsure, being_written(parent.body))
 
     def _listed(self, parent: Found) -> Iterable[Json]:
         return json.objects_at(parent.body, *self.type.embedded)
 
     def _by_name(self, root: ResourceId, bodies: Iterable[Json]) -> Mapping[str, Child[T]]:
         return {
-            name.lower(): Child(self.own(root, name).id, value, being_changed(body))
+            name.lower(): Child(self.own(root, name).id, value, being_written(body))
             for body in bodies
             if (name := json.text_at(body, "name")) and (value := self.value_of(body)) is not None
         }

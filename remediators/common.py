@@ -136,17 +136,9 @@ def in_operation(site: Found) -> bool:
 
 
 def being_written(body: Json) -> bool:
-    """Whether a long-running write to a network resource has not come to its end."""
-    return _provisioning_state(body) == "creating" or being_changed(body)
-
-
-def being_changed(body: Json) -> bool:
-    """As `being_written`, of a resource that counts as it stands from its first write on."""
-    return _provisioning_state(body) in {"updating", "deleting"}
-
-
-def _provisioning_state(body: Json) -> str:
-    return json.text_at(body, "properties", "provisioningState").lower()
+    """Whether a long-running write to a network resource, its creation included, has not come to its end."""
+    state = json.text_at(body, "properties", "provisioningState").lower()
+    return state in {"creating", "updating", "deleting"}
 
 
 def same_location(left: str, right: str) -> bool:

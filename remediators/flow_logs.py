@@ -46,7 +46,7 @@ from homeostat.core.model import (
 from remediators.children import Child, Children
 from remediators.common import (
     ByName,
-    being_changed,
+    being_written,
     by_key,
     keep_the_rest,
     name_problems,
@@ -191,7 +191,7 @@ def _wanted(spec: FlowLogSpec, scope: Scope) -> LogWant:
 
 def _children(watcher: ResourceId, body: Json) -> Iterator[Child[Log]]:
     if name := json.text_at(body, "name"):
-        yield Child(_own(watcher, name).id, log_of(body), being_changed(body))
+        yield Child(_own(watcher, name).id, log_of(body), being_written(body))
 
 
 def _is_displaced(wanted: Log, fact: Fact | None) -> bool:

@@ -40,7 +40,7 @@ from homeostat.core.model import (
 )
 from remediators.address_room import Network, Room, misfit, network_of, room_of
 from remediators.children import Child, Children
-from remediators.common import ByName, OneOrMany, being_changed, by_key, keep_the_rest, reference_problems, why_unread
+from remediators.common import ByName, OneOrMany, being_written, by_key, keep_the_rest, reference_problems, why_unread
 from remediators.subnet_body import (
     DELEGATION,
     GROUP,
@@ -153,7 +153,7 @@ class Subnet:
             own, key = _own(want.root, name), name.lower()
             fact = facts.get(own)
             if isinstance(fact, Found):
-                subnets[key] = Child(own.id, present_of(fact.body), being_changed(fact.body))
+                subnets[key] = Child(own.id, present_of(fact.body), being_written(fact.body))
             elif not isinstance(fact, Gone):
                 unsure[key] = why_unread(fact)
             elif room is None:
