@@ -216,9 +216,12 @@ class _Reconcile:
             return Outcome(self.root.id, Status.IGNORED, plan)
         for rounds_left in reversed(range(MAX_ROUNDS + 1)):
             facts, plan, missing = await self._plan()
-            if missing and not self._is_gone_for_good():
+            root_missing = root_is_missing(self.root.id, facts)
+            # No word of a person's creates a web app, so that none makes a moment's 404 its end.
+            by_word = self.trigger.create and not (root_missing and self._is_web_app)
+            if missing and not (by_word or self._is_gone_for_good()):
                 return self._missing()
-            if root_is_missing(self.root.id, facts) and not plan.actions:
+            if root_missing and not plan.actions:
                 return self._gone(plan)
             if self.trigger.dry_run or not plan.actions:
                 return self._status(plan, facts)
@@ -342,10 +345,14 @@ class _Reconcile:
         return Outcome(plan.root, Status.HEALED if self.written else Status.IN_SYNC, plan)
 
     def _is_gone_for_good(self) -> bool:
-        """Missed twice, or a person says so. A look that writes nothing need not know."""
+        """Missed twice. A look that writes nothing need not know."""
         since = self.stored.record.missing_since
         missed_twice = since is not None and self.engine.ambient.now() - since >= GONE_AFTER
-        return missed_twice or self.trigger.create or self.trigger.dry_run
+        return missed_twice or self.trigger.dry_run
+
+    @property
+    def _is_web_app(self) -> bool:
+        return any(self.root.id.is_type(row.name) for row in (SITE, SLOT))
 
     def _missing(self) -> Outcome:
         """Once is not proof: a cache behind ARM can lag by some seconds."""
@@ -354,8 +361,7 @@ class _Reconcile:
         return Outcome(self.root.id, Status.MISSING, Plan(self.root.id), error=message, retry_at=retry_at)
 
     def _gone(self, plan: Plan) -> Outcome:
-        is_web_app = any(self.root.id.is_type(row.name) for row in (SITE, SLOT))
-        status = Status.RETIRED if is_web_app else Status.HELD
+        status = Status.RETIRED if self._is_web_app else Status.HELD
         return Outcome(self.root.id, status, plan, error=f"{self.root.id.short} is gone")
 
     def _unknown(self, plan: Plan, error: ArmError) -> Outcome:

@@ -61,12 +61,11 @@ async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> 
         return looks
     outcomes = {look.root: look for look in looks}
     by_id = {root.id: root for root in roots}
-    held_from_the_start = _withheld(looks)
-    turn = list(outcomes)
-    for _ in range(MAX_PASSES):
-        withheld, wrote, deferred = held_from_the_start, False, set[ResourceId]()
+    turn, known = list(outcomes), _withheld(looks)
+    for passes_left in reversed(range(MAX_PASSES)):
+        withheld, wrote, deferred = known, False, set[ResourceId]()
         for root in turn:
-            if wrote and _awaited(outcomes[root]) & (withheld - held_from_the_start):
+            if passes_left and wrote and _awaited(outcomes[root]) & (withheld - known):
                 deferred.add(root)  # what it waits for may come when that is come back to
                 continue
             outcome = await _patiently(engine, by_id[root], replace(trigger, withheld=withheld))
@@ -76,7 +75,7 @@ async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> 
         turn = [root for root, outcome in outcomes.items() if root in deferred or outcome.status is Status.HELD]
         if not (wrote and turn):
             break
-        held_from_the_start = trigger.withheld
+        known = trigger.withheld
     return tuple(outcomes.values())
 
 

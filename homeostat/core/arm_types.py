@@ -145,44 +145,55 @@ SLOT, SLOT_CONFIG, SLOT_NETWORK_CONFIG, SLOT_NETWORK_CONNECTION, SLOT_REFERENCE 
     "Microsoft.Web/sites/slots"
 )
 
-NETWORK_SECURITY_GROUP = ArmType(
-    name="Microsoft.Network/networkSecurityGroups",
-    api_version=NETWORK_VERSION,
-    concurrency=Concurrency.IF_MATCH,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/networkSecurityGroups"),
+
+def _network(
+    name: str,
+    *,
+    root: bool = False,
+    container: bool = False,
+    embedded: Path = (),
+    read_only: frozenset[str] = frozenset(),
+) -> ArmType:
+    return ArmType(
+        name=name,
+        api_version=NETWORK_VERSION,
+        concurrency=Concurrency.IF_MATCH,
+        put=Shape.REPLACE,
+        operations=_writes(name),
+        root=root,
+        container=container,
+        embedded=embedded,
+        read_only=read_only,
+    )
+
+
+def _private_dns(name: str, *, root: bool = False, container: bool = False) -> ArmType:
+    """A zone or a link; record sets answer otherwise."""
+    return ArmType(
+        name=name,
+        api_version=DNS_VERSION,
+        concurrency=Concurrency.IF_MATCH_ON_POLL,
+        put=Shape.REPLACE,
+        operations=_writes(name),
+        root=root,
+        container=container,
+        read_only=_DNS_READ_ONLY,
+    )
+
+
+NETWORK_SECURITY_GROUP = _network(
+    "Microsoft.Network/networkSecurityGroups",
     container=True,
     read_only=_NETWORK_READ_ONLY,
     root=True,
 )
-SECURITY_RULE = ArmType(
-    name="Microsoft.Network/networkSecurityGroups/securityRules",
-    api_version=NETWORK_VERSION,
-    concurrency=Concurrency.IF_MATCH,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/networkSecurityGroups/securityRules"),
+SECURITY_RULE = _network(
+    "Microsoft.Network/networkSecurityGroups/securityRules",
     embedded=("properties", "securityRules"),
     read_only=_NETWORK_READ_ONLY,
 )
-PRIVATE_DNS_ZONE = ArmType(
-    name="Microsoft.Network/privateDnsZones",
-    api_version=DNS_VERSION,
-    concurrency=Concurrency.IF_MATCH_ON_POLL,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/privateDnsZones"),
-    container=True,
-    read_only=_DNS_READ_ONLY,
-    root=True,
-)
-VIRTUAL_NETWORK_LINK = ArmType(
-    name="Microsoft.Network/privateDnsZones/virtualNetworkLinks",
-    api_version=DNS_VERSION,
-    concurrency=Concurrency.IF_MATCH_ON_POLL,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/privateDnsZones/virtualNetworkLinks"),
-    read_only=_DNS_READ_ONLY,
-)
-
+PRIVATE_DNS_ZONE = _private_dns("Microsoft.Network/privateDnsZones", root=True, container=True)
+VIRTUAL_NETWORK_LINK = _private_dns("Microsoft.Network/privateDnsZones/virtualNetworkLinks")
 A_RECORD = ArmType(
     name="Microsoft.Network/privateDnsZones/A",
     api_version=DNS_VERSION,
@@ -191,21 +202,9 @@ A_RECORD = ArmType(
     operations=_writes("Microsoft.Network/privateDnsZones/A"),
     read_only=frozenset({"etag", "fqdn", "isAutoRegistered"}),
 )
-VIRTUAL_NETWORK = ArmType(
-    name="Microsoft.Network/virtualNetworks",
-    api_version=NETWORK_VERSION,
-    concurrency=Concurrency.IF_MATCH,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/virtualNetworks"),
-    container=True,
-    root=True,
-)
-SUBNET = ArmType(  # in the VNet's body too, yet never written through it: its PUT takes listed subnets for all
-    name="Microsoft.Network/virtualNetworks/subnets",
-    api_version=NETWORK_VERSION,
-    concurrency=Concurrency.IF_MATCH,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/virtualNetworks/subnets"),
+VIRTUAL_NETWORK = _network("Microsoft.Network/virtualNetworks", root=True, container=True)
+SUBNET = _network(  # in the VNet's body too, yet never written through it: its PUT takes listed subnets for all
+    "Microsoft.Network/virtualNetworks/subnets",
     container=True,
     read_only=frozenset(
         {
@@ -222,58 +221,30 @@ SUBNET = ArmType(  # in the VNet's body too, yet never written through it: its P
         }
     ),
 )
-ROUTE_TABLE = ArmType(
-    name="Microsoft.Network/routeTables",
-    api_version=NETWORK_VERSION,
-    concurrency=Concurrency.IF_MATCH,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/routeTables"),
+ROUTE_TABLE = _network(
+    "Microsoft.Network/routeTables",
     container=True,
     read_only=_NETWORK_READ_ONLY,
     root=True,
 )
-ROUTE = ArmType(
-    name="Microsoft.Network/routeTables/routes",
-    api_version=NETWORK_VERSION,
-    concurrency=Concurrency.IF_MATCH,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/routeTables/routes"),
+ROUTE = _network(
+    "Microsoft.Network/routeTables/routes",
     embedded=("properties", "routes"),
     read_only=_NETWORK_READ_ONLY,
 )
-NETWORK_WATCHER = ArmType(
-    name="Microsoft.Network/networkWatchers",
-    api_version=NETWORK_VERSION,
-    concurrency=Concurrency.IF_MATCH,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/networkWatchers"),
-    container=True,
-    root=True,
-)
-FLOW_LOG = ArmType(
-    name="Microsoft.Network/networkWatchers/flowLogs",
-    api_version=NETWORK_VERSION,
-    concurrency=Concurrency.IF_MATCH,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/networkWatchers/flowLogs"),
+NETWORK_WATCHER = _network("Microsoft.Network/networkWatchers", root=True, container=True)
+FLOW_LOG = _network(
+    "Microsoft.Network/networkWatchers/flowLogs",
     read_only=frozenset({"etag", "provisioningState", "targetResourceGuid"}),
 )
-PRIVATE_ENDPOINT = ArmType(
-    name="Microsoft.Network/privateEndpoints",
-    api_version=NETWORK_VERSION,
-    concurrency=Concurrency.IF_MATCH,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/privateEndpoints"),
+PRIVATE_ENDPOINT = _network(
+    "Microsoft.Network/privateEndpoints",
     container=True,
     read_only=frozenset({"etag", "provisioningState", "resourceGuid", "networkInterfaces"}),
     root=True,
 )
-PRIVATE_DNS_ZONE_GROUP = ArmType(
-    name="Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
-    api_version=NETWORK_VERSION,
-    concurrency=Concurrency.IF_MATCH,
-    put=Shape.REPLACE,
-    operations=_writes("Microsoft.Network/privateEndpoints/privateDnsZoneGroups"),
+PRIVATE_DNS_ZONE_GROUP = _network(
+    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
     read_only=frozenset({"etag", "provisioningState", "recordSets"}),
 )
 

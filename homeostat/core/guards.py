@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from homeostat.core.arm_types import arm_type
+from homeostat.core.json import ABSENT
 from homeostat.core.model import Edit, Milestone, Mode, Want, most_cautious
 from homeostat.core.plan import Held, Hold, Plan
 from homeostat.core.retest import Retest, routes
@@ -91,11 +93,17 @@ def not_retested(edit: Edit, situation: Situation) -> Hold | None:
 
 def container_by_word(edit: Edit, situation: Situation) -> Hold | None:
     """A container is only created where the spec says `recreate: true`, or a person says so."""
-    if edit.recreate is None or edit.recreate or situation.create:
+    if not _creates_container(edit) or edit.recreate or situation.create:
         return None
     what = f"{edit.drift.item} of {edit.resource.short}" if edit.drift.path else edit.resource.short
     message = f"{what} is gone; it is created again only with `recreate: true`, or by force (--create)"
     return Hold(CONTAINER_GONE, message)
+
+
+def _creates_container(edit: Edit) -> bool:
+    """By the edit's own word, or by its type's row: a remediator that forgets the word creates nothing unasked."""
+    is_new = not edit.path and edit.drift.have is ABSENT and edit.value is not ABSENT
+    return edit.recreate is not None or (is_new and arm_type(edit.resource).container)
 
 
 def after_its_milestones(edit: Edit, situation: Situation) -> Hold | None:

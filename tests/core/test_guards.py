@@ -22,6 +22,7 @@ from homeostat.core.guards import (
     guard_plan,
 )
 from homeostat.core.ids import ResourceId
+from homeostat.core.json import ABSENT
 from homeostat.core.model import Declared, Drift, Edit, Mode, Place, Want
 from homeostat.core.plan import Action, Hold, Plan, Verb
 from homeostat.core.retest import Retest
@@ -189,3 +190,9 @@ def test_while_a_retest_runs_only_routing_is_held_and_only_until_its_deadline(
     assert [(entry.hold.code, entry.hold.retry_at) for _, entry in held] == [(RETEST, running.deadline)] * is_routing
     after = Situation(running.deadline, Mode.ENFORCE, wants, ("app-a",), retest=running)
     assert guard_edits([repair], after) == ((repair,), ())
+
+
+def test_a_container_whose_edit_forgets_the_word_is_not_created_unasked() -> None:
+    forgetful = Edit(Drift("nsg_rules", NSG, (), "rule", "present", ABSENT), (), {"location": "westeurope"})
+    assert codes([forgetful], situation()) == [CONTAINER_GONE]
+    assert codes([forgetful], situation(create=True)) == []

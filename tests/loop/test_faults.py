@@ -501,6 +501,13 @@ async def test_a_web_app_that_is_gone_retires_its_target_with_one_alert() -> Non
     assert world.writes() == []
 
 
+async def test_no_word_of_a_persons_makes_a_moments_404_the_end_of_a_web_app() -> None:
+    world = stand()
+    world.strike(path="/sites/", status=404, body=error("ResourceNotFound", "not found"))
+    assert (await world.reconcile("site", create=True)).status is Status.MISSING
+    assert world.inbox.told() == []
+
+
 async def test_a_resource_group_that_is_gone_retires_its_web_app() -> None:
     world = stand()
     world.strike(status=404, body=error("ResourceGroupNotFound", "Resource group 'rg-flask' could not be found."))

@@ -4,16 +4,14 @@ The recordings are third-party material outside the project: HOMEOSTAT_ARM_CORPU
 lies beside the checkout. Without it there is nothing to test.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from homeostat.core import json
-from homeostat.core.ids import InvalidResourceId, ResourceId
+from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json
 from homeostat.core.model import AnyRemediator, Drift, Verdict, Want
 from remediators import REGISTRY
@@ -22,48 +20,14 @@ from remediators.dns_links import LinkWant
 from remediators.security_rule import PLURALS, Rule, rule_of
 from remediators.vnet_integration import SUBNET
 from tests.remediators.contract import want_of
+from tests.remediators.corpus import CORPUS, of_type
 from tests.remediators.world import World, look, resource
 
 pytestmark = pytest.mark.unit
 
-CORPUS = Path(os.environ.get("HOMEOSTAT_ARM_CORPUS") or Path(__file__).parents[3] / "shared" / "arm" / "recorded")
-
 type Change = tuple[str, World, tuple[str, ...]]
 """What was changed, the world after it, and the last parts of the paths of the drifts that it must make."""
 type Check = Callable[[ResourceId, Mapping[str, Json]], Iterator[tuple[Want[Any], World, list[Change]]]]
-
-
-def bodies() -> Iterator[Json]:
-    for path in sorted(CORPUS.rglob("*.json")):
-        yield json.at(json.parse(path.read_bytes()), ("body",)) or None  # type: ignore[misc] # never ABSENT in a recording
-    for path in sorted(CORPUS.rglob("*.jsonl")):
-        for line in path.read_bytes().splitlines():
-            yield json.at(json.parse(line), ("body",)) or None  # type: ignore[misc] # likewise
-
-
-def resources(body: Json) -> Iterator[Mapping[str, Json]]:
-    """Every resource in a body: the body itself, those that it lists and those that it embeds."""
-    if isinstance(body, Mapping):
-        if json.text_at(body, "id") and json.text_at(body, "type") and isinstance(body.get("properties"), Mapping):
-            yield body
-        for value in body.values():
-            yield from resources(value)
-    elif isinstance(body, list):
-        for value in body:
-            yield from resources(value)
-
-
-def of_type(*types: str) -> Iterator[tuple[ResourceId, Mapping[str, Json]]]:
-    """The recorded resources of these types, each different one once."""
-    seen: set[str] = set()
-    for body in bodies():
-        for found in resources(body):
-            if json.text_at(found, "type").lower() in types and (text := json.render(found)) not in seen:
-                seen.add(text)
-                try:
-                    yield ResourceId.parse(json.text_at(found, "id")), found
-                except InvalidResourceId:
-                    continue  # a recording whose ids were cut when it was made public
 
 
 def with_members(world: World, id_: ResourceId, members: Mapping[str, json.Value]) -> World:

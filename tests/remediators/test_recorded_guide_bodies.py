@@ -1,7 +1,6 @@
 """Bodies that ARM really gave of zones, records, endpoints, sites and backends: each change is found as that alone."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,8 +9,6 @@ from homeostat.core.arm_types import PRIVATE_DNS_ZONE
 from homeostat.core.backends import BACKENDS, backend_of
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import ABSENT, Json, Path
-from homeostat.core.model import AnyRemediator, Verdict, Want
-from remediators import REGISTRY
 from remediators.backend_access import AccessWant
 from remediators.declared_endpoints import EndpointWant
 from remediators.identity import SYSTEM, SystemWant
@@ -19,15 +16,10 @@ from remediators.route_all import FLAGS, FLAGS_BEFORE
 from remediators.zone_group import ZoneGroupWant
 from remediators.zones import RecordWant, ZoneWant
 from tests.remediators.contract import want_of
-from tests.remediators.test_recorded_bodies import CORPUS, of_type
-from tests.remediators.world import World, look
+from tests.remediators.corpus import CORPUS, Body, Change, Made, show_each_change
+from tests.remediators.world import World
 
 pytestmark = pytest.mark.unit
-
-type Body = Mapping[str, Json]
-type Change = tuple[World, tuple[str, ...]]
-"""A changed world, and the last parts of the paths of the drifts that it must make."""
-type Made = tuple[Want[Any], World, list[Change]]
 
 
 def put(id_: ResourceId, body: Body, path: Path, value: json.Value) -> World:
@@ -166,18 +158,4 @@ CHECKS = {
 @pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no recorded bodies in {CORPUS}; set HOMEOSTAT_ARM_CORPUS")
 @pytest.mark.parametrize("name", CHECKS)
 def test_the_corpus_shows_each_change_and_no_false_drift(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    kind, check, types = CHECKS[name]
-    remediator: AnyRemediator = REGISTRY[kind]
-    found = changed = 0
-    for id_, body in of_type(*types):
-        for want, world, changes in check(id_, body):
-            found += 1
-            assert look(remediator, want, world).drifts == (), id_
-            for altered, ends in changes:
-                drifts = look(remediator, want, altered).drifts
-                assert tuple(drift.path[-1] if drift.path else "" for drift in drifts) == ends, (id_, drifts)
-                assert {drift.verdict for drift in drifts} <= {Verdict.DRIFTED, Verdict.SETTLING}
-                changed += 1
-    assert found, f"the corpus holds no {name}"
-    with capsys.disabled():
-        print(f"\n{name}: {found} recorded bodies without false drift; {changed} changes found")
+    show_each_change(name, *CHECKS[name], capsys)

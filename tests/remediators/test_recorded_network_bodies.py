@@ -1,7 +1,6 @@
 """Bodies that ARM really gave of subnets, NSGs, route tables and flow logs: each change is found as that alone."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,8 +8,6 @@ from homeostat.core import json
 from homeostat.core.arm_types import VIRTUAL_NETWORK
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json
-from homeostat.core.model import AnyRemediator, Verdict, Want
-from remediators import REGISTRY
 from remediators.flow_log import MEMBERS as LOG_MEMBERS
 from remediators.flow_log import log_of
 from remediators.flow_logs import LogWant
@@ -20,15 +17,11 @@ from remediators.route import Route
 from remediators.route_table import TABLE, TableWant
 from remediators.subnet_body import SubnetWant, present_of
 from tests.remediators.contract import want_of
-from tests.remediators.test_recorded_bodies import CORPUS, of_type, with_members
-from tests.remediators.world import World, body_of, look
+from tests.remediators.corpus import CORPUS, Body, Change, Made, show_each_change
+from tests.remediators.test_recorded_bodies import with_members
+from tests.remediators.world import World, body_of
 
 pytestmark = pytest.mark.unit
-
-type Body = Mapping[str, Json]
-type Change = tuple[World, tuple[str, ...]]
-"""A changed world, and the last parts of the paths of the drifts that it must make."""
-type Made = tuple[Want[Any], World, list[Change]]
 
 
 def subnets(id_: ResourceId, body: Body) -> Iterator[Made]:
@@ -125,18 +118,4 @@ CHECKS = {
 @pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no recorded bodies in {CORPUS}; set HOMEOSTAT_ARM_CORPUS")
 @pytest.mark.parametrize("name", CHECKS)
 def test_the_corpus_shows_each_change_and_no_false_drift(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    kind, check, types = CHECKS[name]
-    remediator: AnyRemediator = REGISTRY[kind]
-    found = changed = 0
-    for id_, body in of_type(*types):
-        for want, world, changes in check(id_, body):
-            found += 1
-            assert look(remediator, want, world).drifts == (), id_
-            for altered, ends in changes:
-                drifts = look(remediator, want, altered).drifts
-                assert tuple(drift.path[-1] if drift.path else "" for drift in drifts) == ends, (id_, drifts)
-                assert {drift.verdict for drift in drifts} <= {Verdict.DRIFTED, Verdict.SETTLING}
-                changed += 1
-    assert found, f"the corpus holds no {name}"
-    with capsys.disabled():
-        print(f"\n{name}: {found} recorded bodies without false drift; {changed} changes found")
+    show_each_change(name, *CHECKS[name], capsys)

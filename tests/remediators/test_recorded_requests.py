@@ -21,9 +21,9 @@ from homeostat.core.ids import InvalidResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.plan import Action, Verb, merge
 from remediators import REGISTRY
+from tests.remediators.corpus import CORPUS
 from tests.remediators.recorded_wants import BUILDS, NETWORK
 from tests.remediators.requests import Request, Shape, common, family_of, requests, shape_of, united
-from tests.remediators.test_recorded_bodies import CORPUS
 from tests.remediators.world import look, resource
 
 pytestmark = pytest.mark.unit
