@@ -21,7 +21,7 @@ from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.conclusion import conclude
 from homeostat.core.decision import creates, decide, judge, misses_container, reads_of, root_gone, root_is_missing
 from homeostat.core.errors import HomeostatError
-from homeostat.core.guards import MODE_ALERT, Situation
+from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
 from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, ledger_entry
@@ -41,6 +41,7 @@ from homeostat.ports import (
     StorageError,
     Written,
 )
+from homeostat.situations import Situations
 from homeostat.store import Leased, LeaseLost, Store, Stored, TooMuchContention, ledger_row, outbox_rows
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,10 @@ class Engine:
     settle: Settle = DEFAULT_SETTLE
     source: str = "homeostat"  # of the alerts
     prober: Prober = field(default_factory=Elsewhere)
+
+    @property
+    def situations(self) -> Situations:
+        return Situations(self.store, self.reader, self.ambient, self.cap)
 
     async def reconcile_marked(self, root: Root) -> Outcome | Later | NothingToDo:
         """Does the work that is marked on a root, if there is any and it is time. Sends the root's alerts.
@@ -260,10 +265,8 @@ class _Reconcile:
             return facts, root_gone(root), True
         if not judged.edits:
             return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
-        pauses = await engine.store.pauses()
-        now, asked = engine.ambient.now(), self.trigger
-        running = (self.leased or self).stored.record.retest
-        situation = Situation(now, engine.cap, root.wants, root.targets, pauses, asked.create, asked.withheld, running)
+        record_now = (self.leased or self).stored.record
+        situation = await engine.situations.of(root, record_now, self.trigger, facts)
         return facts, decide(root, judged, facts, situation), misses_container(judged)
 
     async def _observe(self) -> Facts:

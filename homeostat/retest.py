@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from homeostat import runs
 from homeostat.core import record, retest
 from homeostat.core.errors import HomeostatError
-from homeostat.core.guards import FLEET
+from homeostat.core.gate.situation import FLEET
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, JsonObject, Path
 from homeostat.core.model import Declared, Disruption, Drift, Edit, Fact, Mode, Place, Read, Want

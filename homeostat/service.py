@@ -10,7 +10,7 @@ from homeostat import runs
 from homeostat.core import json
 from homeostat.core.errors import HomeostatError
 from homeostat.core.events import parse_event, route
-from homeostat.core.guards import FLEET, Pause
+from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, worst

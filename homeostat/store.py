@@ -16,7 +16,7 @@ from homeostat.ambient import Ambient
 from homeostat.core import alerts, json, record
 from homeostat.core.alerts import Alert
 from homeostat.core.errors import HomeostatError
-from homeostat.core.guards import FLEET, Pause
+from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.record import Later, Lease, NothingToDo, RootRecord, Settle

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from homeostat.core import json
-from homeostat.core.guards import MODE_ALERT
+from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.model import Drift, Verdict

@@ -7,7 +7,7 @@ from datetime import datetime
 from homeostat.core import alerts
 from homeostat.core.alerts import WHOLE_ROOT, Alert, Episodes
 from homeostat.core.decision import looked_at
-from homeostat.core.guards import CONTAINER_GONE
+from homeostat.core.gate.standing import CONTAINER_GONE
 from homeostat.core.outcome import Outcome, Status
 from homeostat.core.record import MAX_FOREIGN_WRITES, BlindWrite, Intent, RootRecord, possible_overwrites
 from homeostat.core.spec import Root

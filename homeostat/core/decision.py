@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 from homeostat.core.arm_errors import ErrorClass
 from homeostat.core.arm_types import arm_type
-from homeostat.core.guards import CONTAINER_GONE, Situation, guard_edits, guard_plan
+from homeostat.core.gate.passing import guard_edits, guard_plan
+from homeostat.core.gate.situation import Situation
+from homeostat.core.gate.standing import CONTAINER_GONE
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT
 from homeostat.core.model import (

@@ -32,6 +32,7 @@ from homeostat.core.model import (
     Want,
     most_cautious,
 )
+from homeostat.core.policy import DEFAULT_POLICY, Policy
 from homeostat.core.source import Source, SpecError, SpecProblem, parse_documents
 from homeostat.core.validation import check
 
@@ -39,6 +40,8 @@ TARGET_NAME = r"^[a-z0-9-]{1,63}$|^[a-z0-9-]{1,61}--[a-z0-9-]{1,60}$"
 
 _STAND_INS: Mapping[str, str] = {"target": "a-target", "web_app": "an-app", "resource_group": "a-group"}
 """What the keys that every document must have are taken for where they are wrong, so that the rest can be checked."""
+
+_POLICY_STAND_INS: Mapping[str, str] = {"policy": "fleet"}
 
 _NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
@@ -86,6 +89,7 @@ class Root:
     id: ResourceId
     wants: Mapping[str, Want[Any]]  # by kind
     targets: tuple[str, ...]  # names, sorted
+    policy: Policy = DEFAULT_POLICY  # the fleet's
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Fleet:
 
     targets: Mapping[str, Target] = field(default_factory=dict)
     roots: Mapping[ResourceId, Root] = field(default_factory=dict)
+    policy: Policy = DEFAULT_POLICY
 
     def route(self, resource: ResourceId) -> Root | None:
         """The declared root that a change of `resource` concerns, which for a slot's change is never the slot's app."""
@@ -133,12 +138,18 @@ def load(texts: Mapping[str, str], registry: Registry, *, subscription: str = ""
     """
     problems: list[SpecProblem] = []
     documents: list[_Parsed] = []
+    policies: list[tuple[Place, Policy]] = []
     for source in _sources(texts, problems):
         problems.extend(source.problems)
-        if parsed := _parse(source, registry, subscription, problems):
+        if _is_policy(source):
+            checked = check(source, Policy, _POLICY_STAND_INS)
+            problems.extend(checked.problems)
+            policies.append((source.place(("policy",)), checked.document or DEFAULT_POLICY))
+        elif parsed := _parse(source, registry, subscription, problems):
             documents.append(parsed)
     problems.extend(_repeated_targets([parsed.target for parsed in documents]))
-    fleet = _merged(documents, problems)
+    problems.extend(_repeated_policies(policies))
+    fleet = _merged(documents, policies[0][1] if policies else DEFAULT_POLICY, problems)
     problems.extend(_conflicts(fleet, registry))
     if problems:
         raise SpecError(tuple(problems))
@@ -237,6 +248,16 @@ def _web_app(document: Document, subscription: str) -> ResourceId:
     return ResourceId.of(subscription, document.resource_group, "Microsoft.Web/sites", app)
 
 
+def _is_policy(source: Source) -> bool:
+    return isinstance(source.data, Mapping) and "policy" in source.data and "target" not in source.data
+
+
+def _repeated_policies(policies: Sequence[tuple[Place, Policy]]) -> Iterator[SpecProblem]:
+    for place, _ in policies[1:]:
+        message = f"the fleet's policy is already declared at {policies[0][0]}"
+        yield SpecProblem(place, message, "Merge the two: there is one policy for all targets.")
+
+
 def _repeated_targets(targets: Sequence[Target]) -> Iterator[SpecProblem]:
     first: dict[str, Target] = {}
     for target in targets:
@@ -246,7 +267,7 @@ def _repeated_targets(targets: Sequence[Target]) -> Iterator[SpecProblem]:
             yield SpecProblem(target.place, message, "Rename one of the two.")
 
 
-def _merged(documents: Iterable[_Parsed], problems: list[SpecProblem]) -> Fleet:
+def _merged(documents: Iterable[_Parsed], policy: Policy, problems: list[SpecProblem]) -> Fleet:
     targets: dict[str, Target] = {}
     items: dict[tuple[ResourceId, str], dict[str, Declared[Any]]] = defaultdict(dict)
     unmanaged: dict[tuple[ResourceId, str], Unmanaged] = {}
@@ -260,15 +281,15 @@ def _merged(documents: Iterable[_Parsed], problems: list[SpecProblem]) -> Fleet:
             key = declaration.item.root, declaration.kind
             _join(items[key], declaration, problems)
             modes[key] = most_cautious((modes.get(key, Mode.ENFORCE), document.modes[declaration.kind]))
-        for key, policy in document.unmanaged.items():
-            unmanaged[key] = max(unmanaged.get(key, policy), policy, key=_CAUTION_UNMANAGED.index)
+        for key, rest in document.unmanaged.items():
+            unmanaged[key] = max(unmanaged.get(key, rest), rest, key=_CAUTION_UNMANAGED.index)
             items.setdefault(key, {})  # a section without items still has its policy to keep
     wants: dict[ResourceId, dict[str, Want[Any]]] = defaultdict(dict)
     for (root, kind), by_name in items.items():
-        policy, mode = unmanaged.get((root, kind), Unmanaged.KEEP), modes.get((root, kind), Mode.ENFORCE)
-        wants[root][kind] = Want(root, dict(sorted(by_name.items())), policy, mode)
-    roots = {root: Root(root, wants[root], tuple(sorted(names))) for root, names in sorted(owners.items())}
-    return Fleet(dict(sorted(targets.items())), roots)
+        rest, mode = unmanaged.get((root, kind), Unmanaged.KEEP), modes.get((root, kind), Mode.ENFORCE)
+        wants[root][kind] = Want(root, dict(sorted(by_name.items())), rest, mode)
+    roots = {root: Root(root, wants[root], tuple(sorted(names)), policy) for root, names in sorted(owners.items())}
+    return Fleet(dict(sorted(targets.items())), roots, policy)
 
 
 def _join(by_name: dict[str, Declared[Any]], new: _Declaration, problems: list[SpecProblem]) -> None:

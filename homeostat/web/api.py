@@ -89,7 +89,7 @@ async def _history(service: "Service", req: func.HttpRequest) -> func.HttpRespon
 
 
 async def _pause(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
-    from homeostat.core.guards import FLEET, Pause
+    from homeostat.core.gate.situation import FLEET, Pause
     from homeostat.web.requests import PauseBody, caller, parse_body, until
 
     body = parse_body(PauseBody, req.get_body())
@@ -100,7 +100,7 @@ async def _pause(service: "Service", req: func.HttpRequest) -> func.HttpResponse
 
 
 async def _resume(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
-    from homeostat.core.guards import FLEET
+    from homeostat.core.gate.situation import FLEET
 
     name = req.route_params.get("name", FLEET)
     await service.resume(name)

@@ -13,7 +13,7 @@ from homeostat.core import alerts
 from homeostat.core.alerts import FAILURES_BEFORE_ALERT, Alert, AlertType
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP
 from homeostat.core.conclusion import conclude
-from homeostat.core.guards import CONTAINER_GONE, MODE_ALERT, PAUSED
+from homeostat.core.gate.standing import CONTAINER_GONE, MODE_ALERT, PAUSED
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Declared, Drift, Edit, Mode, Place, Verdict, Want
 from homeostat.core.outcome import Outcome, Status

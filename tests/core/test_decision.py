@@ -5,7 +5,8 @@ import pytest
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.arm_types import SITE, SITE_CONFIG
 from homeostat.core.decision import decide, judge, looked_at, own_read, reads_of, root_gone, root_is_missing
-from homeostat.core.guards import CONTAINER_GONE, MODE_ALERT, Situation
+from homeostat.core.gate.situation import Situation
+from homeostat.core.gate.standing import CONTAINER_GONE, MODE_ALERT
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json
 from homeostat.core.model import Fact, Facts, Found, Gone, Mode, Read, Unreadable, Verdict

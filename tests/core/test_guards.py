@@ -8,19 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP
-from homeostat.core.guards import (
-    CONTAINER_GONE,
-    EDIT_GUARDS,
-    FLEET,
-    GUARD_ERROR,
-    MODE_ALERT,
-    PAUSED,
-    RETEST,
-    Pause,
-    Situation,
-    guard_edits,
-    guard_plan,
-)
+from homeostat.core.gate.passing import EDIT_GUARDS, GUARD_ERROR, guard_edits, guard_plan
+from homeostat.core.gate.situation import FLEET, Pause, Situation
+from homeostat.core.gate.standing import CONTAINER_GONE, MODE_ALERT, PAUSED, RETEST
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT
 from homeostat.core.model import Declared, Drift, Edit, Mode, Place, Want

@@ -11,7 +11,7 @@ import pytest
 
 from homeostat.core.arm_types import SITE_CONFIG
 from homeostat.core.errors import HomeostatError
-from homeostat.core.guards import FLEET, Pause
+from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.model import Fact, Read
 from homeostat.core.outcome import Outcome, Status, Trigger
 from homeostat.core.plan import Action

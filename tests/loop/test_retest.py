@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from homeostat.core.guards import FLEET, Pause
+from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.model import Mode
 from homeostat.core.outcome import Status, Trigger
 from homeostat.core.probes import HttpProbe, Probe, Probed, Result

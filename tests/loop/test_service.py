@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from homeostat.core.events import MalformedEvent
-from homeostat.core.guards import FLEET, Pause
+from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.outcome import Trigger
 from homeostat.core.record import Settle
 from homeostat.runs import UnknownTarget

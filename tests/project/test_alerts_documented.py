@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from homeostat.core.alerts import AlertType
-from homeostat.core.guards import FLEET, Pause
+from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.ports import CloudEventData
 from simulator.faults import parse
 from tests.loop.stand import WEB_VERSION, Stand, stand

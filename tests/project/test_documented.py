@@ -21,7 +21,7 @@ OPERATIONS = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
 VARIABLE = re.compile(r"\bHOMEOSTAT_[A-Z]+(?:_[A-Z]+)*\b")
 PREFIXES = {"HOMEOSTAT_SETTLE_SECONDS_NSG_RULES"}  # an example of a name that ends with a kind
 CODES = (  # where a hold gets its code: a constant of the loop, or the remediator's word
-    re.compile(r'^[A-Z_]+ = "([a-z]+(?:-[a-z]+)+|paused|retest)"$', re.MULTILINE),
+    re.compile(r'^[A-Z_]+(?:: Final)? = "([a-z]+(?:-[a-z]+)+|paused|retest)"$', re.MULTILINE),
     re.compile(r'(?:Hold\(|Obstacle\(\w+, )"([a-z-]+)"'),
 )
 
@@ -54,7 +54,7 @@ def test_the_readme_has_every_kind_that_can_be_declared() -> None:
 
 
 def test_every_hold_is_explained() -> None:
-    texts = [*sources("remediators"), *map(_core, ("guards", "decision", "plan"))]
+    texts = [*sources("remediators"), *sources("homeostat/core/gate"), *map(_core, ("decision", "plan"))]
     used = {code for text in texts for pattern in CODES for code in pattern.findall(text)}
     assert used - rows(OPERATIONS, "## Holds") == set()
 

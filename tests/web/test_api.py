@@ -11,7 +11,7 @@ from typing import Any, override
 import azure.functions as func
 import pytest
 
-from homeostat.core.guards import FLEET
+from homeostat.core.gate.situation import FLEET
 from homeostat.ports import Documents, StorageUnavailable
 from homeostat.runtime import Runtime
 from homeostat.service import RUN_BACKUP, Service

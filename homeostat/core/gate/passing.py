@@ -1,0 +1,61 @@
+"""The one gate: every trigger's edits and plans pass these lists, and it is closed on error.
+
+The first hold wins. A guard that raises holds too: what cannot be judged is not written.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from homeostat.core.gate.situation import EditGuard, PlanGuard, Situation
+from homeostat.core.gate.standing import (
+    after_its_milestones,
+    container_by_word,
+    not_paused,
+    not_retested,
+    within_mode,
+)
+from homeostat.core.model import Edit
+from homeostat.core.plan import Held, Hold, Plan
+
+GUARD_ERROR: Final = "guard-error"
+
+EDIT_GUARDS: tuple[EditGuard, ...] = (
+    within_mode,
+    not_paused,
+    not_retested,
+    container_by_word,
+    after_its_milestones,
+)
+PLAN_GUARDS: tuple[PlanGuard, ...] = ()
+
+
+def guard_edits(
+    edits: Sequence[Edit], situation: Situation, guards: Sequence[EditGuard] = EDIT_GUARDS
+) -> tuple[tuple[Edit, ...], tuple[tuple[Edit, Held], ...]]:
+    """The edits that may go on, and the others with what holds them."""
+    allowed: list[Edit] = []
+    held: list[tuple[Edit, Held]] = []
+    for edit in edits:
+        hold = next((hold for guard in guards if (hold := _ask(guard, edit, situation)) is not None), None)
+        if hold is None:
+            allowed.append(edit)
+        else:
+            held.append((edit, Held(edit.drift, hold)))
+    return tuple(allowed), tuple(held)
+
+
+def guard_plan(plan: Plan, situation: Situation, guards: Sequence[PlanGuard] = PLAN_GUARDS) -> Hold | None:
+    """The first hold of the whole plan, if any. A plan without actions needs no guard."""
+    if not plan.actions:
+        return None
+    return next((hold for guard in guards if (hold := _ask(guard, plan, situation)) is not None), None)
+
+
+def _ask[Subject](
+    guard: Callable[[Subject, Situation], Hold | None], subject: Subject, situation: Situation
+) -> Hold | None:
+    try:
+        return guard(subject, situation)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a guard, the write must not happen
+        name = getattr(guard, "__name__", repr(guard))
+        return Hold(GUARD_ERROR, f"the guard {name} failed with {type(error).__name__}", {"guard": name})
