@@ -50,7 +50,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
         engine = Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, config.mode, config.settle)
         engine = _with_probes(engine, config.environment)
         desired = Desired(source, REGISTRY, ambient, config.subscription)
-        yield Service(engine, desired, config.settle_by_kind)
+        yield Service(engine, desired, config.settle_by_kind, arm.identity)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ through the ports.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,8 +18,19 @@ from homeostat.core import alerts, record, retest
 from homeostat.core.alerts import Alert, AlertType
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.arm_types import SITE, SLOT
+from homeostat.core.attribution import Actor
+from homeostat.core.causes import causes, completed, of_entry
 from homeostat.core.conclusion import conclude
-from homeostat.core.decision import creates, decide, judge, misses_container, reads_of, root_gone, root_is_missing
+from homeostat.core.decision import (
+    creates,
+    decide,
+    judge,
+    judged_kinds,
+    misses_container,
+    reads_of,
+    root_gone,
+    root_is_missing,
+)
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.ids import ResourceId
@@ -34,8 +45,10 @@ from homeostat.ports import (
     AlertError,
     ArmReader,
     ArmWriter,
+    ChangeHistory,
     CloudEventData,
     Elsewhere,
+    Forgotten,
     Prober,
     StillRunning,
     StorageError,
@@ -86,6 +99,7 @@ class Engine:
     settle: Settle = DEFAULT_SETTLE
     source: str = "homeostat"  # of the alerts
     prober: Prober = field(default_factory=Elsewhere)
+    changes: ChangeHistory = field(default_factory=Forgotten)
 
     @property
     def situations(self) -> Situations:
@@ -180,6 +194,7 @@ class _Reconcile:
     first: Plan | None = None  # to be carried out before anything is observed
     written: list[tuple[Action, Written]] = field(default_factory=list)
     blind: list[BlindWrite] = field(default_factory=list)
+    asked_who: bool = False  # Azure, for the authors of changes
 
     async def run(self) -> Outcome:
         began = self.engine.ambient.monotonic()
@@ -244,9 +259,9 @@ class _Reconcile:
             self.leased = leased
             if leased.lease.token != self.stored.record.token + 1:
                 return None  # another owner came and went since this one looked, and may have done the work
-        await self._intend(plan, leased)
+        names = await self._intend(plan, leased)
         try:
-            await self._apply(plan, leased)
+            await self._apply(plan, leased, names)
         except ArmError as error:
             return None if error.error_class is ErrorClass.STALE else self._failed(plan, error)
         except StillRunning as running:
@@ -284,27 +299,47 @@ class _Reconcile:
             return await self.engine.reader.read(query)
         return await self.engine.prober.probe(query)
 
+    # --- attribute ---
+
+    async def _causes(self, plan: Plan) -> Mapping[str, Actor]:
+        """By kind, who or what brought the plan's drifts about. Azure is asked at most once, and only for news."""
+        known = (self.leased or self).stored.record
+        found = causes(self.root, plan.drifts, known)
+        if not found.open or found.since is None or self.asked_who:
+            return found.known
+        self.asked_who = True
+        changes = await self.engine.changes.changes(self.root.id, found.since)
+        return completed(found, plan.drifts, known, changes)
+
     # --- intent, apply ---
 
-    async def _intend(self, plan: Plan, leased: Leased) -> None:
-        """A durable record before the first write: what is about to be done, and the alerts that tell of the drift."""
+    async def _intend(self, plan: Plan, leased: Leased) -> tuple[str, ...]:
+        """A durable record before the first write: what is about to be done, and the alerts that tell of the drift.
+
+        The names of the writes, one for each action: known before they are sent, since an event can overtake an answer.
+        """
         now = self.engine.ambient.now()
         kinds = sorted({edit.drift.kind for action in plan.actions for edit in action.edits})
         actions = tuple(str(action) for action in plan.actions)
         intent = Intent(str(self.engine.ambient.uuid()), now, actions, tuple(kinds))
-        episodes, detected = alerts.opened(self.root, plan.drifts, leased.stored.record.episodes, now)
-        await leased.save(
-            lambda current: replace(current, intent=intent, episodes=episodes), rows=outbox_rows(detected)
-        )
+        before = leased.stored.record.episodes
+        episodes, detected = alerts.opened(self.root, plan.drifts, before, now, await self._causes(plan))
+        names = tuple(str(self.engine.ambient.uuid()) for _ in plan.actions)
 
-    async def _apply(self, plan: Plan, leased: Leased) -> None:
+        def transition(current: RootRecord) -> RootRecord:
+            return replace(record.about_to_write(current, names, now=now), intent=intent, episodes=episodes)
+
+        await leased.save(transition, rows=outbox_rows(detected))
+        return names
+
+    async def _apply(self, plan: Plan, leased: Leased, names: Sequence[str]) -> None:
         """Raises ArmError, StillRunning and LeaseLost; what was written by then is in `written`."""
-        for planned in plan.actions:
+        for planned, name in zip(plan.actions, names, strict=True):
             await leased.ensure(WRITE_TIME)
             read_at = self.engine.ambient.now()
             action = await self._rebased(planned) if planned.unprotected else planned
             try:
-                ids = await self.engine.writer.write(action)
+                ids = await self.engine.writer.write(action, correlation_id=name)
             except StillRunning as running:
                 self._keep(action, running.written, read_at)
                 raise
@@ -399,12 +434,18 @@ class _Reconcile:
         now = engine.ambient.now()
         before = self.leased.stored.record if self.leased else self.stored.record
         begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
-        after, pending = conclude(self.root, outcome, before, self.blind, now, begun)
+        judged, changed_by = judged_kinds(self.root, engine.registry), await self._causes(outcome.plan)
+        after, pending = conclude(
+            self.root, outcome, before, self.blind, now, begun, judged=judged, changed_by=changed_by
+        )
+        if outcome.correlations:  # ARM may have called them otherwise than we did
+            after = record.about_to_write(after, outcome.correlations, now=now)
         after = replace(after, retest=self._witnessed(outcome, before.retest, now))
         look_at = self._next_look(outcome, after.retest, now)
         rows = [*outbox_rows(pending)]
         if begun or is_worth_a_line(outcome):
-            entry = ledger_entry(outcome, self.trigger, self.root.targets, now, begun)
+            blamed = of_entry(outcome, before.episodes, after.episodes)
+            entry = ledger_entry(outcome, self.trigger, self.root.targets, now, begun, blamed)
             rows.append(ledger_row(entry, now, str(engine.ambient.uuid())))
         delay: timedelta | None = None
 

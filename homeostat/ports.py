@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from homeostat.core.arm_types import ArmType
+from homeostat.core.attribution import ForeignWrite, Principal
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Absent, JsonObject
@@ -295,6 +296,35 @@ class ArmWriter(Protocol):
         when the operation outlasts the deadline or can no longer be followed: released, not failed.
         """
         ...
+
+
+class Identity(Protocol):
+    async def principal(self) -> Principal | None:
+        """Who we are to Azure; None while that cannot be told."""
+        ...
+
+
+class Anybody:
+    """The identity of a process that hears of no events."""
+
+    async def principal(self) -> Principal | None:
+        return None
+
+
+class ChangeHistory(Protocol):
+    async def changes(self, root: ResourceId, since: datetime) -> tuple[ForeignWrite, ...]:
+        """Who changed the root and what is in it since then, as far as Azure remembers. Nothing where it cannot say.
+
+        Never raises: it is asked for a name, not for leave.
+        """
+        ...
+
+
+class Forgotten:
+    """The history of a process that does not ask for one."""
+
+    async def changes(self, root: ResourceId, since: datetime) -> tuple[ForeignWrite, ...]:  # noqa: ARG002 - nothing is asked
+        return ()
 
 
 # --- the network -----------------------------------------------------------------------------------------------------

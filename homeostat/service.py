@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -14,9 +14,10 @@ from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, worst
-from homeostat.core.record import Settle
+from homeostat.core.record import Settle, is_own
 from homeostat.core.spec import Root, Target
 from homeostat.engine import Engine
+from homeostat.ports import Anybody, Identity
 from homeostat.retest import Retests
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE
@@ -38,6 +39,7 @@ class Service:
     engine: Engine
     desired: Desired
     settle_by_kind: Mapping[str, Settle]  # where it differs from the engine's
+    identity: Identity = field(default_factory=Anybody)
 
     @property
     def retests(self) -> Retests:
@@ -48,15 +50,26 @@ class Service:
     async def on_event(self, event: Json) -> tuple[Root, ...]:
         """Marks the roots that an event concerns: one as a rule, none when it concerns nothing that is declared.
 
+        None either when it tells of a write of our own, which was verified when it was made. Whether it does is known
+        only where the event names us: its correlation id alone anybody can choose. One that names nobody is looked
+        after, and is held against nobody.
+
         Raises MalformedEvent, and StorageError, upon which the event must come again.
         """
         hint = parse_event(event, self.engine.ambient.now())
         if hint is None:
             return ()
-        roots = route(await self.desired.fleet(), hint, self.engine.registry)
-        for root in roots:
-            await self.engine.store.mark(root.id, hint.id, self._settle_of(root), hint.as_foreign_write())
-        return roots
+        marked: list[Root] = []
+        for root in route(await self.desired.fleet(), hint, self.engine.registry):
+            stored = await self.engine.store.load(root.id)
+            looks_own = is_own(stored.record, hint.correlation_id)
+            ours = hint.is_by(await self.identity.principal()) if looks_own else False
+            if ours:
+                continue
+            foreign = hint.as_foreign_write() if ours is False else None
+            await self.engine.store.mark(root.id, hint.id, self._settle_of(root), foreign, known=stored)
+            marked.append(root)
+        return tuple(marked)
 
     async def mark_all(self, cause: str) -> int:
         """Marks every declared root, and sends alerts that are still waiting. How many roots there are."""

@@ -103,8 +103,9 @@ class Store:
         foreign: record.ForeignWrite | None = None,
         *,
         comes_again: bool = True,
+        known: Stored | None = None,
     ) -> bool:
-        """Marks the root dirty and enqueues at most one message. Whether one was enqueued.
+        """Marks the root dirty and enqueues at most one message. Whether one was enqueued. `known` saves a read.
 
         comes_again: whether the hint is handled again should this fail half-way, as an event is and a timer is not.
         """
@@ -118,7 +119,7 @@ class Store:
             )
             return after
 
-        await self.change(root, transition)
+        await self.change(root, transition, known=known)
         if delay is None:
             return False
         await self.enqueue(root, delay)

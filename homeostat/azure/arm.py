@@ -10,6 +10,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from homeostat.ambient import Ambient
 from homeostat.azure.clouds import Cloud, cloud_of
 from homeostat.azure.credentials import default_credential
+from homeostat.azure.identity import TokenIdentity
 from homeostat.azure.pipeline import Transport, arm_pipeline, http_session, session_transport
 from homeostat.azure.reader import PipelineReader
 from homeostat.azure.retry import Limits
@@ -23,6 +24,7 @@ class Arm:
 
     reader: PipelineReader
     writer: ArmWriter
+    identity: TokenIdentity
     credential: AsyncTokenCredential
     transport: Transport
     cloud: Cloud
@@ -42,6 +44,7 @@ def arm_over(
     return Arm(
         reader=PipelineReader(pipeline, cloud),
         writer=SdkWriter(pipeline, credential, cloud, ambient, deadline),
+        identity=TokenIdentity(credential, cloud.scope),
         credential=credential,
         transport=transport,
         cloud=cloud,

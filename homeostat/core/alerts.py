@@ -10,15 +10,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from homeostat.core import json
+from homeostat.core.attribution import UNKNOWN, Actor, ForeignWrite, actor_json
 from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.model import Drift, Verdict
 from homeostat.core.outcome import Outcome, Status, action_json, drift_json, held_json
 from homeostat.core.plan import Held
-from homeostat.core.record import Episode, ForeignWrite
+from homeostat.core.record import Episode
 from homeostat.core.spec import Root
 
 
@@ -51,22 +53,45 @@ FAILURES_BEFORE_ALERT = 3
 type Episodes = Mapping[str, Episode]
 
 
+def news(drifts: Sequence[Drift], episodes: Episodes) -> frozenset[str]:
+    """The kinds whose drift has not been told yet, or has changed since."""
+    return frozenset(
+        kind
+        for kind, of_kind in by_kind(drifts).items()
+        if kind not in episodes or not _is_told(of_kind, episodes[kind])
+    )
+
+
+def _is_told(of_kind: Sequence[Drift], episode: Episode) -> bool:
+    return episode.fingerprint.partition("+")[0] == _fingerprint([drift_json(drift) for drift in of_kind])
+
+
 def opened(
-    root: Root, drifts: Sequence[Drift], episodes: Episodes, now: datetime
+    root: Root,
+    drifts: Sequence[Drift],
+    episodes: Episodes,
+    now: datetime,
+    changed_by: Mapping[str, Actor] = MappingProxyType({}),
 ) -> tuple[Episodes, tuple[Alert, ...]]:
-    """The episodes once these drifts are known; a new one, or one that has changed, is told as detected."""
+    """The episodes once these drifts are known; a new one, or one that has changed, is told as detected.
+
+    changed_by: by kind, who or what brought the drift about, as far as it was not known before.
+    """
     after = dict(episodes)
     alerts: list[Alert] = []
-    for kind, of_kind in _by_kind(drifts).items():
+    for kind, of_kind in by_kind(drifts).items():
         fingerprint = _fingerprint([drift_json(drift) for drift in of_kind])
         known = after.get(kind)
-        if known is not None and known.fingerprint.partition("+")[0] == fingerprint:
+        actor = changed_by.get(kind, known.changed_by if known else UNKNOWN)
+        if known is not None and _is_told(of_kind, known):
+            after[kind] = replace(known, changed_by=actor)
             continue
         episode = Episode(
             id=known.id if known else _digest(root.id.key, kind, now.isoformat()),
             opened=known.opened if known else now,
             state=AlertType.DRIFT_DETECTED,
             fingerprint=fingerprint,
+            changed_by=actor,
         )
         after[kind] = episode
         data = {**_common(root, kind, episode), "drifts": [drift_json(drift) for drift in of_kind]}
@@ -85,9 +110,9 @@ def settled(
     """
     after = dict(episodes)
     alerts: list[Alert] = []
-    remaining = _by_kind(outcome.plan.drifts)
+    remaining = by_kind(outcome.plan.drifts)
     for kind, episode in episodes.items():
-        if kind == WHOLE_ROOT or _is_unjudged(kind, outcome):
+        if kind == WHOLE_ROOT or is_unjudged(kind, outcome):
             continue
         if kind not in remaining:
             del after[kind]
@@ -133,7 +158,8 @@ def overwrites(root: Root, foreign: Iterable[ForeignWrite], now: datetime) -> tu
                 "root": root.id.text,
                 "targets": list(root.targets),
                 "resource": write.resource,
-                "actor": write.actor,
+                "actor": write.by.name,
+                "changedBy": actor_json(write.by),
                 "operation": write.operation,
                 "writtenAt": write.at.isoformat(),
                 "correlationId": write.correlation_id,
@@ -144,7 +170,7 @@ def overwrites(root: Root, foreign: Iterable[ForeignWrite], now: datetime) -> tu
     )
 
 
-def retired(root: Root, missing_since: datetime, now: datetime) -> tuple[Alert, ...]:
+def retired(root: Root, missing_since: datetime, now: datetime, by: Actor | None = None) -> tuple[Alert, ...]:
     """One alert for each target whose web app is gone."""
     return tuple(
         Alert(
@@ -156,6 +182,7 @@ def retired(root: Root, missing_since: datetime, now: datetime) -> tuple[Alert, 
                 "target": target,
                 "root": root.id.text,
                 "missingSince": missing_since.isoformat(),
+                "changedBy": actor_json(by or UNKNOWN),
                 "remedy": "Remove the target from the spec, or create the web app again.",
             },
         )
@@ -185,7 +212,8 @@ def from_json(body: JsonObject) -> Alert:
     )
 
 
-def _by_kind(drifts: Iterable[Drift]) -> dict[str, list[Drift]]:
+def by_kind(drifts: Iterable[Drift]) -> Mapping[str, Sequence[Drift]]:
+    """What is worth an alert: drift that is certain."""
     grouped: dict[str, list[Drift]] = defaultdict(list)
     for drift in drifts:
         if drift.verdict in {Verdict.DRIFTED, Verdict.UNMANAGED}:
@@ -193,7 +221,7 @@ def _by_kind(drifts: Iterable[Drift]) -> dict[str, list[Drift]]:
     return grouped
 
 
-def _is_unjudged(kind: str, outcome: Outcome) -> bool:
+def is_unjudged(kind: str, outcome: Outcome) -> bool:
     """Whether nothing can be said about the kind now: it could not be read, or a write is still under way."""
     if outcome.status is Status.BUSY or (outcome.status is Status.FAILED and not outcome.plan.drifts):
         return True
@@ -222,6 +250,7 @@ def _common(root: Root, kind: str, episode: Episode) -> dict[str, Json]:
         "kind": kind,
         "episode": episode.id,
         "openedAt": episode.opened.isoformat(),
+        **({} if kind == WHOLE_ROOT else {"changedBy": actor_json(episode.changed_by)}),
     }
 
 

@@ -1,16 +1,20 @@
 """What is remembered after a reconcile, and which alerts it gives rise to. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from homeostat.core import alerts
-from homeostat.core.alerts import WHOLE_ROOT, Alert, Episodes
+from homeostat.core.alerts import WHOLE_ROOT, Alert, Episodes, is_unjudged
+from homeostat.core.attribution import Actor, ForeignWrite, end_of
 from homeostat.core.decision import looked_at
 from homeostat.core.gate.standing import CONTAINER_GONE
+from homeostat.core.model import Verdict
 from homeostat.core.outcome import Outcome, Status
 from homeostat.core.record import MAX_FOREIGN_WRITES, BlindWrite, Intent, RootRecord, possible_overwrites
 from homeostat.core.spec import Root
+from homeostat.core.versions import accepted
 
 
 def conclude(
@@ -20,10 +24,14 @@ def conclude(
     blind: Sequence[BlindWrite],
     now: datetime,
     begun: Intent | None = None,
+    *,
+    judged: Collection[str] = (),
+    changed_by: Mapping[str, Actor] = MappingProxyType({}),
 ) -> tuple[RootRecord, tuple[Alert, ...]]:
     """The record after the outcome, and the alerts to send. Whose turn it is (lease, marks) is left as it was.
 
     begun: the writes that an earlier reconcile left unfinished; what they have repaired by now is Homeostat's doing.
+    judged: the kinds that were looked at. changed_by: by kind, who or what brought the drifts about.
     """
     failures = before.failures + 1 if outcome.status in {Status.FAILED, Status.UNKNOWN} else 0
     settling = before.settling + 1 if outcome.status is Status.SETTLING else 0
@@ -36,6 +44,7 @@ def conclude(
         missing_since=missing_since,
         blind_writes=blind_writes,
         foreign_writes=(),
+        unexplained=_unexplained(outcome, before),
         intent=before.intent if outcome.status is Status.SETTLING else None,
         retired=False,
     )
@@ -43,12 +52,27 @@ def conclude(
     if outcome.status is Status.MISSING:
         return after, overwritten
     if outcome.status is Status.RETIRED:
-        told = () if before.retired else alerts.retired(root, missing_since or now, now)
+        by = end_of(root.id, (*before.unexplained, *before.foreign_writes))
+        told = () if before.retired else alerts.retired(root, missing_since or now, now, by)
         return replace(after, episodes={}, retired=True), (*overwritten, *told)
-    episodes, detected = alerts.opened(root, outcome.plan.drifts, _watched(root, before.episodes), now)
+    episodes, detected = alerts.opened(root, outcome.plan.drifts, _watched(root, before.episodes), now, changed_by)
     episodes, ended_or_held = alerts.settled(root, outcome, episodes, now, begun.kinds if begun else ())
     episodes, failing = alerts.failing(root, outcome, episodes, failures, now)
-    return replace(after, episodes=episodes), (*overwritten, *detected, *ended_or_held, *failing)
+    as_declared = [kind for kind in judged if _is_as_declared(kind, outcome)]
+    after = replace(after, episodes=episodes, accepted=accepted(root, as_declared, before, now))
+    return after, (*overwritten, *detected, *ended_or_held, *failing)
+
+
+def _is_as_declared(kind: str, outcome: Outcome) -> bool:
+    return not is_unjudged(kind, outcome) and all(drift.kind != kind for drift in outcome.plan.drifts)
+
+
+def _unexplained(outcome: Outcome, before: RootRecord) -> tuple[ForeignWrite, ...]:
+    """The foreign writes that a later look has to know of, since this one could not judge what came of them."""
+    unclear = {Verdict.UNKNOWN, Verdict.SETTLING} & {drift.verdict for drift in outcome.plan.drifts}
+    if not unclear and outcome.status not in {Status.MISSING, Status.FAILED, Status.UNKNOWN}:
+        return ()
+    return (*before.unexplained, *before.foreign_writes)[-MAX_FOREIGN_WRITES:]
 
 
 def _watched(root: Root, episodes: Episodes) -> Episodes:

@@ -57,14 +57,18 @@ def looked_at(root: Root) -> tuple[str, ...]:
     )
 
 
+def judged_kinds(root: Root, registry: Registry) -> tuple[str, ...]:
+    """Those of them that this process can judge: the registry may lack the kinds that need a place in the network."""
+    return tuple(kind for kind in looked_at(root) if kind in registry)
+
+
 def reads_of(root: Root, facts: Facts, registry: Registry) -> tuple[Query, ...]:
     """What must be asked next, given what was learned before; sorted. Nothing when all is known.
 
     A kind that the registry lacks cannot be judged by this process, and is not looked at.
     A child that is not there is no proof that its root is there, so the root itself is read then.
     """
-    kinds = [kind for kind in looked_at(root) if kind in registry]
-    wanted = {query for kind in kinds for query in registry[kind].reads(root.wants[kind], facts)}
+    wanted = {query for kind in judged_kinds(root, registry) for query in registry[kind].reads(root.wants[kind], facts)}
     if any(_says_missing(facts, query) for query in facts):
         wanted.add(own_read(root.id))
     return tuple(sorted(wanted - facts.keys(), key=_order))
@@ -101,7 +105,7 @@ def judge(root: Root, facts: Facts, registry: Registry) -> Judged:
     drifts: list[Drift] = []
     edits: list[Edit] = []
     obstacles: list[Obstacle] = []
-    for kind in (kind for kind in looked_at(root) if kind in registry):
+    for kind in judged_kinds(root, registry):
         want, remediator = root.wants[kind], registry[kind]
         have = remediator.observe(want, facts)
         of_kind = [drift for drift in remediator.diff(want, have) if want.mode_of(drift.item) is not Mode.IGNORE]

@@ -1,7 +1,8 @@
 """Event Grid's resource events, in both schemas, as hints. Pure.
 
 A hint names a resource that may have changed; nothing else of an event is believed. What is kept of the caller is
-for people to read and for telling our own writes from foreign ones, never for deciding what to write.
+for people to read and for telling our own writes from foreign ones, never for deciding what to write: a forged event
+can at most keep us from looking again at what we have just written, and only if it knows the name of that write.
 https://learn.microsoft.com/azure/event-grid/event-schema-subscriptions
 """
 
@@ -11,11 +12,12 @@ from datetime import UTC, datetime
 
 from homeostat.core import json
 from homeostat.core.arm_types import ARM_TYPES
+from homeostat.core.attribution import NOBODY, Actor, ForeignWrite, Principal, Source
+from homeostat.core.claims import OBJECT_ID, kind_of, name_of, object_in, tool_of
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import InvalidResourceId, ResourceId
-from homeostat.core.json import Json
+from homeostat.core.json import ABSENT, Json, JsonObject
 from homeostat.core.model import Registry
-from homeostat.core.record import ForeignWrite
 from homeostat.core.spec import Fleet, Root
 
 SUCCESSES = frozenset(
@@ -41,10 +43,8 @@ _DELETES_SLOTS = "microsoft.web/sites/delete"
 
 MAX_TEXT = 512
 MAX_ID = 2048
+MAX_WORD = 128  # of ids, addresses and the names of tools
 """What a forged event can make us remember."""
-
-_OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
-_UPN = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn"
 
 
 class MalformedEvent(HomeostatError):
@@ -53,17 +53,30 @@ class MalformedEvent(HomeostatError):
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """`resource` may have been changed by `operation`. `actor` is a name or id as the event claims it."""
+    """`resource` may have been changed by `by`, as the event claims it. app_id: of the application they used."""
 
     id: str
     resource: ResourceId
-    operation: str
-    at: datetime
-    actor: str
-    correlation_id: str
+    by: Actor
+    app_id: str = ""
+
+    @property
+    def operation(self) -> str:
+        return self.by.operation
+
+    @property
+    def correlation_id(self) -> str:
+        return self.by.correlation_id
 
     def as_foreign_write(self) -> ForeignWrite:
-        return ForeignWrite(self.resource.key, self.operation, self.actor, self.at, self.correlation_id)
+        return ForeignWrite(self.resource.key, self.by)
+
+    def is_by(self, principal: Principal | None) -> bool | None:
+        """Whether the event says that this principal did it; None when one of the two is not known."""
+        if principal is None or not self.by.object_id:
+            return None
+        same_app = not self.app_id or not principal.app_id or self.app_id.lower() == principal.app_id.lower()
+        return same_app and self.by.object_id.lower() == principal.object_id.lower()
 
 
 def parse_event(event: Json, now: datetime) -> Hint | None:
@@ -83,13 +96,12 @@ def parse_event(event: Json, now: datetime) -> Hint | None:
         resource = ResourceId.parse(_without_extension(_bounded(resource_text, MAX_ID)))
     except InvalidResourceId:
         return None  # a subscription, a resource group or a tenant resource: nothing of that kind is declared
+    claims = object_in(_part(event, "claims"))
     return Hint(
         id=_bounded(json.text_at(event, "id")) or "unnamed",
         resource=resource,
-        operation=_bounded(json.text_at(event, "data", "operationName")).lower(),
-        at=_time(json.text_at(event, "eventTime") or json.text_at(event, "time"), now),
-        actor=_actor(event),
-        correlation_id=_bounded(json.text_at(event, "data", "correlationId")),
+        by=_actor(event, claims, now),
+        app_id=_bounded(json.text_at(claims, "appid"), MAX_WORD),
     )
 
 
@@ -134,18 +146,21 @@ def _time(text: str, now: datetime) -> datetime:
         return now
 
 
-def _actor(event: Json) -> str:
-    """The caller's name, else its object or application id, else "unknown". Old events carry the claims as text."""
-    claims = json.at(event, ("data", "claims"))
-    if isinstance(claims, str):
-        try:
-            claims = json.parse(claims)
-        except (ValueError, RecursionError):
-            return "unknown"
-    if not isinstance(claims, Mapping):
-        return "unknown"
-    for claim in (_UPN, "name", "appid", _OBJECT_ID):
-        value = claims.get(claim)
-        if isinstance(value, str) and value:
-            return _bounded(value)
-    return "unknown"
+def _actor(event: JsonObject, claims: JsonObject, now: datetime) -> Actor:
+    """Whoever did it, as the event tells; without claims that can be read nobody is named."""
+    return Actor(
+        name=_bounded(name_of(claims)) or NOBODY,
+        kind=kind_of(claims),
+        tool=_bounded(tool_of(json.text_at(claims, "appid")), MAX_WORD),
+        address=_bounded(json.text_at(object_in(_part(event, "httpRequest")), "clientIpAddress"), MAX_WORD),
+        at=_time(json.text_at(event, "eventTime") or json.text_at(event, "time"), now),
+        operation=_bounded(json.text_at(event, "data", "operationName")).lower(),
+        correlation_id=_bounded(json.text_at(event, "data", "correlationId"), MAX_WORD),
+        object_id=_bounded(json.text_at(claims, OBJECT_ID), MAX_WORD),
+        source=Source.EVENT,
+    )
+
+
+def _part(event: JsonObject, name: str) -> Json:
+    found = json.at(event, ("data", name))
+    return None if found is ABSENT else found

@@ -1,10 +1,12 @@
 """How a reconcile of one root ended, and how that is told: to the ledger and to whoever asked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
+from homeostat.core.attribution import Actor, actor_json
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, JsonObject, Value
 from homeostat.core.model import Drift, Milestone
@@ -126,11 +128,17 @@ def outcome_json(outcome: Outcome) -> JsonObject:
 
 
 def ledger_entry(
-    outcome: Outcome, trigger: Trigger, targets: Sequence[str], now: datetime, begun: Intent | None = None
+    outcome: Outcome,
+    trigger: Trigger,
+    targets: Sequence[str],
+    now: datetime,
+    begun: Intent | None = None,
+    changed_by: Mapping[str, Actor] = MappingProxyType({}),
 ) -> JsonObject:
     """One line of a root's history: what drifted, from what to what, what was done, for whom, how long it took.
 
     begun: the writes of an earlier reconcile that ended without a line, or before they did.
+    changed_by: by kind, who or what brought the drift about.
     """
     unfinished: JsonObject = {"begunAt": begun.at.isoformat(), "actions": list(begun.actions)} if begun else {}
     return {
@@ -143,6 +151,7 @@ def ledger_entry(
             "reason": trigger.reason,
         },
         **outcome_json(outcome),
+        "changedBy": {kind: actor_json(actor) for kind, actor in changed_by.items()},
         **({"unfinished": unfinished} if unfinished else {}),
     }
 

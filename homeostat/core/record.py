@@ -4,13 +4,14 @@ The store keeps a record as one document and changes it by compare-and-swap, so 
 however many instances there are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from homeostat.core.attribution import UNKNOWN, Actor, ForeignWrite
 from homeostat.core.json import JsonObject
 from homeostat.core.retest import Retest
 
@@ -24,6 +25,14 @@ GONE_AFTER = timedelta(seconds=30)
 """A container counts as gone when it is still missing this long after it was first missed."""
 
 MAX_FOREIGN_WRITES = 20
+
+OWN_WRITES_KEPT = timedelta(hours=25)
+"""How long the event of a write of ours may be on its way: Event Grid tries for a day.
+
+https://learn.microsoft.com/azure/event-grid/delivery-and-retry
+"""
+
+MAX_OWN_WRITES = 100
 
 NOBODY = ""
 """In the place of a hint's name: should its message never have been sent, nobody will send it again."""
@@ -67,14 +76,11 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignWrite:
-    """A write that an event told of and that Homeostat did not make."""
+class OwnWrite:
+    """What a write of ours is called, chosen before it is sent: its event can come before its answer."""
 
-    resource: str
-    operation: str
-    actor: str
-    at: datetime
     correlation_id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +90,33 @@ class BlindWrite:
     resource: str
     read_at: datetime
     written_at: datetime
-    correlation_id: str  # by which its own event is told from a foreign one
+    correlation_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """The time from the first detection of a kind's drift on the root to its end. `state` is the last transition."""
+    """The time from the first detection of a kind's drift on the root to its end. `state` is the last transition.
+
+    changed_by: who brought the drift about that was told last.
+    """
 
     id: str
     opened: datetime
     state: str
     fingerprint: str = ""  # of what the last transition told, so that the same is not told twice
+    changed_by: Actor = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What was declared of a kind when the root was last seen to be so, at `at`.
+
+    digest: of what is declared (`homeostat.core.versions.wants_digest`). version: of the spec that declared it.
+    """
+
+    digest: str
+    version: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +145,9 @@ class RootRecord:
     intent: Intent | None = None
     episodes: Mapping[str, Episode] = field(default_factory=dict)  # by kind
     foreign_writes: tuple[ForeignWrite, ...] = ()
+    unexplained: tuple[ForeignWrite, ...] = ()  # of earlier looks, which could not tell what had come of them
+    own_writes: tuple[OwnWrite, ...] = ()
+    accepted: Mapping[str, Accepted] = field(default_factory=dict)  # by kind
     blind_writes: tuple[BlindWrite, ...] = ()
     retest: Retest | None = None  # the last one of the root's routing
 
@@ -293,6 +318,22 @@ def retest_ended(record: RootRecord, *, now: datetime) -> RootRecord:
     return replace(record, retest=replace(record.retest, deadline=now))
 
 
+# --- our own writes -------------------------------------------------------------------------------------------------
+
+
+def about_to_write(record: RootRecord, correlation_ids: Iterable[str], *, now: datetime) -> RootRecord:
+    """The record of a root that is about to be written to under these names, or that was."""
+    recent = [write for write in record.own_writes if write.at > now - OWN_WRITES_KEPT]
+    known = {write.correlation_id for write in recent}
+    named = [OwnWrite(correlation_id, now) for correlation_id in correlation_ids if correlation_id not in known]
+    return replace(record, own_writes=(*recent, *named)[-MAX_OWN_WRITES:])
+
+
+def is_own(record: RootRecord, correlation_id: str) -> bool:
+    """Whether a write of that name is ours, if its author is."""
+    return any(write.correlation_id == correlation_id for write in record.own_writes)
+
+
 # --- what a reconcile found -----------------------------------------------------------------------------------------
 
 
@@ -302,9 +343,7 @@ def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
         foreign
         for foreign in record.foreign_writes
         if any(
-            _wrote(foreign, blind.resource)
-            and blind.correlation_id != foreign.correlation_id
-            and blind.read_at <= foreign.at <= blind.written_at
+            _wrote(foreign, blind.resource) and blind.read_at <= foreign.at <= blind.written_at
             for blind in record.blind_writes
         )
     )

@@ -5,6 +5,7 @@ is composed from the sections of the registered remediators, so that a kind is d
 by the module that repairs it.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -90,6 +91,7 @@ class Root:
     wants: Mapping[str, Want[Any]]  # by kind
     targets: tuple[str, ...]  # names, sorted
     policy: Policy = DEFAULT_POLICY  # the fleet's
+    spec_version: str = field(default="", compare=False)  # the fleet's
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Fleet:
     targets: Mapping[str, Target] = field(default_factory=dict)
     roots: Mapping[ResourceId, Root] = field(default_factory=dict)
     policy: Policy = DEFAULT_POLICY
+    spec_version: str = field(default="", compare=False)  # of the texts that declare it
 
     def route(self, resource: ResourceId) -> Root | None:
         """The declared root that a change of `resource` concerns, which for a slot's change is never the slot's app."""
@@ -153,7 +156,18 @@ def load(texts: Mapping[str, str], registry: Registry, *, subscription: str = ""
     problems.extend(_conflicts(fleet, registry))
     if problems:
         raise SpecError(tuple(problems))
-    return fleet
+    return _of_version(fleet, spec_version(texts))
+
+
+def spec_version(texts: Mapping[str, str]) -> str:
+    """A name for these very texts: 12 hex digits, different as soon as a file is renamed or a letter changes."""
+    whole = "".join(f"{name}\0{text}\0" for name, text in sorted(texts.items()))
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _of_version(fleet: Fleet, version: str) -> Fleet:
+    roots = {id_: replace(root, spec_version=version) for id_, root in fleet.roots.items()}
+    return replace(fleet, roots=roots, spec_version=version)
 
 
 def json_schema(registry: Registry) -> JsonObject:

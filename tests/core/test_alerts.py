@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from homeostat.core import alerts
 from homeostat.core.alerts import AlertType
 from homeostat.core.arm_types import SITE, SITE_CONFIG
+from homeostat.core.attribution import UNKNOWN, actor_json
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, objects_at
 from homeostat.core.model import Drift, Edit
 from homeostat.core.outcome import Outcome, Status, drift_json
 from homeostat.core.plan import Action, Plan, Verb
-from homeostat.core.record import ForeignWrite
 from homeostat.core.spec import Root
+from tests.support.writes import foreign
 
 pytestmark = pytest.mark.unit
 
@@ -40,6 +41,7 @@ def test_a_detection_names_root_targets_kind_episode_and_every_drift() -> None:
         "kind": "app_settings",
         "episode": episodes["app_settings"].id,
         "openedAt": NOW.isoformat(),
+        "changedBy": actor_json(UNKNOWN),
         "drifts": [drift_json(each) for each in both],
     }
 
@@ -77,11 +79,12 @@ def test_kinds_and_roots_have_ids_of_their_own() -> None:
 
 
 def test_a_possible_overwrite_names_the_actor_and_what_to_do() -> None:
-    foreign = ForeignWrite(SETTINGS.key, "microsoft.web/sites/config/write", "Eve", NOW, "c-1")
-    (alert,) = alerts.overwrites(ROOT, [foreign], NOW)
-    (again,) = alerts.overwrites(ROOT, [foreign], NOW + timedelta(hours=1))
+    write = foreign(SETTINGS.key, "microsoft.web/sites/config/write", "Eve", NOW, "c-1")
+    (alert,) = alerts.overwrites(ROOT, [write], NOW)
+    (again,) = alerts.overwrites(ROOT, [write], NOW + timedelta(hours=1))
     assert alert.id == again.id
     assert alert.data["actor"] == "Eve"
+    assert alert.data["changedBy"] == actor_json(write.by)
     assert alert.data["resource"] == SETTINGS.key
     assert "lost" in str(alert.data["remedy"])
 

@@ -18,8 +18,9 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.model import Declared, Drift, Edit, Mode, Place, Verdict, Want
 from homeostat.core.outcome import Outcome, Status
 from homeostat.core.plan import Action, Held, Hold, Plan, Verb
-from homeostat.core.record import BlindWrite, ForeignWrite, Intent, RootRecord
+from homeostat.core.record import BlindWrite, Intent, RootRecord
 from homeostat.core.spec import Root
+from tests.support.writes import foreign
 
 pytestmark = pytest.mark.unit
 
@@ -241,9 +242,7 @@ def test_each_target_of_a_retired_web_app_is_told_once() -> None:
 
 def test_a_foreign_write_in_the_window_of_a_blind_one_is_told_with_its_actor_and_once() -> None:
     blind = BlindWrite("settings", NOW, NOW + MINUTE, "ours")
-    theirs = ForeignWrite("settings", "write", "Eve", NOW + MINUTE / 2, "theirs")
-    ours = replace(theirs, actor="us", correlation_id="ours")
-    before = RootRecord(foreign_writes=(theirs, ours))
+    before = RootRecord(foreign_writes=(foreign("settings", "write", "Eve", NOW + MINUTE / 2, "theirs"),))
     record, told = conclude(ROOT, IN_SYNC, before, (blind,), NOW)
     assert types(told) == ["PossibleOverwrite "]
     assert (told[0].data["actor"], told[0].data["correlationId"]) == ("Eve", "theirs")
@@ -255,7 +254,7 @@ def test_a_foreign_write_in_the_window_of_a_blind_one_is_told_with_its_actor_and
 def test_an_event_that_comes_after_the_reconcile_still_finds_the_blind_write() -> None:
     blind = BlindWrite("settings", NOW, NOW + MINUTE, "ours")
     record, _ = conclude(ROOT, IN_SYNC, RootRecord(), (blind,), NOW)
-    late = ForeignWrite("settings", "write", "Eve", NOW, "theirs")
+    late = foreign("settings", "write", "Eve", NOW, "theirs")
     _, told = conclude(ROOT, IN_SYNC, replace(record, foreign_writes=(late,)), (), NOW + 10 * MINUTE)
     assert types(told) == ["PossibleOverwrite "]
 

@@ -78,7 +78,7 @@ def test_both_schemas_give_one_hint(schema: Any) -> None:
     assert hint.resource.text == NSG
     assert (hint.id, hint.correlation_id) == ("event-1", "c-1")
     assert hint.operation == "microsoft.network/networksecuritygroups/write"
-    assert hint.at == datetime(2026, 2, 28, 10, 0, 0, 123456, tzinfo=UTC)
+    assert hint.by.at == datetime(2026, 2, 28, 10, 0, 0, 123456, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_both_schemas_give_one_hint(schema: Any) -> None:
     ],
 )  # fmt: skip
 def test_the_actor_is_what_the_claims_tell_whether_they_are_an_object_or_text(claims: Any, actor: str) -> None:
-    assert hint_of(grid(claims=claims, authorization='{"scope": "x"}', httpRequest=None)).actor == actor
+    assert hint_of(grid(claims=claims, authorization='{"scope": "x"}', httpRequest=None)).by.name == actor
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_what_is_no_event_is_refused(event: Any) -> None:
 
 @pytest.mark.parametrize("time", ["", "yesterday", None, 7, "2026-02-30T00:00:00Z", "9999-12-31T23:59:59-12:00"])
 def test_a_time_that_cannot_be_read_is_now(time: Any) -> None:
-    assert hint_of({**grid(), "eventTime": time}).at == NOW
+    assert hint_of({**grid(), "eventTime": time}).by.at == NOW
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_time_that_cannot_be_read_is_now(time: Any) -> None:
     ],
 )
 def test_times_are_kept_in_utc(text: str, at: datetime) -> None:
-    found = hint_of({**grid(), "eventTime": text}).at
+    found = hint_of({**grid(), "eventTime": text}).by.at
     assert (found, found.utcoffset()) == (at, timedelta())
 
 

@@ -10,20 +10,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from homeostat.core import record
+from homeostat.core.attribution import Actor, ActorKind, ForeignWrite, Source
 from homeostat.core.record import (
     LEASE_TIME,
+    Accepted,
     BlindWrite,
     Episode,
-    ForeignWrite,
     Intent,
     Later,
     Lease,
     Mark,
     NothingToDo,
+    OwnWrite,
     Pending,
     RootRecord,
     Settle,
 )
+from tests.support.writes import foreign
 
 pytestmark = pytest.mark.unit
 
@@ -132,8 +135,7 @@ def test_there_is_nothing_to_do_on_a_root_that_nobody_marked() -> None:
 
 
 def test_what_came_while_a_reconcile_ran_stays_for_the_next_one() -> None:
-    seen = ForeignWrite("r", "op", "someone", NOW, "1")
-    unseen = replace(seen, correlation_id="2")
+    seen, unseen = foreign("r", "op", "someone", NOW, "1"), foreign("r", "op", "someone", NOW, "2")
     before = RootRecord(foreign_writes=(seen,), lease=Lease("o", 1, NOW), token=1)
     current = replace(before, foreign_writes=(seen, unseen), mark=Mark(NOW, NOW), pending=Pending(NOW, "x"))
     after = record.concluded(current, replace(before, foreign_writes=(), failures=3), before, releases=True)
@@ -160,22 +162,21 @@ def test_a_thousand_hints_cause_one_message_and_one_more_while_it_is_worked_on()
 
 
 @pytest.mark.parametrize(
-    ("foreign", "expected"),
+    ("write", "expected"),
     [
-        (ForeignWrite("r", "op", "someone", NOW + seconds(1), "theirs"), True),
-        (ForeignWrite("r", "op", "someone", NOW, "theirs"), True),
-        (ForeignWrite("r", "op", "someone", NOW + seconds(2), "theirs"), True),
-        (ForeignWrite("r", "op", "us", NOW + seconds(1), "ours"), False),
-        (ForeignWrite("r", "op", "someone", NOW - seconds(1), "theirs"), False),
-        (ForeignWrite("r", "op", "someone", NOW + seconds(3), "theirs"), False),
-        (ForeignWrite("other", "op", "someone", NOW + seconds(1), "theirs"), False),
+        (foreign("r", "op", "someone", NOW + seconds(1), "theirs"), True),
+        (foreign("r", "op", "someone", NOW, "theirs"), True),
+        (foreign("r", "op", "someone", NOW + seconds(2), "theirs"), True),
+        (foreign("r", "op", "someone", NOW - seconds(1), "theirs"), False),
+        (foreign("r", "op", "someone", NOW + seconds(3), "theirs"), False),
+        (foreign("other", "op", "someone", NOW + seconds(1), "theirs"), False),
     ],
 )
 def test_only_a_foreign_write_within_the_window_of_ours_may_be_overwritten(
-    foreign: ForeignWrite, *, expected: bool
+    write: ForeignWrite, *, expected: bool
 ) -> None:
     blind = BlindWrite("r", NOW, NOW + seconds(2), "ours")
-    found = record.possible_overwrites(RootRecord(foreign_writes=(foreign,), blind_writes=(blind,)))
+    found = record.possible_overwrites(RootRecord(foreign_writes=(write,), blind_writes=(blind,)))
     assert bool(found) is expected
 
 
@@ -184,6 +185,18 @@ def test_only_a_foreign_write_within_the_window_of_ours_may_be_overwritten(
 texts = st.text(max_size=8)
 times = st.datetimes(min_value=NOW.replace(tzinfo=None), timezones=st.just(UTC))
 marks = st.builds(Mark, times, times, st.lists(texts, max_size=3).map(tuple))
+actors = st.builds(
+    Actor,
+    texts,
+    st.sampled_from(ActorKind),
+    *[texts] * 2,
+    times,
+    *[texts] * 3,
+    st.sampled_from(Source),
+    texts,
+)
+fields = st.none() | st.lists(texts, max_size=3).map(tuple)
+writes = st.lists(st.builds(ForeignWrite, texts, actors, fields), max_size=3).map(tuple)
 records = st.builds(
     RootRecord,
     lease=st.none() | st.builds(Lease, texts, st.integers(0, 2**40), times),
@@ -195,8 +208,11 @@ records = st.builds(
     retired=st.booleans(),
     failures=st.integers(0, 99),
     intent=st.none() | st.builds(Intent, texts, times, st.lists(texts, max_size=3).map(tuple)),
-    episodes=st.dictionaries(texts, st.builds(Episode, texts, times, texts, texts), max_size=3),
-    foreign_writes=st.lists(st.builds(ForeignWrite, texts, texts, texts, times, texts), max_size=3).map(tuple),
+    episodes=st.dictionaries(texts, st.builds(Episode, texts, times, texts, texts, actors), max_size=3),
+    foreign_writes=writes,
+    unexplained=writes,
+    own_writes=st.lists(st.builds(OwnWrite, texts, times), max_size=3).map(tuple),
+    accepted=st.dictionaries(texts, st.builds(Accepted, texts, texts, times), max_size=3),
     blind_writes=st.lists(st.builds(BlindWrite, texts, times, times, texts), max_size=3).map(tuple),
 )
 

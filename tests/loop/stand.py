@@ -303,5 +303,5 @@ def stand(
     store = Store(documents(memory.documents), memory.queues, ambient)
     engine = Engine(REGISTRY, arm.reader, arm.writer, store, inbox, ambient, settle=settle)
     specs = Texts({"homeostat.yaml": spec})
-    service = Service(engine, Desired(specs, REGISTRY, ambient, cloud.subscription), {})
+    service = Service(engine, Desired(specs, REGISTRY, ambient, cloud.subscription), {}, arm.identity)
     return Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)

@@ -9,7 +9,7 @@ from homeostat.core.arm_types import ARM_TYPES
 from homeostat.core.events import SWAPS
 from homeostat.core.model import Mode, Unmanaged, Verdict
 from homeostat.core.outcome import Status
-from homeostat.core.record import BlindWrite, ForeignWrite, RootRecord, possible_overwrites
+from homeostat.core.record import BlindWrite, RootRecord, possible_overwrites
 from tests.loop.stand import Stand
 from tests.slots.staging import (
     STICKY,
@@ -27,6 +27,7 @@ from tests.slots.staging import (
     swap_event,
     whole_example,
 )
+from tests.support.writes import foreign
 
 pytestmark = pytest.mark.wire
 
@@ -217,10 +218,10 @@ async def test_a_swap_that_a_settings_write_may_have_undone_is_told_whichever_it
     world = await beside()
     at = world.ambient.now()
     event = swap_event(world, world.id("site") if named == "app" else slot(world))
-    foreign = ForeignWrite(event["subject"].lower(), event["data"]["operationName"].lower(), "anna", at, "theirs")
+    theirs = foreign(event["subject"].lower(), event["data"]["operationName"].lower(), "anna", at)
     for site in (world.id("site"), slot(world)):
         ours = BlindWrite(site.child("config", "appsettings").key, at, at + timedelta(seconds=1), "ours")
-        record = RootRecord(foreign_writes=(foreign,), blind_writes=(ours,))
-        assert possible_overwrites(record) == (foreign,)
+        record = RootRecord(foreign_writes=(theirs,), blind_writes=(ours,))
+        assert possible_overwrites(record) == (theirs,)
         later = replace(ours, read_at=at + timedelta(seconds=1))
         assert possible_overwrites(replace(record, blind_writes=(later,))) == ()

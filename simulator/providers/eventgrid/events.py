@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from simulator.activity import Activity
 from simulator.cloud import Cloud
+from simulator.identity import identity_id
 from simulator.messages import Json, Principal
 
 type Schema = Literal["EventGridSchema", "CloudEventSchemaV1_0"]
@@ -89,7 +90,7 @@ def _data(cloud: Cloud, activity: Activity, subject: str) -> Json:
             "action": activity.operation_name,
             "evidence": {"role": "Contributor", "principalId": activity.caller.object_id.replace("-", "")},
         },
-        "claims": _claims(activity.caller),
+        "claims": _claims(cloud, activity.caller),
         "correlationId": activity.correlation_id,
         "resourceProvider": activity.operation_name.partition("/")[0],
         "resourceUri": subject,
@@ -108,8 +109,8 @@ def _data(cloud: Cloud, activity: Activity, subject: str) -> Json:
     return data
 
 
-def _claims(caller: Principal) -> dict[str, str]:
-    """Of a person with name and upn, of an app-only token with neither."""
+def _claims(cloud: Cloud, caller: Principal) -> dict[str, str]:
+    """Of a person with name and upn, of a managed identity with neither, but with the identity's resource id."""
     claims = {
         "aud": "https://management.core.windows.net/",
         "iss": f"https://sts.windows.net/{caller.tenant_id}/",
@@ -122,6 +123,8 @@ def _claims(caller: Principal) -> dict[str, str]:
     }
     if caller.upn:
         claims |= {"name": caller.name, f"{_PERSON}/name": caller.upn, f"{_PERSON}/upn": caller.upn}
+    else:
+        claims["xms_mirid"] = identity_id(cloud)
     return claims
 
 

@@ -1,0 +1,76 @@
+"""Who calls, as the claims of an access token say it: of our own, and of the caller that an event tells of. Pure.
+
+https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Final
+
+from homeostat.core import json
+from homeostat.core.attribution import ActorKind, Principal
+from homeostat.core.json import Json, JsonObject
+
+OBJECT_ID: Final = "http://schemas.microsoft.com/identity/claims/objectidentifier"
+UPN: Final = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn"
+IDENTITY: Final = "xms_mirid"
+"""The resource id of the managed identity, or of the resource whose system-assigned identity it is."""
+
+TOOLS: Final[Mapping[str, str]] = {
+    "04b07795-8ddb-461a-bbee-02f9e1bf7b46": "Azure CLI",
+    "1950a258-227b-4e31-a9cf-717495945fc2": "Azure PowerShell",
+    "c44b4083-3bb0-49c1-b47d-974e53cbdf3c": "Azure portal",
+}
+"""By application id. Terraform and other tools on a login of `az login` show as the Azure CLI; those that sign in as an
+application of their own show its id.
+
+https://learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in
+"""
+
+
+def tool_of(application_id: str) -> str:
+    """The name of a tool that many people use; any other application's id as it is."""
+    return TOOLS.get(application_id.lower(), application_id)
+
+
+def name_of(claims: JsonObject) -> str:
+    """A person's user name, an identity's name, an application's or object's id; "" when the claims tell nothing."""
+    identity = json.text_at(claims, IDENTITY).rstrip("/").rpartition("/")[2]
+    names = (json.text_at(claims, UPN), json.text_at(claims, "name"), identity)
+    ids = (json.text_at(claims, "appid"), json.text_at(claims, OBJECT_ID))
+    return next((found for found in (*names, *ids) if found), "")
+
+
+def kind_of(claims: JsonObject) -> ActorKind:
+    """`idtyp` tells an application's own token from a person's, in the newer ones; a name only people have."""
+    if json.text_at(claims, IDENTITY):
+        return ActorKind.MANAGED_IDENTITY
+    if json.text_at(claims, "idtyp") == "app":
+        return ActorKind.APPLICATION
+    if json.text_at(claims, UPN) or json.text_at(claims, "name") or json.text_at(claims, "idtyp") == "user":
+        return ActorKind.USER
+    return ActorKind.APPLICATION if json.text_at(claims, "appid") else ActorKind.UNKNOWN
+
+
+def principal_of(token: str) -> Principal | None:
+    """Whose access token it is; None when it is no JSON Web Token or does not say.
+
+    The signature is not checked: the token came from our own credential, and proves nothing here.
+    """
+    try:
+        middle = token.split(".")[1]
+        claims = json.parse(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+    except (IndexError, ValueError, RecursionError):
+        return None
+    object_id = json.text_at(claims, "oid")
+    return Principal(object_id, json.text_at(claims, "appid") or json.text_at(claims, "azp")) if object_id else None
+
+
+def object_in(value: Json) -> JsonObject:
+    """A part of an event, which old events carry as text; empty when it is neither."""
+    if isinstance(value, str):
+        try:
+            value = json.parse(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, Mapping) else {}

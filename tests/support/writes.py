@@ -1,0 +1,22 @@
+"""Writes of other people, as events tell of them."""
+
+from datetime import datetime
+
+from homeostat.core.attribution import Actor, ActorKind, ForeignWrite, Source
+
+
+def foreign(
+    resource: str, operation: str, name: str, at: datetime, correlation_id: str = "theirs", **fields: tuple[str, ...]
+) -> ForeignWrite:
+    """`fields=(...)` for one of which Resource Graph told."""
+    actor = Actor(
+        name,
+        ActorKind.USER,
+        "Azure CLI",
+        "192.0.2.7",
+        at,
+        operation,
+        correlation_id,
+        source=Source.RESOURCE_CHANGES if fields else Source.EVENT,
+    )
+    return ForeignWrite(resource, actor, **fields)
