@@ -48,7 +48,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
         channel = channel_of(config.environment, arm.credential, arm.transport)
         store = Store(storage.documents, storage.queues, ambient)
         engine = Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, config.mode, config.settle)
-        engine = _with_probes(engine, config.environment)
+        engine = replace(_with_probes(engine, config.environment), changes=arm.changes)
         desired = Desired(source, REGISTRY, ambient, config.subscription)
         yield Service(engine, desired, config.settle_by_kind, arm.identity)
 

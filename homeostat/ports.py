@@ -313,7 +313,8 @@ class Anybody:
 
 class ChangeHistory(Protocol):
     async def changes(self, root: ResourceId, since: datetime) -> tuple[ForeignWrite, ...]:
-        """Who changed the root and what is in it since then, as far as Azure remembers. Nothing where it cannot say.
+        """Who changed the root and what is in it since then, as far as Azure remembers, oldest first. Nothing where
+        it cannot say.
 
         Never raises: it is asked for a name, not for leave.
         """

@@ -8,13 +8,16 @@ from typing import Final
 
 from homeostat import runs
 from homeostat.core import json
+from homeostat.core.alerts import WHOLE_ROOT
+from homeostat.core.attribution import actor_json
 from homeostat.core.errors import HomeostatError
 from homeostat.core.events import parse_event, route
+from homeostat.core.explain import Known, explain
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, worst
-from homeostat.core.record import Settle, is_own
+from homeostat.core.record import Settle, is_examined, is_own
 from homeostat.core.spec import Root, Target
 from homeostat.engine import Engine
 from homeostat.ports import Anybody, Identity
@@ -25,6 +28,9 @@ from homeostat.store import WORK_QUEUE
 log = logging.getLogger(__name__)
 
 AT_ONCE: Final = Settle(timedelta(), timedelta())
+
+EXPLAINED_BY: Final = 50
+"""How many of a root's newest ledger entries are read to explain it."""
 
 RUN_BACKUP: Final = timedelta(minutes=5)
 """When the queue takes up a run whose request died, if it is not done by then."""
@@ -50,9 +56,9 @@ class Service:
     async def on_event(self, event: Json) -> tuple[Root, ...]:
         """Marks the roots that an event concerns: one as a rule, none when it concerns nothing that is declared.
 
-        None either when it tells of a write of our own, which was verified when it was made. Whether it does is known
-        only where the event names us: its correlation id alone anybody can choose. One that names nobody is looked
-        after, and is held against nobody.
+        None either when it tells of a write of our own, which was verified when it was made, or again of a write that
+        was looked after already. Whether it is our own is known only where the event names us: its correlation id
+        alone anybody can choose. One that names nobody is looked after, and is held against nobody.
 
         Raises MalformedEvent, and StorageError, upon which the event must come again.
         """
@@ -64,9 +70,9 @@ class Service:
             stored = await self.engine.store.load(root.id)
             looks_own = is_own(stored.record, hint.correlation_id)
             ours = hint.is_by(await self.identity.principal()) if looks_own else False
-            if ours:
-                continue
             foreign = hint.as_foreign_write() if ours is False else None
+            if ours or (foreign and is_examined(stored.record, foreign)):
+                continue
             await self.engine.store.mark(root.id, hint.id, self._settle_of(root), foreign, known=stored)
             marked.append(root)
         return tuple(marked)
@@ -184,6 +190,17 @@ class Service:
         entries = [entry for root in target.roots for entry in await self.engine.store.history(root, limit)]
         return sorted(entries, key=lambda entry: json.text_at(entry, "at"), reverse=True)[:limit]
 
+    async def explain(self, name: str) -> JsonObject:
+        """Why the target is as it is, and what comes next. Asks nothing of Azure. Raises UnknownTarget."""
+        target = await self._declared(name)
+        fleet, store = await self.desired.fleet(), self.engine.store
+        known = [
+            Known(fleet.roots[root], (await store.load(root)).record, await store.history(root, EXPLAINED_BY))
+            for root in target.roots
+        ]
+        pauses = [_pause_json(pause) for pause in await self._active_pauses() if pause.target in {FLEET, name}]
+        return {**explain(target, known, self.engine.cap, self.engine.ambient.now()), "pauses": pauses}
+
     async def pause(self, pause: Pause) -> None:
         """Raises UnknownTarget."""
         if pause.target != FLEET:
@@ -226,7 +243,13 @@ class Service:
     async def _target_json(self, target: Target, pauses: Sequence[Pause]) -> JsonObject:
         records = [(root, (await self.engine.store.load(root)).record) for root in target.roots]
         episodes: list[Json] = [
-            {"root": root.text, "kind": kind, "state": episode.state, "since": episode.opened.isoformat()}
+            {
+                "root": root.text,
+                "kind": kind,
+                "state": episode.state,
+                "since": episode.opened.isoformat(),
+                **({} if kind == WHOLE_ROOT else {"changedBy": actor_json(episode.changed_by)}),
+            }
             for root, record in records
             for kind, episode in record.episodes.items()
         ]

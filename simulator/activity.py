@@ -40,6 +40,10 @@ class ActivityLog:
         """The place after the newest record."""
         return self._written
 
+    @property
+    def newest(self) -> Activity:
+        return self._records[-1]
+
     def append(self, record: Activity) -> None:
         self._records.append(record)
         self._written += 1

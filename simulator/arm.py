@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Protocol
 
 from simulator.activity import Activity
+from simulator.changes import NESTED_ROWS, Row, members
 from simulator.cloud import Cloud, Resource
 from simulator.errors import ArmError, ErrorBody, arm_body, resource_not_found
-from simulator.ids import Address, parent_of
+from simulator.ids import Address, address, ancestors, parent_of
 from simulator.messages import Json, Principal, Request, Response
 from simulator.operations import Operation
 from simulator.operations import Protocol as OperationProtocol
@@ -118,6 +119,7 @@ class Call:
     type: ResourceType | None = None  # set by the gateway's routing
     operation: Operation | None = None  # set by `accept`
     operation_name: str = ""
+    row: "Row | None" = None  # what Resource Graph shows of the addressed resource, before the handler ran
 
     @property
     def id(self) -> str:
@@ -221,6 +223,23 @@ class Call:
                 long_running=long_running,
             )
         )
+        if status == "Success" and self.row is not None:
+            self.cloud.changes.note(self.row, _shown_row(self, self.row.id), self.cloud.activities.newest)
+
+    def remember_row(self) -> None:
+        """To be asked before the handler of a write runs."""
+        if self.type is None or self.type.extension:
+            return
+        for id_ in ancestors(self.target_id):
+            kind = self.registry.types.get(address(id_).shape)
+            if kind is not None and (kind.tracked or kind.name.lower() in NESTED_ROWS):
+                self.row = Row(id_, kind.name.lower(), _shown_row(self, id_))
+                return
+
+
+def _shown_row(call: Call, resource_id: str) -> Json | None:
+    resource = call.cloud.get(resource_id)
+    return None if resource is None else members(shown(call, resource))
 
 
 def announce(cloud: Cloud, operation: Operation, *, delete: bool = False, poll: bool = False) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from simulator.activity import ActivityLog
+from simulator.changes import ChangeLog
 from simulator.ids import name_of, parent_of
 from simulator.messages import Json, Principal, Response
 from simulator.operations import Operation, Protocol
@@ -106,6 +107,7 @@ class Cloud:
         self.timing = timing or Timing()
         self.random = Random(seed)  # noqa: S311  # reproducible identifiers, not secrets
         self.activities = ActivityLog()
+        self.changes = ChangeLog()
         self.exchanges: deque[Exchange] = deque(maxlen=100_000)
         self.operations: dict[str, Operation] = {}
         self.revision = 0
@@ -126,6 +128,7 @@ class Cloud:
         self.operations.clear()
         self.exchanges.clear()
         self.activities = ActivityLog()
+        self.changes = ChangeLog()
 
     # --- identifiers
 

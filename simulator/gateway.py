@@ -85,6 +85,8 @@ def _perform(call: Call, function: Handler | None) -> Response:
     _check_scope(call)
     if call.request.method not in {"GET", "HEAD"}:
         access.check_locks(call.cloud, call.request.method, call.target_id)
+    if call.request.method in {"PUT", "PATCH", "DELETE"}:
+        call.remember_row()
     response = handler(call)
     if call.operation is None:
         call.record("Success" if response.status < 400 else "Failure", call.now)

@@ -13,6 +13,7 @@ from homeostat.azure.credentials import default_credential
 from homeostat.azure.identity import TokenIdentity
 from homeostat.azure.pipeline import Transport, arm_pipeline, http_session, session_transport
 from homeostat.azure.reader import PipelineReader
+from homeostat.azure.resource_graph import ResourceGraph
 from homeostat.azure.retry import Limits
 from homeostat.azure.writer import DEADLINE, SdkWriter
 from homeostat.ports import ArmWriter
@@ -25,6 +26,7 @@ class Arm:
     reader: PipelineReader
     writer: ArmWriter
     identity: TokenIdentity
+    changes: ResourceGraph
     credential: AsyncTokenCredential
     transport: Transport
     cloud: Cloud
@@ -45,6 +47,7 @@ def arm_over(
         reader=PipelineReader(pipeline, cloud),
         writer=SdkWriter(pipeline, credential, cloud, ambient, deadline),
         identity=TokenIdentity(credential, cloud.scope),
+        changes=ResourceGraph(pipeline, cloud),
         credential=credential,
         transport=transport,
         cloud=cloud,

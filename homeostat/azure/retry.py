@@ -62,7 +62,7 @@ class RetryPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Answers with a success, or raises ArmError.
 
     The SDKs stream the first answer of a long-running write and read it themselves, once: an empty body cannot be read
-    a second time. So a success is passed on as it came.
+    a second time. So a success is passed on as it came. A request may bring limits of its own, as the option `limits`.
     """
 
     def __init__(self, ambient: Ambient, limits: Limits = Limits()) -> None:
@@ -71,7 +71,8 @@ class RetryPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         self._limits = limits
 
     async def send(self, request: Request) -> Response:
-        call = _Call(request.http_request, self._ambient, self._limits)
+        limits = request.context.options.pop("limits", self._limits)
+        call = _Call(request.http_request, self._ambient, limits)
         retrying = AsyncRetrying(
             retry=call.may_be_repeated,
             wait=call.wait,

@@ -149,6 +149,11 @@ def _service_commands(commands: _Commands) -> None:
     history.add_argument("--limit", type=_limit, default=50, metavar="N", help="entries, 1 to 1000 (default: 50)")
     _as_json(history)
 
+    explain = _command(commands, "explain", "say in plain words why a target is as it is, and what comes next")
+    explain.add_argument("target", metavar="NAME")
+    explain.add_argument("--root", default="", metavar="TEXT", help="only roots whose resource id has this in it")
+    _as_json(explain)
+
     pause = _command(commands, "pause", "stop repairs for a while; drift is still reported")
     _whom(pause)
     pause.add_argument("--for", dest="duration", metavar="TIME", help="30m, 4h or 2d; at most 30d")

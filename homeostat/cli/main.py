@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, _Command]] = {
     "schema": plans.schema,
     "status": operations.status,
     "history": operations.history,
+    "explain": operations.explain,
     "pause": operations.pause,
     "resume": operations.resume,
 }

@@ -1,4 +1,4 @@
-"""`status`, `history`, `pause` and `resume`: what is asked of the running service."""
+"""`status`, `history`, `explain`, `pause` and `resume`: what is asked of the running service."""
 
 import argparse
 import json as standard_json
@@ -14,11 +14,15 @@ from homeostat.core import json
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
-from homeostat.render import text
+from homeostat.render import explanation, text
 from homeostat.render.report import root_part
-from homeostat.render.words import printable
+from homeostat.render.words import actor_words, printable
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+class NoSuchRoot(HomeostatError):
+    """The target has no root like the one that was asked for."""
 
 
 class NoSuchTime(HomeostatError):
@@ -41,6 +45,18 @@ def history(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     told = service_of(environment).get(path_of(options.target, "history"), limit=options.limit)
     colour = output.colours(sys.stdout, environment)
     _print(options.format, told, lambda: (_entry(each, colour=colour) for each in json.objects_at(told, "entries")))
+    return 0
+
+
+def explain(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    told = service_of(environment).get(path_of(options.target, "explain"))
+    roots = [
+        each for each in json.objects_at(told, "roots") if options.root.lower() in json.text_at(each, "root").lower()
+    ]
+    if not roots:
+        raise NoSuchRoot(f"no root of {options.target} has {options.root!r} in its id: see `status {options.target}`")
+    asked = {**told, "roots": roots}
+    _print(options.format, asked, lambda: iter([explanation.render(asked)]))
     return 0
 
 
@@ -89,6 +105,8 @@ def _status_lines(target: JsonObject) -> Iterator[str]:
         root = ResourceId.parse(json.text_at(episode, "root")).short
         event = json.text_at(episode, "state").removeprefix("Homeostat.").removesuffix(".v1")
         yield _line(f"  {event}: {json.text_at(episode, 'kind')} of {root}, since {json.text_at(episode, 'since')}")
+        if isinstance(actor := episode.get("changedBy"), Mapping):
+            yield _line(f"    changed by {actor_words(actor)}")
     for entry in pauses:
         until, by, reason = (json.text_at(entry, name) for name in ("until", "by", "reason"))
         yield _line(f"  paused until {until} by {by}: {reason or 'no reason given'}")
@@ -97,7 +115,14 @@ def _status_lines(target: JsonObject) -> Iterator[str]:
 def _entry(entry: JsonObject, *, colour: bool) -> str:
     cause, caller = json.text_at(entry, "trigger", "cause"), json.text_at(entry, "trigger", "caller")
     heading = f"{json.text_at(entry, 'at')} by {cause}{f', {caller}' if caller else ''}"
-    return text.render_entry(heading, root_part(entry), colour=colour)
+    return text.render_entry(heading, root_part(entry), _changes(entry), colour=colour)
+
+
+def _changes(entry: JsonObject) -> tuple[str, ...]:
+    """Who changed what, one line for each kind."""
+    by_kind = entry.get("changedBy")
+    actors = by_kind.items() if isinstance(by_kind, Mapping) else ()
+    return tuple(f"{kind} changed by {actor_words(actor)}" for kind, actor in actors if isinstance(actor, Mapping))
 
 
 def _line(words: str) -> str:

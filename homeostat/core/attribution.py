@@ -4,6 +4,7 @@ Nothing here decides what is written to Azure. It is for people to read, for tel
 and for naming the other side of a fight. What is not known is said to be unknown, and never guessed.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,6 +82,14 @@ class ForeignWrite:
     resource: str
     by: Actor
     fields: tuple[str, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The same however often it is told of; "" where too little is told to know it again."""
+        if not self.correlation_id:
+            return ""
+        parts = (self.resource, self.operation, self.correlation_id, self.at.isoformat())
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     @property
     def at(self) -> datetime:

@@ -7,12 +7,12 @@ from types import MappingProxyType
 
 from homeostat.core import alerts
 from homeostat.core.alerts import WHOLE_ROOT, Alert, Episodes, is_unjudged
-from homeostat.core.attribution import Actor, ForeignWrite, end_of
+from homeostat.core.attribution import Actor, end_of
 from homeostat.core.decision import looked_at
 from homeostat.core.gate.standing import CONTAINER_GONE
 from homeostat.core.model import Verdict
 from homeostat.core.outcome import Outcome, Status
-from homeostat.core.record import MAX_FOREIGN_WRITES, BlindWrite, Intent, RootRecord, possible_overwrites
+from homeostat.core.record import MAX_FOREIGN_WRITES, BlindWrite, Intent, RootRecord, examining, possible_overwrites
 from homeostat.core.spec import Root
 from homeostat.core.versions import accepted
 
@@ -38,13 +38,11 @@ def conclude(
     missing_since = (before.missing_since or now) if _was_missed(outcome) else None
     blind_writes = (*before.blind_writes, *blind)[-MAX_FOREIGN_WRITES:]
     after = replace(
-        before,
+        examining(before, judged=_is_judged(outcome)),
         failures=failures,
         settling=settling,
         missing_since=missing_since,
         blind_writes=blind_writes,
-        foreign_writes=(),
-        unexplained=_unexplained(outcome, before),
         intent=before.intent if outcome.status is Status.SETTLING else None,
         retired=False,
     )
@@ -67,12 +65,10 @@ def _is_as_declared(kind: str, outcome: Outcome) -> bool:
     return not is_unjudged(kind, outcome) and all(drift.kind != kind for drift in outcome.plan.drifts)
 
 
-def _unexplained(outcome: Outcome, before: RootRecord) -> tuple[ForeignWrite, ...]:
-    """The foreign writes that a later look has to know of, since this one could not judge what came of them."""
+def _is_judged(outcome: Outcome) -> bool:
+    """Whether it is known of everything on the root what is there."""
     unclear = {Verdict.UNKNOWN, Verdict.SETTLING} & {drift.verdict for drift in outcome.plan.drifts}
-    if not unclear and outcome.status not in {Status.MISSING, Status.FAILED, Status.UNKNOWN}:
-        return ()
-    return (*before.unexplained, *before.foreign_writes)[-MAX_FOREIGN_WRITES:]
+    return not unclear and outcome.status not in {Status.MISSING, Status.FAILED, Status.UNKNOWN, Status.SETTLING}
 
 
 def _watched(root: Root, episodes: Episodes) -> Episodes:

@@ -1,8 +1,7 @@
 """Event Grid's resource events, in both schemas, as hints. Pure.
 
 A hint names a resource that may have changed; nothing else of an event is believed. What is kept of the caller is
-for people to read and for telling our own writes from foreign ones, never for deciding what to write: a forged event
-can at most keep us from looking again at what we have just written, and only if it knows the name of that write.
+for people to read and for telling our own writes from foreign ones, never for deciding what to write.
 https://learn.microsoft.com/azure/event-grid/event-schema-subscriptions
 """
 

@@ -34,6 +34,8 @@ https://learn.microsoft.com/azure/event-grid/delivery-and-retry
 
 MAX_OWN_WRITES = 100
 
+MAX_EXAMINED = 100
+
 NOBODY = ""
 """In the place of a hint's name: should its message never have been sent, nobody will send it again."""
 
@@ -146,6 +148,7 @@ class RootRecord:
     episodes: Mapping[str, Episode] = field(default_factory=dict)  # by kind
     foreign_writes: tuple[ForeignWrite, ...] = ()
     unexplained: tuple[ForeignWrite, ...] = ()  # of earlier looks, which could not tell what had come of them
+    examined: tuple[str, ...] = ()  # names of foreign writes of which a look has judged what came of them
     own_writes: tuple[OwnWrite, ...] = ()
     accepted: Mapping[str, Accepted] = field(default_factory=dict)  # by kind
     blind_writes: tuple[BlindWrite, ...] = ()
@@ -316,6 +319,23 @@ def retest_ended(record: RootRecord, *, now: datetime) -> RootRecord:
     if record.retest is None or not record.retest.runs(now):
         return record
     return replace(record, retest=replace(record.retest, deadline=now))
+
+
+# --- foreign writes, told again -------------------------------------------------------------------------------------
+
+
+def examining(record: RootRecord, *, judged: bool) -> RootRecord:
+    """The record after a look that began when all its foreign writes had been told of, and may have judged them."""
+    told = (*record.unexplained, *record.foreign_writes)
+    if not judged:
+        return replace(record, foreign_writes=(), unexplained=told[-MAX_FOREIGN_WRITES:])
+    names = dict.fromkeys((*record.examined, *(write.name for write in told if write.name)))
+    return replace(record, foreign_writes=(), unexplained=(), examined=tuple(names)[-MAX_EXAMINED:])
+
+
+def is_examined(record: RootRecord, write: ForeignWrite) -> bool:
+    """Whether a look has judged what came of this very write: Event Grid delivers at least once, and may do so late."""
+    return bool(write.name) and write.name in record.examined
 
 
 # --- our own writes -------------------------------------------------------------------------------------------------

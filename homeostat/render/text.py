@@ -1,6 +1,6 @@
 """A report as lines for a terminal: what an operator reads at night."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 
 from homeostat.core.ids import ResourceId
@@ -42,9 +42,10 @@ def render(report: Report, *, colour: bool = False) -> str:
     return _joined(_lines(report), colour=colour)
 
 
-def render_entry(heading: str, root: RootPart, *, colour: bool = False) -> str:
+def render_entry(heading: str, root: RootPart, notes: Sequence[str] = (), *, colour: bool = False) -> str:
     """One entry of a root's history."""
-    return _joined([(_Style.BOLD, heading), *_root(root)], colour=colour)
+    told = ((_Style.DIM, f"    {note}") for note in notes)
+    return _joined([(_Style.BOLD, heading), *_root(root), *told], colour=colour)
 
 
 def _joined(lines: Iterable[_Line], *, colour: bool) -> str:

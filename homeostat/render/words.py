@@ -1,8 +1,9 @@
 """What all formats for people say in the same words, and how they show values that others wrote."""
 
 from homeostat.core import json
+from homeostat.core.attribution import NOBODY
 from homeostat.core.ids import ResourceId
-from homeostat.core.json import ABSENT, Value
+from homeostat.core.json import ABSENT, JsonObject, Value
 from homeostat.core.outcome import Status
 from homeostat.render.report import Conclusion, Report
 
@@ -32,6 +33,24 @@ def status_words(status: Status) -> str:
 def root_words(root: ResourceId) -> str:
     """`networkSecurityGroups/nsg-app in rg-flask`."""
     return f"{root.short} in {root.resource_group}"
+
+
+def actor_words(actor: JsonObject) -> str:
+    """`anna@contoso.example (user) with Azure CLI from 192.0.2.7 at TIME, by OPERATION`: what is known of it."""
+    name, kind = json.text_at(actor, "name"), json.text_at(actor, "kind")
+    if was := json.text_at(actor, "was"):
+        return f"{name}, which declares otherwise than {was}"
+    if name == NOBODY and not json.text_at(actor, "operation"):
+        return "nobody knows whom: no event told, and Azure does not say"
+    parts = (
+        (" with ", "tool"),
+        (" from ", "address"),
+        (" at ", "at"),
+        (", by ", "operation"),
+        (", correlation id ", "correlationId"),
+    )
+    told = "".join(f"{word}{found}" for word, part in parts if (found := json.text_at(actor, part)))
+    return f"{name}{f' ({kind})' if kind not in {NOBODY, ''} else ''}{told}"
 
 
 def value_text(value: Value) -> str:

@@ -88,6 +88,10 @@ async def _history(service: "Service", req: func.HttpRequest) -> func.HttpRespon
     return _json({"target": name, "entries": await service.history(name, limit(req.params.get("limit")))})
 
 
+async def _explain(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+    return _json(await service.explain(req.route_params["name"]))
+
+
 async def _pause(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
     from homeostat.core.gate.situation import FLEET, Pause
     from homeostat.web.requests import PauseBody, caller, parse_body, until
@@ -147,6 +151,7 @@ ROUTES: Final[tuple[tuple[str, str, str, Handler], ...]] = (
     ("targets", "GET", "targets", _targets),
     ("target", "GET", "targets/{name}", _target),
     ("history", "GET", "targets/{name}/history", _history),
+    ("explain", "GET", "targets/{name}/explain", _explain),
     ("pause", "POST", "targets/{name}/pause", _pause),
     ("resume", "POST", "targets/{name}/resume", _resume),
     ("retest_route_all", "POST", "targets/{name}/retest-route-all", _retest),

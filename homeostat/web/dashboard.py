@@ -6,6 +6,7 @@ from html import escape
 
 from homeostat.core import json
 from homeostat.core.json import Json, JsonObject
+from homeostat.render.words import actor_words
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1b1b1b }
@@ -43,7 +44,7 @@ def _row(target: JsonObject) -> str:
 def _state(target: JsonObject) -> str:
     lines = [
         f'<span class="bad">{escape(_event(json.text_at(episode, "state")))}: {escape(json.text_at(episode, "kind"))}'
-        f'</span> <span class="note">since {escape(json.text_at(episode, "since"))}</span>'
+        f'</span> <span class="note">since {escape(json.text_at(episode, "since"))}{_changed_by(episode)}</span>'
         for episode in json.objects_at(target, "episodes")
     ]
     if target["retired"] is True:
@@ -54,6 +55,12 @@ def _state(target: JsonObject) -> str:
         for pause in json.objects_at(target, "pauses")
     ]
     return "<br>".join(lines) or '<span class="ok">as declared</span>'
+
+
+def _changed_by(episode: JsonObject) -> str:
+    """Of a root that fails there is nobody to name."""
+    actor = episode.get("changedBy")
+    return f", changed by {escape(actor_words(actor))}" if isinstance(actor, Mapping) else ""
 
 
 def _event(alert_type: str) -> str:

@@ -211,6 +211,7 @@ records = st.builds(
     episodes=st.dictionaries(texts, st.builds(Episode, texts, times, texts, texts, actors), max_size=3),
     foreign_writes=writes,
     unexplained=writes,
+    examined=st.lists(texts, max_size=3).map(tuple),
     own_writes=st.lists(st.builds(OwnWrite, texts, times), max_size=3).map(tuple),
     accepted=st.dictionaries(texts, st.builds(Accepted, texts, texts, times), max_size=3),
     blind_writes=st.lists(st.builds(BlindWrite, texts, times, times, texts), max_size=3).map(tuple),

@@ -301,7 +301,7 @@ def stand(
     memory = MemoryStorage(ambient.now)
     inbox = Inbox()
     store = Store(documents(memory.documents), memory.queues, ambient)
-    engine = Engine(REGISTRY, arm.reader, arm.writer, store, inbox, ambient, settle=settle)
+    engine = Engine(REGISTRY, arm.reader, arm.writer, store, inbox, ambient, settle=settle, changes=arm.changes)
     specs = Texts({"homeostat.yaml": spec})
     service = Service(engine, Desired(specs, REGISTRY, ambient, cloud.subscription), {}, arm.identity)
     return Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)
