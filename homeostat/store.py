@@ -15,6 +15,7 @@ from typing import Final
 from homeostat.ambient import Ambient
 from homeostat.core import alerts, json, record
 from homeostat.core.alerts import Alert
+from homeostat.core.attribution import ForeignWrite
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import ResourceId
@@ -100,7 +101,7 @@ class Store:
         root: ResourceId,
         hint: str,
         settle: Settle,
-        foreign: record.ForeignWrite | None = None,
+        foreign: ForeignWrite | None = None,
         *,
         comes_again: bool = True,
         known: Stored | None = None,

@@ -48,7 +48,7 @@ def _kind(kind: JsonObject, version: str) -> Iterator[str]:
     verb = "seen" if json.text_at(kind, "state") == "as declared" else "since"
     yield f"  {json.text_at(kind, 'kind')}: {json.text_at(kind, 'state')}{f', {verb} {since}' if since else ''}"
     declared = json.objects_at(kind, "declared")
-    places = sorted({json.text_at(item, "at") for item in declared})
+    places = sorted({json.text_at(item, "at") for item in declared}, key=lambda place: (len(place), place))
     if places:
         more = f" and {counted(len(places) - 1, 'more place')}" if len(places) > 1 else ""
         yield f"    declares {counted(len(declared), 'item')}, at {places[0]}{more}"

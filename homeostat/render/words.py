@@ -41,7 +41,7 @@ def actor_words(actor: JsonObject) -> str:
     if was := json.text_at(actor, "was"):
         return f"{name}, which declares otherwise than {was}"
     if name == NOBODY and not json.text_at(actor, "operation"):
-        return "nobody knows whom: no event told, and Azure does not say"
+        return "an unknown writer: no event told of it, and Azure does not say who"
     parts = (
         (" with ", "tool"),
         (" from ", "address"),

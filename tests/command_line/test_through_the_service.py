@@ -55,6 +55,22 @@ def test_a_repair_goes_through_the_service_and_is_in_its_history(run: Run, servi
     assert entries[0]["trigger"]["reason"] == "command line"
 
 
+def test_a_repair_is_explained_with_who_made_it_needed(run: Run, service: Deployed) -> None:
+    change_settings(service.simulation, REDIS_PORT="6379")
+    assert run("remediate", SPEC, "--yes", env=service.env).code == 0
+    said = run("explain", "app-flask", "--root", "sites/", env=service.env)
+    assert said.code == 0
+    assert "\nsites/app-flask in rg-flask\n" in said.out
+    assert "app_settings: as declared, seen " in said.out
+    assert "last repaired " in said.out
+    assert "networkSecurityGroups" not in said.out
+    told = json.loads(run("explain", "app-flask", "--format", "json", env=service.env).out)
+    assert len(told["roots"]) > 5
+    missing = run("explain", "app-flask", "--root", "nowhere", env=service.env)
+    assert (missing.code, missing.out) == (1, "")
+    assert "no root of app-flask has 'nowhere' in its id" in missing.err
+
+
 def test_a_dry_run_through_the_service_writes_nothing(run: Run, service: Deployed) -> None:
     change_settings(service.simulation, REDIS_PORT="6379")
     service.simulation.forget_requests()
@@ -93,7 +109,9 @@ def test_status_says_how_the_service_and_its_targets_are(run: Run, service: Depl
     assert json.loads(run("status", "--format", "json", env=service.env).out)["targets"][0]["name"] == "app-flask"
 
 
-@pytest.mark.parametrize("command", [("status", "nobody"), ("history", "nobody"), ("pause", "nobody", "--for", "1h")])
+@pytest.mark.parametrize(
+    "command", [("status", "nobody"), ("history", "nobody"), ("explain", "nobody"), ("pause", "nobody", "--for", "1h")]
+)
 def test_a_target_that_the_service_does_not_know_is_named(
     run: Run, service: Deployed, command: tuple[str, ...]
 ) -> None:

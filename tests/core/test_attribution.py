@@ -38,9 +38,13 @@ def drift(resource: ResourceId, *path: str) -> Drift:
 
 
 def write(
-    resource: ResourceId, name: str, minute: int = 0, operation: str = "x/write", **fields: tuple[str, ...]
+    resource: ResourceId,
+    name: str,
+    minute: int = 0,
+    operation: str = "x/write",
+    fields: tuple[str, ...] | None = None,
 ) -> ForeignWrite:
-    return foreign(resource.key, operation, name, NOW + timedelta(minutes=minute), **fields)
+    return foreign(resource.key, operation, name, NOW + timedelta(minutes=minute), fields=fields)
 
 
 def name_of_cause(drifted: Drift, *writes: ForeignWrite) -> str | None:

@@ -154,7 +154,7 @@ def test_a_time_that_cannot_be_read_is_now(time: Any) -> None:
     ],
 )
 def test_times_are_kept_in_utc(text: str, at: datetime) -> None:
-    found = hint_of({**grid(), "eventTime": text}).by.at
+    found = hint_of({**grid(), "eventTime": text}).as_foreign_write().at
     assert (found, found.utcoffset()) == (at, timedelta())
 
 

@@ -6,9 +6,15 @@ from homeostat.core.attribution import Actor, ActorKind, ForeignWrite, Source
 
 
 def foreign(
-    resource: str, operation: str, name: str, at: datetime, correlation_id: str = "theirs", **fields: tuple[str, ...]
+    resource: str,
+    operation: str,
+    name: str,
+    at: datetime,
+    correlation_id: str = "theirs",
+    *,
+    fields: tuple[str, ...] | None = None,
 ) -> ForeignWrite:
-    """`fields=(...)` for one of which Resource Graph told."""
+    """With `fields` it is one of which Resource Graph told."""
     actor = Actor(
         name,
         ActorKind.USER,
@@ -17,6 +23,6 @@ def foreign(
         at,
         operation,
         correlation_id,
-        source=Source.RESOURCE_CHANGES if fields else Source.EVENT,
+        source=Source.EVENT if fields is None else Source.RESOURCE_CHANGES,
     )
-    return ForeignWrite(resource, actor, **fields)
+    return ForeignWrite(resource, actor, fields)

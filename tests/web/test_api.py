@@ -96,6 +96,23 @@ def broken(world: Stand) -> bool:
     return bool(world.rule("allow-sql")["properties"]["access"] == "Deny")
 
 
+# --- explain ---
+
+
+async def test_a_target_is_explained_without_a_call_to_azure(http: Http) -> None:
+    http.world.change_rule("allow-sql", access="Deny")
+    await http.world.reconcile("nsg")
+    calls = len(http.world.cloud.exchanges)
+    answer = await http("GET", "/targets/app-flask/explain")
+    assert (answer.status, answer.body["target"]) == (200, "app-flask")
+    assert len(answer.body["roots"]) == 5
+    assert len(http.world.cloud.exchanges) == calls
+
+
+async def test_a_target_that_nobody_declares_is_not_explained(http: Http) -> None:
+    assert (await http.refusal("GET", "/targets/nobody/explain"))[:2] == (404, "UnknownTarget")
+
+
 # --- remediate and runs ---
 
 
