@@ -39,7 +39,7 @@ def health(problem: str = "", mode: str = "enforce") -> JsonObject:
 
 def target(text: str = "app-flask", *, retired: bool = False, troubled: bool = True) -> JsonObject:
     actor = {"name": text, "kind": text, "tool": text, "address": text, "at": text, "operation": text, "was": ""}
-    episode = {"root": text, "kind": text, "state": text, "since": text, "changedBy": actor}
+    episode: JsonObject = {"root": text, "kind": text, "state": text, "since": text, "changedBy": actor}
     pause = {"target": text, "until": text, "reason": text, "by": text}
     return {
         "name": text,
@@ -73,7 +73,7 @@ def test_an_episode_is_told_as_people_say_it(state: str, word: str) -> None:
 def test_an_episode_names_who_changed_it() -> None:
     actor = {"name": "anna@contoso.example", "kind": "user", "tool": "Azure CLI", "operation": "x/write"}
     shown = target(troubled=False)
-    episode = {"kind": "nsg_rules", "state": "Homeostat.Held.v1", "since": "today", "changedBy": actor}
+    episode: JsonObject = {"kind": "nsg_rules", "state": "Homeostat.Held.v1", "since": "today", "changedBy": actor}
     text = Reader(page(health(), [{**shown, "episodes": [episode]}], NOW)).text
     assert "changed by anna@contoso.example (user) with Azure CLI, by x/write" in text
 
