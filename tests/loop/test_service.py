@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from homeostat.core.attribution import UNKNOWN, actor_json
 from homeostat.core.events import MalformedEvent
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.outcome import Trigger
@@ -210,6 +211,7 @@ async def test_a_target_shows_its_episodes_and_pauses() -> None:
             "kind": "nsg_rules",
             "state": "Homeostat.DriftDetected.v1",
             "since": world.ambient.now().isoformat(),
+            "changedBy": actor_json(UNKNOWN),
         }
     ]
     assert shown["pauses"] == [{"target": None, "until": until.isoformat(), "reason": "freeze", "by": "Anna"}]
