@@ -50,7 +50,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
         engine = Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, config.mode, config.settle)
         engine = replace(_with_probes(engine, config.environment), changes=arm.changes)
         desired = Desired(source, REGISTRY, ambient, config.subscription)
-        yield Service(engine, desired, config.settle_by_kind, arm.identity)
+        yield Service(engine, desired, config.settle_by_kind, arm.identity, config.access)
 
 
 @asynccontextmanager

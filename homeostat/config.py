@@ -7,12 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from homeostat.core.access import DEFAULT_ACCESS, Access, Auth, Rate
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Mode
 from homeostat.core.record import DEFAULT_SETTLE, Settle
 
 SETTLE_PREFIX: Final = "HOMEOSTAT_SETTLE_SECONDS"
 MAX_SETTLE: Final = timedelta(hours=1)
+MAX_RATE: Final = 100_000
 
 
 class ConfigError(HomeostatError):
@@ -39,6 +41,7 @@ class Config:
     spec_folder: Path
     spec_container: str
     in_memory: bool
+    access: Access
 
 
 def load(environment: Mapping[str, str], *, home: Path) -> Config:
@@ -63,6 +66,11 @@ def load(environment: Mapping[str, str], *, home: Path) -> Config:
         spec_folder=home / environment.get("HOMEOSTAT_SPEC_FOLDER", "specs"),
         spec_container=environment.get("HOMEOSTAT_SPEC_CONTAINER", "").strip(),
         in_memory=_in_memory(environment, problems),
+        access=Access(
+            _auth(environment, problems),
+            _rate(environment, "HOMEOSTAT_READS_PER_MINUTE", DEFAULT_ACCESS.reads, problems),
+            _rate(environment, "HOMEOSTAT_WRITES_PER_MINUTE", DEFAULT_ACCESS.writes, problems),
+        ),
     )
     if problems:
         raise ConfigError(tuple(problems))
@@ -101,3 +109,31 @@ def _in_memory(environment: Mapping[str, str], problems: list[str]) -> bool:
     if text not in {"storage", "memory"}:
         problems.append(f"HOMEOSTAT_STATE is {text!r}: leave it out for the storage account, or set it to memory")
     return text == "memory"
+
+
+def _auth(environment: Mapping[str, str], problems: list[str]) -> Auth:
+    """Principals are believed only where App Service takes them away from requests that bring their own.
+
+    WEBSITE_AUTH_ENABLED is set by App Service: https://learn.microsoft.com/azure/app-service/reference-app-settings
+    """
+    text = environment.get("HOMEOSTAT_AUTH", "").strip().lower() or Auth.KEYS
+    if text not in set(Auth):
+        # Not understood must not mean fewer questions, and the caller stops anyway.
+        problems.append(f"HOMEOSTAT_AUTH is {text!r}: set it to keys or entra")
+        return Auth.ENTRA
+    if text == Auth.ENTRA and environment.get("WEBSITE_AUTH_ENABLED", "").strip().lower() != "true":
+        problems.append(
+            "HOMEOSTAT_AUTH is entra, and App Service authentication is off (WEBSITE_AUTH_ENABLED is not True), so "
+            "anybody could claim to be anyone: enable it (docs/access.md), or set HOMEOSTAT_AUTH to keys"
+        )
+    return Auth(text)
+
+
+def _rate(environment: Mapping[str, str], name: str, default: Rate, problems: list[str]) -> Rate:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    if re.fullmatch(r"[0-9]{1,6}", text) and 1 <= int(text) <= MAX_RATE:
+        return Rate(int(text))
+    problems.append(f"{name} is {text!r}: give a number of requests from 1 to {MAX_RATE}")
+    return default

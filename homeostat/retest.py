@@ -73,7 +73,7 @@ class Retests:
             await leased.abandon()
             raise
         outcome = await self.engine.carry_out(plan, root, trigger, leased)
-        return await self._started(name, root, outcome)
+        return await self._started(name, root, outcome, by)
 
     async def state(self, name: str) -> JsonObject:
         """The target's last retest. Raises UnknownTarget, NoRetest and StorageError."""
@@ -83,14 +83,14 @@ class Retests:
             raise NoRetest(f"the routing of {name} has not been re-tested")
         return _json(found, self.engine.ambient.now())
 
-    async def end(self, name: str) -> JsonObject:
+    async def end(self, name: str, by: str) -> JsonObject:
         """Ends the target's retest now; its root is looked at at once. Raises as `state` does."""
-        await self._end(await self._root(name))
+        await self._end(await self._root(name), by)
         return await self.state(name)
 
-    async def _end(self, root: Root) -> None:
+    async def _end(self, root: Root, by: str) -> None:
         now = self.engine.ambient.now()
-        await self.engine.store.change(root.id, lambda current: record.retest_ended(current, now=now))
+        await self.engine.store.change(root.id, lambda current: record.retest_ended(current, now=now, by=by))
         await self.engine.store.mark(root.id, "retest", Settle(timedelta(), timedelta()), comes_again=False)
 
     async def _root(self, name: str) -> Root:
@@ -177,12 +177,12 @@ class Retests:
         await leased.save(transition)
         await self.engine.store.enqueue(leased.root, delay)
 
-    async def _started(self, name: str, root: Root, outcome: Outcome) -> JsonObject:
+    async def _started(self, name: str, root: Root, outcome: Outcome, by: str) -> JsonObject:
         """The state, once a look has found routing off. Where none has, the retest ends here."""
         found = (await self.engine.store.load(root.id)).record.retest
         if found is not None and found.during is not None:
             return _json(found, self.engine.ambient.now())
-        await self._end(root)
+        await self._end(root, by)
         reason = outcome.error or f"the web app is {outcome.status}"
         raise RetestFailed(f"the routing of {name} could not be switched off, and is restored: {reason}")
 
@@ -221,6 +221,7 @@ def _json(found: Retest, now: datetime) -> JsonObject:
         "deadline": found.deadline.isoformat(),
         "reason": found.reason,
         "by": found.by,
+        "endedBy": found.ended_by or None,
         **{name: _findings_json(getattr(found, name)) for name in ("before", "during", "after")},
         "comparison": list(retest.comparison(found)),
     }

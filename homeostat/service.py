@@ -8,6 +8,7 @@ from typing import Final
 
 from homeostat import runs
 from homeostat.core import json
+from homeostat.core.access import DEFAULT_ACCESS, Access
 from homeostat.core.alerts import WHOLE_ROOT
 from homeostat.core.attribution import actor_json
 from homeostat.core.errors import HomeostatError
@@ -16,14 +17,14 @@ from homeostat.core.explain import Known, explain
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
-from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, worst
+from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, word_entry, worst
 from homeostat.core.record import Settle, is_examined, is_own
 from homeostat.core.spec import Root, Target
 from homeostat.engine import Engine
 from homeostat.ports import Anybody, Identity
 from homeostat.retest import Retests
 from homeostat.specs import Desired
-from homeostat.store import WORK_QUEUE
+from homeostat.store import WORK_QUEUE, ledger_row
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Service:
     desired: Desired
     settle_by_kind: Mapping[str, Settle]  # where it differs from the engine's
     identity: Identity = field(default_factory=Anybody)
+    access: Access = DEFAULT_ACCESS
 
     @property
     def retests(self) -> Retests:
@@ -207,16 +209,20 @@ class Service:
             await self._declared(pause.target)
         await self.engine.store.pause(pause)
 
-    async def resume(self, target: str) -> None:
-        """Ends a pause; its roots are looked at again at once. Raises UnknownTarget."""
-        if target == FLEET:
-            await self.engine.store.resume(FLEET)
-            await self.mark_all("resume")
-            return
-        declared = await self._declared(target)
+    async def resume(self, target: str, *, by: str, reason: str = "") -> None:
+        """Ends a pause; its roots are looked at again at once, and their ledgers say who ended it and why.
+
+        Raises UnknownTarget.
+        """
+        fleet = await self.desired.fleet()
+        roots = tuple(fleet.roots.values()) if target == FLEET else runs.roots_of(fleet, [target])
+        log.info("%s is resumed by %s: %s", "the fleet" if target == FLEET else target, by, reason or "no reason given")
         await self.engine.store.resume(target)
-        for root in declared.roots:
-            await self.engine.store.mark(root, "resume", AT_ONCE, comes_again=False)
+        now, trigger = self.engine.ambient.now(), Trigger("resume", caller=by, reason=reason)
+        for root in roots:
+            entry = word_entry("resumed", root.id, root.targets, trigger, now)
+            rows = (ledger_row(entry, now, str(self.engine.ambient.uuid())),)
+            await self.engine.store.mark(root.id, "resume", AT_ONCE, comes_again=False, rows=rows)
 
     async def health(self) -> JsonObject:
         """Whether the service can do its work: it has specs and its store answers. Raises what stands in the way."""

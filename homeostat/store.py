@@ -105,10 +105,12 @@ class Store:
         *,
         comes_again: bool = True,
         known: Stored | None = None,
+        rows: Sequence[Change] = (),
     ) -> bool:
         """Marks the root dirty and enqueues at most one message. Whether one was enqueued. `known` saves a read.
 
         comes_again: whether the hint is handled again should this fail half-way, as an event is and a timer is not.
+        rows: what is stored with the mark.
         """
         delay: timedelta | None = None
 
@@ -120,7 +122,7 @@ class Store:
             )
             return after
 
-        await self.change(root, transition, known=known)
+        await self.change(root, transition, rows=rows, known=known)
         if delay is None:
             return False
         await self.enqueue(root, delay)

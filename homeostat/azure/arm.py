@@ -64,7 +64,7 @@ async def open_arm(environment: Mapping[str, str], ambient: Ambient) -> AsyncIte
     cloud = cloud_of(environment)
     async with http_session(environment) as session:
         transport = session_transport(session)
-        credential = default_credential(cloud, transport)
+        credential = default_credential(cloud, environment, transport)
         try:
             yield arm_over(transport, credential, cloud, ambient)
         finally:

@@ -20,6 +20,7 @@ environment:
   HOMEOSTAT_MODE           caps every mode: enforce, alert or ignore
   HOMEOSTAT_URL            the deployed service, https://NAME.azurewebsites.net
   HOMEOSTAT_KEY            a host key of it: `az functionapp keys list`, functionKeys.default
+  HOMEOSTAT_AUDIENCE       where it asks for a sign-in, too: its application id URI, api://...
   NO_COLOR                 when set, no colours
 
 Credentials are those of azure-identity: a managed identity, or the login of `az login`.
@@ -162,6 +163,7 @@ def _service_commands(commands: _Commands) -> None:
 
     resume = _command(commands, "resume", "end a pause; the target is looked at again at once")
     _whom(resume)
+    resume.add_argument("--reason", default="", help="for whoever wonders")
 
 
 def _specs(command: argparse.ArgumentParser) -> None:

@@ -70,7 +70,8 @@ def pause(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def resume(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    service_of(environment).post("resume" if options.all else path_of(options.target, "resume"))
+    path = "resume" if options.all else path_of(options.target, "resume")
+    service_of(environment).post(path, {"reason": options.reason} if options.reason else None)
     output.say(f"{_whom(options)} is no longer paused")
     return 0
 
@@ -113,6 +114,12 @@ def _status_lines(target: JsonObject) -> Iterator[str]:
 
 
 def _entry(entry: JsonObject, *, colour: bool) -> str:
+    if json.text_at(entry, "status") == "resumed":
+        at, by, reason = (
+            json.text_at(entry, *path) for path in (("at",), ("trigger", "caller"), ("trigger", "reason"))
+        )
+        root = ResourceId.parse(json.text_at(entry, "root")).short
+        return _line(f"{at} {root} resumed by {by}: {reason or 'no reason given'}")
     cause, caller = json.text_at(entry, "trigger", "cause"), json.text_at(entry, "trigger", "caller")
     heading = f"{json.text_at(entry, 'at')} by {cause}{f', {caller}' if caller else ''}"
     return text.render_entry(heading, root_part(entry), _changes(entry), colour=colour)

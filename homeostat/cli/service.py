@@ -6,7 +6,7 @@ Over urllib: one request at a time needs no client library, and it honours the u
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any, Final, override
@@ -43,6 +43,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 class Service:
     url: str
     key: str = field(default="", repr=False)
+    token: Callable[[], str] | None = field(default=None, repr=False)  # where the service asks for a sign-in, too
 
     def get(self, path: str, **query: str | int) -> JsonObject:
         """Raises ServiceError."""
@@ -54,6 +55,8 @@ class Service:
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> JsonObject:
         headers = {"Accept": "application/json", **({"x-functions-key": self.key} if self.key else {})}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token()}"
         if body is not None:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(  # noqa: S310 - service_of allows http and https only
@@ -93,14 +96,22 @@ class ThroughService:
 
 
 def service_of(environment: Mapping[str, str]) -> Service:
-    """Raises ServiceError when HOMEOSTAT_URL is missing or would send the key in the clear."""
+    """Raises ServiceError when HOMEOSTAT_URL is missing or would send the key in the clear.
+
+    Raises UnknownCloud and CredentialsUnavailable where HOMEOSTAT_AUDIENCE asks for a token that cannot be had.
+    """
     url = environment.get("HOMEOSTAT_URL", "").strip().rstrip("/")
     if not url:
         raise ServiceError("HOMEOSTAT_URL is not set. Set it to the service's address, https://NAME.azurewebsites.net")
     parts = urlsplit(url)
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
         raise ServiceError(f"HOMEOSTAT_URL is {url!r}: give an address that begins with https://")
-    return Service(url, environment.get("HOMEOSTAT_KEY", "").strip())
+    from homeostat.azure.clouds import cloud_of
+    from homeostat.azure.credentials import blocking_tokens
+
+    audience = environment.get("HOMEOSTAT_AUDIENCE", "").strip().rstrip("/")
+    token = blocking_tokens(cloud_of(environment), audience) if audience else None
+    return Service(url, environment.get("HOMEOSTAT_KEY", "").strip(), token)
 
 
 def path_of(target: str, *rest: str) -> str:
@@ -133,13 +144,16 @@ def _object(body: bytes, url: str) -> JsonObject:
 
 
 def _refusal(status: int, body: bytes, url: str) -> str:
-    if status in {401, 403}:
+    try:
+        refusal = json.parse(body)
+    except ValueError:
+        refusal = None
+    message = json.text_at(refusal, "error", "message")
+    if json.text_at(refusal, "error", "code") == "NotSignedIn":
+        return f"{url}: {message}. Set HOMEOSTAT_AUDIENCE to its application id URI, and run `az login`"
+    if status in {401, 403} and not message:
         remedy = "Set HOMEOSTAT_KEY to a host key: functionKeys.default of `az functionapp keys list`"
         return f"{url} refuses the key ({status}). {remedy}"
-    try:
-        message = json.text_at(json.parse(body), "error", "message")
-    except ValueError:
-        message = ""
     if message:
         return f"{url}: {message}"
     return f"{url} answers {status}. Is HOMEOSTAT_URL the function app's address?"

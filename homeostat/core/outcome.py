@@ -156,6 +156,12 @@ def ledger_entry(
     }
 
 
+def word_entry(word: str, root: ResourceId, targets: Sequence[str], trigger: Trigger, now: datetime) -> JsonObject:
+    """A line of a root's history for a person's word that changed nothing in Azure. `word` stands for the status."""
+    nothing = Outcome(root, Status.IN_SYNC, Plan(root))
+    return {**ledger_entry(nothing, trigger, targets, now), "status": word}
+
+
 def is_worth_a_line(outcome: Outcome) -> bool:
     """Finding everything in order is no event: the ledger holds what drifted or failed."""
     return outcome.status not in {Status.IN_SYNC, Status.IGNORED, Status.BUSY, Status.PLANNED}

@@ -314,11 +314,11 @@ def retesting(record: RootRecord, retest: Retest, *, now: datetime) -> tuple[Roo
     return replace(record, retest=retest, mark=mark, pending=due), retest.deadline - now
 
 
-def retest_ended(record: RootRecord, *, now: datetime) -> RootRecord:
+def retest_ended(record: RootRecord, *, now: datetime, by: str) -> RootRecord:
     """The record with its retest ended early, if one runs: from now on its routing is drift."""
     if record.retest is None or not record.retest.runs(now):
         return record
-    return replace(record, retest=replace(record.retest, deadline=now))
+    return replace(record, retest=replace(record.retest, deadline=now, ended_by=by))
 
 
 # --- foreign writes, told again -------------------------------------------------------------------------------------

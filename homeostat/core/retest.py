@@ -57,6 +57,7 @@ class Retest:
     before: tuple[Finding, ...] = ()
     during: tuple[Finding, ...] | None = None
     after: tuple[Finding, ...] | None = None
+    ended_by: str = ""  # where it did not run until its deadline
 
     def runs(self, now: datetime) -> bool:
         return now < self.deadline

@@ -1,18 +1,22 @@
 """The HTTP functions: parse, hand over, answer. Every answer is JSON but the dashboard's.
 
-Errors are answered as `{"error": {"code", "message"}}`: 400 for what was sent, 404 for what is not there, 409 where the
-caller must look again, 503 where the service itself cannot work now.
+Errors are answered as `{"error": {"code", "message"}}`: 400 for what was sent, 401 and 403 for who sent it, 404 for
+what is not there, 409 where the caller must look again, 429 for what comes too often, 503 where the service itself
+cannot work now.
 """
 
 import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import azure.functions as func
 
+from homeostat.core.access import AppRole, Caller
 from homeostat.runtime import Runtime
+from homeostat.web.limits import Limiter
 
 if TYPE_CHECKING:
     from homeostat.service import Service
@@ -22,39 +26,84 @@ log = logging.getLogger(__name__)
 WAIT: Final = 200.0
 """Seconds that a caller may wait for a run. The platform's front end hangs up after 230."""
 
-type Handler = Callable[[Service, func.HttpRequest], Awaitable[func.HttpResponse]]
+type Handler = Callable[[Service, func.HttpRequest, Caller], Awaitable[func.HttpResponse]]
+type Open = Callable[[Service], Awaitable[func.HttpResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One function of the API. A GET writes nothing and needs AppRole.READ; all else needs a role of its own."""
+
+    name: str
+    method: str
+    path: str
+    needs: AppRole
+    handler: Handler
 
 
 def http_functions(runtime: Runtime) -> func.Blueprint:
     """The routes of the API over the runtime's service."""
     blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure-functions leaves its constructor unannotated
-    for name, method, route, handler in ROUTES:
-        level = func.AuthLevel.ANONYMOUS if handler is _health else func.AuthLevel.FUNCTION
-        bound = blueprint.route(route, methods=[method], auth_level=level)(_function(handler, runtime))
+    limiter = Limiter()
+    for route in ROUTES:
+        guarded = _guarded(route, runtime, limiter)
+        bound = blueprint.route(route.path, methods=[route.method], auth_level=func.AuthLevel.FUNCTION)(guarded)
+        blueprint.function_name(route.name)(bound)
+    for name, path, handler in OPEN:
+        opened = _opened(handler, runtime)
+        bound = blueprint.route(path, methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)(opened)
         blueprint.function_name(name)(bound)
     return blueprint
 
 
-def _function(handler: Handler, runtime: Runtime) -> Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]:
+def _guarded(
+    route: Route, runtime: Runtime, limiter: Limiter
+) -> Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]:
     async def invoke(req: func.HttpRequest) -> func.HttpResponse:
         from homeostat.core.errors import HomeostatError
 
         try:
-            return await handler(await runtime.service(), req)
+            service = await runtime.service()
+            return await route.handler(service, req, _admitted(route, service, req, limiter))
         except HomeostatError as error:
-            return _unwell(error) if handler is _health else _error(error)
+            return _error(error)
 
     return invoke
 
 
-async def _remediate(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+def _admitted(route: Route, service: "Service", req: func.HttpRequest, limiter: Limiter) -> Caller:
+    """Who asks, once it is sure that they may, and do not ask too often. Nothing of the body is looked at before."""
+    from homeostat.web.principals import budget_of, caller_of, permit
+
+    is_write, now = route.needs is not AppRole.READ, service.engine.ambient.now()
+    limiter.admit(budget_of(req.headers, req.params, service.access.auth), service.access, now, is_write=is_write)
+    caller = caller_of(req.headers, service.access.auth)
+    permit(caller, route.needs)
+    if is_write:
+        log.info("%s (%s) asks for %s", caller.name, caller.object_id or caller.kind, route.name)
+    return caller
+
+
+def _opened(handler: Open, runtime: Runtime) -> Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]:
+    async def invoke(req: func.HttpRequest) -> func.HttpResponse:
+        from homeostat.core.errors import HomeostatError
+
+        del req  # whoever asks hears the same
+        try:
+            return await handler(await runtime.service())
+        except HomeostatError as error:
+            return _unwell(error)
+
+    return invoke
+
+
+async def _remediate(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     from homeostat.core.outcome import Trigger
-    from homeostat.web.requests import RemediateBody, caller, parse_body
+    from homeostat.web.requests import RemediateBody, parse_body
 
     body = parse_body(RemediateBody, req.get_body())
     names = await service.all_targets(body.confirm) if body.all else tuple(body.targets or ())
-    who = caller(req.headers)
-    trigger = Trigger("manual", caller=who, reason=body.reason, create=body.create, dry_run=body.dry_run)
+    trigger = Trigger("manual", caller=caller.name, reason=body.reason, create=body.create, dry_run=body.dry_run)
     run_id = await service.start_run(names, trigger, backup=body.wait)
     if body.wait:
         try:
@@ -68,76 +117,78 @@ async def _remediate(service: "Service", req: func.HttpRequest) -> func.HttpResp
     return _json({"id": run_id, "statusUrl": status_url}, 202, {"Location": status_url})
 
 
-async def _run(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+async def _run(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
     run = await service.run(req.route_params["id"])
     return _json(run) if run else _refusal(404, "UnknownRun", "there is no such run")
 
 
-async def _targets(service: "Service", _req: func.HttpRequest) -> func.HttpResponse:
+async def _targets(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
     return _json({"targets": await service.targets()})
 
 
-async def _target(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+async def _target(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
     return _json(await service.target(req.route_params["name"]))
 
 
-async def _history(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+async def _history(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
     from homeostat.web.requests import limit
 
     name = req.route_params["name"]
     return _json({"target": name, "entries": await service.history(name, limit(req.params.get("limit")))})
 
 
-async def _explain(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+async def _explain(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
     return _json(await service.explain(req.route_params["name"]))
 
 
-async def _pause(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+async def _pause(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     from homeostat.core.gate.situation import FLEET, Pause
-    from homeostat.web.requests import PauseBody, caller, parse_body, until
+    from homeostat.web.requests import PauseBody, parse_body, until
 
     body = parse_body(PauseBody, req.get_body())
     name = req.route_params.get("name", FLEET)
     ends = until(body, service.engine.ambient.now())
-    await service.pause(Pause(name, ends, body.reason, caller(req.headers)))
+    await service.pause(Pause(name, ends, body.reason, caller.name))
     return _json({"target": None if name == FLEET else name, "until": ends.isoformat(), "reason": body.reason})
 
 
-async def _resume(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+async def _resume(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     from homeostat.core.gate.situation import FLEET
+    from homeostat.web.requests import ReasonBody, parse_body
 
+    body = parse_body(ReasonBody, req.get_body())
     name = req.route_params.get("name", FLEET)
-    await service.resume(name)
+    await service.resume(name, by=caller.name, reason=body.reason)
     return _json({"target": None if name == FLEET else name, "paused": False})
 
 
-async def _retest(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+async def _retest(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     from datetime import timedelta
 
-    from homeostat.web.requests import RetestBody, caller, parse_body
+    from homeostat.web.requests import RetestBody, parse_body
 
     body = parse_body(RetestBody, req.get_body())
     name, duration = req.route_params["name"], timedelta(seconds=body.seconds)
     # A caller who hangs up does not stop it half-way.
-    begun = service.retests.start(name, duration, body.reason, caller(req.headers))
+    begun = service.retests.start(name, duration, body.reason, caller.name)
     return _json(await asyncio.shield(begun), 201)
 
 
-async def _retest_state(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
+async def _retest_state(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
     return _json(await service.retests.state(req.route_params["name"]))
 
 
-async def _retest_end(service: "Service", req: func.HttpRequest) -> func.HttpResponse:
-    return _json(await service.retests.end(req.route_params["name"]))
+async def _retest_end(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    return _json(await service.retests.end(req.route_params["name"], caller.name))
 
 
-async def _health(service: "Service", _req: func.HttpRequest) -> func.HttpResponse:
+async def _health(service: "Service") -> func.HttpResponse:
     """Open to probes, so it says whether and not what."""
     state = await service.health()
     return _json({"status": state["status"], "mode": state["mode"]})
 
 
-async def _dashboard(service: "Service", _req: func.HttpRequest) -> func.HttpResponse:
+async def _dashboard(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
     from homeostat.web.dashboard import page
 
     html = page(await service.health(), await service.targets(), service.engine.ambient.now())
@@ -145,33 +196,42 @@ async def _dashboard(service: "Service", _req: func.HttpRequest) -> func.HttpRes
     return func.HttpResponse(html, mimetype="text/html", charset="utf-8", headers=headers)
 
 
-ROUTES: Final[tuple[tuple[str, str, str, Handler], ...]] = (
-    ("remediate", "POST", "remediate", _remediate),
-    ("run", "GET", "runs/{id}", _run),
-    ("targets", "GET", "targets", _targets),
-    ("target", "GET", "targets/{name}", _target),
-    ("history", "GET", "targets/{name}/history", _history),
-    ("explain", "GET", "targets/{name}/explain", _explain),
-    ("pause", "POST", "targets/{name}/pause", _pause),
-    ("resume", "POST", "targets/{name}/resume", _resume),
-    ("retest_route_all", "POST", "targets/{name}/retest-route-all", _retest),
-    ("retest_state", "GET", "targets/{name}/retest-route-all", _retest_state),
-    ("retest_end", "POST", "targets/{name}/retest-route-all/end", _retest_end),
-    ("pause_fleet", "POST", "pause", _pause),
-    ("resume_fleet", "POST", "resume", _resume),
-    ("health", "GET", "health", _health),
-    ("dashboard", "GET", "dashboard", _dashboard),
+ROUTES: Final = (
+    Route("remediate", "POST", "remediate", AppRole.OPERATE, _remediate),
+    Route("run", "GET", "runs/{id}", AppRole.READ, _run),
+    Route("targets", "GET", "targets", AppRole.READ, _targets),
+    Route("target", "GET", "targets/{name}", AppRole.READ, _target),
+    Route("history", "GET", "targets/{name}/history", AppRole.READ, _history),
+    Route("explain", "GET", "targets/{name}/explain", AppRole.READ, _explain),
+    Route("pause", "POST", "targets/{name}/pause", AppRole.PAUSE, _pause),
+    Route("resume", "POST", "targets/{name}/resume", AppRole.PAUSE, _resume),
+    Route("retest_route_all", "POST", "targets/{name}/retest-route-all", AppRole.OPERATE, _retest),
+    Route("retest_state", "GET", "targets/{name}/retest-route-all", AppRole.READ, _retest_state),
+    Route("retest_end", "POST", "targets/{name}/retest-route-all/end", AppRole.OPERATE, _retest_end),
+    Route("pause_fleet", "POST", "pause", AppRole.PAUSE, _pause),
+    Route("resume_fleet", "POST", "resume", AppRole.PAUSE, _resume),
+    Route("dashboard", "GET", "dashboard", AppRole.READ, _dashboard),
 )
+
+OPEN: Final[tuple[tuple[str, str, Open], ...]] = (("health", "health", _health),)
+"""What anybody may GET, as often as they like, without key or sign-in: it must tell nothing."""
 
 
 def _error(error: Exception) -> func.HttpResponse:
     from homeostat.retest import NoRetest, RetestFailed, RetestRefused
     from homeostat.runs import UnknownTarget
     from homeostat.service import NotConfirmed
+    from homeostat.web.limits import TooManyRequests
+    from homeostat.web.principals import NotSignedIn, RoleMissing
     from homeostat.web.requests import BadRequest
 
+    if isinstance(error, TooManyRequests):
+        return _refusal(429, "TooManyRequests", str(error), {"Retry-After": str(error.retry_after)})
+    if isinstance(error, NotSignedIn):
+        return _refusal(401, "NotSignedIn", str(error), {"WWW-Authenticate": "Bearer"})
     statuses: tuple[tuple[type[Exception], int], ...] = (
         (BadRequest, 400),
+        (RoleMissing, 403),
         (UnknownTarget, 404),
         (NoRetest, 404),
         (NotConfirmed, 409),
@@ -191,8 +251,8 @@ def _unwell(error: Exception) -> func.HttpResponse:
     return _json({"status": "unavailable"}, 503)
 
 
-def _refusal(status: int, code: str, message: str) -> func.HttpResponse:
-    return _json({"error": {"code": code, "message": message}}, status)
+def _refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    return _json({"error": {"code": code, "message": message}}, status, headers)
 
 
 def _json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:

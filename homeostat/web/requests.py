@@ -1,7 +1,5 @@
 """What callers may send, checked before anything is done. Pure."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
@@ -15,7 +13,6 @@ from homeostat.core.errors import HomeostatError
 MAX_BODY = 64 * 1024
 MAX_PAUSE = timedelta(days=30)
 MIN_RETEST, MAX_RETEST = 10, 3600  # seconds
-ANONYMOUS = "holder of a function key"
 
 
 class BadRequest(HomeostatError):
@@ -49,6 +46,12 @@ class PauseBody(_Body):
     reason: Annotated[str, Field(max_length=500)] = ""
 
 
+class ReasonBody(_Body):
+    """Of what needs no more than a word on why, and may do without it."""
+
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
 class RetestBody(_Body):
     seconds: int = Field(alias="for", ge=MIN_RETEST, le=MAX_RETEST)
     reason: Annotated[str, Field(max_length=500)] = ""
@@ -79,22 +82,6 @@ def until(body: PauseBody, now: datetime) -> datetime:
     if not now < body.until <= now + MAX_PAUSE:
         raise BadRequest(f"until: give a time in the next {MAX_PAUSE.days} days")
     return body.until
-
-
-def caller(headers: Mapping[str, str]) -> str:
-    """Who asks, as App Service authentication vouches for it; without it, whoever has the key.
-
-    https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
-    """
-    name = headers.get("x-ms-client-principal-name", "")
-    if name:
-        return name[:200]
-    encoded = headers.get("x-ms-client-principal", "")
-    try:
-        principal = json.parse(base64.b64decode(encoded)) if encoded else None
-    except (ValueError, RecursionError, binascii.Error):
-        return ANONYMOUS
-    return json.text_at(principal, "userId")[:200].encode("utf-8", "replace").decode() or ANONYMOUS
 
 
 def limit(text: str | None) -> int:

@@ -1,18 +1,26 @@
 """One credential, and what is said when there is none."""
 
 import base64
+import re
+from collections.abc import Iterator
+from typing import Any
 
+import jwt
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CredentialUnavailableError
 
 from homeostat.azure.clouds import CLOUDS
 from homeostat.azure.credentials import CredentialsUnavailable, default_credential
+from homeostat.azure.credentials import in_azure as is_in_azure
+from homeostat.azure.pipeline import http_session, session_transport
 from homeostat.core.arm_errors import ErrorClass, Executed
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE
 from homeostat.core.model import Found, Read, Unreadable
 from homeostat.core.plan import Action, Verb
+from simulator.cloud import HOMEOSTAT
 from tests.azure.scripted import Answer, Tokens, conversation, resource
+from tests.support.simulation import running_simulator
 
 pytestmark = pytest.mark.wire
 
@@ -51,16 +59,74 @@ async def test_a_challenge_for_claims_is_answered_with_a_token_that_has_them() -
 async def test_a_credential_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "NoSuchCredential")
     with pytest.raises(CredentialsUnavailable, match="AZURE_TOKEN_CREDENTIALS"):
-        default_credential(CLOUDS["azurecloud"])
+        default_credential(CLOUDS["azurecloud"], {})
 
 
 async def test_the_credential_that_the_environment_names_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "EnvironmentCredential")
     for name in ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"):
         monkeypatch.delenv(name, raising=False)
-    credential = default_credential(CLOUDS["azurecloud"])
+    credential = default_credential(CLOUDS["azurecloud"], {})
     with pytest.raises(ClientAuthenticationError) as raised:
         await credential.get_token("https://management.azure.com/.default")
     await credential.close()
     assert "EnvironmentCredential" in raised.value.message
     assert "AzureCliCredential" not in raised.value.message
+
+
+# --- in Azure ---
+
+
+@pytest.fixture
+def in_azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The environment of a function app with a user-assigned identity, and with all that the usual chain would try."""
+    with running_simulator("prerequisites") as simulation:
+        environment = {
+            **simulation.env,
+            "WEBSITE_SITE_NAME": "func-homeostat",
+            "AZURE_CLIENT_SECRET": "somebody else's",
+            "AZURE_USERNAME": "developer@contoso.example",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AZURE_TOKEN_CREDENTIALS", raising=False)
+        yield environment
+
+
+async def claims_of(environment: dict[str, str]) -> Any:
+    async with http_session(environment) as session:
+        credential = default_credential(CLOUDS["azurecloud"], environment, session_transport(session))
+        async with credential:
+            token = await credential.get_token("https://management.azure.com/.default")
+    return jwt.decode(token.token, options={"verify_signature": False})
+
+
+async def test_in_azure_the_token_is_the_managed_identity_s(in_azure: dict[str, str]) -> None:
+    claims = await claims_of(in_azure)
+    assert (claims["oid"], claims["aud"]) == (HOMEOSTAT.object_id, "https://management.azure.com")
+
+
+async def test_in_azure_nobody_else_is_tried_when_the_managed_identity_has_none(
+    in_azure: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("IDENTITY_HEADER", "wrong")
+    with pytest.raises(ClientAuthenticationError, match="X-IDENTITY-HEADER"):
+        await claims_of(in_azure)
+    tried = {name for record in caplog.records for name in re.findall(r"\w+Credential\b", record.getMessage())}
+    assert tried == {"AppServiceCredential", "ManagedIdentityCredential"}
+
+
+async def test_in_azure_too_the_setting_has_the_last_word(
+    in_azure: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
+    named = {**in_azure, "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential"}
+    assert (await claims_of(named))["oid"] == HOMEOSTAT.object_id
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "NoSuchCredential")
+    with pytest.raises(CredentialsUnavailable, match="AZURE_TOKEN_CREDENTIALS"):
+        await claims_of({**named, "AZURE_TOKEN_CREDENTIALS": "NoSuchCredential"})
+
+
+@pytest.mark.parametrize("place", [{}, {"IDENTITY_ENDPOINT": "http://localhost"}, {"WEBSITE_SITE_NAME": " "}])
+def test_a_desk_is_not_azure(place: dict[str, str]) -> None:
+    assert not is_in_azure(place)

@@ -179,16 +179,16 @@ def test_a_mark_that_waits_already_stays() -> None:
 
 
 def test_an_early_end_moves_the_deadline_once() -> None:
-    ended = record.retest_ended(RootRecord(retest=RETEST), now=NOW)
-    assert ended.retest == replace(RETEST, deadline=NOW)
-    assert record.retest_ended(ended, now=END) == ended
-    assert record.retest_ended(RootRecord(), now=NOW) == RootRecord()
+    ended = record.retest_ended(RootRecord(retest=RETEST), now=NOW, by="Ben")
+    assert ended.retest == replace(RETEST, deadline=NOW, ended_by="Ben")
+    assert record.retest_ended(ended, now=END, by="Ben") == ended
+    assert record.retest_ended(RootRecord(), now=NOW, by="Ben") == RootRecord()
 
 
 def test_a_reconcile_does_not_undo_an_end_that_came_meanwhile() -> None:
     before = RootRecord(retest=RETEST)
     after = replace(before, retest=replace(RETEST, during=(ILL,)))
-    current = record.retest_ended(before, now=NOW)
+    current = record.retest_ended(before, now=NOW, by="Ben")
     assert record.concluded(current, after, before, releases=False).retest == current.retest
     assert record.concluded(before, after, before, releases=False).retest == after.retest
 

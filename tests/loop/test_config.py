@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.config import ConfigError, load
+from homeostat.core.access import DEFAULT_ACCESS, Access, Auth, Rate
 from homeostat.core.model import Mode
 from homeostat.core.record import DEFAULT_SETTLE, Settle
 
@@ -23,6 +24,7 @@ def test_an_empty_environment_has_sensible_defaults() -> None:
     assert config.settle_by_kind == {}
     assert (config.spec_folder, config.spec_container) == (HOME / "specs", "")
     assert not config.in_memory
+    assert config.access == DEFAULT_ACCESS
 
 
 def test_every_wrong_variable_is_named_at_once_with_its_value() -> None:
@@ -33,6 +35,9 @@ def test_every_wrong_variable_is_named_at_once_with_its_value() -> None:
         "HOMEOSTAT_SETTLE_SECONDS_NSG_RULES": "4000",
         "AZURE_SUBSCRIPTION_ID": "my-subscription",
         "HOMEOSTAT_STATE": "disk",
+        "HOMEOSTAT_AUTH": "everybody",
+        "HOMEOSTAT_READS_PER_MINUTE": "0",
+        "HOMEOSTAT_WRITES_PER_MINUTE": "-5",
     }
     with pytest.raises(ConfigError) as raised:
         load(wrong, home=HOME)
@@ -100,3 +105,27 @@ def test_whatever_the_environment_holds_is_a_configuration_or_a_list_of_problems
         return
     for settle in (config.settle, *config.settle_by_kind.values()):
         assert timedelta() <= settle.after <= settle.at_most
+
+
+# --- who may ask ---
+
+
+def test_sign_in_is_asked_for_where_app_service_vouches_for_principals() -> None:
+    environment = {"HOMEOSTAT_AUTH": "Entra", "WEBSITE_AUTH_ENABLED": "True", "HOMEOSTAT_READS_PER_MINUTE": "7"}
+    config = load(environment, home=HOME)
+    assert config.access == Access(Auth.ENTRA, Rate(7), DEFAULT_ACCESS.writes)
+
+
+@pytest.mark.parametrize("enabled", [{}, {"WEBSITE_AUTH_ENABLED": "False"}, {"WEBSITE_AUTH_ENABLED": ""}])
+@pytest.mark.parametrize("place", [{}, {"WEBSITE_SITE_NAME": "func-homeostat"}], ids=["elsewhere", "in Azure"])
+def test_principals_that_nobody_vouches_for_are_refused_before_anything_starts(
+    enabled: dict[str, str], place: dict[str, str]
+) -> None:
+    with pytest.raises(ConfigError, match="anybody could claim to be anyone"):
+        load({"HOMEOSTAT_AUTH": "entra", **enabled, **place}, home=HOME)
+
+
+@pytest.mark.parametrize("text", ["1.5", "many", "100001", "٣", "²"])
+def test_a_rate_is_a_whole_number_in_its_range(text: str) -> None:
+    with pytest.raises(ConfigError, match="HOMEOSTAT_WRITES_PER_MINUTE"):
+        load({"HOMEOSTAT_WRITES_PER_MINUTE": text}, home=HOME)

@@ -123,10 +123,10 @@ async def test_flags_that_nobody_declares_are_left_alone() -> None:
 async def test_one_that_is_ended_early_is_restored_at_once() -> None:
     world = stand(spec=ROUTED)
     await start(world, HOUR)
-    assert (await world.service.retests.end("app-flask"))["state"] == "ending"
+    assert (await world.service.retests.end("app-flask", "Anna"))["state"] == "ending"
     await world.deliver()
     assert (routed(world), (await state(world))["state"]) == (ON, "restored")
-    assert (await world.service.retests.end("app-flask"))["state"] == "restored"
+    assert (await world.service.retests.end("app-flask", "Anna"))["state"] == "restored"
 
 
 async def test_a_sweep_after_the_deadline_restores_where_every_message_was_lost() -> None:
@@ -341,7 +341,7 @@ async def test_an_early_end_that_dies_half_way_ends_at_the_deadline_at_the_lates
         world, fate = stand(spec=ROUTED), Fate(call, after)
         await start(world)
         try:
-            await mortal(world, fate).service.retests.end("app-flask")
+            await mortal(world, fate).service.retests.end("app-flask", "Anna")
         except Crash:
             await world.work_for(TEN + LEASE_TIME)
         await world.work_for(timedelta(seconds=1))

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, override
@@ -11,6 +11,7 @@ from typing import Any, override
 import azure.functions as func
 import pytest
 
+from homeostat.core.access import HOLDER
 from homeostat.core.gate.situation import FLEET
 from homeostat.ports import Documents, StorageUnavailable
 from homeostat.runtime import Runtime
@@ -20,6 +21,11 @@ from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import SPEC, Stand, stand
 
 pytestmark = pytest.mark.wire
+
+PATHS = (
+    *((each.name, each.method, each.path) for each in api.ROUTES),
+    *((name, "GET", path) for name, path, _ in api.OPEN),
+)
 
 
 class Ready(Runtime):
@@ -46,15 +52,18 @@ class Http:
     """Calls the functions by their routes, as the host does."""
 
     world: Stand
+    functions: Mapping[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        app = func.FunctionApp()
+        app.register_functions(api.http_functions(Ready(self.world.service)))
+        self.functions = {each.get_function_name(): each.get_user_function() for each in app.get_functions()}
 
     async def __call__(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         path, _, query = path.partition("?")
         name, params = self._route(method, path)
-        app = func.FunctionApp()
-        app.register_functions(api.http_functions(Ready(self.world.service)))
-        (function,) = [each for each in app.get_functions() if each.get_function_name() == name]
         request = func.HttpRequest(
             method=method,
             url=f"https://homeostat.example/api{path}",
@@ -63,14 +72,14 @@ class Http:
             route_params=params,
             body=body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode(),
         )
-        response = await function.get_user_function()(request)
+        response = await self.functions[name](request)
         text = response.get_body().decode()
         is_json = response.mimetype == "application/json"
         return Answer(response.status_code, json.loads(text) if is_json else text, response.headers)
 
     def _route(self, method: str, path: str) -> tuple[str, dict[str, str]]:
         segments = path.strip("/").split("/")
-        for name, verb, route, _ in api.ROUTES:
+        for name, verb, route in PATHS:
             pattern = route.split("/")
             if verb == method and len(pattern) == len(segments):
                 pairs = list(zip(pattern, segments, strict=True))
@@ -78,8 +87,10 @@ class Http:
                     return name, {part.strip("{}"): segment for part, segment in pairs if part.startswith("{")}
         raise AssertionError(f"no route for {method} {path}")
 
-    async def refusal(self, method: str, path: str, body: Any = None) -> tuple[int, str, str]:
-        answer = await self(method, path, body)
+    async def refusal(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, str, str]:
+        answer = await self(method, path, body, headers)
         return answer.status, answer.body["error"]["code"], answer.body["error"]["message"]
 
 
@@ -189,11 +200,10 @@ async def test_a_dry_run_plans_and_writes_nothing(http: Http) -> None:
 
 async def test_the_caller_stands_in_the_run_and_in_the_ledger(http: Http) -> None:
     http.world.change_rule("allow-sql", access="Deny")
-    headers = {"X-MS-CLIENT-PRINCIPAL-NAME": "anna@contoso.example"}
     body = {"targets": ["app-flask"], "wait": True, "reason": "ticket 7"}
-    assert (await http("POST", "/remediate", body, headers)).body["caller"] == "anna@contoso.example"
+    assert (await http("POST", "/remediate", body)).body["caller"] == HOLDER
     (entry,) = (await http("GET", "/targets/app-flask/history")).body["entries"]
-    assert (entry["trigger"]["caller"], entry["trigger"]["reason"]) == ("anna@contoso.example", "ticket 7")
+    assert (entry["trigger"]["caller"], entry["trigger"]["reason"]) == (HOLDER, "ticket 7")
 
 
 @pytest.mark.parametrize(
@@ -255,14 +265,13 @@ async def test_history_is_limited_and_a_wrong_limit_refused(http: Http) -> None:
 @pytest.mark.parametrize(("prefix", "target"), [("/targets/app-flask", "app-flask"), ("", FLEET)])
 async def test_a_pause_holds_until_it_is_resumed(http: Http, prefix: str, target: str) -> None:
     until = in_a_while(http.world, hours=1)
-    headers = {"x-ms-client-principal-name": "Anna"}
-    answer = await http("POST", f"{prefix}/pause", {"until": until, "reason": "freeze"}, headers)
+    answer = await http("POST", f"{prefix}/pause", {"until": until, "reason": "freeze"})
     assert answer.body == {"target": None if target == FLEET else target, "until": until, "reason": "freeze"}
     http.world.change_rule("allow-sql", access="Deny")
     run = await http("POST", "/remediate", {"targets": ["app-flask"], "wait": True})
     assert run.body["status"] == "held"
     (pause,) = (await http("GET", "/targets/app-flask")).body["pauses"]
-    assert (pause["by"], pause["reason"]) == ("Anna", "freeze")
+    assert (pause["by"], pause["reason"]) == (HOLDER, "freeze")
     assert (await http("POST", f"{prefix}/resume")).body["paused"] is False
     await http.world.work_for(timedelta(minutes=5))
     assert not broken(http.world)
@@ -340,7 +349,7 @@ def test_only_health_is_open_to_everybody() -> None:
         name: binding["authLevel"] for name, bindings in triggers.items() for binding in bindings if "route" in binding
     }
     assert {name for name, level in levels.items() if level != "FUNCTION"} == {"health"}
-    assert len(levels) == len(api.ROUTES)
+    assert len(levels) == len(PATHS)
 
 
 # --- a re-test of routing ---
@@ -351,14 +360,15 @@ RETEST = "/targets/app-flask/retest-route-all"
 async def test_a_retest_is_started_looked_at_and_ended_over_http() -> None:
     http = Http(stand(spec=SPEC + "\nroute_all: {application_traffic: true}\n"))
     assert await http.refusal("GET", RETEST) == (404, "NoRetest", "the routing of app-flask has not been re-tested")
-    begun = await http("POST", RETEST, {"for": 600, "reason": "why"}, {"x-ms-client-principal-name": "Anna"})
-    assert (begun.status, begun.body["state"], begun.body["by"]) == (201, "running", "Anna")
+    begun = await http("POST", RETEST, {"for": 600, "reason": "why"})
+    assert (begun.status, begun.body["state"], begun.body["by"]) == (201, "running", HOLDER)
     assert http.world.settings()["WEBSITE_VNET_ROUTE_ALL"] == "0"
     assert (await http("GET", RETEST)).body == begun.body
     status, code, message = await http.refusal("POST", RETEST, {"for": 600})
     assert (status, code) == (409, "RetestRefused")
-    assert "a retest by Anna is running" in message
-    assert (await http("POST", f"{RETEST}/end")).body["state"] == "ending"
+    assert f"a retest by {HOLDER} is running" in message
+    ending = (await http("POST", f"{RETEST}/end")).body
+    assert (ending["state"], ending["endedBy"]) == ("ending", HOLDER)
     await http.world.deliver()
     assert (await http("GET", RETEST)).body["state"] == "restored"
     assert http.world.settings()["WEBSITE_VNET_ROUTE_ALL"] == "1"

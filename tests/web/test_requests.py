@@ -1,6 +1,5 @@
 """What callers may send is checked before anything is done, and each wrong field is named."""
 
-import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.web.requests import (
-    ANONYMOUS,
     MAX_BODY,
     MAX_PAUSE,
     BadRequest,
     PauseBody,
     RemediateBody,
-    caller,
     limit,
     parse_body,
     until,
@@ -165,31 +162,7 @@ def test_a_pause_without_an_end_is_refused() -> None:
         parse_body(PauseBody, b'{"reason": "for ever"}')
 
 
-# --- who asks, and how much ---
-
-
-def principal(**claims: Any) -> str:
-    return base64.b64encode(json.dumps(claims).encode()).decode()
-
-
-@pytest.mark.parametrize(
-    ("headers", "name"),
-    [
-        ({}, ANONYMOUS),
-        ({"x-ms-client-principal-name": "anna@contoso.example"}, "anna@contoso.example"),
-        ({"x-ms-client-principal": principal(userId="user-1")}, "user-1"),
-        ({"x-ms-client-principal": principal(userId=7)}, ANONYMOUS),
-        ({"x-ms-client-principal": principal()}, ANONYMOUS),
-        ({"x-ms-client-principal": principal(userId="\ud800")}, "?"),
-        ({"x-ms-client-principal": "%%%"}, ANONYMOUS),
-        ({"x-ms-client-principal": base64.b64encode(b"[" * 50_000).decode()}, ANONYMOUS),
-        ({"x-ms-client-principal": base64.b64encode(b"\xff").decode()}, ANONYMOUS),
-        ({"x-ms-client-principal": "ä"}, ANONYMOUS),
-        ({"x-ms-client-principal-name": "x" * 1000}, "x" * 200),
-    ],
-)
-def test_the_caller_is_who_app_service_vouches_for(headers: dict[str, str], name: str) -> None:
-    assert caller(headers) == name
+# --- how much ---
 
 
 def test_a_limit_is_a_number_in_its_range() -> None:

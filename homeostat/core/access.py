@@ -1,0 +1,107 @@
+"""Who may ask for what, and how often. Pure: time is an argument.
+
+The function key is the floor: the Functions host asks for it before anything of this runs. On top of it
+HOMEOSTAT_AUTH decides whether a caller is whoever holds a key, or a principal of Microsoft Entra with app roles.
+https://learn.microsoft.com/entra/identity-platform/howto-add-app-roles-in-apps
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+HOLDER: Final = "holder of a function key"
+
+
+class Auth(StrEnum):
+    """HOMEOSTAT_AUTH."""
+
+    KEYS = "keys"  # whoever holds a function key may do all
+    ENTRA = "entra"  # and a principal that App Service authentication vouches for, with the route's role
+
+
+class AppRole(StrEnum):
+    """The app roles of Homeostat's registration, by their values in a token."""
+
+    READ = "Homeostat.Read"  # what is declared, what happened, the dashboard; every other role has it, too
+    OPERATE = "Homeostat.Operate"  # force a repair, re-test routing
+    PAUSE = "Homeostat.Pause"  # pause and resume
+    APPROVE = "Homeostat.Approve"  # let through what waits for a person
+    ROLL_BACK = "Homeostat.RollBack"  # restore a snapshot
+
+
+class CallerKind(StrEnum):
+    KEY = "key"
+    USER = "user"
+    APPLICATION = "application"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `name` is what the ledger says; `object_id` is empty for the holder of a key, whom nobody knows."""
+
+    name: str
+    object_id: str
+    roles: frozenset[AppRole]
+    kind: CallerKind
+
+    def may(self, needed: AppRole) -> bool:
+        """Whoever has any role may read: what they did is to be seen by them."""
+        return needed in self.roles or (needed is AppRole.READ and bool(self.roles))
+
+
+KEY_HOLDER: Final = Caller(HOLDER, "", frozenset(AppRole), CallerKind.KEY)
+
+
+# --- how often ---
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests a minute, and as many at once after a quiet minute."""
+
+    per_minute: int
+
+    @property
+    def burst(self) -> float:
+        return float(self.per_minute)
+
+    def times(self, factor: int) -> "Rate":
+        return Rate(self.per_minute * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What is left of a rate, as it was at `at`."""
+
+    tokens: float
+    at: datetime
+
+
+def take(bucket: Bucket | None, rate: Rate, now: datetime) -> tuple[Bucket, timedelta | None]:
+    """The bucket after one request at `now`, and None; or the bucket unspent, and how long until there is one again.
+
+    None for a bucket is a full one. A clock that went back fills nothing, and starts anew from there.
+    """
+    tokens = rate.burst if bucket is None else min(rate.burst, bucket.tokens + _grown(bucket, rate, now))
+    if tokens >= 1:
+        return Bucket(tokens - 1, now), None
+    return Bucket(tokens, now), timedelta(minutes=(1 - tokens) / rate.per_minute)
+
+
+def _grown(bucket: Bucket, rate: Rate, now: datetime) -> float:
+    return max(0.0, (now - bucket.at) / timedelta(minutes=1)) * rate.per_minute
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The settings. `reads` and `writes` are for each caller; all of them together have EVERYBODY times as much."""
+
+    auth: Auth = Auth.KEYS
+    reads: Rate = Rate(120)
+    writes: Rate = Rate(30)
+
+
+DEFAULT_ACCESS: Final = Access()
+
+EVERYBODY: Final = 4
