@@ -14,7 +14,7 @@ from demo.programs import SETTLE_SECONDS, SPEC, FunctionApp, function_app, homeo
 
 TARGET: Final = "app-flask"
 SUBSCRIPTION: Final = "Microsoft.EventGrid/eventSubscriptions/homeostat"
-ROLE: Final = "infra/homeostat-role.json"
+ROLE: Final = "infra/role.json"
 WRITES: Final = frozenset({"PUT", "PATCH", "DELETE"})
 
 

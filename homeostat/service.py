@@ -209,7 +209,7 @@ class Service:
             await self._declared(pause.target)
         await self.engine.store.pause(pause)
 
-    async def resume(self, target: str, *, by: str, reason: str = "") -> None:
+    async def resume(self, target: str, by: str, reason: str = "") -> None:
         """Ends a pause; its roots are looked at again at once, and their ledgers say who ended it and why.
 
         Raises UnknownTarget.

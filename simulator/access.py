@@ -1,8 +1,9 @@
 """What the gateway refuses whatever the provider would say: locks and, when a role is given, missing permissions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from simulator.cloud import HOMEOSTAT, Cloud
 from simulator.errors import ArmError
@@ -29,14 +30,30 @@ class Role:
         return cls(tuple(each.lower() for each in granted), tuple(each.lower() for each in refused))
 
     def allows(self, operation: str) -> bool:
-        wanted = operation.lower()
-        granted = any(fnmatchcase(wanted, each) for each in self.actions)
-        return granted and not any(fnmatchcase(wanted, each) for each in self.not_actions)
+        return _allows(self, operation.lower())
+
+    def without(self, *operations: str) -> "Role":
+        gone = {each.lower() for each in operations}
+        return Role(tuple(each for each in self.actions if each not in gone), self.not_actions)
+
+    def with_(self, *operations: str) -> "Role":
+        return Role((*self.actions, *(each.lower() for each in operations)), self.not_actions)
 
 
-def check_role(role: Role | None, caller: Principal, operation: str, scope: str) -> None:
-    """403 AuthorizationFailed when Homeostat's identity lacks `operation`. People are never restricted."""
-    if role is None or caller.object_id != HOMEOSTAT.object_id or role.allows(operation):
+@lru_cache(maxsize=4096)
+def _allows(role: Role, wanted: str) -> bool:
+    granted = any(fnmatchcase(wanted, each) for each in role.actions)
+    return granted and not any(fnmatchcase(wanted, each) for each in role.not_actions)
+
+
+def is_restricted(caller: Principal) -> bool:
+    """Whether a role binds this caller: Homeostat's identity. People are never restricted."""
+    return caller.object_id == HOMEOSTAT.object_id
+
+
+def check_role(cloud: Cloud, caller: Principal, operation: str, scope: str) -> None:
+    """403 AuthorizationFailed when Homeostat's identity lacks `operation`."""
+    if not is_restricted(caller) or _may(cloud, operation):
         return
     message = (
         f"The client '{caller.app_id}' with object id '{caller.object_id}' does not have authorization to perform "
@@ -44,6 +61,25 @@ def check_role(role: Role | None, caller: Principal, operation: str, scope: str)
         "refresh your credentials."
     )
     raise ArmError(403, "AuthorizationFailed", message, gateway=True)
+
+
+def check_links(cloud: Cloud, caller: Principal, operation: str, scope: str, linked: Iterable[tuple[str, str]]) -> None:
+    """403 LinkedAuthorizationFailed when Homeostat's identity lacks one of `linked`, (operation, id) each."""
+    if not is_restricted(caller):
+        return
+    for wanted, resource_id in linked:
+        if not _may(cloud, wanted):
+            message = (
+                f"The client '{caller.app_id}' with object id '{caller.object_id}' has permission to perform action "
+                f"'{operation}' on scope '{scope}'; however, it does not have permission to perform action(s) "
+                f"'{wanted}' on the linked scope(s) '{resource_id}' (respectively) or the linked scope(s) are invalid."
+            )
+            raise ArmError(403, "LinkedAuthorizationFailed", message, gateway=True)
+
+
+def _may(cloud: Cloud, operation: str) -> bool:
+    cloud.asked.add(operation.lower())
+    return cloud.role is None or cloud.role.allows(operation)
 
 
 def check_locks(cloud: Cloud, method: str, resource_id: str) -> None:

@@ -113,7 +113,8 @@ class Cloud:
         self.revision = 0
         self.answers: dict[tuple[Any, ...], tuple[int, Response]] = {}  # of GETs, valid for one revision
         self.tokens: dict[str, dict[str, Any]] = {}  # the claims of access tokens whose signature was checked
-        self.role: Role | None = None  # restricts Homeostat's identity when given
+        self.asked: set[str] = set()  # every operation, in lower case, that Homeostat's identity needed so far
+        self._role: Role | None = None
         self.extras: dict[str, Any] = {}  # a provider's own state that is no resource, by provider name
         self._resources: dict[str, Resource] = {}
         self._children: dict[str, dict[str, Resource]] = {}
@@ -129,6 +130,16 @@ class Cloud:
         self.exchanges.clear()
         self.activities = ActivityLog()
         self.changes = ChangeLog()
+
+    @property
+    def role(self) -> "Role | None":
+        """What restricts Homeostat's identity, if anything does."""
+        return self._role
+
+    @role.setter
+    def role(self, role: "Role | None") -> None:
+        self._role = role
+        self.answers.clear()  # of reads that it may forbid
 
     # --- identifiers
 

@@ -12,6 +12,7 @@ from simulator.arm import Call, Handler, Registry, ResourceType, announce, listi
 from simulator.cloud import Cloud
 from simulator.errors import ArmError, arm_body, group_not_found, render, resource_not_found
 from simulator.ids import address, parent_of
+from simulator.linked import linked_operations
 from simulator.messages import Principal, Request, Response
 from simulator.operations import Operation
 from simulator.providers import registry as all_providers
@@ -59,16 +60,17 @@ def _answer(call: Call) -> Response:
     call.caller = identity.authenticate(call.cloud, call.request, call.now)
     operation = call.cloud.operations.get(call.address.path.rpartition("/")[2])
     if operation is not None and call.request.method == "GET":
+        access.check_role(call.cloud, call.caller, f"{call.address.shape}/read", call.address.path)
         return _poll(call, operation)
-    if call.request.method == "GET" and call.cloud.role is None:
+    if call.request.method == "GET":
         return _cached(call, function.handler if function is not None else None)
     return _perform(call, function.handler if function is not None else None)
 
 
 def _cached(call: Call, function: Handler | None) -> Response:
-    """The answer to a GET, rendered once per revision of the cloud."""
+    """The answer to a GET, rendered once per revision of the cloud; apart for whoever is held to a role."""
     query = call.request.query
-    key = (call.request.headers.get("host"), call.address.path, *query.items())
+    key = (access.is_restricted(call.caller), call.request.headers.get("host"), call.address.path, *query.items())
     known = call.cloud.answers.get(key)
     if known is None or known[0] != call.cloud.revision:
         if len(call.cloud.answers) >= _CACHED_ANSWERS:
@@ -94,7 +96,7 @@ def _perform(call: Call, function: Handler | None) -> Response:
 
 
 def _route(call: Call) -> Handler:
-    """Find the type and its handler, name the operation, and check the caller's role for it."""
+    """Find the type and its handler, name the operation, and check the caller's role for it and what the body names."""
     method, where = call.request.method, call.address
     if where.is_collection and method == "POST":
         handler = _action(call)
@@ -104,7 +106,9 @@ def _route(call: Call) -> Handler:
             raise _unknown_type(call)
         call.operation_name = f"{call.type.permission}/{_VERBS.get(method, method)}"
         handler = _verb(call.type, method, collection=where.is_collection)
-    access.check_role(call.cloud.role, call.caller, call.operation_name, call.target_id)
+    access.check_role(call.cloud, call.caller, call.operation_name, call.target_id)
+    links = linked_operations(call)
+    access.check_links(call.cloud, call.caller, call.operation_name, call.target_id, links)
     if method in {"GET", "HEAD"}:
         call.operation_name = ""
     return handler

@@ -158,7 +158,7 @@ async def _resume(service: "Service", req: func.HttpRequest, caller: Caller) -> 
 
     body = parse_body(ReasonBody, req.get_body())
     name = req.route_params.get("name", FLEET)
-    await service.resume(name, by=caller.name, reason=body.reason)
+    await service.resume(name, caller.name, body.reason)
     return _json({"target": None if name == FLEET else name, "paused": False})
 
 

@@ -27,12 +27,14 @@ from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE, Store
 from remediators import REGISTRY
 from simulator import worlds
+from simulator.access import Role
 from simulator.clock import Clock
 from simulator.cloud import Cloud, Timing
 from simulator.exchange import Exchanger
 from simulator.faults import Fault, parse
 from simulator.transport import CloudCredential, CloudTransport
 from tests.azure.scripted import VirtualAmbient
+from tests.support.role import ROLE
 from tests.support.simulation import Answer, Client
 
 # The loop is tested with the four kinds at its heart; each further kind brings tests of its own.
@@ -290,11 +292,16 @@ def stand(
     settle: Settle = SETTLE,
     timing: Timing | None = None,
     documents: Callable[[Documents], Documents] = lambda documents: documents,
+    role: Role = ROLE,
 ) -> Stand:
-    """A stand on which nothing has happened yet. `documents` may put something around, or in the place of, memory's."""
+    """A stand on which nothing has happened yet. `documents` may put something around, or in the place of, memory's.
+
+    Homeostat is held to `role`: an action that it lacks fails a test, as it would fail in Azure.
+    """
     ambient = VirtualAmbient()
     clock = Clock(ambient.now, ambient.sleep)
     cloud = worlds.create(world, timing=timing, now=ambient.now())
+    cloud.role = role
     exchanger = Exchanger(cloud, clock)
     transport = CloudTransport(exchanger)
     arm = arm_over(transport, CloudCredential(cloud, clock), cloud_of({}), ambient)

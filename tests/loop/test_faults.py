@@ -452,7 +452,7 @@ async def test_what_is_paused_is_healed_at_once_when_a_person_resumes_it(target:
     world.change_rule("allow-sql", access="Deny")
     await world.rule_event()
     await world.work_for(HOUR)
-    await world.service.resume(target, by="Anna")
+    await world.service.resume(target, "Anna")
     assert await world.deliver() > 0
     assert world.rule("allow-sql")["properties"]["access"] == "Allow"
 
@@ -578,7 +578,7 @@ async def test_a_dead_alert_channel_stops_neither_the_sweep_nor_a_resume() -> No
     world.inbox.down = True
     await world.reconcile("nsg")
     assert await world.service.mark_all("nightly") == len((await world.fleet()).roots)
-    await world.service.resume(FLEET, by="Anna")
+    await world.service.resume(FLEET, "Anna")
 
 
 def held_codes(outcome: Outcome) -> set[str]:

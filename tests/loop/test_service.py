@@ -240,6 +240,7 @@ async def test_a_name_that_nobody_declares_is_said_to_be_unknown(ask: str) -> No
     arguments: dict[str, tuple[Any, ...]] = {
         "history": ("nobody", 1),
         "pause": (Pause("nobody", world.ambient.now(), "", ""),),
+        "resume": ("nobody", "Anna"),
     }
     with pytest.raises(UnknownTarget, match="nobody"):
         await getattr(world.service, ask)(*arguments.get(ask, ("nobody",)))

@@ -1,22 +1,19 @@
 """The pages name what the code has, and nothing that it has not."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from homeostat.azure.writer import WRITES
-from homeostat.core.arm_types import ARM_TYPES
-from homeostat.core.plan import Verb
+from homeostat.core.access import AppRole
 from remediators import REGISTRY
-from simulator.access import Role
 
 pytestmark = pytest.mark.unit
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+ACCESS = (PROJECT / "docs" / "access.md").read_text(encoding="utf-8")
 OPERATIONS = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
 VARIABLE = re.compile(r"\bHOMEOSTAT_[A-Z]+(?:_[A-Z]+)*\b")
 PREFIXES = {"HOMEOSTAT_SETTLE_SECONDS_NSG_RULES"}  # an example of a name that ends with a kind
@@ -59,16 +56,10 @@ def test_every_hold_is_explained() -> None:
     assert used - rows(OPERATIONS, "## Holds") == set()
 
 
-def test_the_role_allows_what_the_loop_reads_and_writes_and_deletes_no_container() -> None:
-    """Backends are only read: to write them is for those who enforce `backend_access`."""
-    role = Role.parse(json.loads((PROJECT / "infra" / "homeostat-role.json").read_text(encoding="utf-8")))
-    listed = {f"{row.name}/list/action" for row in ARM_TYPES.values() if row.listed}
-    needed = {f"{row.name}/read" for row in ARM_TYPES.values() if "/config/" not in row.name} | listed
-    deletes = {f"{name}/delete" for name, verb in WRITES if verb is Verb.DELETE}
-    writes = {f"{name}/write" for name, verb in WRITES if verb is not Verb.DELETE and "/config/" not in name}
-    containers = {f"{row.name}/delete" for row in ARM_TYPES.values() if row.container}
-    assert [each for each in sorted(needed | writes | (deletes - containers)) if not role.allows(each)] == []
-    assert [each for each in sorted(containers) if role.allows(each)] == []
+def test_every_app_role_is_explained_and_can_be_registered() -> None:
+    roles = {role.value for role in AppRole}
+    assert rows(ACCESS, "## Who may ask") == roles
+    assert set(re.findall(r'"value": "([\w.]+)"', ACCESS)) == roles
 
 
 def _core(module: str) -> str:

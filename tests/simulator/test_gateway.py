@@ -171,6 +171,40 @@ class TestRoles:
         assert "Microsoft.Network/networkSecurityGroups/securityRules/write" in refusal.body["error"]["message"]
         assert client("PUT", RULE, rule).status == 200
 
+    def test_a_body_that_names_what_the_caller_may_not_join_is_refused(self, client: Client) -> None:
+        role = Role.parse({"Actions": ["Microsoft.Network/*"], "NotActions": ["*/networkSecurityGroups/join/action"]})
+        client.cloud.role = role
+        subnet = f"{NETWORK}/virtualNetworks/vnet-appservice/subnets/snet-appservice-integration"
+        body = client("GET", subnet).body
+        service = Client(client.cloud, caller=HOMEOSTAT)
+        refusal = service("PUT", subnet, body)
+        assert (refusal.status, code(refusal)) == (403, "LinkedAuthorizationFailed")
+        assert "'Microsoft.Network/networkSecurityGroups/join/action'" in refusal.body["error"]["message"]
+        del body["properties"]["networkSecurityGroup"]
+        assert service("PUT", subnet, body).status == 200
+        assert client("PUT", subnet, body).status == 200
+
+    def test_a_poll_needs_a_permission_of_its_own(self, client: Client) -> None:
+        client.cloud.role = Role.parse({"Actions": ["Microsoft.Network/networkSecurityGroups/*"]})
+        service = Client(client.cloud, caller=HOMEOSTAT)
+        begun = service("PUT", RULE, client("GET", RULE).body)
+        poll = begun.headers["azure-asyncoperation"].partition(".com")[2].partition("?")[0]
+        assert code(service("GET", poll)) == "AuthorizationFailed"
+        assert client("GET", poll).status == 200
+
+    def test_what_a_person_was_shown_is_not_shown_to_whoever_lacks_the_permission(self, client: Client) -> None:
+        service = Client(client.cloud, caller=HOMEOSTAT)
+        assert service("GET", RULE).status == 200
+        client.cloud.role = Role.parse({"Actions": []})
+        assert client("GET", RULE).status == 200
+        assert service("GET", RULE).status == 403
+
+    def test_what_was_needed_is_noted(self, client: Client) -> None:
+        client("GET", RULE)
+        assert client.cloud.asked == set()
+        Client(client.cloud, caller=HOMEOSTAT)("GET", RULE)
+        assert client.cloud.asked == {"microsoft.network/networksecuritygroups/securityrules/read"}
+
 
 class TestActivity:
     def test_a_write_is_recorded_with_its_caller_and_arms_own_operation_name(self, client: Client) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import admin, environment, worlds
+from simulator.access import Role
 from simulator.clock import Clock, wall_clock
 from simulator.cloud import EPOCH, OPERATOR, Cloud, Timing
 from simulator.exchange import Exchanger
@@ -19,6 +20,7 @@ from simulator.faults import Fault
 from simulator.gateway import handle
 from simulator.messages import Headers, Principal, Request, Response
 from simulator.server import certificates, serve
+from tests.support.role import ROLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +120,15 @@ def running_simulator(
     timing: Timing | None = None,
     faults: list[Fault] | None = None,
     clock: Clock | None = None,
+    role: Role = ROLE,
 ) -> Iterator[Simulation]:
-    """Serve a world on a free port until the block ends. `latency` is in seconds; Retry-After is 0 without `timing`."""
+    """Serve a world on a free port until the block ends. `latency` is in seconds; Retry-After is 0 without `timing`.
+
+    Homeostat's identity is held to `role`.
+    """
     clock = clock or wall_clock()
     cloud = worlds.create(world, seed=seed, timing=timing or Timing(retry_after=0), now=clock.now())
+    cloud.role = role
     exchanger = Exchanger(cloud, clock, latency, faults or [])
     with tempfile.TemporaryDirectory(prefix="simulation-") as folder:
         yield from _served(exchanger, Path(folder))

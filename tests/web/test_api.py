@@ -57,7 +57,7 @@ class Http:
     def __post_init__(self) -> None:
         app = func.FunctionApp()
         app.register_functions(api.http_functions(Ready(self.world.service)))
-        self.functions = {each.get_function_name(): each.get_user_function() for each in app.get_functions()}
+        self.functions = {str(each.get_function_name()): each.get_user_function() for each in app.get_functions()}
 
     async def __call__(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None

@@ -43,7 +43,7 @@ def test_claims_are_understood_by_their_long_names_too() -> None:
     claims = ((LONG_OBJECT_ID, OBJECT_ID), (LONG_UPN, "anna@contoso.example"), (LONG_ROLE, "Homeostat.Approve"))
     caller = entra(principal(*claims, role_typ=LONG_ROLE))
     assert (caller.name, caller.object_id) == ("anna@contoso.example", OBJECT_ID)
-    assert caller.roles == {AppRole.APPROVE}
+    assert caller.roles == frozenset({AppRole.APPROVE})
 
 
 def test_an_application_is_named_by_its_client_id() -> None:
@@ -51,7 +51,7 @@ def test_an_application_is_named_by_its_client_id() -> None:
     assert (caller.name, caller.kind, caller.roles) == (
         "application client-id",
         CallerKind.APPLICATION,
-        {AppRole.ROLL_BACK},
+        frozenset({AppRole.ROLL_BACK}),
     )
 
 
@@ -61,7 +61,9 @@ def test_an_application_cannot_pass_for_a_user_by_a_claim_of_its_own() -> None:
 
 
 def test_roles_of_other_applications_count_for_nothing() -> None:
-    assert entra(principal(*ANNA, ("roles", "Homeostat.Everything"), ("groups", "Homeostat.Operate"))).roles == set()
+    assert (
+        entra(principal(*ANNA, ("roles", "Homeostat.Everything"), ("groups", "Homeostat.Operate"))).roles == frozenset()
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,14 @@
+"""The role that Homeostat is deployed with. Every test that lets it loose on a simulated Azure holds it to this one."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from simulator.access import Role
+
+ROLE_FILE: Final = Path(__file__).parents[2] / "infra" / "role.json"
+
+ROLE: Final = Role.parse(json.loads(ROLE_FILE.read_text(encoding="utf-8")))
+
+CLOSE_SQL_DOORS: Final = ("Microsoft.Sql/servers/write", "Microsoft.Sql/locations/serverAzureAsyncOperation/read")
+"""What docs/access.md has people add who enforce `backend_access` for SQL servers."""
