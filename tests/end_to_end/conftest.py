@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli import guide
 from tests.support.azure_cli import AzureCli, install
+from tests.support.role import CLOSE_DOORS, ROLE
 from tests.support.simulation import Simulation, running_simulator
 
 
@@ -17,7 +18,7 @@ def az_program() -> Path:
 
 @pytest.fixture(scope="package")
 def simulation() -> Iterator[Simulation]:
-    with running_simulator("prerequisites") as running:
+    with running_simulator("prerequisites", role=ROLE.with_(*CLOSE_DOORS)) as running:
         yield running
 
 

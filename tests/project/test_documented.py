@@ -8,6 +8,7 @@ import pytest
 
 from homeostat.core.access import AppRole
 from remediators import REGISTRY
+from tests.support.role import CLOSE_DOORS
 
 pytestmark = pytest.mark.unit
 
@@ -54,6 +55,10 @@ def test_every_hold_is_explained() -> None:
     texts = [*sources("remediators"), *sources("homeostat/core/gate"), *map(_core, ("decision", "plan"))]
     used = {code for text in texts for pattern in CODES for code in pattern.findall(text)}
     assert used - rows(OPERATIONS, "## Holds") == set()
+
+
+def test_what_the_tests_add_to_the_role_is_what_people_are_told_to_add() -> None:
+    assert [action for action in CLOSE_DOORS if f"`{action}`" not in ACCESS] == []
 
 
 def test_every_app_role_is_explained_and_can_be_registered() -> None:

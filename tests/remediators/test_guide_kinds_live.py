@@ -7,7 +7,7 @@ import pytest
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Outcome, Status, Trigger
 from tests.loop.stand import DNS_VERSION, NSG_VERSION, WEB_VERSION, ZONES, Stand, stand
-from tests.support.role import CLOSE_SQL_DOORS, ROLE
+from tests.support.role import CLOSE_DOORS, ROLE
 
 pytestmark = pytest.mark.wire
 
@@ -65,7 +65,7 @@ async def healed(world: Stand, root: ResourceId | str, **trigger: Any) -> Outcom
 
 async def settled() -> Stand:
     """The guide's world, brought into this declared state."""
-    world = stand("guide", spec=SPEC, role=ROLE.with_(*CLOSE_SQL_DOORS))
+    world = stand("guide", spec=SPEC, role=ROLE.with_(*CLOSE_DOORS))
     for root in (await world.fleet()).roots:
         assert (await healed(world, root)).status in {Status.HEALED, Status.IN_SYNC}
     for root in (await world.fleet()).roots:
@@ -75,7 +75,7 @@ async def settled() -> Stand:
 
 
 async def test_the_legacy_setting_goes_once_the_flag_routes_and_all_else_of_the_site_stays() -> None:
-    world = stand("guide", spec=SPEC, role=ROLE.with_(*CLOSE_SQL_DOORS))
+    world = stand("guide", spec=SPEC, role=ROLE.with_(*CLOSE_DOORS))
     world.operator("PATCH", world.id("site"), _routing(applicationTraffic=False, imagePullTraffic=True), WEB_VERSION)
     world.cloud.exchanges.clear()
     assert (await healed(world, "site")).status is Status.HEALED

@@ -10,5 +10,11 @@ ROLE_FILE: Final = Path(__file__).parents[2] / "infra" / "role.json"
 
 ROLE: Final = Role.parse(json.loads(ROLE_FILE.read_text(encoding="utf-8")))
 
-CLOSE_SQL_DOORS: Final = ("Microsoft.Sql/servers/write", "Microsoft.Sql/locations/serverAzureAsyncOperation/read")
-"""What docs/access.md has people add who enforce `backend_access` for SQL servers."""
+CLOSE_DOORS: Final = (
+    "Microsoft.Sql/servers/write",
+    "Microsoft.Sql/locations/serverAzureAsyncOperation/read",
+    "Microsoft.KeyVault/vaults/write",
+    "Microsoft.Cache/redis/write",
+    "Microsoft.Cache/locations/asyncOperations/read",
+)
+"""What docs/access.md has people add who enforce `backend_access`."""
