@@ -36,7 +36,7 @@ _CLIENTS = {
 
 
 def _query(call: Call) -> Response:
-    access.check_role(call.cloud.role, call.caller, PERMISSION, f"/subscriptions/{call.cloud.subscription}")
+    access.check_role(call.cloud, call.caller, PERMISSION, f"/subscriptions/{call.cloud.subscription}")
     headers = _take_quota(call)
     body = call.body()
     match = _SHAPE.fullmatch(" ".join(str(body.get("query") or "").split()))

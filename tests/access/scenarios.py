@@ -152,6 +152,14 @@ zones:
     return await _reconciled(world)
 
 
+async def somebody_s_change_without_an_event(role: Role) -> Played:
+    """Who it was is asked of Resource Graph."""
+    world = stand("guide", role=role)
+    await _reconciled(world)
+    world.change_rule("allow-sql", access="Deny")
+    return await _reconciled(world)
+
+
 async def rules_for_application_security_groups(role: Role) -> Played:
     group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-flask/providers/Microsoft.Network/{_GROUPS}/asg-workers"
     spec = f"""{HEAD}
@@ -205,6 +213,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     a_slot,
     what_nobody_declared_is_removed,
     one_rule_one_route_one_record,
+    somebody_s_change_without_an_event,
     rules_for_application_security_groups,
     signing_in_and_keeping_secrets,
     adoption,

@@ -28,8 +28,9 @@ def of_a_backend(name: str) -> frozenset[str]:
 
 UNPLAYED = frozenset[str]().union(*map(of_a_backend, NOT_SIMULATED))
 
-UNTOLD = {"microsoft.network/networkwatchers/read"}
-"""Asked whether a watcher is there whose log is not; refused, the watcher's listing of its logs answers for it."""
+UNTOLD = {"microsoft.network/networkwatchers/read", "microsoft.resourcegraph/resources/read"}
+"""Refused, these do not show in a status: a watcher's listing of its logs proves that it is there, and without an
+answer of Resource Graph whoever made a change is unknown."""
 
 
 @cache

@@ -120,11 +120,11 @@ def running_simulator(
     timing: Timing | None = None,
     faults: list[Fault] | None = None,
     clock: Clock | None = None,
-    role: Role = ROLE,
+    role: Role | None = ROLE,
 ) -> Iterator[Simulation]:
     """Serve a world on a free port until the block ends. `latency` is in seconds; Retry-After is 0 without `timing`.
 
-    Homeostat's identity is held to `role`.
+    Homeostat's identity is held to `role`, if it is to one.
     """
     clock = clock or wall_clock()
     cloud = worlds.create(world, seed=seed, timing=timing or Timing(retry_after=0), now=clock.now())
