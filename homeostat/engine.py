@@ -65,9 +65,6 @@ MAX_STAGES: Final = 4
 MAX_ROUNDS: Final = 3
 """How often a reconcile may write before it gives up against another writer."""
 
-WRITE_TIME: Final = timedelta(minutes=2, seconds=30)
-"""The longest that one write may take; none starts with less lease left, since ARM cannot fence."""
-
 RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60, 60, 60))
 """When a root that failed is tried again by itself; after these it waits for an event or the next sweep."""
 
@@ -118,6 +115,9 @@ class Engine:
             working = taken.stored.record.working
             trigger = Trigger("event", working.causes if working else ())
             answer = await _Reconcile(self, root, trigger, taken.stored, taken).run()
+            if answer.status is Status.BUSY:
+                # The lease was lost, and with it the work; of the new owner nobody says that it will live to do it.
+                await self.store.enqueue(root.id, self.store.terms.lasts)
         await self.send_alerts(root.id)
         return answer
 
@@ -256,8 +256,8 @@ class _Reconcile:
             leased = await self.engine.store.lease(self.root.id, str(self.engine.ambient.uuid()), self.stored)
             if leased is None:
                 return Outcome(self.root.id, Status.BUSY, plan, error="another instance works on this root")
-            self.leased = leased
-            if leased.lease.token != self.stored.record.token + 1:
+            looked_at, self.stored, self.leased = self.stored, leased.stored, leased
+            if leased.lease.token != looked_at.record.token + 1:
                 return None  # another owner came and went since this one looked, and may have done the work
         names = await self._intend(plan, leased)
         try:
@@ -335,11 +335,11 @@ class _Reconcile:
     async def _apply(self, plan: Plan, leased: Leased, names: Sequence[str]) -> None:
         """Raises ArmError, StillRunning and LeaseLost; what was written by then is in `written`."""
         for planned, name in zip(plan.actions, names, strict=True):
-            await leased.ensure(WRITE_TIME)
+            await leased.ensure()
             read_at = self.engine.ambient.now()
             action = await self._rebased(planned) if planned.unprotected else planned
             try:
-                ids = await self.engine.writer.write(action, correlation_id=name)
+                ids = await self.engine.writer.write(action, correlation_id=name, send_by=leased.send_by)
             except StillRunning as running:
                 self._keep(action, running.written, read_at)
                 raise

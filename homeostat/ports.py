@@ -20,6 +20,7 @@ from homeostat.core.json import Absent, JsonObject
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
 from homeostat.core.probes import Probe, Probed, Result
+from homeostat.core.record import LONGEST_DELAY
 
 MAX_CHANGES: Final = 100
 """Changes in one atomic batch (an entity group transaction of Azure Tables)."""
@@ -33,7 +34,7 @@ MAX_BATCH: Final = 1_900_000
 MAX_MESSAGE: Final = 48 * 1024
 """Bytes of a queue message, UTF-8. A message holds 64 KiB in base64, which is how the Functions host reads it."""
 
-MAX_DELAY: Final = timedelta(days=7)
+MAX_DELAY: Final = LONGEST_DELAY
 """The longest that a queue message can stay hidden."""
 
 
@@ -288,10 +289,12 @@ class SubscriptionReader(Protocol):
 
 
 class ArmWriter(Protocol):
-    async def write(self, action: Action, *, correlation_id: str = "") -> Written:
+    async def write(self, action: Action, *, correlation_id: str = "", send_by: float | None = None) -> Written:
         """Carries the action out, and returns when its operation has ended in success.
 
         correlation_id: what the write is to be called; one is made up when it is empty.
+        send_by: when, on the ambient's monotonic clock, it is too late to send it, be it for the first time or again:
+        then it is an ArmError of the class STALE, and nothing was sent.
         Raises ArmError when ARM refuses or fails (`executed` says whether it may have had an effect), and StillRunning
         when the operation outlasts the deadline or can no longer be followed: released, not failed.
         """

@@ -20,6 +20,7 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
+from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
 from homeostat.core.record import Later, Lease, NothingToDo, RootRecord, Settle
 from homeostat.ports import Change, Conflict, Documents, Insert, Queues, Remove, Replace, Upsert
 
@@ -58,6 +59,7 @@ class Store:
     documents: Documents
     queues: Queues
     ambient: Ambient
+    terms: LeaseTerms = DEFAULT_TERMS
 
     # --- records ---
 
@@ -134,11 +136,12 @@ class Store:
     async def take(self, root: ResourceId, owner: str, settle: Settle) -> "Leased | Later | NothingToDo":
         """Takes up the marked work of a root under a lease; a root that must wait gets its message again."""
         answer: RootRecord | Later | NothingToDo = NothingToDo()
+        began = 0.0
 
         def transition(current: RootRecord) -> RootRecord:
-            nonlocal answer
-            now = self.ambient.now()
-            answer = record.taken(current, owner=owner, now=now, settle=settle)
+            nonlocal answer, began
+            began, now = self.ambient.monotonic(), self.ambient.now()
+            answer = record.taken(current, owner=owner, now=now, settle=settle, lasts=self.terms.lasts)
             match answer:
                 case RootRecord():
                     return answer
@@ -150,7 +153,7 @@ class Store:
         stored = await self.change(root, transition)
         match answer:
             case RootRecord(lease=Lease() as lease):
-                return Leased(self, root, lease, stored)
+                return Leased(self, root, lease, stored, began)
             case Later(delay):
                 await self.enqueue(root, delay)
                 return answer
@@ -160,17 +163,18 @@ class Store:
     async def lease(self, root: ResourceId, owner: str, known: Stored | None = None) -> "Leased | None":
         """The lease of a root, or None while another owner holds it."""
         free = False
+        began = 0.0
 
         def transition(current: RootRecord) -> RootRecord:
-            nonlocal free
-            now = self.ambient.now()
+            nonlocal free, began
+            began, now = self.ambient.monotonic(), self.ambient.now()
             free = record.is_free(current, now=now)
-            return record.leased(current, owner=owner, now=now) if free else current
+            return record.leased(current, owner=owner, now=now, lasts=self.terms.lasts) if free else current
 
         stored = await self.change(root, transition, known=known)
         if not free or stored.record.lease is None:
             return None
-        return Leased(self, root, stored.record.lease, stored)
+        return Leased(self, root, stored.record.lease, stored, began)
 
     # --- ledger and outbox ---
 
@@ -226,12 +230,16 @@ class Store:
 
 @dataclass(slots=True)
 class Leased:
-    """A root under its lease: the only way to change what is remembered of it while it is being written to."""
+    """A root under its lease: the only way to change what is remembered of it while it is being written to.
+
+    began: when the lease was taken or renewed last, on the monotonic clock: the other one may be set meanwhile.
+    """
 
     store: Store
     root: ResourceId
     lease: Lease
     stored: Stored
+    began: float
 
     async def save(self, transition: Callable[[RootRecord], RootRecord], rows: Sequence[Change] = ()) -> None:
         """Raises LeaseLost when the root has another owner by now; then nothing is saved."""
@@ -243,16 +251,29 @@ class Leased:
 
         self.stored = await self.store.change(self.root, guarded, rows=rows, known=self.stored)
 
-    async def ensure(self, at_least: timedelta) -> None:
-        """Renews the lease when less than `at_least` is left. Raises LeaseLost."""
-        now = self.store.ambient.now()
-        if self.lease.expires - now < at_least:
-            await self.save(lambda current: record.renewed(current, now=now))
-            self.lease = self.stored.record.lease or self.lease
+    async def ensure(self) -> None:
+        """Renews the lease when too little is left of it for a write. Raises LeaseLost."""
+        if self._left() < self.store.terms.for_a_write:
+            began, now = self.store.ambient.monotonic(), self.store.ambient.now()
+            await self.save(lambda current: record.renewed(current, now=now, lasts=self.store.terms.lasts))
+            self.lease, self.began = self.stored.record.lease or self.lease, began
+
+    @property
+    def send_by(self) -> float:
+        """When, on the monotonic clock, it is too late to send a write: it could take effect under another's lease."""
+        left = self._left() - self.store.terms.after_sending
+        return self.store.ambient.monotonic() + left.total_seconds()
+
+    def _left(self) -> timedelta:
+        """By the clock that leaves less of it."""
+        ambient = self.store.ambient
+        spent = timedelta(seconds=ambient.monotonic() - self.began)
+        return min(self.lease.expires - ambient.now(), self.store.terms.lasts - spent)
 
     async def abandon(self) -> None:
         """Gives the work back after a failure that is not an outcome. Raises LeaseLost."""
-        await self.save(record.abandoned)
+        now = self.store.ambient.now()
+        await self.save(lambda current: record.abandoned(current, now=now))
 
 
 def ledger_row(entry: JsonObject, at: datetime, discriminator: str) -> Change:

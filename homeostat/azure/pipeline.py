@@ -31,9 +31,12 @@ type Pipeline = AsyncPipeline[HttpRequest, AsyncHttpResponse]
 REQUEST_ID: Final = "x-ms-client-request-id"
 CORRELATION_ID: Final = "x-ms-correlation-request-id"
 
+SEND_BY: Final = "send_by"
+"""A call's option: when, on the ambient's monotonic clock, it is too late to send it."""
+
 CONNECT_SECONDS: Final = 10
 READ_SECONDS: Final = 70
-"""ARM itself gives a provider 60 s to answer, then answers 504."""
+"""ARM itself gives a provider 60 s to answer, then answers 504. `homeostat.core.leases` relies on both."""
 
 
 def arm_pipeline(
@@ -48,6 +51,7 @@ def arm_pipeline(
             _OwnCloudPolicy(cloud),
             RetryPolicy(ambient, limits or Limits()),
             AsyncARMChallengeAuthenticationPolicy(credential, cloud.scope),
+            _InTimePolicy(ambient),
             _LogPolicy(ambient),
         ],
     )
@@ -119,6 +123,28 @@ class _OwnCloudPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
                 executed=Executed.NO,
                 request=named(request.http_request),
             )
+
+
+class _InTimePolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    """Sends nothing after the call's `SEND_BY`. Below the retries and the token, whose waiting counts as well."""
+
+    def __init__(self, ambient: Ambient) -> None:
+        super().__init__()
+        self._ambient = ambient
+
+    async def send(self, request: Request) -> Response:
+        context = request.context
+        send_by = context.setdefault(SEND_BY, context.options.pop(SEND_BY, None))  # options are for the first attempt
+        if send_by is not None and self._ambient.monotonic() > send_by:
+            raise ArmError(
+                status=0,
+                code="TooLateToSend",
+                message="it could take effect after the lease has ended; the root is observed again first",
+                error_class=ErrorClass.STALE,
+                executed=Executed.NO,
+                request=named(request.http_request),
+            )
+        return await self.next.send(request)
 
 
 class _LogPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):

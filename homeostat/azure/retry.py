@@ -117,6 +117,8 @@ class _Call:
             return 1
         if error.error_class is ErrorClass.UNAUTHENTICATED:
             return self._limits.refreshed
+        if error.error_class is ErrorClass.STALE:
+            return 1
         never_sent = error.status == 0 and error.executed is Executed.NO
         if self._reads and error.error_class is ErrorClass.UNKNOWN:
             return self._limits.unknown

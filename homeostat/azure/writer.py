@@ -24,7 +24,7 @@ from azure.mgmt.core import AsyncARMPipelineClient
 from homeostat.ambient import Ambient
 from homeostat.azure.clouds import Cloud
 from homeostat.azure.operation import follow
-from homeostat.azure.pipeline import CORRELATION_ID, REQUEST_ID, Pipeline
+from homeostat.azure.pipeline import CORRELATION_ID, REQUEST_ID, SEND_BY, Pipeline
 from homeostat.azure.retry import Response, named
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import (
@@ -168,11 +168,11 @@ class SdkWriter:
         )
         self._clients: dict[tuple[Sdk, str, str], Any] = {}
 
-    async def write(self, action: Action, *, correlation_id: str = "") -> Written:
+    async def write(self, action: Action, *, correlation_id: str = "", send_by: float | None = None) -> Written:
         started = self._ambient.monotonic()
         request_id = correlation_id or str(self._ambient.uuid())
         try:
-            answer = await self._send(action, request_id)
+            answer = await self._send(action, request_id, send_by)
         except ArmError as error:
             if action.verb is Verb.DELETE and error.error_class is ErrorClass.MISSING:
                 return Written(request_id, request_id)
@@ -186,13 +186,13 @@ class SdkWriter:
             raise StillRunning(action.resource, written, unfinished)
         return written
 
-    async def _send(self, action: Action, request_id: str) -> Response:
+    async def _send(self, action: Action, request_id: str, send_by: float | None) -> Response:
         """Sends the write and gives ARM's first answer, which is a success."""
         if action.type.name in THIN and action.verb is Verb.PATCH:
-            return await self._send_thin(action, request_id)
+            return await self._send_thin(action, request_id, send_by)
         operation = _operation_for(action)
         answers: list[Response] = []
-        options = _options(action, operation, request_id) | {"raw_response_hook": answers.append}
+        options = _options(action, operation, request_id) | {"raw_response_hook": answers.append, SEND_BY: send_by}
         call = getattr(getattr(self._client(operation.sdk, action), operation.group), operation.method)
         try:
             await call(*_arguments(action, operation), **options)
@@ -206,11 +206,11 @@ class SdkWriter:
                 raise _unexpected(answers, error) from error
         return answers[0]
 
-    async def _send_thin(self, action: Action, request_id: str) -> Response:
+    async def _send_thin(self, action: Action, request_id: str, send_by: float | None) -> Response:
         url = f"{self._cloud.arm}{quote(action.resource.text, safe='/()')}?api-version={action.type.api_version}"
         headers = {REQUEST_ID: request_id, CORRELATION_ID: request_id}
         request = HttpRequest(action.verb.value, url, headers=headers, json=action.body)
-        return await self._pipeline.run(request, stream=False)
+        return await self._pipeline.run(request, stream=False, **{SEND_BY: send_by})
 
     def _client(self, sdk: Sdk, action: Action) -> Any:
         version = {} if sdk.version_per_call else {"api_version": action.type.api_version}

@@ -13,13 +13,16 @@ from pydantic import TypeAdapter
 
 from homeostat.core.attribution import UNKNOWN, Actor, ForeignWrite
 from homeostat.core.json import JsonObject
+from homeostat.core.leases import DEFAULT_TERMS
 from homeostat.core.retest import Retest
 
-LEASE_TIME = timedelta(minutes=5)
-"""How long an owner may go on without renewing. Longer than any one write may take."""
+LEASE_TIME = DEFAULT_TERMS.lasts
 
 MESSAGE_GRACE = timedelta(minutes=5)
 """How long after it was due a work message is still believed to be under way."""
+
+LONGEST_DELAY = timedelta(days=7)
+"""No queue message can wait longer."""
 
 GONE_AFTER = timedelta(seconds=30)
 """A container counts as gone when it is still missing this long after it was first missed."""
@@ -62,7 +65,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The root may have changed, first at `since`, and is not to be taken up before `settled`."""
+    """The root may have changed, first at `since`, and is not to be taken up before `settled`.
+
+    A `since` that is still to come is no change: it is when somebody wants to look at the root again.
+    """
 
     since: datetime
     settled: datetime
@@ -188,9 +194,9 @@ def marked(
     """
     mark = record.mark
     causes = (hint,) if mark is None else tuple(dict.fromkeys((*mark.causes, hint)))[-MAX_FOREIGN_WRITES:]
-    since = mark.since if mark else now
-    settled = max(mark.settled if mark else now, min(now + settle.after, since + settle.at_most))
-    after = replace(record, mark=Mark(since, settled, causes))
+    hinted = mark if mark and mark.since <= now else Mark(now, now)
+    settled = max(hinted.settled, min(now + settle.after, hinted.since + settle.at_most))
+    after = replace(record, mark=Mark(hinted.since, settled, causes))
     if foreign is not None:
         after = replace(after, foreign_writes=(*record.foreign_writes, foreign)[-MAX_FOREIGN_WRITES:])
     if _is_under_way(record.pending, hint, now, by=max(now, settled)):
@@ -219,17 +225,25 @@ class NothingToDo:
     """The message came twice, or somebody else did its work."""
 
 
-def taken(record: RootRecord, *, owner: str, now: datetime, settle: Settle) -> RootRecord | Later | NothingToDo:
+def taken(
+    record: RootRecord, *, owner: str, now: datetime, settle: Settle, lasts: timedelta = LEASE_TIME
+) -> RootRecord | Later | NothingToDo:
     """The record after `owner` took up the marked work: leased, its mark and message cleared."""
-    if record.mark is None and record.working is None:
+    work = _work_of(record, now=now)
+    if work is None:
         return NothingToDo()
     if not is_free(record, now=now):
         assert record.lease is not None, "a record without a lease is free"
         return Later(min(record.lease.expires - now, settle.after or timedelta(seconds=1)), "another owner holds it")
-    if record.mark is not None and record.mark.settled > now:
-        return Later(record.mark.settled - now, "it has not settled yet")
-    working = record.mark or record.working
-    return replace(leased(record, owner=owner, now=now), working=working, mark=None, pending=None)
+    if work.settled > now:
+        return Later(work.settled - now, "it has not settled yet")
+    return replace(leased(record, owner=owner, now=now, lasts=lasts), working=work, mark=None, pending=None)
+
+
+def _work_of(record: RootRecord, *, now: datetime) -> Mark | None:
+    """What there is to do: the change that was told last, else what an owner left undone, else a look in its time."""
+    mark = record.mark
+    return mark if mark and mark.since <= now else record.working or mark
 
 
 def postponed(record: RootRecord, *, due: datetime) -> RootRecord:
@@ -244,21 +258,21 @@ def is_free(record: RootRecord, *, now: datetime) -> bool:
     return record.lease is None or record.lease.expires <= now
 
 
-def leased(record: RootRecord, *, owner: str, now: datetime) -> RootRecord:
+def leased(record: RootRecord, *, owner: str, now: datetime, lasts: timedelta = LEASE_TIME) -> RootRecord:
     """The record with a new lease. Only for a record that `is_free`."""
     token = record.token + 1
-    return replace(record, token=token, lease=Lease(owner, token, now + LEASE_TIME))
+    return replace(record, token=token, lease=Lease(owner, token, now + lasts))
 
 
-def renewed(record: RootRecord, *, now: datetime) -> RootRecord:
+def renewed(record: RootRecord, *, now: datetime, lasts: timedelta = LEASE_TIME) -> RootRecord:
     """The record with its lease prolonged. Only for its owner."""
     assert record.lease is not None, "only a held lease is renewed"
-    return replace(record, lease=replace(record.lease, expires=now + LEASE_TIME))
+    return replace(record, lease=replace(record.lease, expires=now + lasts))
 
 
-def abandoned(record: RootRecord) -> RootRecord:
+def abandoned(record: RootRecord, *, now: datetime) -> RootRecord:
     """The record after its owner failed half-way: the work is marked again and free for the next owner."""
-    return replace(record, lease=None, mark=record.mark or record.working, working=None)
+    return replace(record, lease=None, mark=_work_of(record, now=now), working=None)
 
 
 def released(record: RootRecord) -> RootRecord:
@@ -271,11 +285,23 @@ def still_holds(record: RootRecord, lease: Lease) -> bool:
 
 
 def scheduled(record: RootRecord, *, at: datetime, now: datetime) -> tuple[RootRecord, timedelta | None]:
-    """The record with a look to be taken at `at`, and the delay of the message to enqueue, if it needs one."""
-    if record.pending is not None and record.pending.by != NOBODY and record.pending.due <= at:
+    """The record with a look to be taken at `at`, and the delay of the message to enqueue, if it needs one.
+
+    What is further away than a message can wait is looked at before, and put off again.
+    """
+    at = max(now, min(at, now + LONGEST_DELAY))
+    if _is_under_way(record.pending, NOBODY, now, by=at):
         return record, None
-    mark = record.mark or Mark(now, now, ("retry",))
-    return replace(record, mark=mark, pending=Pending(at, NOBODY)), at - now
+    return _to_look_at(record, "retry", at=at, now=now), at - now
+
+
+def _to_look_at(record: RootRecord, cause: str, *, at: datetime, now: datetime) -> RootRecord:
+    """The record with a look at `at`. A change that waits to be taken up, or an earlier look, includes it."""
+    mark = record.mark
+    if mark is None or mark.since > max(at, now):
+        causes = (*mark.causes, cause) if mark else (cause,)
+        mark = Mark(at, at, tuple(dict.fromkeys(causes)))
+    return replace(record, mark=mark, pending=Pending(at, NOBODY))
 
 
 def concluded(current: RootRecord, after: RootRecord, before: RootRecord, *, releases: bool) -> RootRecord:
@@ -309,9 +335,8 @@ def retesting(record: RootRecord, retest: Retest, *, now: datetime) -> tuple[Roo
 
     That look is due whatever becomes of this process, so its message is sent before anything is switched off.
     """
-    mark = record.mark or Mark(now, now, ("retest",))
-    due = Pending(retest.deadline, NOBODY)
-    return replace(record, retest=retest, mark=mark, pending=due), retest.deadline - now
+    after = _to_look_at(record, "retest", at=retest.deadline, now=now)
+    return replace(after, retest=retest), retest.deadline - now
 
 
 def retest_ended(record: RootRecord, *, now: datetime, by: str) -> RootRecord:

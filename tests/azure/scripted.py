@@ -33,15 +33,16 @@ def resource(type_: str, *names: str) -> ResourceId:
 
 @dataclass
 class VirtualAmbient:
-    """Time that passes only by sleeping; chance that always draws `draw`."""
+    """Time that passes only by sleeping; chance that always draws `draw`. `offset` is how wrong the clock is set."""
 
     time: datetime = datetime(2026, 3, 1, 2, tzinfo=UTC)
     draw: float = 0.0
     slept: list[float] = field(default_factory=list)
     named: int = 0
+    offset: timedelta = timedelta()
 
     def now(self) -> datetime:
-        return self.time
+        return self.time + self.offset
 
     def monotonic(self) -> float:
         return self.time.timestamp()

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import aiohttp
 import pytest
+from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.rest import HttpRequest
 
@@ -12,7 +13,7 @@ from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE, SITE_CONFIG
 from homeostat.core.model import Fact, Found, Read, Unreadable
 from homeostat.core.plan import Action, Verb
-from tests.azure.scripted import ARM, Answer, Conversation, conversation, refusal, resource
+from tests.azure.scripted import ARM, Answer, Conversation, Tokens, conversation, refusal, resource
 
 pytestmark = pytest.mark.wire
 
@@ -235,3 +236,29 @@ async def test_attempts_of_one_call_carry_one_request_id() -> None:
     await read_nsg(talk)
     first, second, other = (request.headers["x-ms-client-request-id"] for request in talk.script.requests)
     assert first == second != other
+
+
+async def test_a_write_is_not_sent_again_after_its_time() -> None:
+    talk = conversation(refusal(429, "RetryableError", Retry_After="11"), FINE)
+    with pytest.raises(ArmError) as raised:
+        await talk.arm.writer.write(PUT_RULE, send_by=talk.ambient.monotonic() + 10)
+    assert (raised.value.error_class, raised.value.executed) == (ErrorClass.STALE, Executed.NO)
+    assert len(talk.script.requests) == 1
+
+
+async def test_waiting_for_a_token_counts_too() -> None:
+    class Slow(Tokens):
+        async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+            talk.ambient.time += timedelta(seconds=11)
+            return await super().get_token_info(*scopes, options=options)
+
+    talk = conversation(tokens=Slow())
+    with pytest.raises(ArmError, match="TooLateToSend"):
+        await talk.arm.writer.write(PUT_RULE, send_by=talk.ambient.monotonic() + 10)
+    assert talk.script.requests == []
+
+
+async def test_in_time_it_is_sent_again() -> None:
+    talk = conversation(refusal(429, "RetryableError", Retry_After="11"), FINE)
+    await talk.arm.writer.write(PUT_RULE, send_by=talk.ambient.monotonic() + 12)
+    assert len(talk.script.requests) == 2

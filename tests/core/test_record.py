@@ -90,6 +90,56 @@ def test_a_retry_that_is_due_much_later_does_not_delay_a_new_event() -> None:
     assert not isinstance(record.taken(after, owner="o", now=NOW + seconds(17), settle=SETTLE), Later)
 
 
+@pytest.mark.parametrize("waited", [1, 150, 3590])
+def test_an_event_settles_though_a_retry_has_been_waiting_for_long(waited: int) -> None:
+    waiting, _ = record.scheduled(RootRecord(), at=NOW + timedelta(hours=1), now=NOW)
+    after, delay = record.marked(waiting, hint="a", now=NOW + seconds(waited), settle=SETTLE)
+    assert (delay, after.mark) == (
+        SETTLE.after,
+        Mark(NOW + seconds(waited), NOW + seconds(waited) + SETTLE.after, ("retry", "a")),
+    )
+
+
+def test_a_stray_message_does_not_bring_a_look_forward() -> None:
+    waiting, _ = record.scheduled(RootRecord(), at=NOW + seconds(60), now=NOW)
+    assert record.taken(waiting, owner="o", now=NOW + seconds(1), settle=SETTLE) == Later(
+        seconds(59), "it has not settled yet"
+    )
+
+
+def test_of_two_looks_the_earlier_one_is_taken_and_an_event_is_not_hurried_by_either() -> None:
+    waiting, _ = record.scheduled(RootRecord(), at=NOW + timedelta(hours=1), now=NOW)
+    sooner, delay = record.scheduled(waiting, at=NOW + seconds(30), now=NOW)
+    assert (delay, sooner.mark) == (seconds(30), Mark(NOW + seconds(30), NOW + seconds(30), ("retry",)))
+    marked, _ = record.marked(RootRecord(), hint="a", now=NOW, settle=SETTLE, comes_again=False)
+    after, delay = record.scheduled(marked, at=NOW + seconds(1), now=NOW)
+    assert (delay, after.mark) == (seconds(1), marked.mark)
+
+
+@pytest.mark.parametrize(("at", "delay"), [(-5, timedelta()), (30 * 86400, record.LONGEST_DELAY)])
+def test_a_look_is_never_due_when_no_message_could_come(at: int, delay: timedelta) -> None:
+    after, waits = record.scheduled(RootRecord(), at=NOW + seconds(at), now=NOW)
+    assert (waits, after.pending) == (delay, Pending(NOW + delay, record.NOBODY))
+
+
+def test_a_look_does_not_rely_on_a_message_that_is_long_overdue() -> None:
+    current, _ = record.marked(RootRecord(), hint="a", now=NOW, settle=SETTLE)
+    late = NOW + SETTLE.after + record.MESSAGE_GRACE
+    _, delay = record.scheduled(current, at=late + seconds(60), now=late)
+    assert delay == seconds(60)
+
+
+def test_what_a_dead_owner_left_does_not_wait_for_a_look_that_is_due_later() -> None:
+    marked, _ = record.marked(RootRecord(), hint="a", now=NOW - seconds(60), settle=SETTLE)
+    taken = record.taken(marked, owner="first", now=NOW, settle=SETTLE)
+    assert isinstance(taken, RootRecord)
+    waiting, _ = record.scheduled(taken, at=NOW + timedelta(hours=1), now=NOW)
+    again = record.taken(waiting, owner="second", now=NOW + LEASE_TIME, settle=SETTLE)
+    assert isinstance(again, RootRecord)
+    assert (again.working, again.mark) == (marked.mark, None)
+    assert record.abandoned(waiting, now=NOW).mark == marked.mark
+
+
 def test_a_root_is_left_alone_while_hints_keep_coming_but_not_for_ever() -> None:
     current, now = RootRecord(), NOW
     while now < NOW + SETTLE.at_most:
@@ -125,7 +175,7 @@ def test_work_that_was_put_down_is_marked_again_and_settled() -> None:
     marked, _ = record.marked(RootRecord(), hint="a", now=NOW - seconds(60), settle=SETTLE)
     taken = record.taken(marked, owner="first", now=NOW, settle=SETTLE)
     assert isinstance(taken, RootRecord)
-    again = record.taken(record.abandoned(taken), owner="second", now=NOW, settle=SETTLE)
+    again = record.taken(record.abandoned(taken, now=NOW), owner="second", now=NOW, settle=SETTLE)
     assert isinstance(again, RootRecord)
     assert again.working == taken.working
 
@@ -380,7 +430,7 @@ class Turns(RuleBasedStateMachine):
         worker = data.draw(st.sampled_from(self.workers))
         self.workers.remove(worker)
         if record.still_holds(self.record, worker.lease):
-            self.record = record.abandoned(self.record)
+            self.record = record.abandoned(self.record, now=self.now)
         self._again(worker)
 
     @precondition(lambda self: self.workers)

@@ -99,9 +99,9 @@ class MortalArm:
         self.fate.after_call()
         return fact
 
-    async def write(self, action: Action, *, correlation_id: str = "") -> Written:
+    async def write(self, action: Action, *, correlation_id: str = "", send_by: float | None = None) -> Written:
         self.fate.before_call("arm.write")
-        written = await self.writer.write(action, correlation_id=correlation_id)
+        written = await self.writer.write(action, correlation_id=correlation_id, send_by=send_by)
         self.fate.after_call()
         return written
 

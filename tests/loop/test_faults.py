@@ -45,9 +45,9 @@ class Meddling:
         await self.after(read)
         return fact
 
-    async def write(self, action: Action, *, correlation_id: str = "") -> Written:
+    async def write(self, action: Action, *, correlation_id: str = "", send_by: float | None = None) -> Written:
         await self.before(action)
-        written = await self.writer.write(action, correlation_id=correlation_id)
+        written = await self.writer.write(action, correlation_id=correlation_id, send_by=send_by)
         await self.after(action)
         return written
 
@@ -346,15 +346,59 @@ async def test_no_write_begins_with_less_lease_left_than_it_may_take() -> None:
     world.leave_network()
     world.change_settings(REDIS_PORT="1")
 
-    async def slow(called: Any) -> None:
+    async def begins(called: Any) -> None:
         if isinstance(called, Action):
             lease = (await world.record("site")).lease
             assert lease is not None
             assert lease.expires - world.ambient.now() >= timedelta(seconds=150)
+
+    async def lasts(called: Any) -> None:
+        if isinstance(called, Action):
             world.pass_time(seconds=200)
 
-    assert (await meddled(world, before=slow).reconcile("site")).status is Status.HEALED
+    assert (await meddled(world, before=begins, after=lasts).reconcile("site")).status is Status.HEALED
     assert len(world.writes()) == 2
+
+
+async def test_a_write_that_is_held_up_on_its_way_is_not_sent_but_decided_upon_again() -> None:
+    world = stand()
+    world.change_settings(REDIS_PORT="1")
+
+    def meanwhile() -> None:
+        world.pass_time(seconds=200)
+        world.change_settings(NEW_SETTING="theirs")
+
+    outcome = await meddled(world, before=once(meanwhile, Action)).reconcile("site")
+    assert (outcome.status, len(world.writes())) == (Status.HEALED, 1)
+    assert (world.settings()["REDIS_PORT"], world.settings()["NEW_SETTING"]) == ("6380", "theirs")
+
+
+async def test_a_clock_that_is_set_back_while_the_lease_runs_prolongs_nothing() -> None:
+    world = stand()
+    leased = await world.engine.store.lease(world.id("nsg"), "the owner")
+    assert leased is not None
+    until = leased.send_by
+    assert until - world.ambient.monotonic() == 190
+    world.ambient.offset = timedelta(hours=-1)
+    assert leased.send_by == until
+    world.ambient.offset = timedelta(minutes=1)
+    assert leased.send_by == until - 60
+
+
+async def test_work_whose_lease_was_lost_to_somebody_who_then_dies_is_done_all_the_same() -> None:
+    world = stand()
+    world.change_rule("allow-sql", access="Deny")
+    await world.rule_event()
+    world.pass_time(seconds=15)
+
+    async def overtaken(_: Any) -> None:
+        world.pass_time(minutes=6)
+        assert await world.engine.store.lease(world.id("nsg"), "somebody whom nobody asks again")
+
+    await meddled(world, before=once(lambda: overtaken(None), Read)).deliver()
+    assert world.writes() == []
+    await world.work_for(timedelta(minutes=10))
+    assert world.rule("allow-sql")["properties"]["access"] == "Allow"
 
 
 async def test_many_instances_with_one_root_write_once() -> None:

@@ -41,8 +41,8 @@ class Watched:
     world: Stand
     seen: list[tuple[str, frozenset[Flow]]] = field(default_factory=list)
 
-    async def write(self, action: Action, *, correlation_id: str = "") -> Written:
-        written = await self.writer.write(action, correlation_id=correlation_id)
+    async def write(self, action: Action, *, correlation_id: str = "", send_by: float | None = None) -> Written:
+        written = await self.writer.write(action, correlation_id=correlation_id, send_by=send_by)
         self.seen.append((str(action), reach(bodies_of(self.world.cloud))))
         return written
 
