@@ -5,7 +5,7 @@ READY := .venv/.made-from
 # Tests, demo and benchmarks start the SDKs again and again: without bytecode each start takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up test check bench package
+.PHONY: help setup demo up test check kill bench package
 .PHONY: check-format check-lint check-types check-imports check-lock check-paths
 
 help:
@@ -49,6 +49,9 @@ check-lock: $(READY)
 
 check-paths:
 	@scripts/check-paths
+
+kill: $(READY) ## kill the function app in the middle of repairs, TIMES=100 times, and see that nothing is lost
+	@$(VENV) -m tests.killing $(if $(TIMES),--times $(TIMES)) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## measure, and print a table
 	@$(VENV) -m bench

@@ -6,11 +6,13 @@ import logging
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
 from devhost.errors import DevHostError
 from devhost.host import running_host
+from devhost.queues import LOCK
 from devhost.settings import read_env_file, read_local_settings
 
 
@@ -26,7 +28,7 @@ def main() -> int:
             settings |= read_env_file(arguments.env_file)
         timer_status = arguments.timer_status.resolve() if arguments.timer_status else None
         with asyncio.Runner() as runner:
-            runner.run(_serve(app_dir, settings, arguments.port, arguments.grace, timer_status))
+            runner.run(_serve(app_dir, settings, arguments, timer_status))
             _end_process()
     except DevHostError as error:
         print(f"devhost: {error}", file=sys.stderr)
@@ -47,15 +49,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--app", type=Path, default=Path(), metavar="DIR", help="the folder with function_app.py")
     parser.add_argument("--grace", type=float, default=10.0, metavar="SECONDS", help="time to finish running work")
     parser.add_argument("--timer-status", type=Path, metavar="FILE", help="keep timer status across restarts")
+    lock = parser.add_argument("--message-lock", type=int, metavar="SECONDS", default=LOCK // timedelta(seconds=1))
+    lock.help = "how long a queue message that a killed host held stays hidden"
     return parser.parse_args()
 
 
-async def _serve(app_dir: Path, settings: dict[str, str], port: int, grace: float, timer_status: Path | None) -> None:
+async def _serve(
+    app_dir: Path, settings: dict[str, str], arguments: argparse.Namespace, timer_status: Path | None
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     os.chdir(app_dir)
-    async with running_host(app_dir, settings, port=port, grace=grace, timer_status=timer_status) as host:
+    lock = timedelta(seconds=arguments.message_lock)
+    async with running_host(
+        app_dir, settings, port=arguments.port, timer_status=timer_status, grace=arguments.grace, lock=lock
+    ) as host:
         for line in host.banner():
             print(line)
         print("ready", flush=True)

@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from devhost.http import HttpFunctions
 from devhost.inprocess_queues import InProcessQueues, MemoryQueues
 from devhost.keys import AuthLevel, Keys
 from devhost.outputs import QueueOutputs
-from devhost.queues import QueueListener, QueueSource, check_queue_name
+from devhost.queues import LOCK, QueueListener, QueueSource, check_queue_name
 from devhost.settings import HostJson, resolve
 from devhost.storage_queues import StorageQueues
 from devhost.timers import StatusStore, Timer
@@ -99,11 +100,13 @@ async def running_host(
     queues: QueueSource | None = None,
     timer_status: Path | None = None,
     grace: float = 10.0,
+    lock: timedelta = LOCK,
 ) -> AsyncIterator[Host]:
     """Serve the app in `app_dir` (absolute) on 127.0.0.1 until the context ends; `port` 0 picks a free one.
 
     `settings` are in the environment from before the app is imported until the context ends. `queues` replaces the
-    source that the settings name. At the end no new work is taken and running invocations have `grace` seconds.
+    source that the settings name; `lock` is how long a received message is hidden between two renewals. At the end no
+    new work is taken and running invocations have `grace` seconds.
     Raises DevHostError where the app, its settings or the port cannot be used.
     """
     host_json = HostJson.read(app_dir, settings)
@@ -115,7 +118,7 @@ async def running_host(
         timers = _timers(worker, settings, StatusStore(timer_status))
         sources = _Sources(settings, host_json.queues.base64, queues)
         stack.push_async_callback(sources.close)
-        listeners = _listeners(worker, settings, host_json, sources, stack)
+        listeners = _listeners(worker, settings, host_json, sources, stack, lock)
         outputs = {each.id: _outputs(each, settings, sources) for each in worker.functions}
         worker.deliver_outputs = lambda function, outcome: outputs[function.id].send(outcome)
         keys = Keys.from_settings(settings, [each.name for each in worker.functions])
@@ -167,13 +170,18 @@ def _timers(worker: Worker, settings: Mapping[str, str], statuses: StatusStore) 
 
 
 def _listeners(
-    worker: Worker, settings: Mapping[str, str], host_json: HostJson, sources: "_Sources", stack: AsyncExitStack
+    worker: Worker,
+    settings: Mapping[str, str],
+    host_json: HostJson,
+    sources: "_Sources",
+    stack: AsyncExitStack,
+    lock: timedelta,
 ) -> list[QueueListener]:
     listeners: list[QueueListener] = []
     for function in (each for each in worker.functions if each.kind == "queueTrigger"):
         queue = _queue_name(function, function.trigger, settings)
         source = sources.of(function.trigger)
-        listener = QueueListener(worker, function, queue, source, host_json.queues)
+        listener = QueueListener(worker, function, queue, source, host_json.queues, lock=lock)
         stack.push_async_callback(listener.drain)
         listeners.append(listener)
     return listeners

@@ -46,7 +46,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
             else SpecFiles((config.spec_folder,))
         )
         channel = channel_of(config.environment, arm.credential, arm.transport)
-        store = Store(storage.documents, storage.queues, ambient)
+        store = Store(storage.documents, storage.queues, ambient, config.terms)
         engine = Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, config.mode, config.settle)
         engine = replace(_with_probes(engine, config.environment), changes=arm.changes)
         desired = Desired(source, REGISTRY, ambient, config.subscription)

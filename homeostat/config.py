@@ -9,12 +9,19 @@ from typing import Final
 
 from homeostat.core.access import DEFAULT_ACCESS, Access, Auth, Rate
 from homeostat.core.errors import HomeostatError
+from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
 from homeostat.core.model import Mode
 from homeostat.core.record import DEFAULT_SETTLE, Settle
 
 SETTLE_PREFIX: Final = "HOMEOSTAT_SETTLE_SECONDS"
 MAX_SETTLE: Final = timedelta(hours=1)
 MAX_RATE: Final = 100_000
+
+TEST_LEASE: Final = "HOMEOSTAT_TEST_LEASE_SECONDS"
+IN_AZURE: Final = "WEBSITE_SITE_NAME"
+"""Set for every app in App Service and Functions, and by nobody else.
+https://learn.microsoft.com/azure/app-service/reference-app-settings
+"""
 
 
 class ConfigError(HomeostatError):
@@ -31,6 +38,7 @@ class Config:
 
     settle: how long a root is left alone after an event; `settle_by_kind` has the kinds that differ.
     in_memory: whether state is kept in the process, as in the demo, and not in the storage account.
+    terms: of leases; shorter than usual only where crashes are tested.
     """
 
     environment: Mapping[str, str] = field(repr=False)  # holds connection strings and keys
@@ -42,6 +50,7 @@ class Config:
     spec_container: str
     in_memory: bool
     access: Access
+    terms: LeaseTerms = DEFAULT_TERMS
 
 
 def load(environment: Mapping[str, str], *, home: Path) -> Config:
@@ -71,6 +80,7 @@ def load(environment: Mapping[str, str], *, home: Path) -> Config:
             _rate(environment, "HOMEOSTAT_READS_PER_MINUTE", DEFAULT_ACCESS.reads, problems),
             _rate(environment, "HOMEOSTAT_WRITES_PER_MINUTE", DEFAULT_ACCESS.writes, problems),
         ),
+        terms=_terms(environment, problems),
     )
     if problems:
         raise ConfigError(tuple(problems))
@@ -137,3 +147,14 @@ def _rate(environment: Mapping[str, str], name: str, default: Rate, problems: li
         return Rate(int(text))
     problems.append(f"{name} is {text!r}: give a number of requests from 1 to {MAX_RATE}")
     return default
+
+
+def _terms(environment: Mapping[str, str], problems: list[str]) -> LeaseTerms:
+    """What leaves ARM no time to answer is no lease to write under: it is for a simulated ARM, which is quick."""
+    lasts = _seconds(environment, TEST_LEASE, DEFAULT_TERMS.lasts, problems)
+    if lasts != DEFAULT_TERMS.lasts and environment.get(IN_AZURE):
+        problems.append(f"{TEST_LEASE} is set: remove it, it is for tests against a simulated Azure and unsafe here")
+    if lasts <= timedelta():
+        problems.append(f"{TEST_LEASE} is 0: leave it out")
+        return DEFAULT_TERMS
+    return DEFAULT_TERMS.shortened(lasts)

@@ -8,7 +8,6 @@ through the ports.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -462,8 +461,11 @@ class _Reconcile:
         if self.leased is not None:
             await self.leased.save(transition, rows)
         else:
-            with suppress(_Overtaken):  # what it saw is old news: the other's conclusion stands
+            try:
                 await engine.store.change(self.root.id, transition, rows=rows, known=self.stored)
+            except _Overtaken:  # what it saw is old news: the other's conclusion stands, if the other lives to draw it
+                await engine.store.look_when_free(self.root.id)
+                return
         if delay is not None:
             await engine.store.enqueue(self.root.id, delay)
 

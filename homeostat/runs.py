@@ -96,7 +96,10 @@ async def _patiently(engine: Engine, root: Root, trigger: Trigger) -> Outcome:
         if outcome.status is not Status.BUSY:
             return outcome
         await engine.ambient.sleep(BUSY_PAUSE)
-    return await engine.reconcile(root, trigger)
+    outcome = await engine.reconcile(root, trigger)
+    if outcome.status is Status.BUSY:
+        await engine.store.look_when_free(root.id)
+    return outcome
 
 
 def _edits(look: Outcome) -> list[Edit]:

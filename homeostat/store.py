@@ -176,6 +176,22 @@ class Store:
             return None
         return Leased(self, root, stored.record.lease, stored, began)
 
+    async def look_when_free(self, root: ResourceId) -> None:
+        """Sees to it that the root is looked at if the owner of its lease is dead, who may have left work undone."""
+        delay: timedelta | None = None
+
+        def transition(current: RootRecord) -> RootRecord:
+            nonlocal delay
+            now, delay = self.ambient.now(), None
+            if current.lease is None:
+                return current
+            after, delay = record.scheduled(current, at=current.lease.expires, now=now)
+            return after
+
+        await self.change(root, transition)
+        if delay is not None:
+            await self.enqueue(root, delay)
+
     # --- ledger and outbox ---
 
     async def history(self, root: ResourceId, limit: int) -> list[JsonObject]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.config import ConfigError, load
+from homeostat.config import IN_AZURE, TEST_LEASE, ConfigError, load
 from homeostat.core.access import DEFAULT_ACCESS, Access, Auth, Rate
 from homeostat.core.model import Mode
 from homeostat.core.record import DEFAULT_SETTLE, Settle
@@ -62,6 +62,15 @@ def test_a_kind_may_settle_otherwise_than_the_rest() -> None:
     config = load(environment, home=HOME)
     assert config.settle == Settle(timedelta(seconds=5), DEFAULT_SETTLE.at_most)
     assert config.settle_by_kind == {"app_settings": Settle(timedelta(seconds=0.5), DEFAULT_SETTLE.at_most)}
+
+
+def test_leases_are_shortened_for_tests_alone_and_keep_their_proportions() -> None:
+    terms = load({TEST_LEASE: "4"}, home=HOME).terms
+    assert (terms.lasts, terms.for_a_write) == (timedelta(seconds=4), timedelta(seconds=2))
+    with pytest.raises(ConfigError, match="unsafe here"):
+        load({TEST_LEASE: "4", IN_AZURE: "func-homeostat"}, home=HOME)
+    with pytest.raises(ConfigError, match="leave it out"):
+        load({TEST_LEASE: "0"}, home=HOME)
 
 
 def test_nothing_need_settle() -> None:

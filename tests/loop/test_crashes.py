@@ -7,10 +7,12 @@ from itertools import count
 
 import pytest
 
-from homeostat.core.outcome import Status
+from homeostat.core.model import Read
+from homeostat.core.outcome import Status, Trigger
 from homeostat.store import Leased, LeaseLost
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import VISIBILITY, Stand, stand
+from tests.loop.test_faults import meddled, once
 
 HOUR = timedelta(hours=1)
 
@@ -68,6 +70,30 @@ async def test_a_death_at_any_call_of_any_port_changes_nothing_in_the_end(*, aft
     assert call > 10
 
 
+@pytest.mark.wire
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_run_that_dies_at_any_call_of_a_waiting_request_is_ended_by_its_backup(*, after: bool) -> None:
+    """The backup comes while the lease of the dead may still be good: then another look, after it, ends the work."""
+    for call in count(1):
+        world, fate = stand(), Fate(call, after)
+        world.change_rule("allow-sql", access="Deny")
+        run_id = await world.service.start_run(["app-flask"], Trigger("manual"), backup=True)
+        world.pass_time(seconds=20)
+        try:
+            await mortal(world, fate).service.execute_run(run_id)
+        except Crash:
+            await world.work_for(HOUR)
+        run = await world.service.run(run_id)
+        assert run is not None
+        assert (run["state"], world.failures) == ("done", []), (call, fate.names)
+        record = await world.record("nsg")
+        assert (record.intent, record.episodes, record.mark) == (None, {}, None), (call, fate.names)
+        assert world.rule("allow-sql")["properties"]["access"] == "Allow"
+        if len(fate.names) < call:
+            break
+    assert call > 10
+
+
 POINTS = {
     "the lease": "documents.apply root",
     "the intent": "documents.apply root, outbox",
@@ -118,14 +144,33 @@ async def test_an_instance_that_is_overtaken_writes_and_remembers_no_more(new_st
     await fast.ensure()
 
 
-async def test_a_thousand_events_cost_one_reconcile(new_stand: Callable[[], Stand]) -> None:
+LOOK = "GET networkSecurityGroups/nsg-appservice-integration 200"
+
+
+async def test_a_thousand_events_half_of_them_while_it_is_worked_on_cost_two_reconciles(
+    new_stand: Callable[[], Stand],
+) -> None:
+    """At any time one reconcile runs at most, and one message waits."""
     world = new_stand()
-    for _ in range(100):
-        await world.rule_event()
-        world.pass_time(seconds=0.1)
+
+    async def half_a_thousand() -> None:
+        for _ in range(500):
+            await world.rule_event()
+            world.pass_time(seconds=14 / 500)
+
+    await half_a_thousand()
     assert len(world.waiting()) == 1
+    world.pass_time(seconds=15)
+
+    async def meanwhile() -> None:
+        await half_a_thousand()
+        assert len(world.waiting()) == 2, "the one that is being worked on is hidden, the other waits"
+
+    running = meddled(world, before=once(meanwhile, Read))
+    await running.deliver()
+    assert (world.calls().count(LOOK), len(world.waiting())) == (1, 1)
     await world.work_for(HOUR)
-    assert world.calls().count("GET networkSecurityGroups/nsg-appservice-integration 200") == 1
+    assert (world.calls().count(LOOK), world.waiting(), world.failures) == (2, [], [])
 
 
 async def test_two_instances_that_take_one_root_at_one_time_do_its_work_once(new_stand: Callable[[], Stand]) -> None:

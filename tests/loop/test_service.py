@@ -195,6 +195,17 @@ async def test_whoever_means_all_targets_says_how_many_there_are() -> None:
             await world.service.all_targets(wrong)
 
 
+async def test_a_pause_that_is_longer_than_a_message_can_wait_holds_to_its_end() -> None:
+    world = stand()
+    world.change_rule("allow-sql", access="Deny")
+    await world.service.pause(Pause(FLEET, world.ambient.now() + timedelta(days=30), "freeze", "Anna"))
+    await world.rule_event()
+    await world.work_for(timedelta(days=30) - HOUR)
+    assert (world.writes(), world.failures, world.poisoned) == ([], [], [])
+    await world.work_for(2 * HOUR)
+    assert world.rule("allow-sql")["properties"]["access"] == "Allow"
+
+
 # --- what can be looked up ---
 
 
