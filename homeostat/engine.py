@@ -15,7 +15,7 @@ from typing import Final
 from homeostat.ambient import Ambient
 from homeostat.core import alerts, record, retest
 from homeostat.core.alerts import Alert, AlertType
-from homeostat.core.arm_errors import ArmError, ErrorClass
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.attribution import Actor
 from homeostat.core.causes import causes, completed, of_entry
@@ -320,13 +320,15 @@ class _Reconcile:
         now = self.engine.ambient.now()
         kinds = sorted({edit.drift.kind for action in plan.actions for edit in action.edits})
         actions = tuple(str(action) for action in plan.actions)
-        intent = Intent(str(self.engine.ambient.uuid()), now, actions, tuple(kinds))
+        unprotected = {action.resource.key: now for action in plan.actions if action.unprotected}
+        intent = Intent(str(self.engine.ambient.uuid()), now, actions, tuple(kinds), unprotected)
         before = leased.stored.record.episodes
         episodes, detected = alerts.opened(self.root, plan.drifts, before, now, await self._causes(plan))
         names = tuple(str(self.engine.ambient.uuid()) for _ in plan.actions)
 
         def transition(current: RootRecord) -> RootRecord:
-            return replace(record.about_to_write(current, names, now=now), intent=intent, episodes=episodes)
+            named = record.about_to_write(current, names, now=now)
+            return replace(record.intending(named, intent), episodes=episodes)
 
         await leased.save(transition, rows=outbox_rows(detected))
         return names
@@ -342,14 +344,21 @@ class _Reconcile:
             except StillRunning as running:
                 self._keep(action, running.written, read_at)
                 raise
+            except ArmError as error:
+                if error.executed is not Executed.NO:  # it may yet take effect
+                    self._keep_blind(action, read_at, name, self.engine.store.terms.lands)
+                raise
             self._keep(action, ids, read_at)
 
     def _keep(self, action: Action, ids: Written, read_at: datetime) -> None:
         """What ARM has accepted counts as written, finished or not."""
         self.written.append((action, ids))
+        self._keep_blind(action, read_at, ids.correlation_id)
+
+    def _keep_blind(self, action: Action, read_at: datetime, name: str, lands: timedelta = timedelta()) -> None:
         if action.unprotected:
-            window = BlindWrite(action.resource.key, read_at, self.engine.ambient.now(), ids.correlation_id)
-            self.blind.append(window)
+            until = self.engine.ambient.now() + lands
+            self.blind.append(BlindWrite(action.resource.key, read_at, until, name))
 
     async def _rebased(self, planned: Action) -> Action:
         """Where no ETag protects what others wrote, the edits go over a body that is read right before the write."""
@@ -433,10 +442,9 @@ class _Reconcile:
         now = engine.ambient.now()
         before = self.leased.stored.record if self.leased else self.stored.record
         begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
+        blind = (*record.left_blind(begun, now=now), *self.blind)
         judged, changed_by = judged_kinds(self.root, engine.registry), await self._causes(outcome.plan)
-        after, pending = conclude(
-            self.root, outcome, before, self.blind, now, begun, judged=judged, changed_by=changed_by
-        )
+        after, pending = conclude(self.root, outcome, before, blind, now, begun, judged=judged, changed_by=changed_by)
         if outcome.correlations:  # ARM may have called them otherwise than we did
             after = record.about_to_write(after, outcome.correlations, now=now)
         after = replace(after, retest=self._witnessed(outcome, before.retest, now))

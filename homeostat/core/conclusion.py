@@ -43,7 +43,7 @@ def conclude(
         settling=settling,
         missing_since=missing_since,
         blind_writes=blind_writes,
-        intent=before.intent if outcome.status is Status.SETTLING else None,
+        intent=_unfinished(before.intent) if outcome.status is Status.SETTLING else None,
         retired=False,
     )
     overwritten = alerts.overwrites(root, possible_overwrites(replace(before, blind_writes=blind_writes)), now)
@@ -69,6 +69,11 @@ def _is_judged(outcome: Outcome) -> bool:
     """Whether it is known of everything on the root what is there."""
     unclear = {Verdict.UNKNOWN, Verdict.SETTLING} & {drift.verdict for drift in outcome.plan.drifts}
     return not unclear and outcome.status not in {Status.MISSING, Status.FAILED, Status.UNKNOWN, Status.SETTLING}
+
+
+def _unfinished(intent: Intent | None) -> Intent | None:
+    """What ARM is still carrying out. When it was sent is known by now, and is among the blind writes."""
+    return intent and replace(intent, unprotected={})
 
 
 def _watched(root: Root, episodes: Episodes) -> Episodes:

@@ -129,12 +129,16 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Writes that were begun. Found unfinished, it means: observe again, never replay."""
+    """Writes that were begun. Found unfinished, it means: observe again, never replay.
+
+    unprotected: by resource, since when a write that no ETag protected may have been on its way.
+    """
 
     id: str
     at: datetime
     actions: tuple[str, ...]
     kinds: tuple[str, ...] = ()  # whose drifts they repair
+    unprotected: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +381,29 @@ def about_to_write(record: RootRecord, correlation_ids: Iterable[str], *, now: d
 def is_own(record: RootRecord, correlation_id: str) -> bool:
     """Whether a write of that name is ours, if its author is."""
     return any(write.correlation_id == correlation_id for write in record.own_writes)
+
+
+# --- intents --------------------------------------------------------------------------------------------------------
+
+
+def intending(record: RootRecord, intent: Intent) -> RootRecord:
+    """The record with what is about to be written, and with what was begun before and has no end in the ledger yet."""
+    earlier = record.intent
+    if earlier is not None:
+        intent = replace(
+            intent,
+            at=earlier.at,
+            actions=tuple(dict.fromkeys((*earlier.actions, *intent.actions))),
+            kinds=tuple(sorted({*earlier.kinds, *intent.kinds})),
+            unprotected={**intent.unprotected, **earlier.unprotected},
+        )
+    return replace(record, intent=intent)
+
+
+def left_blind(begun: Intent | None, *, now: datetime) -> tuple[BlindWrite, ...]:
+    """The windows of unprotected writes of which nobody knows when, or whether, they took effect: they end now."""
+    since = begun.unprotected if begun else {}
+    return tuple(BlindWrite(resource, began, now, "") for resource, began in since.items())
 
 
 # --- what a reconcile found -----------------------------------------------------------------------------------------

@@ -129,6 +129,15 @@ def test_a_look_does_not_rely_on_a_message_that_is_long_overdue() -> None:
     assert delay == seconds(60)
 
 
+def test_an_intent_keeps_what_was_begun_before_it_and_not_ended() -> None:
+    first = Intent("1", NOW, ("PUT a",), ("app_settings",), {"a": NOW})
+    later = Intent("2", NOW + seconds(60), ("PUT b", "PUT a"), ("nsg_rules",), {"a": NOW + seconds(60)})
+    both = record.intending(record.intending(RootRecord(), first), later).intent
+    assert both == Intent("2", NOW, ("PUT a", "PUT b"), ("app_settings", "nsg_rules"), {"a": NOW})
+    end = NOW + seconds(600)
+    assert record.left_blind(both, now=end) == (BlindWrite("a", NOW, end, ""),)
+
+
 def test_what_a_dead_owner_left_does_not_wait_for_a_look_that_is_due_later() -> None:
     marked, _ = record.marked(RootRecord(), hint="a", now=NOW - seconds(60), settle=SETTLE)
     taken = record.taken(marked, owner="first", now=NOW, settle=SETTLE)
@@ -257,7 +266,14 @@ records = st.builds(
     missing_since=st.none() | times,
     retired=st.booleans(),
     failures=st.integers(0, 99),
-    intent=st.none() | st.builds(Intent, texts, times, st.lists(texts, max_size=3).map(tuple)),
+    intent=st.none()
+    | st.builds(
+        Intent,
+        texts,
+        times,
+        st.lists(texts, max_size=3).map(tuple),
+        unprotected=st.dictionaries(texts, times, max_size=2),
+    ),
     episodes=st.dictionaries(texts, st.builds(Episode, texts, times, texts, texts, actors), max_size=3),
     foreign_writes=writes,
     unexplained=writes,

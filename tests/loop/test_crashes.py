@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 
 from homeostat.core.model import Read
 from homeostat.core.outcome import Status, Trigger
+from homeostat.core.plan import Action
 from homeostat.store import Leased, LeaseLost
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import VISIBILITY, Stand, stand
 from tests.loop.test_faults import meddled, once
 
 HOUR = timedelta(hours=1)
+WRITES_SETTINGS = "Microsoft.Web/sites/config/write"
 
 
 async def damaged(new_stand: Callable[[], Stand]) -> Stand:
@@ -92,6 +95,35 @@ async def test_a_run_that_dies_at_any_call_of_a_waiting_request_is_ended_by_its_
         if len(fate.names) < call:
             break
     assert call > 10
+
+
+@pytest.mark.wire
+async def test_a_foreign_setting_that_the_dead_may_have_undone_is_told() -> None:
+    world = stand()
+    settings = world.id("site").child("config", "appsettings")
+    world.change_settings(REDIS_PORT="1")
+    await world.service.on_event(world.event(settings, WRITES_SETTINGS, correlationId="broken"))
+    world.pass_time(seconds=16)
+
+    def theirs() -> None:
+        world.change_settings(THEIRS="lost")
+        lost.append(world.event(settings, WRITES_SETTINGS, correlationId="theirs", claims={"name": "Eve"}))
+
+    lost: list[dict[str, Any]] = []
+    dying = meddled(world, before=once(theirs, Action), after=once(_die, Action))
+    with pytest.raises(Crash):
+        await dying.deliver()
+    assert "THEIRS" not in world.settings()
+    world.pass_time(seconds=VISIBILITY.total_seconds())
+    await world.work_for(HOUR)
+    await world.service.on_event(lost[0])
+    await world.work_for(HOUR)
+    told = [event for event in world.inbox.events if "PossibleOverwrite" in event.type]
+    assert [event.data["actor"] for event in told] == ["Eve"]
+
+
+def _die() -> None:
+    raise Crash
 
 
 POINTS = {

@@ -268,6 +268,24 @@ async def test_a_foreign_write_in_the_window_that_no_etag_guards_is_told_with_it
     assert world.inbox.events[-1].data["actor"] == "Eve"
 
 
+async def test_a_foreign_write_that_a_write_without_an_answer_undid_is_told() -> None:
+    world = stand()
+    settings = world.id("site").child("config", "appsettings")
+    world.change_settings(REDIS_PORT="1")
+    theirs = []
+
+    def write() -> None:
+        world.change_settings(THEIRS="lost")
+        theirs.append(world.event(settings, "Microsoft.Web/sites/config/write", correlationId="c"))
+
+    world.strike(method="PUT", path="/config/appsettings", drop=True, when="after", times=1)
+    await meddled(world, before=once(write, Action)).reconcile("site")
+    assert "THEIRS" not in world.settings()
+    await world.service.on_event(theirs[0])
+    await world.work_for(HOUR)
+    assert [told for told in world.inbox.told() if told[0] == "PossibleOverwrite"] == [("PossibleOverwrite", None)]
+
+
 async def test_our_own_write_is_no_foreign_one_when_its_event_comes() -> None:
     world = stand()
     world.change_settings(REDIS_PORT="1")

@@ -72,8 +72,8 @@ class Overtaking(ArmWriter):
         self.marked: list[object] = []
 
     @override
-    async def write(self, action: Action, *, correlation_id: str = "") -> Written:
-        written = await self.inner.write(action, correlation_id=correlation_id)
+    async def write(self, action: Action, *, correlation_id: str = "", send_by: float | None = None) -> Written:
+        written = await self.inner.write(action, correlation_id=correlation_id, send_by=send_by)
         self.marked += [await self.world.service.on_event(event) for event in self.happenings.take()]
         return written
 
