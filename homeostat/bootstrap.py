@@ -11,8 +11,10 @@ from homeostat.azure.arm import Arm, open_arm
 from homeostat.azure.storage import AzureStorage, account_from
 from homeostat.config import SETTLE_PREFIX, Config, ConfigError
 from homeostat.core.model import Mode
+from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.engine import Engine
 from homeostat.memory import MemoryStorage
+from homeostat.own import Own, own_site
 from homeostat.ports import AlertChannel, Elsewhere
 from homeostat.probes.network import prober_of
 from homeostat.service import Service
@@ -47,18 +49,32 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
         )
         channel = channel_of(config.environment, arm.credential, arm.transport)
         store = Store(storage.documents, storage.queues, ambient, config.terms)
-        engine = Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, config.mode, config.settle)
+        engine = Engine(
+            REGISTRY,
+            arm.reader,
+            arm.writer,
+            store,
+            channel,
+            ambient,
+            config.mode,
+            config.settle,
+            deployments=arm.reader,
+            own=Own(config.own, own_site(config.environment)),
+            public_url=config.public_url,
+        )
         engine = replace(_with_probes(engine, config.environment), changes=arm.changes)
-        desired = Desired(source, REGISTRY, ambient, config.subscription)
+        desired = Desired(source, REGISTRY, ambient, config.subscription, config.own)
         yield Service(engine, desired, config.settle_by_kind, arm.identity, config.access)
 
 
 @asynccontextmanager
-async def open_standalone(environment: Mapping[str, str], cap: Mode = Mode.ENFORCE) -> AsyncIterator[Engine]:
+async def open_standalone(
+    environment: Mapping[str, str], cap: Mode = Mode.ENFORCE, own: OwnResources = NOTHING_OWN
+) -> AsyncIterator[Engine]:
     """An engine on its own, for the command line: nothing is remembered, and alerts are lines in the log."""
     ambient = SystemAmbient()
     async with open_arm(environment, ambient) as arm:
-        yield _with_probes(standalone_over(arm, ambient, cap), environment)
+        yield _with_probes(standalone_over(arm, ambient, cap, own), environment)
 
 
 def _with_probes(engine: Engine, environment: Mapping[str, str]) -> Engine:
@@ -67,12 +83,13 @@ def _with_probes(engine: Engine, environment: Mapping[str, str]) -> Engine:
     return replace(engine, registry=REGISTRY if prober else WITHOUT_PROBES, prober=prober or Elsewhere())
 
 
-def standalone_over(arm: Arm, ambient: Ambient, cap: Mode = Mode.ENFORCE) -> Engine:
+def standalone_over(arm: Arm, ambient: Ambient, cap: Mode = Mode.ENFORCE, own: OwnResources = NOTHING_OWN) -> Engine:
     """The same over an ARM that is open, without probes."""
     memory = MemoryStorage(ambient.now)
     channel: AlertChannel = LogChannel()
     store = Store(memory.documents, memory.queues, ambient)
-    return Engine(WITHOUT_PROBES, arm.reader, arm.writer, store, channel, ambient, cap)
+    reader, writer = arm.reader, arm.writer
+    return Engine(WITHOUT_PROBES, reader, writer, store, channel, ambient, cap, deployments=reader, own=Own(own))
 
 
 async def _storage(config: Config, arm: Arm, ambient: Ambient, stack: AsyncExitStack) -> AzureStorage | MemoryStorage:

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from homeostat.core.access import DEFAULT_ACCESS, Access, Auth, Rate
 from homeostat.core.errors import HomeostatError
 from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
 from homeostat.core.model import Mode
+from homeostat.core.own import OwnResources
 from homeostat.core.record import DEFAULT_SETTLE, Settle
+from homeostat.own import own_resources
 
 SETTLE_PREFIX: Final = "HOMEOSTAT_SETTLE_SECONDS"
 MAX_SETTLE: Final = timedelta(hours=1)
@@ -39,6 +42,8 @@ class Config:
     settle: how long a root is left alone after an event; `settle_by_kind` has the kinds that differ.
     in_memory: whether state is kept in the process, as in the demo, and not in the storage account.
     terms: of leases; shorter than usual only where crashes are tested.
+    public_url: the address under which people reach the HTTP API; empty where alerts carry no links to it.
+    own: what Homeostat itself runs on, which no spec may declare.
     """
 
     environment: Mapping[str, str] = field(repr=False)  # holds connection strings and keys
@@ -50,6 +55,8 @@ class Config:
     spec_container: str
     in_memory: bool
     access: Access
+    public_url: str
+    own: OwnResources
     terms: LeaseTerms = DEFAULT_TERMS
 
 
@@ -81,6 +88,8 @@ def load(environment: Mapping[str, str], *, home: Path) -> Config:
             _rate(environment, "HOMEOSTAT_WRITES_PER_MINUTE", DEFAULT_ACCESS.writes, problems),
         ),
         terms=_terms(environment, problems),
+        public_url=_public_url(environment, problems),
+        own=own_resources(environment, problems),
     )
     if problems:
         raise ConfigError(tuple(problems))
@@ -112,6 +121,14 @@ def _subscription(environment: Mapping[str, str], problems: list[str]) -> str:
     if text and not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
         problems.append(f"AZURE_SUBSCRIPTION_ID is {text!r}: give the subscription's id, a GUID")
     return text
+
+
+def _public_url(environment: Mapping[str, str], problems: list[str]) -> str:
+    url = environment.get("HOMEOSTAT_PUBLIC_URL", "").strip().rstrip("/")
+    parts = urlsplit(url)
+    if url and not (parts.hostname and parts.scheme in {"https", "http"} and not parts.query):
+        problems.append(f"HOMEOSTAT_PUBLIC_URL is {url!r}: give the app's address, https://NAME.azurewebsites.net")
+    return url
 
 
 def _in_memory(environment: Mapping[str, str], problems: list[str]) -> bool:

@@ -10,11 +10,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from homeostat.ambient import Ambient
+from homeostat.approvals import Approvals
 from homeostat.core import alerts, record, retest
 from homeostat.core.alerts import Alert, AlertType
+from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.attribution import Actor
@@ -31,6 +34,8 @@ from homeostat.core.decision import (
     root_is_missing,
 )
 from homeostat.core.errors import HomeostatError
+from homeostat.core.gate.approval import APPROVAL_NEEDED
+from homeostat.core.gate.passing import ASKED_GUARDS, FIRST_GUARDS, guard_edits
 from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
@@ -39,13 +44,16 @@ from homeostat.core.plan import Action, Plan, rebase, unreadable
 from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
 from homeostat.core.retest import Retest
 from homeostat.core.spec import Root
+from homeostat.own import Own
 from homeostat.ports import (
     AlertChannel,
     AlertError,
     ArmReader,
     ArmWriter,
+    Change,
     ChangeHistory,
     CloudEventData,
+    DeploymentReader,
     Elsewhere,
     Forgotten,
     Prober,
@@ -96,10 +104,17 @@ class Engine:
     source: str = "homeostat"  # of the alerts
     prober: Prober = field(default_factory=Elsewhere)
     changes: ChangeHistory = field(default_factory=Forgotten)
+    deployments: DeploymentReader = field(kw_only=True)
+    own: Own = field(default_factory=Own)
+    public_url: str = ""  # under which people reach the HTTP API
+
+    @property
+    def approvals(self) -> Approvals:
+        return Approvals(self.store.documents, self.ambient, self.public_url)
 
     @property
     def situations(self) -> Situations:
-        return Situations(self.store, self.reader, self.ambient, self.cap)
+        return Situations(self.store, self.reader, self.deployments, self.ambient, self.cap, self.own, self.approvals)
 
     async def reconcile_marked(self, root: Root) -> Outcome | Later | NothingToDo:
         """Does the work that is marked on a root, if there is any and it is time. Sends the root's alerts.
@@ -129,9 +144,10 @@ class Engine:
         return outcome
 
     async def carry_out(self, plan: Plan, root: Root, trigger: Trigger, leased: Leased) -> Outcome:
-        """Carries out writes that were decided elsewhere, then goes on as any reconcile: what they changed is judged.
+        """Carries out writes that a person asked for, then goes on as any reconcile: what they changed is judged.
 
-        The lease ends with it. Raises StorageError.
+        They pass the gate as all writes do, but for what a person's word stands for; what it holds ends it there, and
+        none of them is made. The lease ends with it. Raises StorageError.
         """
         outcome = await _Reconcile(self, root, trigger, leased.stored, leased, first=plan).run()
         await self._try_to_send_alerts(root)
@@ -170,11 +186,12 @@ class Engine:
         if pending:
             # What one reconcile finds and does can bear one time: then a detection goes before what came of it.
             in_order = sorted(pending, key=lambda alert: (alert.time, list(AlertType).index(alert.type), alert.id))
-            await self.channel.publish([self._event(alert) for alert in in_order])
+            await self.channel.publish([await self._event(alert) for alert in in_order])
             await self.store.sent(root_key, pending)
 
-    def _event(self, alert: Alert) -> CloudEventData:
-        return CloudEventData(alert.id, alert.type.value, self.source, alert.subject, alert.time, alert.data)
+    async def _event(self, alert: Alert) -> CloudEventData:
+        data = await self.approvals.with_links(alert)
+        return CloudEventData(alert.id, alert.type.value, self.source, alert.subject, alert.time, data)
 
 
 class _Overtaken(Exception):
@@ -194,6 +211,8 @@ class _Reconcile:
     written: list[tuple[Action, Written]] = field(default_factory=list)
     blind: list[BlindWrite] = field(default_factory=list)
     asked_who: bool = False  # Azure, for the authors of changes
+    refused: bool = False  # `first`, by the gate: then nothing was looked at
+    approval: Approval | None = None  # of the last plan's edits that need one
 
     async def run(self) -> Outcome:
         began = self.engine.ambient.monotonic()
@@ -207,6 +226,8 @@ class _Reconcile:
             )
             if outcome.status in UNSEEN:
                 await self._let_go()
+            elif self.refused:
+                await self._let_go([self._line(outcome)])
             elif not self.trigger.dry_run:
                 await self._record(outcome)
         except LeaseLost as lost:
@@ -221,7 +242,7 @@ class _Reconcile:
     async def _outcome(self) -> Outcome:
         """How it ends where the store answers. A mistake in the spec or of ours is a failure of this root alone."""
         try:
-            stopped = await self._write(self.first) if self.first else None
+            stopped = await self._write_asked(self.first) if self.first else None
             return stopped or await self._observe_and_write()
         except (StorageError, LeaseLost, TooMuchContention):
             raise
@@ -248,6 +269,20 @@ class _Reconcile:
                 return stopped
         return self._failed(plan, HomeostatError(f"drifted again after {MAX_ROUNDS} writes: another writer is at work"))
 
+    async def _write_asked(self, plan: Plan) -> Outcome | None:
+        """As `_write`, of what a person asked for, where the gate lets all of it pass."""
+        situations, record_now = self.engine.situations, (self.leased or self).stored.record
+        situation = await situations.of(self.root, record_now, self.trigger)
+        situation = await situations.looked_around(situation, self.root, {})
+        _, refused = guard_edits(plan.edits, situation, ASKED_GUARDS)
+        if not refused:
+            return await self._write(plan)
+        held = tuple(entry for _, entry in refused)
+        self.refused = True
+        message = f"{held[0].hold.code}: {held[0].hold.message}"
+        retry_at = max((entry.hold.retry_at for entry in held if entry.hold.retry_at), default=None)
+        return Outcome(self.root.id, Status.HELD, Plan(self.root.id, held=held), error=message, retry_at=retry_at)
+
     async def _write(self, plan: Plan) -> Outcome | None:
         """Lease, intent, apply. None when it is to be observed again: to verify, or since somebody else wrote first."""
         leased = self.leased
@@ -266,6 +301,8 @@ class _Reconcile:
         except StillRunning as running:
             retry_at = self.engine.ambient.now() + running.retry_after
             return Outcome(self.root.id, Status.SETTLING, plan, error=str(running), retry_at=retry_at)
+        if self.approval is not None and self.approval.is_about(plan.edits):
+            await self.engine.approvals.use(self.approval)
         return None
 
     # --- observe, diff, plan, guard ---
@@ -280,8 +317,12 @@ class _Reconcile:
         if not judged.edits:
             return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
         record_now = (self.leased or self).stored.record
-        situation = await engine.situations.of(root, record_now, self.trigger, facts)
-        return facts, decide(root, judged, facts, situation), misses_container(judged)
+        situation = await engine.situations.of(root, record_now, self.trigger, judged.edits)
+        self.approval = situation.approval
+        plan = decide(root, judged, facts, situation, FIRST_GUARDS)
+        if plan.actions:  # or else nothing around it can matter
+            plan = decide(root, judged, facts, await engine.situations.looked_around(situation, root, facts))
+        return facts, plan, misses_container(judged)
 
     async def _observe(self) -> Facts:
         """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
@@ -318,7 +359,7 @@ class _Reconcile:
         The names of the writes, one for each action: known before they are sent, since an event can overtake an answer.
         """
         now = self.engine.ambient.now()
-        kinds = sorted({edit.drift.kind for action in plan.actions for edit in action.edits})
+        kinds = sorted({edit.drift.kind for edit in plan.edits})
         actions = tuple(str(action) for action in plan.actions)
         unprotected = {action.resource.key: now for action in plan.actions if action.unprotected}
         intent = Intent(str(self.engine.ambient.uuid()), now, actions, tuple(kinds), unprotected)
@@ -431,10 +472,18 @@ class _Reconcile:
 
     # --- record, alert ---
 
-    async def _let_go(self) -> None:
+    async def _let_go(self, rows: Sequence[Change] = ()) -> None:
         """Ends a reconcile that learned nothing, and so has nothing to say of what was remembered."""
         if self.leased is not None:
-            await self.leased.save(record.released)
+            await self.leased.save(record.released, rows)
+
+    def _line(
+        self, outcome: Outcome, begun: Intent | None = None, changed_by: Mapping[str, Actor] = MappingProxyType({})
+    ) -> Change:
+        """The outcome's line in the ledger."""
+        now = self.engine.ambient.now()
+        entry = ledger_entry(outcome, self.trigger, self.root.targets, now, begun, changed_by)
+        return ledger_row(entry, now, str(self.engine.ambient.uuid()))
 
     async def _record(self, outcome: Outcome) -> None:
         """Memory, ledger entry and alerts of the outcome in one batch; then the message for another look, if any."""
@@ -451,9 +500,9 @@ class _Reconcile:
         look_at = self._next_look(outcome, after.retest, now)
         rows = [*outbox_rows(pending)]
         if begun or is_worth_a_line(outcome):
-            blamed = of_entry(outcome, before.episodes, after.episodes)
-            entry = ledger_entry(outcome, self.trigger, self.root.targets, now, begun, blamed)
-            rows.append(ledger_row(entry, now, str(engine.ambient.uuid())))
+            rows.append(self._line(outcome, begun, of_entry(outcome, before.episodes, after.episodes)))
+        if self.approval is not None and any(held.hold.code == APPROVAL_NEEDED for held in outcome.plan.held):
+            await engine.approvals.ask(self.approval)  # before anybody is told of it
         delay: timedelta | None = None
 
         def transition(current: RootRecord) -> RootRecord:

@@ -288,6 +288,12 @@ class SubscriptionReader(Protocol):
         ...
 
 
+class DeploymentReader(Protocol):
+    async def running_deployments(self, subscription: str, resource_group: str) -> Fact:
+        """The deployments that run in a resource group, as one `{"value": [...]}`; Unreadable like any other read."""
+        ...
+
+
 class ArmWriter(Protocol):
     async def write(self, action: Action, *, correlation_id: str = "", send_by: float | None = None) -> Written:
         """Carries the action out, and returns when its operation has ended in success.

@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Final
 
 from homeostat import runs
-from homeostat.core import json
+from homeostat.core import approvals, json
 from homeostat.core.access import DEFAULT_ACCESS, Access
 from homeostat.core.alerts import WHOLE_ROOT
+from homeostat.core.approvals import Approval
 from homeostat.core.attribution import actor_json
 from homeostat.core.errors import HomeostatError
 from homeostat.core.events import parse_event, route
@@ -223,6 +224,22 @@ class Service:
             entry = word_entry("resumed", root.id, root.targets, trigger, now)
             rows = (ledger_row(entry, now, str(self.engine.ambient.uuid())),)
             await self.engine.store.mark(root.id, "resume", AT_ONCE, comes_again=False, rows=rows)
+
+    async def open_approvals(self) -> list[JsonObject]:
+        """The requests that wait for a person's word, or whose approval is not used yet."""
+        return [approvals.to_json(each) for each in await self.engine.approvals.open()]
+
+    async def decide_approval(self, id_: str, *, yes: bool, by: str) -> Approval:
+        """A person's word on a request; its root is looked at again at once. Raises UnknownApproval and NotPending."""
+        rules = (await self.desired.fleet()).policy.approvals
+        decided = await self.engine.approvals.decide(id_, yes=yes, by=by, valid_for=rules.valid_for)
+        now, trigger = self.engine.ambient.now(), Trigger("approval", (id_,), caller=by)
+        root = ResourceId.parse(decided.root)
+        entry = word_entry(decided.state.value, root, decided.targets, trigger, now)
+        rows = (ledger_row(entry, now, str(self.engine.ambient.uuid())),)
+        hint = f"{decided.state} by {by}: {id_}"
+        await self.engine.store.mark(root, hint, AT_ONCE, comes_again=False, rows=rows)
+        return decided
 
     async def health(self) -> JsonObject:
         """Whether the service can do its work: it has specs and its store answers. Raises what stands in the way."""

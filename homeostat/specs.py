@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from homeostat.ambient import Ambient
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Place, Registry
+from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.source import SpecError, SpecProblem
 from homeostat.core.spec import Fleet, load
 from homeostat.ports import Blobs
@@ -95,6 +96,7 @@ class Desired:
     registry: Registry
     ambient: Ambient
     subscription: str = ""
+    own: OwnResources = NOTHING_OWN
     problem: str = ""  # why a change of the specs is not in force
     _fleet: Fleet | None = field(default=None, init=False)
     _version: str = field(default="", init=False)
@@ -108,7 +110,8 @@ class Desired:
         try:
             version = await self.source.version()
             if self._fleet is None or version != self._version:
-                self._fleet = load(await self.source.texts(), self.registry, subscription=self.subscription)
+                texts = await self.source.texts()
+                self._fleet = load(texts, self.registry, subscription=self.subscription, own=self.own)
                 self._version = version
             self.problem = ""
         except HomeostatError as error:

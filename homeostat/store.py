@@ -22,7 +22,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
 from homeostat.core.record import Later, Lease, NothingToDo, RootRecord, Settle
-from homeostat.ports import Change, Conflict, Documents, Insert, Queues, Remove, Replace, Upsert
+from homeostat.ports import MAX_DELAY, Change, Conflict, Documents, Insert, Queues, Remove, Replace, Upsert
 
 WORK_QUEUE: Final = "homeostat-work"
 EVENT_QUEUE: Final = "homeostat-events"
@@ -131,7 +131,8 @@ class Store:
         return True
 
     async def enqueue(self, root: ResourceId, delay: timedelta) -> None:
-        await self.queues.send(WORK_QUEUE, json.render({"root": root.text}), delay=delay)
+        """A look that is due later than a message can wait is taken earlier: it finds when the next one is due."""
+        await self.queues.send(WORK_QUEUE, json.render({"root": root.text}), delay=min(delay, MAX_DELAY))
 
     async def take(self, root: ResourceId, owner: str, settle: Settle) -> "Leased | Later | NothingToDo":
         """Takes up the marked work of a root under a lease; a root that must wait gets its message again."""

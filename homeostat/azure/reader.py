@@ -22,11 +22,14 @@ from homeostat.core.model import Fact, Found, Gone, Read, Unreadable
 MAX_PAGES: Final = 500
 """A listing that goes on after this many pages is taken to be going in circles."""
 
+DEPLOYMENTS_VERSION: Final = "2021-04-01"
+RUNNING: Final = "provisioningState eq 'Running'"
+
 ACCEPT: Final = {"Accept": "application/json"}
 
 
 class PipelineReader:
-    """The ArmReader and SubscriptionReader ports over the shared pipeline."""
+    """The ArmReader, SubscriptionReader and DeploymentReader ports over the shared pipeline."""
 
     def __init__(self, pipeline: Pipeline, cloud: Cloud) -> None:
         self._pipeline = pipeline
@@ -44,6 +47,16 @@ class PipelineReader:
             return await self._pages(HttpRequest("GET", url, headers=ACCEPT))
         except ArmError as error:
             return Unreadable(error)
+
+    async def running_deployments(self, subscription: str, resource_group: str) -> Fact:
+        """https://learn.microsoft.com/rest/api/resources/deployments/list-by-resource-group"""
+        group = f"{self._cloud.arm}/subscriptions/{subscription}/resourceGroups/{quote(resource_group, safe='()')}"
+        query = f"$filter={quote(RUNNING)}&api-version={DEPLOYMENTS_VERSION}"
+        url = f"{group}/providers/Microsoft.Resources/deployments?{query}"
+        try:
+            return await self._pages(HttpRequest("GET", url, headers=ACCEPT))
+        except ArmError as error:
+            return Gone() if error.error_class is ErrorClass.MISSING_PARENT else Unreadable(error)
 
     async def _get(self, read: Read) -> Found:
         answer = await self._send(_request(self._cloud, read))

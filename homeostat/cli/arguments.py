@@ -161,6 +161,12 @@ def _service_commands(commands: _Commands) -> None:
     pause.add_argument("--until", metavar="TIME", help="or to a time with its zone: 2030-01-31T06:00:00Z")
     pause.add_argument("--reason", default="", help="for whoever wonders")
 
+    approve = _command(commands, "approve", "say yes, or no, to a repair that waits for a person's word")
+    approve.add_argument("approval", nargs="?", metavar="ID", help="the request, as the alert and `history` name it")
+    approve.add_argument("--list", action="store_true", help="show what waits, and what is approved and not yet done")
+    approve.add_argument("--reject", action="store_true", help="say no: it stays held until its request expires")
+    _as_json(approve)
+
     resume = _command(commands, "resume", "end a pause; the target is looked at again at once")
     _whom(resume)
     resume.add_argument("--reason", default="", help="for whoever wonders")

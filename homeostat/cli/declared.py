@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from homeostat.core.errors import HomeostatError
+from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.spec import Fleet, load
 from homeostat.specs import SpecFiles
 from remediators import REGISTRY
@@ -22,9 +23,12 @@ class NoSuchTarget(HomeostatError):
     """A --target that no spec declares."""
 
 
-def fleet_of(specs: Sequence[Path], subscription: str) -> Fleet:
-    """Raises SpecError with everything that is wrong, and NothingDeclared."""
-    fleet = load(asyncio.run(SpecFiles(tuple(specs)).texts()), REGISTRY, subscription=subscription)
+def fleet_of(specs: Sequence[Path], subscription: str, own: OwnResources = NOTHING_OWN) -> Fleet:
+    """own: what Homeostat runs on, which no spec may declare.
+
+    Raises SpecError with everything that is wrong, and NothingDeclared.
+    """
+    fleet = load(asyncio.run(SpecFiles(tuple(specs)).texts()), REGISTRY, subscription=subscription, own=own)
     if not fleet.targets:
         where = ", ".join(map(str, specs))
         raise NothingDeclared(f"{where} declares no target. Write a document that begins with `target: NAME`.")

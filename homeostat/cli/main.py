@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from homeostat.cli import adopt, operations, output, plans, retest
+from homeostat.cli import adopt, approvals, operations, output, plans, retest
 from homeostat.cli.arguments import parser
 from homeostat.core.errors import HomeostatError
 
@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, _Command]] = {
     "explain": operations.explain,
     "pause": operations.pause,
     "resume": operations.resume,
+    "approve": approvals.run,
 }
 
 

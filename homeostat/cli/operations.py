@@ -2,23 +2,21 @@
 
 import argparse
 import json as standard_json
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from homeostat.ambient import SystemAmbient
 from homeostat.cli import output
 from homeostat.cli.service import path_of, service_of
 from homeostat.core import json
+from homeostat.core.durations import NoDuration, duration
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.render import explanation, text
 from homeostat.render.report import root_part
 from homeostat.render.words import actor_words, printable
-
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 class NoSuchRoot(HomeostatError):
@@ -85,10 +83,10 @@ def _end(options: argparse.Namespace, now: datetime) -> str:
         raise NoSuchTime("say how long: --for 4h, or --until 2030-01-31T06:00:00Z")
     if options.until is not None:
         return str(options.until)
-    found = re.fullmatch(r"(\d{1,4})([mhd])", options.duration)
-    if found is None:
-        raise NoSuchTime(f"--for {options.duration!r} is no length of time. Write 30m, 4h or 2d")
-    return (now + int(found[1]) * _UNITS[found[2]]).isoformat(timespec="seconds")
+    try:
+        return (now + duration(options.duration)).isoformat(timespec="seconds")
+    except NoDuration as error:
+        raise NoSuchTime(f"--for {error}") from error
 
 
 def _print(format_: str, told: object, lines: Callable[[], Iterator[str]]) -> None:

@@ -13,8 +13,10 @@ from homeostat.cli.declared import chosen, fleet_of
 from homeostat.cli.service import ThroughService, service_of
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Mode
+from homeostat.core.own import OwnResources
 from homeostat.core.source import SpecError
 from homeostat.core.spec import json_schema
+from homeostat.own import own_resources
 from homeostat.render import FORMATS, text
 from homeostat.render.report import Conclusion, Report
 from homeostat.render.words import counted, summary
@@ -24,7 +26,10 @@ ANY_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 """Stands in where it does not matter which one it is."""
 
 STANDALONE_SKIPS: Final = (
-    "standalone: pauses are not asked for, no lease keeps other writers away, and nothing is entered in the ledger"
+    "standalone: without the service's memory there are no pauses of `pause` and no re-tests to heed, no lease keeps "
+    "other writers away, what needs an approval is approved by your yes (new containers by --create), and nothing is "
+    "entered in the ledger. Modes, pauses by tag, windows, running deployments and Homeostat's own resources hold as "
+    "ever"
 )
 
 ON_ERROR, ON_DRIFT = 1, 2
@@ -42,13 +47,21 @@ class _Worker(Protocol):
 def validate(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     subscription = environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION
     try:
-        fleet = fleet_of(options.specs, subscription)
+        fleet = fleet_of(options.specs, subscription, _own(environment))
     except SpecError as error:
         output.data(f"{error}\n")
         output.say(counted(len(error.problems), "problem"))
         return ON_ERROR
     output.data(f"valid: {counted(len(fleet.targets), 'target')}, {counted(len(fleet.roots), 'root')}\n")
     return 0
+
+
+def _own(environment: Mapping[str, str]) -> OwnResources:
+    problems: list[str] = []
+    own = own_resources(environment, problems)
+    if problems:
+        raise config.ConfigError(tuple(problems))
+    return own
 
 
 def schema(_options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
@@ -101,12 +114,13 @@ def _standalone(options: argparse.Namespace, environment: Mapping[str, str]) -> 
     settings = config.load(environment, home=Path.cwd())
     if settings.mode is Mode.IGNORE:
         raise Refused("HOMEOSTAT_MODE is ignore: nothing would be looked at. Set it to alert or enforce, or unset it")
-    fleet = fleet_of(options.specs, settings.subscription)
+    fleet = fleet_of(options.specs, settings.subscription, settings.own)
     names = chosen(options.targets, fleet.targets)
 
     from homeostat.cli.standalone import Standalone  # Azure's libraries are imported when all that is local is right
 
-    return Standalone(environment, settings.mode, fleet, names, create=getattr(options, "create", False))
+    create = getattr(options, "create", False)
+    return Standalone(environment, settings.mode, fleet, names, settings.own, create=create)
 
 
 def _through_service(options: argparse.Namespace, environment: Mapping[str, str]) -> _Worker:

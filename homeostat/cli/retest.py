@@ -1,7 +1,6 @@
 """`retest-route-all`: asks the service for a re-test of routing, waits for its end, and tells what it showed."""
 
 import argparse
-import re
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from homeostat.cli.declared import chosen, fleet_of
 from homeostat.cli.plans import ANY_SUBSCRIPTION
 from homeostat.cli.service import Service, path_of, service_of
 from homeostat.core import json
+from homeostat.core.durations import NoDuration, duration
 from homeostat.core.errors import HomeostatError
 from homeostat.core.json import JsonObject
 from homeostat.render.words import printable
@@ -21,7 +21,6 @@ POLL_SECONDS: Final = 5.0
 PATIENCE: Final = timedelta(minutes=6)
 """How long after its end routing is waited for: a dead owner's lease may have to run out."""
 
-_UNITS = {"s": 1, "m": 60, "h": 3600}
 NOT_RESTORED = 2
 
 
@@ -75,7 +74,7 @@ def _comparison(told: JsonObject) -> tuple[object, ...]:
 
 
 def _seconds(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,4})([smh])", text)
-    if found is None:
-        raise NoSuchDuration(f"--for {text!r} is no length of time. Write 10m; at most 1h")
-    return int(found[1]) * _UNITS[found[2]]
+    try:
+        return round(duration(text).total_seconds())
+    except NoDuration as error:
+        raise NoSuchDuration(f"--for {error}; at most 1h") from error

@@ -12,6 +12,7 @@ from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Fact, Mode, Read, Unreadable
 from homeostat.core.outcome import Outcome, Status, Trigger
+from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
 from homeostat.ports import ArmReader
@@ -26,12 +27,16 @@ class CannotReadAzure(HomeostatError):
 
 @dataclass(frozen=True, slots=True)
 class Standalone:
-    """cap: HOMEOSTAT_MODE. targets: the names of those that are meant. create: whether containers may be created."""
+    """cap: HOMEOSTAT_MODE. own: what Homeostat runs on, and never repairs. targets: the names of those that are meant.
+
+    create: whether containers may be created.
+    """
 
     environment: Mapping[str, str] = field(repr=False)
     cap: Mode
     fleet: Fleet
     targets: tuple[str, ...]
+    own: OwnResources = NOTHING_OWN
     create: bool = False
 
     def plan(self) -> Report:
@@ -49,9 +54,11 @@ class Standalone:
         return Report.of([self.fleet.targets[name] for name in self.targets], outcomes, done=done)
 
     async def _outcomes(self, work: _Work, roots: Sequence[Root]) -> tuple[Outcome, ...]:
-        async with open_standalone(self.environment, self.cap) as engine:
+        # Whoever is asked has seen the plan, and there is no service that could wait for another's word.
+        trigger = Trigger("command-line", create=self.create, consents=True)
+        async with open_standalone(self.environment, self.cap, self.own) as engine:
             witness = _Witness(engine.reader)
-            outcomes = await work(replace(engine, reader=witness), roots, Trigger("command-line", create=self.create))
+            outcomes = await work(replace(engine, reader=witness), roots, trigger)
         if witness.refusal and all(outcome.status is Status.UNKNOWN for outcome in outcomes):
             raise CannotReadAzure(_one_line(witness.refusal)) from witness.refusal
         return outcomes

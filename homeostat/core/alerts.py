@@ -119,7 +119,7 @@ def settled(
             data = {**_common(root, kind, episode), **_repair(kind, outcome, begun)}
             alerts.append(_alert(AlertType.REMEDIATED, root.id, episode, "", now, data))
         elif held := _held(kind, outcome):
-            codes = sorted({entry.hold.code for entry in held})
+            codes = sorted({_told(entry) for entry in held})
             fingerprint = f"{episode.fingerprint.partition('+')[0]}+{','.join(codes)}"
             if fingerprint != episode.fingerprint:
                 after[kind] = replace(episode, state=AlertType.HELD, fingerprint=fingerprint)
@@ -233,6 +233,13 @@ def is_unjudged(kind: str, outcome: Outcome) -> bool:
 def _held(kind: str, outcome: Outcome) -> list[Held]:
     """What mode `alert` reports is no hold to tell of: its detection was the alert."""
     return [entry for entry in outcome.plan.held if entry.drift.kind == kind and entry.hold.code != MODE_ALERT]
+
+
+def _told(entry: Held) -> str:
+    """What must change for a hold to be told again: its code, or the request that it waits for, whose links expire."""
+    numbers = entry.hold.numbers
+    asked = [str(numbers[name]) for name in ("approval", "expires") if name in numbers]
+    return " ".join((entry.hold.code, *asked))
 
 
 def _repair(kind: str, outcome: Outcome, begun: Collection[str]) -> JsonObject:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from homeostat.core import alerts
 from homeostat.core.alerts import WHOLE_ROOT, Alert, Episodes, is_unjudged
+from homeostat.core.approvals import Reason
 from homeostat.core.attribution import Actor, end_of
 from homeostat.core.decision import looked_at
 from homeostat.core.gate.standing import CONTAINER_GONE
@@ -84,5 +85,6 @@ def _watched(root: Root, episodes: Episodes) -> Episodes:
 
 def _was_missed(outcome: Outcome) -> bool:
     return outcome.status in {Status.MISSING, Status.RETIRED} or any(
-        held.hold.code == CONTAINER_GONE for held in outcome.plan.held
+        held.hold.code == CONTAINER_GONE or held.hold.numbers.get("reason") == Reason.CONTAINER
+        for held in outcome.plan.held
     )

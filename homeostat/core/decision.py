@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from homeostat.core.arm_errors import ErrorClass
 from homeostat.core.arm_types import arm_type
-from homeostat.core.gate.passing import guard_edits, guard_plan
-from homeostat.core.gate.situation import Situation
+from homeostat.core.gate.passing import EDIT_GUARDS, guard_edits, guard_plan
+from homeostat.core.gate.situation import EditGuard, Situation
 from homeostat.core.gate.standing import CONTAINER_GONE
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT
@@ -121,12 +121,14 @@ def judge(root: Root, facts: Facts, registry: Registry) -> Judged:
     return judged
 
 
-def decide(root: Root, judged: Judged, facts: Facts, situation: Situation) -> Plan:
+def decide(
+    root: Root, judged: Judged, facts: Facts, situation: Situation, guards: Sequence[EditGuard] = EDIT_GUARDS
+) -> Plan:
     """The plan: what the guards allow, merged into writes, and what they hold.
 
     Raises ContradictingEdits when two kinds want different values for one field.
     """
-    allowed, refused = guard_edits(judged.edits, situation)
+    allowed, refused = guard_edits(judged.edits, situation, guards)
     held = (*judged.blocked, *(entry for _, entry in refused))
     stuck: list[Edit | Obstacle] = [*judged.obstacles, *(edit for edit, _ in refused)]
     dependents = hold_dependents(allowed, held, stuck)

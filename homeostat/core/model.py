@@ -51,10 +51,17 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
 
 
+class Consent(StrEnum):
+    """The one value of `approval`: without the key, what waits for a person is the policy's to say."""
+
+    REQUIRED = "required"
+
+
 class KindSection(Section):
     """Base of what stands under a kind's name in a document."""
 
     mode: Mode | None = Field(default=None, description="Wins over the target's mode; an item's own mode wins over it.")
+    approval: Consent | None = Field(default=None, description="required: each repair waits for a person's approval.")
 
 
 @dataclass(frozen=True, slots=True, order=True)

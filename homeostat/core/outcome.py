@@ -40,6 +40,7 @@ def worst(statuses: Sequence[Status]) -> Status:
 class Trigger:
     """Why a reconcile runs, and for whom. `create` allows containers to be made again.
 
+    consents: a person sees this very plan before it is carried out, and says yes to all of it but new containers.
     withheld: milestones that other roots of the same target were to bring about and do not.
     """
 
@@ -49,6 +50,7 @@ class Trigger:
     reason: str = ""
     create: bool = False
     dry_run: bool = False
+    consents: bool = False
     withheld: frozenset[Milestone] = frozenset()
 
 

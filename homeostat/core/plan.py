@@ -32,13 +32,16 @@ class Verb(StrEnum):
     DELETE = "DELETE"
 
 
+type Numbers = Mapping[str, int | str]
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """A refusal to write: a code for programs, words and numbers for people, and when to look again."""
 
     code: str
     message: str
-    numbers: Mapping[str, int | str] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=dict)
     retry_at: datetime | None = None
 
 
@@ -90,6 +93,11 @@ class Plan:
     actions: tuple[Action, ...] = ()
     held: tuple[Held, ...] = ()
     withheld: frozenset[Milestone] = frozenset()
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What its actions carry out."""
+        return tuple(edit for action in self.actions for edit in action.edits)
 
     @property
     def in_sync(self) -> bool:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from pydantic import Field, create_model
+from pydantic import Field, create_model, field_validator
+from pydantic.json_schema import models_json_schema
+from pydantic_core import PydanticCustomError
 
 from homeostat.core.arm_types import root_of
 from homeostat.core.ids import InvalidResourceId, ResourceId
@@ -20,6 +22,7 @@ from homeostat.core.json import JsonObject
 from homeostat.core.model import (
     AnyRemediator,
     ConflictAware,
+    Consent,
     Declared,
     Item,
     Joinable,
@@ -33,9 +36,11 @@ from homeostat.core.model import (
     Want,
     most_cautious,
 )
+from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.policy import DEFAULT_POLICY, Policy
 from homeostat.core.source import Source, SpecError, SpecProblem, parse_documents
 from homeostat.core.validation import check
+from homeostat.core.windows import Window, Windows
 
 TARGET_NAME = r"^[a-z0-9-]{1,63}$|^[a-z0-9-]{1,61}--[a-z0-9-]{1,60}$"
 
@@ -47,6 +52,17 @@ _POLICY_STAND_INS: Mapping[str, str] = {"policy": "fleet"}
 _NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 
 _CAUTION_UNMANAGED = (Unmanaged.REMOVE, Unmanaged.REPORT, Unmanaged.KEEP)
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default")
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """A key that may be left out, and may not be empty."""
+    (given,) = (each for each in schema.pop("anyOf") if each != {"type": "null"})
+    schema.update(given)
+    _without_default(schema)
 
 
 class Document(Section):
@@ -70,6 +86,24 @@ class Document(Section):
         default=Mode.ENFORCE,
         description="enforce repairs, alert reports, ignore does not look. Sections and items may differ.",
     )
+    approval: Consent | None = Field(
+        default=None,
+        description="required: each repair waits for a person's approval.",
+        json_schema_extra=_never_null,
+    )
+    windows: dict[str, Window] | None = Field(
+        default=None,
+        description="When this target may be repaired, by names of your choice; in the place of the policy's windows.",
+        json_schema_extra=_never_null,
+    )
+
+    @field_validator("windows", "approval", mode="before")
+    @classmethod
+    def _not_empty(cls, value: Any) -> Any:
+        """A key that is there and empty is an error: most likely its contents were lost."""
+        if value is None:
+            raise PydanticCustomError("empty_key", "must not be empty")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +126,8 @@ class Root:
     targets: tuple[str, ...]  # names, sorted
     policy: Policy = DEFAULT_POLICY  # the fleet's
     spec_version: str = field(default="", compare=False)  # the fleet's
+    windows: Mapping[str, Windows] = field(default_factory=dict)  # of those targets that have their own
+    marked: frozenset[str] = frozenset()  # the kinds of which an owner says `approval: required`
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +168,16 @@ class _Parsed:
     declarations: tuple[_Declaration, ...]
     unmanaged: Mapping[tuple[ResourceId, str], Unmanaged]
     modes: Mapping[str, Mode]  # of each section, by kind
+    windows: Windows | None
+    marked: frozenset[str]
 
 
-def load(texts: Mapping[str, str], registry: Registry, *, subscription: str = "") -> Fleet:
+def load(
+    texts: Mapping[str, str], registry: Registry, *, subscription: str = "", own: OwnResources = NOTHING_OWN
+) -> Fleet:
     """The fleet that the texts (by file name) declare. `subscription` stands in where a document names none.
+
+    own: what Homeostat runs on, which nothing may declare.
 
     Raises SpecError with every problem of every text at once.
     """
@@ -150,6 +192,7 @@ def load(texts: Mapping[str, str], registry: Registry, *, subscription: str = ""
             policies.append((source.place(("policy",)), checked.document or DEFAULT_POLICY))
         elif parsed := _parse(source, registry, subscription, problems):
             documents.append(parsed)
+    problems.extend(problem for parsed in documents for problem in _own_resources(parsed, own))
     problems.extend(_repeated_targets([parsed.target for parsed in documents]))
     problems.extend(_repeated_policies(policies))
     fleet = _merged(documents, policies[0][1] if policies else DEFAULT_POLICY, problems)
@@ -171,9 +214,12 @@ def _of_version(fleet: Fleet, version: str) -> Fleet:
 
 
 def json_schema(registry: Registry) -> JsonObject:
-    """JSON Schema (draft 2020-12) of one document, for editors."""
-    schema = document_model(registry).model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Homeostat spec"}
+    """JSON Schema (draft 2020-12) of one document, a target's or the fleet's policy, for editors."""
+    document = document_model(registry)
+    _, schema = models_json_schema([(document, "validation"), (Policy, "validation")], title="Homeostat spec")
+    a_target = {"$ref": f"#/$defs/{document.__name__}"}
+    a_policy = {"if": {"required": ["policy"]}, "then": {"$ref": f"#/$defs/{Policy.__name__}"}, "else": a_target}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, **a_policy}
 
 
 def document_model(registry: Registry) -> type[Document]:
@@ -188,10 +234,6 @@ def _model(sections: tuple[tuple[str, type[KindSection]], ...]) -> type[Document
         kind: (section, Field(default=None, json_schema_extra=_without_default)) for kind, section in sections
     }
     return create_model("HomeostatDocument", __base__=Document, **fields)
-
-
-def _without_default(schema: dict[str, Any]) -> None:
-    schema.pop("default")
 
 
 def _sources(texts: Mapping[str, str], problems: list[SpecProblem]) -> Iterator[Source]:
@@ -229,7 +271,8 @@ def _parse(source: Source, registry: Registry, subscription: str, problems: list
     place = source.place(("target",))
     target = Target(document.target, scope.web_app, tuple(sorted(roots)), tuple(sections), place)
     modes = {kind: section.mode or document.mode for kind, section in sections.items()}
-    return _Parsed(target, tuple(declarations), unmanaged, modes)
+    marked = frozenset(kind for kind, section in sections.items() if document.approval or section.approval)
+    return _Parsed(target, tuple(declarations), unmanaged, modes, document.windows, marked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +315,17 @@ def _repeated_policies(policies: Sequence[tuple[Place, Policy]]) -> Iterator[Spe
         yield SpecProblem(place, message, "Merge the two: there is one policy for all targets.")
 
 
+def _own_resources(parsed: _Parsed, own: OwnResources) -> Iterator[SpecProblem]:
+    """What a document declares of that which Homeostat runs on: a repair of it could cut off the repairer."""
+    remedy = "Remove it from the spec: what Homeostat runs on is not its to repair."
+    if site := own.around(parsed.target.web_app):
+        yield SpecProblem(parsed.target.place, f"the web app is, or is in, Homeostat's own {site.short}", remedy)
+        return
+    for it in parsed.declarations:
+        if found := own.around(it.item.root) or own.named(it.item.root, it.item.name):
+            yield SpecProblem(it.place, f"{it.kind}: {it.item.name!r} is of Homeostat's own {found.short}", remedy)
+
+
 def _repeated_targets(targets: Sequence[Target]) -> Iterator[SpecProblem]:
     first: dict[str, Target] = {}
     for target in targets:
@@ -287,22 +341,38 @@ def _merged(documents: Iterable[_Parsed], policy: Policy, problems: list[SpecPro
     unmanaged: dict[tuple[ResourceId, str], Unmanaged] = {}
     modes: dict[tuple[ResourceId, str], Mode] = {}
     owners: dict[ResourceId, set[str]] = defaultdict(set)
+    windows: dict[str, Windows] = {}
+    marked: dict[ResourceId, frozenset[str]] = defaultdict(frozenset)
     for document in documents:
         targets[document.target.name] = document.target
+        if document.windows is not None:
+            windows[document.target.name] = document.windows
         for root in document.target.roots:
             owners[root].add(document.target.name)
         for declaration in document.declarations:
             key = declaration.item.root, declaration.kind
             _join(items[key], declaration, problems)
+            marked[declaration.item.root] |= document.marked & {declaration.kind}
             modes[key] = most_cautious((modes.get(key, Mode.ENFORCE), document.modes[declaration.kind]))
         for key, rest in document.unmanaged.items():
             unmanaged[key] = max(unmanaged.get(key, rest), rest, key=_CAUTION_UNMANAGED.index)
             items.setdefault(key, {})  # a section without items still has its policy to keep
+            marked[key[0]] |= document.marked & {key[1]}
     wants: dict[ResourceId, dict[str, Want[Any]]] = defaultdict(dict)
     for (root, kind), by_name in items.items():
         rest, mode = unmanaged.get((root, kind), Unmanaged.KEEP), modes.get((root, kind), Mode.ENFORCE)
         wants[root][kind] = Want(root, dict(sorted(by_name.items())), rest, mode)
-    roots = {root: Root(root, wants[root], tuple(sorted(names)), policy) for root, names in sorted(owners.items())}
+    roots = {
+        root: Root(
+            root,
+            wants[root],
+            tuple(sorted(names)),
+            policy,
+            {name: windows[name] for name in sorted(names) if name in windows},
+            marked[root],
+        )
+        for root, names in sorted(owners.items())
+    }
     return Fleet(dict(sorted(targets.items())), roots, policy)
 
 

@@ -29,6 +29,14 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "int_parsing": ("must be a whole number", "Write digits only."),
     "bool_type": ("must be true or false", "Write one of the two."),
     "bool_parsing": ("must be true or false", "Write one of the two."),
+    "empty_key": ("must not be empty", "Write what belongs to it, or remove the key."),
+    "duration_form": ("must be a length of time", "Write 45s, 30m, 4h or 2d."),
+    "cron_form": (
+        "must be a cron expression of five fields that happens at all",
+        "For example `0 22 * * 1-5`: minute, hour, day of the month, month, day of the week.",
+    ),
+    "zone_form": ("must be a time zone of the IANA database", "For example `Europe/Berlin`, or `UTC`."),
+    "window_length": ("must be from one minute to 31 days", "For example `6h`."),
     "tuple_type": ("must be a value or a list of values", "Write `[a, b]` for several."),
 }
 """By pydantic's error type; no words of it repeat what was written, which may be a secret."""

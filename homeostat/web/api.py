@@ -16,6 +16,7 @@ import azure.functions as func
 
 from homeostat.core.access import AppRole, Caller
 from homeostat.runtime import Runtime
+from homeostat.web import approvals
 from homeostat.web.limits import Limiter
 
 if TYPE_CHECKING:
@@ -44,11 +45,13 @@ class Route:
 def http_functions(runtime: Runtime) -> func.Blueprint:
     """The routes of the API over the runtime's service."""
     blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure-functions leaves its constructor unannotated
-    limiter = Limiter()
-    for route in ROUTES:
-        guarded = _guarded(route, runtime, limiter)
-        bound = blueprint.route(route.path, methods=[route.method], auth_level=func.AuthLevel.FUNCTION)(guarded)
-        blueprint.function_name(route.name)(bound)
+    # Whoever follows links, without a key, takes nothing away from those who have one.
+    groups = ((ROUTES, func.AuthLevel.FUNCTION, Limiter()), (LINKED, func.AuthLevel.ANONYMOUS, Limiter()))
+    for routes, level, limiter in groups:
+        for route in routes:
+            guarded = _guarded(route, runtime, limiter)
+            bound = blueprint.route(route.path, methods=[route.method], auth_level=level)(guarded)
+            blueprint.function_name(route.name)(bound)
     for name, path, handler in OPEN:
         opened = _opened(handler, runtime)
         bound = blueprint.route(path, methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)(opened)
@@ -182,6 +185,24 @@ async def _retest_end(service: "Service", req: func.HttpRequest, caller: Caller)
     return _json(await service.retests.end(req.route_params["name"], caller.name))
 
 
+async def _approvals(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
+    return _json({"approvals": await service.open_approvals()})
+
+
+async def _approve(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    return await _decided(service, req, caller, yes=True)
+
+
+async def _reject(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    return await _decided(service, req, caller, yes=False)
+
+
+async def _decided(service: "Service", req: func.HttpRequest, caller: Caller, *, yes: bool) -> func.HttpResponse:
+    from homeostat.core.approvals import to_json
+
+    return _json(to_json(await service.decide_approval(req.route_params["id"], yes=yes, by=caller.name)))
+
+
 async def _health(service: "Service") -> func.HttpResponse:
     """Open to probes, so it says whether and not what."""
     state = await service.health()
@@ -210,14 +231,25 @@ ROUTES: Final = (
     Route("retest_end", "POST", "targets/{name}/retest-route-all/end", AppRole.OPERATE, _retest_end),
     Route("pause_fleet", "POST", "pause", AppRole.PAUSE, _pause),
     Route("resume_fleet", "POST", "resume", AppRole.PAUSE, _resume),
+    Route("approvals", "GET", "approvals", AppRole.READ, _approvals),
+    Route("approve", "POST", "approvals/{id}/approve", AppRole.APPROVE, _approve),
+    Route("reject", "POST", "approvals/{id}/reject", AppRole.APPROVE, _reject),
     Route("dashboard", "GET", "dashboard", AppRole.READ, _dashboard),
 )
+
+LINKED: Final = (
+    Route("approval_page", "GET", "approvals/{id}", AppRole.READ, approvals.show),
+    Route("approval_word", "POST", "approvals/{id}", AppRole.APPROVE, approvals.decide_by_link),
+)
+"""Where an alert's signed link leads, which is its own key. With HOMEOSTAT_AUTH=entra it takes a sign-in besides."""
 
 OPEN: Final[tuple[tuple[str, str, Open], ...]] = (("health", "health", _health),)
 """What anybody may GET, as often as they like, without key or sign-in: it must tell nothing."""
 
 
 def _error(error: Exception) -> func.HttpResponse:
+    from homeostat.approvals import BadLink, UnknownApproval
+    from homeostat.core.approvals import NotPending
     from homeostat.retest import NoRetest, RetestFailed, RetestRefused
     from homeostat.runs import UnknownTarget
     from homeostat.service import NotConfirmed
@@ -232,7 +264,10 @@ def _error(error: Exception) -> func.HttpResponse:
     statuses: tuple[tuple[type[Exception], int], ...] = (
         (BadRequest, 400),
         (RoleMissing, 403),
+        (BadLink, 403),
         (UnknownTarget, 404),
+        (UnknownApproval, 404),
+        (NotPending, 409),
         (NoRetest, 404),
         (NotConfirmed, 409),
         (RetestRefused, 409),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -67,6 +68,16 @@ def parse_body[Body: _Body](model: type[Body], body: bytes) -> Body:
         raise BadRequest("; ".join(_words(detail) for detail in error.errors(include_url=False))) from error
     except (ValueError, RecursionError) as error:
         raise BadRequest("the body is not JSON: send an object, encoded as UTF-8") from error
+
+
+def form(body: bytes) -> Mapping[str, str]:
+    """The fields of a page's form, each once. Raises BadRequest."""
+    if len(body) > MAX_BODY:
+        raise BadRequest(f"the body has {len(body)} bytes, more than {MAX_BODY}")
+    try:
+        return dict(parse_qsl(body.decode("ascii"), max_num_fields=10))
+    except ValueError as error:  # not ASCII, or too many fields
+        raise BadRequest("the body is not what a form of ours sends") from error
 
 
 def _words(detail: Mapping[str, Any]) -> str:

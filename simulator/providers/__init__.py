@@ -8,7 +8,7 @@ from importlib import import_module
 
 from simulator.arm import Registry
 
-MODULES = ("resources", "network", "privatedns", "web", "backends", "eventgrid", "resourcegraph")
+MODULES = ("resources", "deployments", "network", "privatedns", "web", "backends", "eventgrid", "resourcegraph")
 
 
 @cache

@@ -5,7 +5,7 @@ import pytest
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.arm_types import SITE, SITE_CONFIG
 from homeostat.core.decision import decide, judge, looked_at, own_read, reads_of, root_gone, root_is_missing
-from homeostat.core.gate.situation import Situation
+from homeostat.core.gate.situation import Situation, Surroundings
 from homeostat.core.gate.standing import CONTAINER_GONE, MODE_ALERT
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json
@@ -60,7 +60,8 @@ def facts(**values: str) -> dict[Read, Fact]:
 
 
 def situation(of: Root, cap: Mode = Mode.ENFORCE) -> Situation:
-    return Situation(NOW, cap, of.wants, of.targets)
+    calm = Surroundings(of.id, site(), deployments=Found({"value": []}))
+    return Situation(NOW, cap, of.wants, of.targets, surroundings=calm)
 
 
 def test_each_resource_is_read_once_and_in_a_steady_order() -> None:

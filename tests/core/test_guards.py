@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homeostat.core.approvals import Approval
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP
+from homeostat.core.gate.approval import APPROVAL_NEEDED
 from homeostat.core.gate.passing import EDIT_GUARDS, GUARD_ERROR, guard_edits, guard_plan
-from homeostat.core.gate.situation import FLEET, Pause, Situation
-from homeostat.core.gate.standing import CONTAINER_GONE, MODE_ALERT, PAUSED, RETEST
+from homeostat.core.gate.situation import FLEET, Pause, Situation, Surroundings
+from homeostat.core.gate.standing import MODE_ALERT, PAUSED, RETEST
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT
-from homeostat.core.model import Declared, Drift, Edit, Mode, Place, Want
+from homeostat.core.model import Declared, Drift, Edit, Found, Mode, Place, Want
 from homeostat.core.plan import Action, Hold, Plan, Verb
 from homeostat.core.retest import Retest
 
@@ -22,6 +24,8 @@ pytestmark = pytest.mark.unit
 NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
 NSG = ResourceId.of("s", "rg-flask", NETWORK_SECURITY_GROUP.name, "nsg-shared")
 MODES = list(Mode)
+ASKED = Approval("id", NSG.text, ("app-a",), (), NOW + timedelta(hours=1))
+CALM = Surroundings(NSG, Found({}), deployments=Found({"value": []}))
 
 
 def want(items: Mapping[str, Mode], mode: Mode = Mode.ENFORCE) -> Want[int]:
@@ -37,7 +41,7 @@ def situation(
     mode: Mode = Mode.ENFORCE, cap: Mode = Mode.ENFORCE, pauses: tuple[Pause, ...] = (), *, create: bool = False
 ) -> Situation:
     wants = {"nsg_rules": want({"rule": mode})}
-    return Situation(NOW, cap, wants, ("app-a", "app-b"), pauses, create)
+    return Situation(NOW, cap, wants, ("app-a", "app-b"), pauses, create, approval=ASKED, surroundings=CALM)
 
 
 def pause(target: str, minutes: float = 60, reason: str = "") -> Pause:
@@ -65,14 +69,16 @@ def test_the_cap_is_named_where_it_holds_and_the_spec_where_that_does() -> None:
 
 def test_an_item_may_be_held_while_its_neighbour_goes_on() -> None:
     wants = {"nsg_rules": want({"a": Mode.ENFORCE, "b": Mode.ALERT})}
-    allowed, held = guard_edits([edit("a"), edit("b")], Situation(NOW, Mode.ENFORCE, wants, ("app-a",)))
+    allowed, held = guard_edits(
+        [edit("a"), edit("b")], Situation(NOW, Mode.ENFORCE, wants, ("app-a",), surroundings=CALM)
+    )
     assert [each.drift.item for each in allowed] == ["a"]
     assert [each.drift.item for each, _ in held] == ["b"]
 
 
 def test_what_belongs_to_no_item_goes_by_the_mode_of_its_section() -> None:
     wants = {"nsg_rules": want({"a": Mode.ENFORCE}, Mode.ALERT)}
-    assert codes([edit("")], Situation(NOW, Mode.ENFORCE, wants, ("app-a",))) == [MODE_ALERT]
+    assert codes([edit("")], Situation(NOW, Mode.ENFORCE, wants, ("app-a",), surroundings=CALM)) == [MODE_ALERT]
 
 
 @pytest.mark.parametrize("owner", ["app-a", "app-b", FLEET])
@@ -95,7 +101,7 @@ def test_the_last_of_several_pauses_says_when_to_look_again() -> None:
 
 @pytest.mark.parametrize(
     ("recreate", "create", "held"),
-    [(None, False, []), (True, False, []), (False, True, []), (False, False, [CONTAINER_GONE])],
+    [(None, False, []), (True, False, []), (False, True, []), (False, False, [APPROVAL_NEEDED])],
 )
 def test_a_container_is_created_by_the_specs_word_or_a_persons(
     recreate: bool | None, *, create: bool, held: list[str]
@@ -150,7 +156,9 @@ def test_a_plan_without_actions_needs_no_guard_and_one_with_actions_meets_them_a
 )
 def test_every_edit_is_either_allowed_or_held(modes: dict[str, Mode], cap: Mode, pauses: list[Pause]) -> None:
     edits = [edit(item) for item in modes]
-    allowed, held = guard_edits(edits, Situation(NOW, cap, {"nsg_rules": want(modes)}, ("app-a",), tuple(pauses)))
+    allowed, held = guard_edits(
+        edits, Situation(NOW, cap, {"nsg_rules": want(modes)}, ("app-a",), tuple(pauses), surroundings=CALM)
+    )
     assert {each.drift.key for each in (*allowed, *(each for each, _ in held))} == {each.drift.key for each in edits}
     assert len(allowed) + len(held) == len(edits)
     assert all(each.drift == entry.drift for each, entry in held)
@@ -174,15 +182,15 @@ def test_while_a_retest_runs_only_routing_is_held_and_only_until_its_deadline(
     repair = Edit(Drift(kind, NSG, ("properties", item), item, "on", "off"), (), "on")
     running = Retest("app-a", NOW + timedelta(minutes=10), "why", "Anna")
     wants = {kind: want({item: Mode.ENFORCE})}
-    during = Situation(NOW, Mode.ENFORCE, wants, ("app-a",), retest=running)
+    during = Situation(NOW, Mode.ENFORCE, wants, ("app-a",), retest=running, surroundings=CALM)
     allowed, held = guard_edits([repair], during)
     assert (bool(held), bool(allowed)) == (is_routing, not is_routing)
     assert [(entry.hold.code, entry.hold.retry_at) for _, entry in held] == [(RETEST, running.deadline)] * is_routing
-    after = Situation(running.deadline, Mode.ENFORCE, wants, ("app-a",), retest=running)
+    after = Situation(running.deadline, Mode.ENFORCE, wants, ("app-a",), retest=running, surroundings=CALM)
     assert guard_edits([repair], after) == ((repair,), ())
 
 
 def test_a_container_whose_edit_forgets_the_word_is_not_created_unasked() -> None:
     forgetful = Edit(Drift("nsg_rules", NSG, (), "rule", "present", ABSENT), (), {"location": "westeurope"})
-    assert codes([forgetful], situation()) == [CONTAINER_GONE]
+    assert codes([forgetful], situation()) == [APPROVAL_NEEDED]
     assert codes([forgetful], situation(create=True)) == []

@@ -305,8 +305,12 @@ def test_a_reference_that_names_nothing_is_told_once_and_at_its_line() -> None:
 
 SCHEMA = Draft202012Validator(json_schema(REGISTRY))
 
+NIGHTS = 'windows: {nights: {effect: allow, cron: "0 22 * * *", duration: 6h, disruption: restart}}\n'
+
 GOOD = (
     HEAD,
+    HEAD + NIGHTS + "approval: required\n",
+    HEAD + "windows: {}\nvnet_integration: {subnet: v/s, approval: required}\n",
     HEAD + "mode: alert\nsubscription: 00000000-0000-0000-0000-00000000000F\n",
     HEAD.replace("web_app: app", "web_app: app/staging"),
     HEAD + "app_settings:\n  settings: {A: 1, B: on, C: 1.5, D: '', E: {value: x, mode: ignore}, F: {secret: true}}\n",
@@ -322,6 +326,11 @@ BAD = (
     HEAD.replace("web_app: app", "web_app: a/b/c"),
     HEAD + "mode: off\n",
     HEAD + "tags: x\n",
+    HEAD + "windows:\n",
+    HEAD + "approval:\n",
+    HEAD + "approval: maybe\n",
+    HEAD + NIGHTS.replace("6h", "6 hours"),
+    HEAD + NIGHTS.replace(", duration: 6h", ""),
     HEAD + "app_settings:\n",
     HEAD + "app_settings: {unmanaged: drop}\n",
     HEAD + "app_settings: {settings: {A: [1]}}\n",
@@ -361,7 +370,7 @@ def test_an_editor_refuses_what_is_bad(text: str) -> None:
 
 def test_every_key_of_the_schema_says_what_it_is() -> None:
     defined: Any = json_schema(REGISTRY)
-    sections = [defined, *defined["$defs"].values()]
+    sections = list(defined["$defs"].values())
     silent = [
         f"{section.get('title')}.{name}"
         for section in sections

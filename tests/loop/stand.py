@@ -73,6 +73,14 @@ dns_links:
     links: {link-vnet-appservice: {vnet: vnet-appservice, registration: false}}
 """
 
+REMOVALS_UNASKED = """
+---
+policy: fleet
+approvals: {removals: none}
+"""
+"""A policy behind a spec, under which nobody is asked before something is removed."""
+
+PUBLIC = "https://homeostat.example"
 SETTLE = Settle(timedelta(seconds=15), timedelta(minutes=2))
 MAX_DEQUEUES = 5
 VISIBILITY = timedelta(minutes=10)
@@ -308,7 +316,18 @@ def stand(
     memory = MemoryStorage(ambient.now)
     inbox = Inbox()
     store = Store(documents(memory.documents), memory.queues, ambient)
-    engine = Engine(REGISTRY, arm.reader, arm.writer, store, inbox, ambient, settle=settle, changes=arm.changes)
+    engine = Engine(
+        REGISTRY,
+        arm.reader,
+        arm.writer,
+        store,
+        inbox,
+        ambient,
+        settle=settle,
+        deployments=arm.reader,
+        changes=arm.changes,
+        public_url=PUBLIC,
+    )
     specs = Texts({"homeostat.yaml": spec})
     service = Service(engine, Desired(specs, REGISTRY, ambient, cloud.subscription), {}, arm.identity)
     return Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)

@@ -13,7 +13,7 @@ from homeostat.core.alerts import AlertType
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.ports import CloudEventData
 from simulator.faults import parse
-from tests.loop.stand import WEB_VERSION, Stand, stand
+from tests.loop.stand import SPEC, WEB_VERSION, Stand, stand
 
 pytestmark = pytest.mark.wire
 
@@ -93,6 +93,13 @@ async def held(world: Stand) -> None:
     await world.reconcile("nsg")
 
 
+async def waiting_for_approval(world: Stand) -> None:
+    world.specs.by_name["homeostat.yaml"] = SPEC.replace("nsg_rules:", "nsg_rules:\n  approval: required")
+    world.change_rule("allow-sql", access="Deny")
+    await world.reconcile("nsg")
+    assert "approvals" in world.inbox.events[-1].data
+
+
 async def failed_and_over(world: Stand) -> None:
     refusal = {"error": {"code": "AuthorizationFailed", "message": "no"}}
     world.exchanger.faults.extend(parse([{"path": "/networkSecurityGroups/", "status": 403, "body": refusal}]))
@@ -120,6 +127,7 @@ async def retired(world: Stand) -> None:
 SCENES: Mapping[Callable[[Stand], Awaitable[None]], set[AlertType]] = {
     repaired: {AlertType.DRIFT_DETECTED, AlertType.REMEDIATED},
     held: {AlertType.DRIFT_DETECTED, AlertType.HELD},
+    waiting_for_approval: {AlertType.DRIFT_DETECTED, AlertType.HELD},
     failed_and_over: {AlertType.FAILED, AlertType.REMEDIATED},
     overwritten: {AlertType.DRIFT_DETECTED, AlertType.REMEDIATED, AlertType.POSSIBLE_OVERWRITE},
     retired: {AlertType.TARGET_RETIRED},

@@ -165,7 +165,7 @@ async def test_without_the_spec_s_word_a_container_waits_for_a_person_s() -> Non
     world = stand("guide", spec=SPEC.replace("recreate: true", "recreate: false"))
     world.operator("DELETE", endpoint(world), version=NSG_VERSION)
     outcome = await healed(world, endpoint(world))
-    assert [held.hold.code for held in outcome.plan.held] == ["container-gone"]
+    assert [held.hold.code for held in outcome.plan.held] == ["approval-needed"]
     assert (await healed(world, endpoint(world), create=True)).status is Status.HEALED
 
 

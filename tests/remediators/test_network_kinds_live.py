@@ -7,7 +7,7 @@ import pytest
 from homeostat.core.arm_types import FLOW_LOG, NETWORK_WATCHER, ROUTE_TABLE, VIRTUAL_NETWORK
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Outcome, Status, Trigger
-from tests.loop.stand import NSG_VERSION, Stand, stand
+from tests.loop.stand import NSG_VERSION, REMOVALS_UNASKED, Stand, stand
 
 pytestmark = pytest.mark.wire
 
@@ -148,7 +148,7 @@ async def test_a_deleted_subnet_waits_for_a_person_where_the_spec_does_not_let_i
     world.operator("DELETE", subnet(world))
     world.cloud.exchanges.clear()
     outcome = await healed(world, vnet(world))
-    assert [held.hold.code for held in outcome.plan.held] == ["container-gone"]
+    assert [held.hold.code for held in outcome.plan.held] == ["approval-needed"]
     assert world.writes() == []
 
 
@@ -189,7 +189,7 @@ async def test_an_nsg_that_was_deleted_is_made_again_and_then_its_rules() -> Non
     ],
 )
 async def test_a_rule_that_undoes_a_promise_is_removed_by_its_own_delete(theirs: dict[str, Any]) -> None:
-    world = guide()
+    world = guide(SPEC + REMOVALS_UNASKED)
     id_ = world.id("nsg").child("securityRules", "theirs")
     harmless = {**world.rule("allow-sql")["properties"], "priority": 500}
     world.operator("PUT", world.id("nsg").child("securityRules", "harmless"), {"properties": harmless})

@@ -10,7 +10,7 @@ from homeostat.core.events import SWAPS
 from homeostat.core.model import Mode, Unmanaged, Verdict
 from homeostat.core.outcome import Status
 from homeostat.core.record import BlindWrite, RootRecord, possible_overwrites
-from tests.loop.stand import Stand
+from tests.loop.stand import REMOVALS_UNASKED, Stand
 from tests.slots.staging import (
     STICKY,
     act,
@@ -156,7 +156,7 @@ async def test_drift_of_a_slot_that_is_being_swapped_settles_and_says_with_what(
 
 
 async def test_what_is_to_be_removed_from_a_slot_is_not_while_it_is_being_swapped() -> None:
-    strict = DIFFERENT.replace("\n  settings:", "\n  unmanaged: remove\n  settings:")
+    strict = DIFFERENT.replace("\n  settings:", "\n  unmanaged: remove\n  settings:") + REMOVALS_UNASKED
     world = slotted(strict, STAGE="staging", DATABASE="flaskdb-staging")
     assert (await world.root(slot(world))).wants["app_settings"].unmanaged is Unmanaged.REMOVE
     act(world, "applySlotConfig")

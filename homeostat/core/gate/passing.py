@@ -6,26 +6,55 @@ The first hold wins. A guard that raises holds too: what cannot be judged is not
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from homeostat.core.gate.approval import approved
+from homeostat.core.gate.protection import not_own
 from homeostat.core.gate.situation import EditGuard, PlanGuard, Situation
-from homeostat.core.gate.standing import (
-    after_its_milestones,
-    container_by_word,
-    not_paused,
-    not_retested,
-    within_mode,
-)
+from homeostat.core.gate.standing import after_its_milestones, not_paused, not_retested, within_cap, within_mode
+from homeostat.core.gate.surroundings import at_rest, no_deployment, not_paused_by_tag, own_is_known
+from homeostat.core.gate.windows import within_windows
 from homeostat.core.model import Edit
 from homeostat.core.plan import Held, Hold, Plan
 
 GUARD_ERROR: Final = "guard-error"
 
-EDIT_GUARDS: tuple[EditGuard, ...] = (
+FIRST_GUARDS: tuple[EditGuard, ...] = (
     within_mode,
+    not_own,
     not_paused,
     not_retested,
-    container_by_word,
+    approved,
+    within_windows,
     after_its_milestones,
 )
+"""What holds without another look at Azure. Only where these leave something to write it is looked around."""
+
+EDIT_GUARDS: tuple[EditGuard, ...] = (
+    within_mode,
+    not_own,
+    own_is_known,
+    not_paused,
+    not_paused_by_tag,
+    not_retested,
+    approved,
+    within_windows,
+    at_rest,
+    no_deployment,
+    after_its_milestones,
+)
+"""Everything, in the order in which the reasons are of use to a person: nothing is written that passes less."""
+
+ASKED_GUARDS: tuple[EditGuard, ...] = (
+    within_cap,
+    not_own,
+    own_is_known,
+    not_paused,
+    not_paused_by_tag,
+    within_windows,
+    at_rest,
+    no_deployment,
+)
+"""For writes that a person asks for and that no spec declares: the person's word is their approval."""
+
 PLAN_GUARDS: tuple[PlanGuard, ...] = ()
 
 

@@ -5,14 +5,19 @@ needs to know of the world is gathered before, by `homeostat.situations`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from homeostat.core.model import Edit, Milestone, Mode, Want
+from homeostat.core.approvals import Approval
+from homeostat.core.errors import HomeostatError
+from homeostat.core.ids import ResourceId
+from homeostat.core.model import Edit, Fact, Facts, Milestone, Mode, Unreadable, Want
+from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.plan import Hold, Plan
 from homeostat.core.policy import DEFAULT_POLICY, Policy
 from homeostat.core.retest import Retest
+from homeostat.core.windows import Windows
 
 FLEET: Final = "*"
 """The name under which a pause of the whole fleet is kept."""
@@ -29,8 +34,31 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is read of the world right before something is written, and only then.
+
+    id: the root's. root: its own body. bodies: all that was read. deployments: those that run in its resource group;
+        None where the policy ignores them.
+    own: why Homeostat's own site could not be read; None when it was, or need not be.
+    """
+
+    id: ResourceId
+    root: Fact
+    bodies: Facts = field(default_factory=dict)
+    deployments: Fact | None = None
+    own: Unreadable | None = None
+
+
+class NotLookedAt(HomeostatError):
+    """A guard needs to know the surroundings, and nobody has looked: a mistake of ours, upon which the edit is held."""
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
-    """All that guards may look at besides the edit or plan itself."""
+    """All that guards may look at besides the edit or plan itself.
+
+    surroundings: None as long as nothing is about to be written.
+    """
 
     now: datetime
     cap: Mode  # HOMEOSTAT_MODE, the fleet's kill switch
@@ -41,6 +69,19 @@ class Situation:
     withheld: frozenset[Milestone] = frozenset()  # what other roots of the target were to bring about and do not
     retest: Retest | None = None  # of the root's routing
     policy: Policy = DEFAULT_POLICY
+    windows: Mapping[str, Windows] = field(default_factory=dict)  # of those owners that have their own
+    marked: frozenset[str] = frozenset()  # kinds of which an owner says `approval: required`
+    approval: Approval | None = None  # of the edits that need one
+    consents: bool = False  # a person sees this very plan, and says yes to it
+    own: OwnResources = NOTHING_OWN
+    surroundings: Surroundings | None = None
+
+    @property
+    def around(self) -> Surroundings:
+        """Raises NotLookedAt."""
+        if self.surroundings is None:
+            raise NotLookedAt("nobody has looked at what is around the write")
+        return self.surroundings
 
 
 type EditGuard = Callable[[Edit, Situation], Hold | None]

@@ -1,10 +1,8 @@
-"""The guards that always stood: mode and kill switch, pauses, re-tests, containers, and what waits for others."""
+"""Guards of what people and the spec say: mode and kill switch, pauses, re-tests, and what waits for others."""
 
 from typing import Final
 
-from homeostat.core.arm_types import arm_type
 from homeostat.core.gate.situation import FLEET, Situation
-from homeostat.core.json import ABSENT
 from homeostat.core.model import Edit, Mode, most_cautious
 from homeostat.core.plan import Hold
 from homeostat.core.retest import routes
@@ -18,11 +16,20 @@ WAITS: Final = "waits-for-held"
 
 def within_mode(edit: Edit, situation: Situation) -> Hold | None:
     """Only what is declared `enforce`, under a cap of `enforce`, is written."""
-    want = situation.wants[edit.drift.kind]
-    mode = most_cautious((want.mode_of(edit.drift.item), situation.cap))
-    if mode is Mode.ENFORCE:
-        return None
-    source = "HOMEOSTAT_MODE" if situation.cap is not Mode.ENFORCE else "the spec"
+    if (hold := within_cap(edit, situation)) is not None:
+        return hold
+    mode = situation.wants[edit.drift.kind].mode_of(edit.drift.item)
+    return None if mode is Mode.ENFORCE else _only_reported("the spec", mode)
+
+
+def within_cap(edit: Edit, situation: Situation) -> Hold | None:
+    """The fleet's kill switch alone, for what a person asks to be written and no spec declares."""
+    declared = situation.wants.get(edit.drift.kind)
+    mode = most_cautious((declared.mode_of(edit.drift.item), situation.cap)) if declared else situation.cap
+    return None if situation.cap is Mode.ENFORCE else _only_reported("HOMEOSTAT_MODE", mode)
+
+
+def _only_reported(source: str, mode: Mode) -> Hold:
     return Hold(MODE_ALERT, f"{source} says mode {mode}: reported, not repaired", {"mode": mode.value})
 
 
@@ -50,21 +57,6 @@ def not_retested(edit: Edit, situation: Situation) -> Hold | None:
     until = retest.deadline.isoformat()
     message = f"routing is off for a re-test until {until}, by {retest.by}: {retest.reason or 'no reason given'}"
     return Hold(RETEST, message, {"until": until}, retest.deadline)
-
-
-def container_by_word(edit: Edit, situation: Situation) -> Hold | None:
-    """A container is only created where the spec says `recreate: true`, or a person says so."""
-    if not _creates_container(edit) or edit.recreate or situation.create:
-        return None
-    what = f"{edit.drift.item} of {edit.resource.short}" if edit.drift.path else edit.resource.short
-    message = f"{what} is gone; it is created again only with `recreate: true`, or by force (--create)"
-    return Hold(CONTAINER_GONE, message)
-
-
-def _creates_container(edit: Edit) -> bool:
-    """By the edit's own word, or by its type's row: a remediator that forgets the word creates nothing unasked."""
-    is_new = not edit.path and edit.drift.have is ABSENT and edit.value is not ABSENT
-    return edit.recreate is not None or (is_new and arm_type(edit.resource).container)
 
 
 def after_its_milestones(edit: Edit, situation: Situation) -> Hold | None:

@@ -1,0 +1,167 @@
+"""Requests for approval: kept, signed and decided. What needs one, and what an id means, is in the core.
+
+They are rows of one partition, so that one is found by its id alone, as a link has it. The signing key is made once, by
+whoever needs it first, and stays in the same storage.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from homeostat.ambient import Ambient
+from homeostat.core import approvals, json
+from homeostat.core.alerts import Alert
+from homeostat.core.approvals import Approval, State
+from homeostat.core.errors import HomeostatError
+from homeostat.core.gate.approval import APPROVAL_NEEDED, to_approve
+from homeostat.core.gate.situation import Situation
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import Json, JsonObject
+from homeostat.core.model import Edit
+from homeostat.ports import Conflict, Documents, Insert, Remove, Replace, Upsert
+
+_PARTITION: Final = "approvals"
+_KEYS: Final = "keys"
+_SIGNING: Final = "signing"
+_TRIES: Final = 5
+
+
+class UnknownApproval(HomeostatError):
+    """There is no such request: it was decided long ago, or the plan that it was for has changed."""
+
+
+class BadLink(HomeostatError):
+    """The link is not one that Homeostat made, or it has expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """public_url: the address under which people reach the HTTP API; without it alerts carry no links."""
+
+    documents: Documents
+    ambient: Ambient
+    public_url: str = ""
+
+    # --- the loop's side ---
+
+    async def of(self, root: ResourceId, edits: Sequence[Edit], situation: Situation) -> Approval | None:
+        """What counts for those edits that need a person's word; None when none does. Nothing is stored."""
+        asked = to_approve(edits, situation)
+        if not asked:
+            return None
+        id_ = approvals.identify(root, asked, await self.key())
+        expires = situation.now + situation.policy.approvals.valid_for
+        fresh = approvals.request(id_, root, situation.targets, asked, expires)
+        return approvals.renewed(await self._find(id_), fresh, situation.now)
+
+    async def ask(self, approval: Approval) -> None:
+        """Stores a request whose edits wait, unless it is there. Other requests of its root are void: the plan changed.
+
+        What a person said meanwhile is not written over: the row that was read must still be the one that is replaced.
+        """
+        found = await self.documents.read(_PARTITION, approval.id)
+        known = approvals.from_json(found.body) if found else None
+        if known is not None and approvals.renewed(known, approval, self.ambient.now()) is known:
+            return
+        body = approvals.to_json(approval)
+        first = approvals.prefix(ResourceId.parse(approval.root))
+        rows = [row.row async for row in self.documents.scan(_PARTITION, first=first, last=first[:-1] + ".")]
+        void = [Remove(row) for row in rows if row != approval.id]
+        asked = Replace(approval.id, body, found.version) if found else Insert(approval.id, body)
+        with suppress(Conflict):  # another instance asked the same, or somebody has just answered
+            await self.documents.apply(_PARTITION, [asked, *void])
+
+    async def use(self, approval: Approval) -> None:
+        """What it allowed is written: it allows nothing more."""
+        used = replace(approval, state=State.USED)
+        await self.documents.apply(_PARTITION, [Upsert(approval.id, approvals.to_json(used))])
+
+    async def with_links(self, alert: Alert) -> JsonObject:
+        """The alert's data, with a link for each request that it tells of. A link is a credential, and never stored."""
+        asked = {
+            (json.text_at(held, "numbers", "approval"), json.text_at(held, "numbers", "expires"))
+            for held in json.objects_at(alert.data, "held")
+            if json.text_at(held, "code") == APPROVAL_NEEDED
+        }
+        if not asked or not self.public_url:
+            return alert.data
+        key = await self.key()
+        links: list[Json] = [
+            {"approval": id_, "expires": expires, "url": self._link(id_, datetime.fromisoformat(expires), key)}
+            for id_, expires in sorted(asked)
+        ]
+        return {**alert.data, "approvals": links}
+
+    def _link(self, id_: str, expires: datetime, key: bytes) -> str:
+        query = {"expires": expires.isoformat(), "signature": approvals.signature(id_, expires, key)}
+        return f"{self.public_url.rstrip('/')}/api/approvals/{quote(id_, safe='')}?{urlencode(query)}"
+
+    # --- people's side ---
+
+    async def linked(self, id_: str, expires: str, signature: str) -> Approval:
+        """The request that a link leads to. Raises BadLink and UnknownApproval."""
+        try:
+            until = datetime.fromisoformat(expires)
+        except ValueError:
+            until = None
+        if until is None or until.tzinfo is None or not approvals.is_signed(id_, until, signature, await self.key()):
+            raise BadLink("the link is not one that Homeostat made: take it from the alert as it is")
+        if self.ambient.now() >= until:
+            raise BadLink(f"the link has expired at {until.isoformat()}: a new alert tells the next one")
+        return await self.get(id_)
+
+    async def get(self, id_: str) -> Approval:
+        """Raises UnknownApproval."""
+        found = await self._find(id_)
+        if found is None:
+            raise _unknown(id_)
+        return found
+
+    async def open(self) -> tuple[Approval, ...]:
+        """The requests that wait for a word, or whose approval is not used yet; those that expire first, first."""
+        now = self.ambient.now()
+        found = [approvals.from_json(row.body) async for row in self.documents.scan(_PARTITION)]
+        lasting = [each for each in found if each.expires > now and each.state is not State.USED]
+        return tuple(sorted(lasting, key=lambda each: (each.expires, each.id)))
+
+    async def decide(self, id_: str, *, yes: bool, by: str, valid_for: timedelta) -> Approval:
+        """A person's word on a request. Raises UnknownApproval, NotPending and StorageError."""
+        for tries in range(_TRIES):
+            found = await self.documents.read(_PARTITION, id_)
+            if found is None:
+                break
+            known = approvals.from_json(found.body)
+            after = approvals.decided(known, yes=yes, by=by, now=self.ambient.now(), valid_for=valid_for)
+            try:
+                await self.documents.apply(_PARTITION, [Replace(id_, approvals.to_json(after), found.version)])
+            except Conflict:
+                if tries == _TRIES - 1:
+                    raise
+            else:
+                return after
+        raise _unknown(id_)
+
+    async def _find(self, id_: str) -> Approval | None:
+        found = await self.documents.read(_PARTITION, id_)
+        return approvals.from_json(found.body) if found else None
+
+    async def key(self) -> bytes:
+        """The key of this deployment, made by the first who asks."""
+        found = await self.documents.read(_KEYS, _SIGNING)
+        if found is None:
+            made = (self.ambient.uuid().bytes + self.ambient.uuid().bytes).hex()
+            try:
+                await self.documents.apply(_KEYS, [Insert(_SIGNING, {"key": made})])
+            except Conflict:
+                found = await self.documents.read(_KEYS, _SIGNING)
+            else:
+                return bytes.fromhex(made)
+        assert found is not None, "the key is never removed"
+        return bytes.fromhex(json.text_at(found.body, "key"))
+
+
+def _unknown(id_: str) -> UnknownApproval:
+    return UnknownApproval(f"there is no request {id_}: the plan has changed, or it was never made")
