@@ -228,8 +228,10 @@ class _Reconcile:
                 await self._let_go()
             elif self.refused:
                 await self._let_go([self._line(outcome)])
-            elif not self.trigger.dry_run:
-                await self._record(outcome)
+            else:
+                await self._ask_for_approval(outcome)  # before anybody is told of it
+                if not self.trigger.dry_run:
+                    await self._record(outcome)
         except LeaseLost as lost:
             return Outcome(self.root.id, Status.BUSY, Plan(self.root.id), error=str(lost))
         except Exception:
@@ -477,6 +479,11 @@ class _Reconcile:
         if self.leased is not None:
             await self.leased.save(record.released, rows)
 
+    async def _ask_for_approval(self, outcome: Outcome) -> None:
+        """Makes the id that a hold shows one that can be approved, in a dry run, too."""
+        if self.approval is not None and any(held.hold.code == APPROVAL_NEEDED for held in outcome.plan.held):
+            await self.engine.approvals.ask(self.approval)
+
     def _line(
         self, outcome: Outcome, begun: Intent | None = None, changed_by: Mapping[str, Actor] = MappingProxyType({})
     ) -> Change:
@@ -501,8 +508,6 @@ class _Reconcile:
         rows = [*outbox_rows(pending)]
         if begun or is_worth_a_line(outcome):
             rows.append(self._line(outcome, begun, of_entry(outcome, before.episodes, after.episodes)))
-        if self.approval is not None and any(held.hold.code == APPROVAL_NEEDED for held in outcome.plan.held):
-            await engine.approvals.ask(self.approval)  # before anybody is told of it
         delay: timedelta | None = None
 
         def transition(current: RootRecord) -> RootRecord:

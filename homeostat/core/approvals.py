@@ -142,7 +142,7 @@ def decided(approval: Approval, *, yes: bool, by: str, now: datetime, valid_for:
         return approval
     if approval.state is not State.PENDING and not (approval.state is State.APPROVED and not yes):
         raise NotPending(f"request {approval.id} is {approval.state} already")
-    return replace(approval, state=wanted, by=by, at=now, expires=now + valid_for)
+    return replace(approval, state=wanted, by=by, at=now, expires=now + valid_for if yes else approval.expires)
 
 
 def renewed(known: Approval | None, fresh: Approval, now: datetime) -> Approval:

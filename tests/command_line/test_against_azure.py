@@ -66,6 +66,11 @@ def change_settings(simulation: Simulation, **changed: str) -> None:
     assert answer.status == 200, answer.body
 
 
+def tag(simulation: Simulation, tags: Mapping[str, str]) -> None:
+    body = simulation.arm("GET", SITE, api_version="2023-12-01").body
+    assert simulation.arm("PUT", SITE, {**body, "tags": tags}, "2023-12-01").status == 200
+
+
 def program(
     *arguments: object, env: Mapping[str, str], stdin: int = subprocess.DEVNULL
 ) -> subprocess.CompletedProcess[str]:
@@ -182,10 +187,37 @@ def test_what_somebody_changed_is_shown_healed_and_then_no_drift(guide: Simulati
     assert healed.returncode == 0, healed.stdout + healed.stderr
     assert "~ changed: app_settings REDIS_PORT" in healed.stdout
     assert "Healed: 1 target" in healed.stdout
-    assert "standalone: pauses are not asked for" in healed.stderr
+    assert "standalone: without the service's memory there are no pauses of `pause`" in healed.stderr
     assert settings(guide)["REDIS_PORT"] == "6380"
 
     assert program("plan", SPEC, "--detailed-exitcode", env=guide.env).returncode == 0
+
+
+def test_standalone_passes_the_same_gate(run: Run, guide: Simulation) -> None:
+    change_settings(guide, REDIS_PORT="6379")
+    own = {**guide.env, "HOMEOSTAT_OWN_RESOURCES": f"/subscriptions/{guide.subscription}{SITE}"}
+    refused = run("remediate", SPEC, "--standalone", "--yes", env=own)
+    assert refused.code == 1
+    assert "the web app is, or is in, Homeostat's own sites/app-flask" in refused.err
+
+    tag(guide, {"homeostat-pause-until": "2999-12-31"})
+    held = run("remediate", SPEC, "--standalone", "--yes", env=guide.env)
+    assert (held.code, writes(guide)) == (2, [])
+    assert "held, paused: paused until 2999-12-31" in held.out
+    tag(guide, {})
+    assert run("remediate", SPEC, "--standalone", "--yes", env=guide.env).code == 0
+
+
+def test_in_standalone_a_yes_to_the_plan_approves_what_needs_it_but_no_new_container(
+    run: Run, guide: Simulation, tmp_path: Path
+) -> None:
+    strict = tmp_path / "strict.yaml"
+    strict.write_text(
+        SPEC.read_text(encoding="utf-8").replace("app_settings:\n", "app_settings:\n  approval: required\n")
+    )
+    change_settings(guide, REDIS_PORT="6379")
+    assert run("remediate", strict, "--standalone", "--yes", env=guide.env).code == 0
+    assert settings(guide)["REDIS_PORT"] == "6380"
 
 
 def test_what_is_in_order_is_not_written(run: Run, guide: Simulation) -> None:

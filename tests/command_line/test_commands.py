@@ -79,6 +79,24 @@ def test_validate_tells_how_much_is_declared(run: Run) -> None:
     assert said.out.startswith("valid: 1 target, ")
 
 
+def test_validate_refuses_what_homeostat_itself_runs_on(run: Run) -> None:
+    group = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-flask/providers"
+    own = f"{group}/Microsoft.Web/sites/other,{group}/Microsoft.Web/sites/app-flask"
+    said = run("validate", EXAMPLE, env={"HOMEOSTAT_OWN_RESOURCES": own})
+    assert said.code == 1
+    assert said.out.startswith(f"{EXAMPLE}:")
+    assert "Homeostat's own sites/app-flask. Remove it from the spec" in said.out
+    wrong = run("validate", EXAMPLE, env={"HOMEOSTAT_OWN_RESOURCES": "app-flask"})
+    assert (wrong.code, "HOMEOSTAT_OWN_RESOURCES: 'app-flask' is not a resource id" in wrong.err) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--reject",), ("ID", "--list"), ("--list", "--reject")])
+def test_approve_takes_a_request_or_lists_them(run: Run, arguments: tuple[str, ...]) -> None:
+    said = run("approve", *arguments)
+    assert (said.code, said.out) == (1, "")
+    assert "`approve ID`, or see what there is with `approve --list`" in said.err
+
+
 def test_validate_reads_folders_to_their_ends_and_yaml_only(run: Run, spec: Path) -> None:
     said = run("validate", spec)
     assert (said.code, said.out, said.err) == (0, "valid: 2 targets, 2 roots\n", "")

@@ -95,6 +95,23 @@ def test_a_paused_target_is_not_repaired_until_it_is_resumed(run: Run, service: 
     assert settings(service.simulation)["REDIS_PORT"] == "6380"
 
 
+def test_what_waits_for_a_person_is_listed_and_approved(run: Run, service: Deployed) -> None:
+    assert run("approve", "--list", env=service.env).out == "nothing waits for approval\n"
+    endpoint = "/resourceGroups/rg-flask/providers/Microsoft.Network/privateEndpoints/pe-sql"
+    assert service.simulation.arm("DELETE", endpoint).status == 202
+    held = run("remediate", SPEC, "--dry-run", env=service.env)
+    assert "held, approval-needed: " in held.out
+    (asked,) = json.loads(run("approve", "--list", "--format", "json", env=service.env).out)["approvals"]
+    assert "create private_endpoints" in run("approve", "--list", env=service.env).out
+    assert f"approve {asked['id']}" in held.out
+    said = run("approve", asked["id"], env=service.env)
+    assert (said.code, "is looked at again at once" in said.err) == (0, True)
+    assert run("approve", asked["id"], "--reject", env=service.env).code == 0
+    again = run("approve", asked["id"], env=service.env)
+    assert (again.code, "is rejected already" in again.err) == (1, True)
+    assert run("remediate", SPEC, "--yes", "--create", env=service.env).code == 0
+
+
 def test_the_whole_fleet_can_be_paused(run: Run, service: Deployed) -> None:
     assert "the fleet is paused until" in run("pause", "--all", "--for", "30m", env=service.env).err
     assert "paused until" in run("status", env=service.env).out
