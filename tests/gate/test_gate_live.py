@@ -54,10 +54,10 @@ def deploy(world: Stand) -> None:
     world.operator("PUT", DEPLOYMENT, body, "2021-04-01")
 
 
-def held(world: Stand) -> list[Any]:
-    """(code, when it is looked at again) of each Held alert."""
-    found = [event.data["held"] for event in world.inbox.events if event.type == "Homeostat.Held.v1"]
-    return [(hold["code"], hold["retryAt"]) for holds in found for hold in holds]
+def held(world: Stand) -> list[tuple[str, str | None]]:
+    """(code, when it is looked at again) of each hold that an alert told of."""
+    told: list[Any] = [event.data["held"] for event in world.inbox.events if event.type == "Homeostat.Held.v1"]
+    return [(hold["code"], hold["retryAt"]) for holds in told for hold in holds]
 
 
 def codes(outcome: Outcome) -> list[str]:

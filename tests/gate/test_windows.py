@@ -71,7 +71,7 @@ def test_openings_on_the_days_when_clocks_change(cron: str, day: datetime, expec
 
 
 def openings(cron: str, day: datetime) -> list[datetime]:
-    found = []
+    found: list[datetime] = []
     for opening in window(cron, "1m", "Europe/Berlin").openings(day - HOUR - MINUTE):
         if opening > day + timedelta(hours=23):
             return found
