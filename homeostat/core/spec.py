@@ -368,8 +368,8 @@ def _merged(documents: Iterable[_Parsed], policy: Policy, problems: list[SpecPro
             wants[root],
             tuple(sorted(names)),
             policy,
-            {name: windows[name] for name in sorted(names) if name in windows},
-            marked[root],
+            windows={name: windows[name] for name in sorted(names) if name in windows},
+            marked=marked[root],
         )
         for root, names in sorted(owners.items())
     }

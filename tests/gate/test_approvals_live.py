@@ -1,16 +1,19 @@
 """A repair that waits for a person, from the alert's link to the write: exactly what was shown, once, in its time."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from homeostat.core.access import Access, Auth
 from homeostat.core.model import Mode
 from homeostat.core.outcome import Status
 from simulator.cloud import Timing
 from tests.gate.test_gate_live import NIGHTS, codes, deploy, held, is_broken
 from tests.loop.stand import NSG_VERSION, PUBLIC, SPEC, Stand, stand
+from tests.web.test_access import signed_in
 from tests.web.test_api import Http
 
 pytestmark = pytest.mark.wire
@@ -72,13 +75,27 @@ async def test_the_link_shows_what_would_be_written_and_approves_nothing_by_itse
 
 async def test_its_button_approves_and_the_repair_is_made_at_once_and_the_ledger_knows_by_whom() -> None:
     world = await waiting()
-    assert await by_link(world, **{"x-ms-client-principal-name": "anna@contoso.example"}) == 200
+    assert await by_link(world) == 200
     await world.work_for(MINUTE)
     assert not is_broken(world)
     assert world.inbox.told() == [(each, "nsg_rules") for each in ("DriftDetected", "Held", "Remediated")]
-    entry = (await world.history("nsg"))[0]
+    entry, word, *_ = await world.history("nsg")
     assert entry["status"] == "healed"
-    assert any(hint.startswith("approved by anna@contoso.example") for hint in entry["trigger"]["hints"])
+    assert any(hint.startswith("approved by holder of the link") for hint in entry["trigger"]["hints"])
+    assert (word["status"], word["trigger"]["caller"]) == ("approved", "holder of the link")
+
+
+async def test_where_people_sign_in_the_link_needs_the_role_besides_and_the_ledger_has_their_name() -> None:
+    world = await waiting()
+    world.service = replace(world.service, access=Access(Auth.ENTRA))
+    path = decoded(path_of(links(world)[0]))
+    assert (await Http(world)("POST", path, b"decision=approve")).status == 401
+    assert (await Http(world)("POST", path, b"decision=approve", signed_in("Homeostat.Pause"))).status == 403
+    assert (await Http(world)("GET", path, None, signed_in("Homeostat.Read"))).status == 200
+    assert is_broken(world)
+    assert (await Http(world)("POST", path, b"decision=approve", signed_in("Homeostat.Approve"))).status == 200
+    (_, word, *_) = [None, *await world.history("nsg")]
+    assert (word["status"], word["trigger"]["caller"]) == ("approved", "anna@contoso.example")
 
 
 async def test_no_is_a_word_too_and_the_repair_stays_held() -> None:

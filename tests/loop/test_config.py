@@ -38,6 +38,8 @@ def test_every_wrong_variable_is_named_at_once_with_its_value() -> None:
         "HOMEOSTAT_AUTH": "everybody",
         "HOMEOSTAT_READS_PER_MINUTE": "0",
         "HOMEOSTAT_WRITES_PER_MINUTE": "-5",
+        "HOMEOSTAT_PUBLIC_URL": "homeostat.example",
+        "HOMEOSTAT_OWN_RESOURCES": "sthomeostat",
     }
     with pytest.raises(ConfigError) as raised:
         load(wrong, home=HOME)

@@ -44,7 +44,7 @@ BODIES: dict[str, Any] = {
     "retest_route_all": {"for": 60},
 }
 
-ROUTES = pytest.mark.parametrize("route", api.ROUTES, ids=lambda route: route.name)
+ROUTES = pytest.mark.parametrize("route", (*api.ROUTES, *api.LINKED), ids=lambda route: route.name)
 
 
 # --- who ---

@@ -23,7 +23,7 @@ from tests.loop.stand import SPEC, Stand, stand
 pytestmark = pytest.mark.wire
 
 PATHS = (
-    *((each.name, each.method, each.path) for each in api.ROUTES),
+    *((each.name, each.method, each.path) for each in (*api.ROUTES, *api.LINKED)),
     *((name, "GET", path) for name, path, _ in api.OPEN),
 )
 
@@ -339,7 +339,7 @@ async def test_values_that_are_no_proper_text_can_still_be_answered(http: Http) 
     assert (await http("GET", "/runs/odd")).body["error"] == "\ud800"
 
 
-def test_only_health_is_open_to_everybody() -> None:
+def test_only_health_and_what_a_signed_link_leads_to_need_no_key() -> None:
     app = func.FunctionApp()
     app.register_functions(api.http_functions(Runtime({}, Path())))
     triggers = {
@@ -348,7 +348,11 @@ def test_only_health_is_open_to_everybody() -> None:
     levels = {
         name: binding["authLevel"] for name, bindings in triggers.items() for binding in bindings if "route" in binding
     }
-    assert {name for name, level in levels.items() if level != "FUNCTION"} == {"health"}
+    assert {name for name, level in levels.items() if level != "FUNCTION"} == {
+        "health",
+        "approval_page",
+        "approval_word",
+    }
     assert len(levels) == len(PATHS)
 
 
