@@ -18,7 +18,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Status, Trigger
 from simulator.access import Role
 from simulator.cloud import HOMEOSTAT, SUBSCRIPTION
-from tests.loop.stand import DNS_VERSION, NSG_VERSION, WEB_VERSION, ZONES, Stand, stand
+from tests.loop.stand import DNS_VERSION, NSG_VERSION, REMOVALS_UNASKED, WEB_VERSION, ZONES, Stand, stand
 from tests.slots.staging import both, slot, slotted, whole_example
 from tests.support.function_app import PROJECT
 
@@ -114,7 +114,7 @@ dns_links:
   {ZONES[0]}:
     unmanaged: remove
     links: {{link-vnet-appservice: {{vnet: vnet-appservice}}}}
-"""
+{REMOVALS_UNASKED}"""
     world = stand("guide", spec=spec, role=role)
     base = f"/subscriptions/{world.cloud.subscription}/resourceGroups/rg-flask/providers/Microsoft.Network"
     rule = {**world.rule("allow-sql")["properties"], "priority": 200}
