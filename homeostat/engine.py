@@ -301,11 +301,16 @@ class _Reconcile:
         except ArmError as error:
             return None if error.error_class is ErrorClass.STALE else self._failed(plan, error)
         except StillRunning as running:
+            await self._use_approval(plan)
             retry_at = self.engine.ambient.now() + running.retry_after
             return Outcome(self.root.id, Status.SETTLING, plan, error=str(running), retry_at=retry_at)
+        await self._use_approval(plan)
+        return None
+
+    async def _use_approval(self, plan: Plan) -> None:
+        """What ARM has accepted was approved for this once; what it refused may be tried again."""
         if self.approval is not None and self.approval.is_about(plan.edits):
             await self.engine.approvals.use(self.approval)
-        return None
 
     # --- observe, diff, plan, guard ---
 
