@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from homeostat.ambient import Ambient
-from homeostat.core import alerts, record, retest
+from homeostat.core import alerts, flapping, record, retest, uses
 from homeostat.core.alerts import Alert, AlertType
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import SITE, SLOT
@@ -23,6 +23,7 @@ from homeostat.core.conclusion import conclude
 from homeostat.core.decision import (
     creates,
     decide,
+    held_whole,
     judge,
     judged_kinds,
     misses_container,
@@ -31,14 +32,18 @@ from homeostat.core.decision import (
     root_is_missing,
 )
 from homeostat.core.errors import HomeostatError
+from homeostat.core.gate.mass_drift import MASS_DRIFT
 from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.ids import ResourceId
-from homeostat.core.model import Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
-from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, ledger_entry
+from homeostat.core.model import Drift, Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
+from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger, is_worth_a_line, ledger_entry
 from homeostat.core.plan import Action, Plan, rebase, unreadable
 from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
 from homeostat.core.retest import Retest
 from homeostat.core.spec import Root
+from homeostat.core.uses import RunUse
+from homeostat.drifting import Drifting
+from homeostat.fleetwide import FLEET_PARTITION
 from homeostat.ports import (
     AlertChannel,
     AlertError,
@@ -53,6 +58,8 @@ from homeostat.ports import (
     StorageError,
     Written,
 )
+from homeostat.reservations import Reservations
+from homeostat.rollouts import Known, Rollouts
 from homeostat.situations import Situations
 from homeostat.store import Leased, LeaseLost, Store, Stored, TooMuchContention, ledger_row, outbox_rows
 
@@ -69,9 +76,6 @@ RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 3
 
 UNSEEN: Final = frozenset({Status.IGNORED, Status.BUSY})
 """Of a root that ended so nothing was learned, so that nothing is concluded from it."""
-
-JUDGED: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.SETTLING, Status.DRIFTED, Status.HELD, Status.UNKNOWN})
-"""Of a root that ended so it is known what differs at the end."""
 
 CHANNEL_TRIES: Final = 3
 """How many roots' alerts the channel may refuse before the others are kept for another time."""
@@ -96,10 +100,23 @@ class Engine:
     source: str = "homeostat"  # of the alerts
     prober: Prober = field(default_factory=Elsewhere)
     changes: ChangeHistory = field(default_factory=Forgotten)
+    known: Known = field(default_factory=Known)  # shared by all that is made of this engine
 
     @property
     def situations(self) -> Situations:
-        return Situations(self.store, self.reader, self.ambient, self.cap)
+        return Situations(self.store, self.reader, self.ambient, self.cap, self.known)
+
+    @property
+    def reservations(self) -> Reservations:
+        return Reservations(self.store.documents, self.ambient)
+
+    @property
+    def drifting(self) -> Drifting:
+        return Drifting(self.store.documents, self.ambient)
+
+    @property
+    def rollouts(self) -> Rollouts:
+        return Rollouts(self.store, self.known)
 
     async def reconcile_marked(self, root: Root) -> Outcome | Later | NothingToDo:
         """Does the work that is marked on a root, if there is any and it is time. Sends the root's alerts.
@@ -112,12 +129,15 @@ class Engine:
         answer: Outcome | NothingToDo = NothingToDo()
         if isinstance(taken, Leased):
             working = taken.stored.record.working
-            trigger = Trigger("event", working.causes if working else ())
+            causes = working.causes if working else ()
+            trigger = Trigger("event", causes, run=record.sweep_in(causes))
             answer = await _Reconcile(self, root, trigger, taken.stored, taken).run()
             if answer.status is Status.BUSY:
                 # The lease was lost, and with it the work; of the new owner nobody says that it will live to do it.
                 await self.store.enqueue(root.id, self.store.terms.lasts)
         await self.send_alerts(root.id)
+        if isinstance(answer, Outcome) and _is_of_a_mass(answer):
+            await self.send_fleet_alerts()
         return answer
 
     async def reconcile(self, root: Root, trigger: Trigger) -> Outcome:
@@ -125,7 +145,7 @@ class Engine:
         stored = await self.store.load(root.id)
         outcome = await _Reconcile(self, root, trigger, stored).run()
         if not trigger.dry_run:
-            await self._try_to_send_alerts(root)
+            await self._try_to_send_alerts(root, outcome)
         return outcome
 
     async def carry_out(self, plan: Plan, root: Root, trigger: Trigger, leased: Leased) -> Outcome:
@@ -134,19 +154,25 @@ class Engine:
         The lease ends with it. Raises StorageError.
         """
         outcome = await _Reconcile(self, root, trigger, leased.stored, leased, first=plan).run()
-        await self._try_to_send_alerts(root)
+        await self._try_to_send_alerts(root, outcome)
         return outcome
 
-    async def _try_to_send_alerts(self, root: Root) -> None:
+    async def _try_to_send_alerts(self, root: Root, outcome: Outcome) -> None:
         """What was done is done, and the alerts are kept: the next reconcile of the root, or sweep, sends them."""
         try:
             await self.send_alerts(root.id)
+            if _is_of_a_mass(outcome):
+                await self.send_fleet_alerts()
         except AlertError as error:
             log.warning("%s: its alerts wait in the outbox: %s", root.id.short, error)
 
     async def send_alerts(self, root: ResourceId) -> None:
         """Sends what waits in the root's outbox. Raises AlertError; what was not taken stays there."""
-        await self._send(root.key, await self.store.outbox(root))
+        await self._send(root.key, await self.store.outbox(root.key))
+
+    async def send_fleet_alerts(self) -> None:
+        """The same for the alerts that are about no root in particular."""
+        await self._send(FLEET_PARTITION, await self.store.outbox(FLEET_PARTITION))
 
     async def send_all_alerts(self) -> None:
         """Sends what waits in any outbox: alerts whose reconcile died before it could send them.
@@ -177,6 +203,10 @@ class Engine:
         return CloudEventData(alert.id, alert.type.value, self.source, alert.subject, alert.time, alert.data)
 
 
+def _is_of_a_mass(outcome: Outcome) -> bool:
+    return any(held.hold.code == MASS_DRIFT for held in outcome.plan.held)
+
+
 class _Overtaken(Exception):
     """Another reconcile of the root began or ended while this one, which had no need of the lease, looked."""
 
@@ -194,6 +224,8 @@ class _Reconcile:
     written: list[tuple[Action, Written]] = field(default_factory=list)
     blind: list[BlindWrite] = field(default_factory=list)
     asked_who: bool = False  # Azure, for the authors of changes
+    counted: int = 0  # of `written`, as repairs in the record
+    alone: RunUse = field(default_factory=RunUse)  # what it has reserved, where it is a run of its own
 
     async def run(self) -> Outcome:
         began = self.engine.ambient.monotonic()
@@ -222,6 +254,7 @@ class _Reconcile:
         """How it ends where the store answers. A mistake in the spec or of ours is a failure of this root alone."""
         try:
             stopped = await self._write(self.first) if self.first else None
+            self.counted = len(self.written)  # what was decided elsewhere repairs no drift
             return stopped or await self._observe_and_write()
         except (StorageError, LeaseLost, TooMuchContention):
             raise
@@ -249,7 +282,10 @@ class _Reconcile:
         return self._failed(plan, HomeostatError(f"drifted again after {MAX_ROUNDS} writes: another writer is at work"))
 
     async def _write(self, plan: Plan) -> Outcome | None:
-        """Lease, intent, apply. None when it is to be observed again: to verify, or since somebody else wrote first."""
+        """Lease, reservation, intent, apply. None when it is to be observed again.
+
+        That is to verify, or since somebody else wrote first.
+        """
         leased = self.leased
         if leased is None:
             leased = await self.engine.store.lease(self.root.id, str(self.engine.ambient.uuid()), self.stored)
@@ -258,6 +294,10 @@ class _Reconcile:
             looked_at, self.stored, self.leased = self.stored, leased.stored, leased
             if leased.lease.token != looked_at.record.token + 1:
                 return None  # another owner came and went since this one looked, and may have done the work
+        known = leased.stored.record
+        if hold := await self.engine.reservations.reserve(plan, self.root, known, self.trigger, self.alone):
+            return self._status(held_whole(plan, hold), {})
+        self.alone = self.alone.with_plan(plan)
         names = await self._intend(plan, leased)
         try:
             await self._apply(plan, leased, names)
@@ -279,8 +319,8 @@ class _Reconcile:
             return facts, root_gone(root), True
         if not judged.edits:
             return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
-        record_now = (self.leased or self).stored.record
-        situation = await engine.situations.of(root, record_now, self.trigger, facts)
+        record_now = self._counted((self.leased or self).stored.record)
+        situation = await engine.situations.of(root, record_now, self.trigger, facts, judged.edits, self.alone)
         return facts, decide(root, judged, facts, situation), misses_container(judged)
 
     async def _observe(self) -> Facts:
@@ -327,10 +367,12 @@ class _Reconcile:
         names = tuple(str(self.engine.ambient.uuid()) for _ in plan.actions)
 
         def transition(current: RootRecord) -> RootRecord:
-            named = record.about_to_write(current, names, now=now)
-            return replace(record.intending(named, intent), episodes=episodes)
+            named = record.about_to_write(self._counted(current), names, now=now)
+            reserved = uses.with_plan(current.reserved, plan, now)
+            return replace(record.intending(named, intent), episodes=episodes, reserved=reserved)
 
         await leased.save(transition, rows=outbox_rows(detected))
+        self.counted = len(self.written)
         return names
 
     async def _apply(self, plan: Plan, leased: Leased, names: Sequence[str]) -> None:
@@ -349,6 +391,14 @@ class _Reconcile:
                     self._keep_blind(action, read_at, name, self.engine.store.terms.lands)
                 raise
             self._keep(action, ids, read_at)
+
+    def _counted(self, current: RootRecord) -> RootRecord:
+        """The record with the repairs that were made since it was stored."""
+        limits, now = self.root.policy.flapping, self.engine.ambient.now()
+        return replace(current, flaps=flapping.healed(current.flaps, self._healed(), limits, now))
+
+    def _healed(self) -> list[Drift]:
+        return [edit.drift for action, _ in self.written[self.counted :] for edit in action.edits]
 
     def _keep(self, action: Action, ids: Written, read_at: datetime) -> None:
         """What ARM has accepted counts as written, finished or not."""
@@ -444,7 +494,17 @@ class _Reconcile:
         begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
         blind = (*record.left_blind(begun, now=now), *self.blind)
         judged, changed_by = judged_kinds(self.root, engine.registry), await self._causes(outcome.plan)
-        after, pending = conclude(self.root, outcome, before, blind, now, begun, judged=judged, changed_by=changed_by)
+        after, pending = conclude(
+            self.root,
+            outcome,
+            before,
+            blind,
+            now,
+            begun,
+            judged=judged,
+            changed_by=changed_by,
+            healed=self._healed(),
+        )
         if outcome.correlations:  # ARM may have called them otherwise than we did
             after = record.about_to_write(after, outcome.correlations, now=now)
         after = replace(after, retest=self._witnessed(outcome, before.retest, now))
@@ -476,6 +536,8 @@ class _Reconcile:
                 return
         if delay is not None:
             await engine.store.enqueue(self.root.id, delay)
+        if before.episodes and not after.episodes and not outcome.written:
+            await engine.drifting.forget(self.root.id)
 
     def _witnessed(self, outcome: Outcome, running: Retest | None, now: datetime) -> Retest | None:
         """The root's retest once this outcome is known; one that judged nothing has seen nothing of it."""

@@ -96,6 +96,7 @@ class Desired:
     ambient: Ambient
     subscription: str = ""
     problem: str = ""  # why a change of the specs is not in force
+    loaded: datetime | None = field(default=None, init=False)  # since when the fleet in force is known
     _fleet: Fleet | None = field(default=None, init=False)
     _version: str = field(default="", init=False)
     _checked: datetime | None = field(default=None, init=False)
@@ -109,7 +110,7 @@ class Desired:
             version = await self.source.version()
             if self._fleet is None or version != self._version:
                 self._fleet = load(await self.source.texts(), self.registry, subscription=self.subscription)
-                self._version = version
+                self._version, self.loaded = version, now
             self.problem = ""
         except HomeostatError as error:
             if self._fleet is None:

@@ -29,6 +29,8 @@ COMMANDS: Final[Mapping[str, _Command]] = {
     "explain": operations.explain,
     "pause": operations.pause,
     "resume": operations.resume,
+    "release": operations.release,
+    "reset-breaker": operations.reset_breaker,
 }
 
 

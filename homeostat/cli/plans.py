@@ -13,6 +13,7 @@ from homeostat.cli.declared import chosen, fleet_of
 from homeostat.cli.service import ThroughService, service_of
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Mode
+from homeostat.core.policy import policy_schema
 from homeostat.core.source import SpecError
 from homeostat.core.spec import json_schema
 from homeostat.render import FORMATS, text
@@ -24,7 +25,9 @@ ANY_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 """Stands in where it does not matter which one it is."""
 
 STANDALONE_SKIPS: Final = (
-    "standalone: pauses are not asked for, no lease keeps other writers away, and nothing is entered in the ledger"
+    "standalone: pauses are not asked for, no lease keeps other writers away, and nothing is entered in the ledger; "
+    "what was written before is not known, so that of the caps only that of one run holds, and the hourly caps, the "
+    "mass-drift stop, the staged rollout and the flap breaker see this command alone"
 )
 
 ON_ERROR, ON_DRIFT = 1, 2
@@ -51,8 +54,9 @@ def validate(options: argparse.Namespace, environment: Mapping[str, str]) -> int
     return 0
 
 
-def schema(_options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
-    output.data(json.dumps(json_schema(REGISTRY), indent=2, ensure_ascii=False) + "\n")
+def schema(options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
+    shown = policy_schema() if options.policy else json_schema(REGISTRY)
+    output.data(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
     return 0
 
 
@@ -106,14 +110,15 @@ def _standalone(options: argparse.Namespace, environment: Mapping[str, str]) -> 
 
     from homeostat.cli.standalone import Standalone  # Azure's libraries are imported when all that is local is right
 
-    return Standalone(environment, settings.mode, fleet, names, create=getattr(options, "create", False))
+    create, max_writes = getattr(options, "create", False), getattr(options, "max_writes", None)
+    return Standalone(environment, settings.mode, fleet, names, create, max_writes)
 
 
 def _through_service(options: argparse.Namespace, environment: Mapping[str, str]) -> _Worker:
     """The specs only name the targets: what is declared of them is what the service has."""
     service = service_of(environment)
     fleet = fleet_of(options.specs, environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION)
-    return ThroughService(service, chosen(options.targets, fleet.targets), options.create)
+    return ThroughService(service, chosen(options.targets, fleet.targets), options.create, options.max_writes)
 
 
 def _show(report: Report, format_: str, file: Path | None, environment: Mapping[str, str]) -> None:

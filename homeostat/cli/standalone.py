@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from homeostat import runs
 from homeostat.azure.credentials import CredentialsUnavailable
@@ -17,6 +18,9 @@ from homeostat.engine import Engine
 from homeostat.ports import ArmReader
 from homeostat.render.report import Report
 
+COMMAND: Final = "command"
+"""The run that one command is, by which its writes are counted."""
+
 type _Work = Callable[[Engine, Sequence[Root], Trigger], Awaitable[tuple[Outcome, ...]]]
 
 
@@ -26,13 +30,17 @@ class CannotReadAzure(HomeostatError):
 
 @dataclass(frozen=True, slots=True)
 class Standalone:
-    """cap: HOMEOSTAT_MODE. targets: the names of those that are meant. create: whether containers may be created."""
+    """cap: HOMEOSTAT_MODE. targets: the names of those that are meant. create: whether containers may be created.
+
+    max_writes: how many writes it may make, in place of the policy's cap of a run.
+    """
 
     environment: Mapping[str, str] = field(repr=False)
     cap: Mode
     fleet: Fleet
     targets: tuple[str, ...]
     create: bool = False
+    max_writes: int | None = None
 
     def plan(self) -> Report:
         """Reads, and writes nothing. Raises CannotReadAzure."""
@@ -51,7 +59,8 @@ class Standalone:
     async def _outcomes(self, work: _Work, roots: Sequence[Root]) -> tuple[Outcome, ...]:
         async with open_standalone(self.environment, self.cap) as engine:
             witness = _Witness(engine.reader)
-            outcomes = await work(replace(engine, reader=witness), roots, Trigger("command-line", create=self.create))
+            trigger = Trigger("command-line", create=self.create, run=COMMAND, max_writes=self.max_writes)
+            outcomes = await work(replace(engine, reader=witness), roots, trigger)
         if witness.refusal and all(outcome.status is Status.UNKNOWN for outcome in outcomes):
             raise CannotReadAzure(_one_line(witness.refusal)) from witness.refusal
         return outcomes

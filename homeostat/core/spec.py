@@ -92,6 +92,7 @@ class Root:
     targets: tuple[str, ...]  # names, sorted
     policy: Policy = DEFAULT_POLICY  # the fleet's
     spec_version: str = field(default="", compare=False)  # the fleet's
+    declared: int = field(default=0, compare=False)  # the number of the fleet's roots
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,8 @@ def spec_version(texts: Mapping[str, str]) -> str:
 
 
 def _of_version(fleet: Fleet, version: str) -> Fleet:
-    roots = {id_: replace(root, spec_version=version) for id_, root in fleet.roots.items()}
+    declared = len(fleet.roots)
+    roots = {id_: replace(root, spec_version=version, declared=declared) for id_, root in fleet.roots.items()}
     return replace(fleet, roots=roots, spec_version=version)
 
 

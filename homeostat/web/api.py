@@ -103,7 +103,14 @@ async def _remediate(service: "Service", req: func.HttpRequest, caller: Caller) 
 
     body = parse_body(RemediateBody, req.get_body())
     names = await service.all_targets(body.confirm) if body.all else tuple(body.targets or ())
-    trigger = Trigger("manual", caller=caller.name, reason=body.reason, create=body.create, dry_run=body.dry_run)
+    trigger = Trigger(
+        "manual",
+        caller=caller.name,
+        reason=body.reason,
+        create=body.create,
+        dry_run=body.dry_run,
+        max_writes=body.max_writes,
+    )
     run_id = await service.start_run(names, trigger, backup=body.wait)
     if body.wait:
         try:
@@ -162,6 +169,27 @@ async def _resume(service: "Service", req: func.HttpRequest, caller: Caller) -> 
     return _json({"target": None if name == FLEET else name, "paused": False})
 
 
+async def _release(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    from homeostat.web.requests import ReleaseBody, parse_body, released_until
+
+    body = parse_body(ReleaseBody, req.get_body())
+    if body.what == "rollout":
+        return _json(await service.releases.rollout(caller.name, body.reason))
+    ends = released_until(body, service.engine.ambient.now())
+    return _json(await service.releases.mass_drift(ends, caller.name, body.reason))
+
+
+async def _reset_breaker(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    from homeostat.web.requests import ReasonBody, parse_body
+
+    body = parse_body(ReasonBody, req.get_body())
+    return _json(await service.releases.reset_breaker(req.route_params["name"], caller.name, body.reason))
+
+
+async def _fleet(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
+    return _json(await service.releases.state())
+
+
 async def _retest(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     from datetime import timedelta
 
@@ -205,11 +233,14 @@ ROUTES: Final = (
     Route("explain", "GET", "targets/{name}/explain", AppRole.READ, _explain),
     Route("pause", "POST", "targets/{name}/pause", AppRole.PAUSE, _pause),
     Route("resume", "POST", "targets/{name}/resume", AppRole.PAUSE, _resume),
+    Route("reset_breaker", "POST", "targets/{name}/reset-breaker", AppRole.OPERATE, _reset_breaker),
     Route("retest_route_all", "POST", "targets/{name}/retest-route-all", AppRole.OPERATE, _retest),
     Route("retest_state", "GET", "targets/{name}/retest-route-all", AppRole.READ, _retest_state),
     Route("retest_end", "POST", "targets/{name}/retest-route-all/end", AppRole.OPERATE, _retest_end),
     Route("pause_fleet", "POST", "pause", AppRole.PAUSE, _pause),
     Route("resume_fleet", "POST", "resume", AppRole.PAUSE, _resume),
+    Route("release", "POST", "release", AppRole.APPROVE, _release),
+    Route("fleet", "GET", "fleet", AppRole.READ, _fleet),
     Route("dashboard", "GET", "dashboard", AppRole.READ, _dashboard),
 )
 
@@ -218,6 +249,7 @@ OPEN: Final[tuple[tuple[str, str, Open], ...]] = (("health", "health", _health),
 
 
 def _error(error: Exception) -> func.HttpResponse:
+    from homeostat.releases import NothingToRelease
     from homeostat.retest import NoRetest, RetestFailed, RetestRefused
     from homeostat.runs import UnknownTarget
     from homeostat.service import NotConfirmed
@@ -234,6 +266,7 @@ def _error(error: Exception) -> func.HttpResponse:
         (RoleMissing, 403),
         (UnknownTarget, 404),
         (NoRetest, 404),
+        (NothingToRelease, 409),
         (NotConfirmed, 409),
         (RetestRefused, 409),
         (RetestFailed, 502),

@@ -19,7 +19,7 @@ OPERATIONS = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
 VARIABLE = re.compile(r"\bHOMEOSTAT_[A-Z]+(?:_[A-Z]+)*\b")
 PREFIXES = {"HOMEOSTAT_SETTLE_SECONDS_NSG_RULES"}  # an example of a name that ends with a kind
 CODES = (  # where a hold gets its code: a constant of the loop, or the remediator's word
-    re.compile(r'^[A-Z_]+(?:: Final)? = "([a-z]+(?:-[a-z]+)+|paused|retest)"$', re.MULTILINE),
+    re.compile(r'^[A-Z_]+(?:: Final)? = "([a-z]+(?:-[a-z]+)+|paused|retest|rollout|flapping)"$', re.MULTILINE),
     re.compile(r'(?:Hold\(|Obstacle\(\w+, )"([a-z-]+)"'),
 )
 

@@ -6,6 +6,10 @@ The first hold wins. A guard that raises holds too: what cannot be judged is not
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from homeostat.core.gate.caps import within_caps
+from homeostat.core.gate.flapping import not_flapping
+from homeostat.core.gate.mass_drift import no_mass_drift
+from homeostat.core.gate.rollout import within_rollout
 from homeostat.core.gate.situation import EditGuard, PlanGuard, Situation
 from homeostat.core.gate.standing import (
     after_its_milestones,
@@ -24,9 +28,11 @@ EDIT_GUARDS: tuple[EditGuard, ...] = (
     not_paused,
     not_retested,
     container_by_word,
+    within_rollout,
+    not_flapping,
     after_its_milestones,
 )
-PLAN_GUARDS: tuple[PlanGuard, ...] = ()
+PLAN_GUARDS: tuple[PlanGuard, ...] = (no_mass_drift, within_caps)
 
 
 def guard_edits(
