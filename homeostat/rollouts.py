@@ -43,6 +43,9 @@ CONTAINER: Final = "homeostat-state"
 LOOK_EVERY: Final = timedelta(minutes=1)
 """How often the roots of a stage are looked through for what is left to do."""
 
+TOO_SOON: Final = timedelta(seconds=50)
+"""A message that comes so soon after another did the same is one too many, and not followed by a further one."""
+
 FOLLOW_EVERY: Final = timedelta(seconds=30)
 """How long a process may take its version for the one that is followed, without looking."""
 
@@ -130,15 +133,18 @@ class Rollouts:
         if fleet.spec_version != version:
             await self._look_later(rollout)  # another process, or this one in half a minute, has that version
             return None
+        now = self.store.ambient.now()
+        if rollout.looked_at is not None and now - rollout.looked_at < TOO_SOON:
+            return None  # another message does this work: one of them is enough
         changed = await self._changed(fleet, rollout.base)
         rollout = await self._catch_up(fleet, rollout, changed)
         if rollout.state is not State.RUNNING:
             return None
         found = progress(rollout, await self._records(fleet, changed[: rollout.admitted]))
-        after = after_look(rollout, found, changed, fleet.policy.rollout, self.store.ambient.now())
-        if after.state is State.RUNNING:
-            await self._look_later(after)
-        if after != rollout and await self._store(rollout, after):
+        after = replace(after_look(rollout, found, changed, fleet.policy.rollout, now), looked_at=now)
+        if _is_under_way(after):
+            await self._look_later(after)  # before all else, so that it cannot be forgotten
+        if await self._store(rollout, after) and after.stage != rollout.stage:
             log.info("spec version %s: stage %d of %d, %s", after.version, after.stage, after.of, after.state)
             await self._catch_up(fleet, after, changed)
         return found

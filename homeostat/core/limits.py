@@ -63,7 +63,8 @@ class RolloutStages(Section):
     """How a changed spec comes into force: for a few targets first, then for more, then for all."""
 
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=10)] = Field(
-        default=(1, 0.01, 1.0), description="How many of the changed targets each stage has; the last is 100%.",
+        default=(1, 0.01, 1.0),
+        description="How many of the changed targets each stage has; the last is 100%.",
         json_schema_extra={"default": [1, "1%", "100%"]},  # of a tuple, pydantic does not write the default so itself
     )
     bake: Duration = Field(

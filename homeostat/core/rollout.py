@@ -64,6 +64,7 @@ class Rollout:
     cutoff: str = ""
     stage_since: datetime | None = None
     calm_since: datetime | None = None
+    looked_at: datetime | None = None  # when the stage was last looked through
     reason: str = ""  # of what stopped it, or of who released it
     by: str = ""  # who released it
 
@@ -158,7 +159,6 @@ def stopped(rollout: Rollout, reason: str) -> Rollout:
 
 
 def released(rollout: Rollout, by: str, reason: str) -> Rollout:
-    """The rollout once a person said that all targets may follow."""
-    return replace(
-        rollout, state=State.DONE, stage=rollout.of, admitted=rollout.changed, by=by, reason=reason, calm_since=None
-    )
+    """The rollout once a person said that all targets may follow. Those that made it stop are marked once more."""
+    done = replace(rollout, state=State.DONE, stage=rollout.of, admitted=rollout.changed, marked=0, calm_since=None)
+    return replace(done, by=by, reason=reason)

@@ -32,7 +32,7 @@ def hold(mass: Mass, declared: int, suspect_spec_for: timedelta, now: datetime) 
         since = f" in force since {mass.in_force_since.isoformat()}" if mass.in_force_since else ""
         suspect = f"suspect the spec: version {mass.version or 'unknown'}{since}"
     else:
-        suspect = f"suspect the world: the spec has not changed for {duration_text(suspect_spec_for)}"
+        suspect = f"suspect the world: no change of the spec is known from the last {duration_text(suspect_spec_for)}"
     message = f"at least {mass.drifting} of {declared} roots need repair, more than {mass.threshold}; {suspect}"
     remedy = "nothing is written before that falls, or a person says `release mass-drift`"
     return Hold(MASS_DRIFT, f"{message}; {remedy}", numbers, now + LOOK_AGAIN)
