@@ -4,6 +4,7 @@ What is remembered of the root is in its record; what is remembered of the fleet
 single edits let something through, and is one read then, with one more for the run.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -41,7 +42,8 @@ class Situations:
         alone: what a reconcile that is a run of its own has written so far. Raises StorageError.
         """
         del facts
-        rows = await Fleetwide(self.store.documents, self.ambient).read()
+        fleet = Fleetwide(self.store.documents, self.ambient)
+        rows, pauses = await asyncio.gather(fleet.read(), self.store.pauses())
         course = await Rollouts(self.store, self.known).course(root, rows)
         history = History(
             declared=root.declared,
@@ -57,7 +59,7 @@ class Situations:
             cap=self.cap,
             wants=root.wants,
             targets=root.targets,
-            pauses=await self.store.pauses(),
+            pauses=pauses,
             create=asked.create,
             withheld=asked.withheld,
             retest=record.retest,
