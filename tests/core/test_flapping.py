@@ -143,7 +143,8 @@ def test_what_never_tripped_is_forgotten_with_its_window_and_the_memory_is_bound
 def test_however_the_fight_is_paced_it_is_never_repaired_within_a_backoff_and_trips_never_fall(
     pauses: list[int],
 ) -> None:
-    flaps, now, trips = {}, NOW, 0
+    flaps: Flaps = {}
+    now, trips = NOW, 0
     until: datetime | None = None
     for pause in pauses:
         now += timedelta(minutes=pause)

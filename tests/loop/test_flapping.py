@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from homeostat.core import json
 from homeostat.core.gate.flapping import FLAPPING
 from homeostat.core.outcome import Status
 from tests.loop.fleet import codes
@@ -37,8 +38,9 @@ async def test_the_fourth_time_it_is_left_alone_and_the_alert_names_the_other_wr
     await fight(world, 4)
     assert is_broken(world)
     held = next(event for event in world.inbox.events if event.type == "Homeostat.Held.v1")
-    (entry,) = held.data["held"]  # type: ignore[misc,union-attr]  # an alert's data is JSON
-    assert (entry["code"], entry["numbers"]["healed"], entry["numbers"]["by"]) == (FLAPPING, 3, "terraform")  # type: ignore[index,call-overload]  # as above
+    (entry,) = json.objects_at(held.data, "held")
+    told = [json.at(entry, path) for path in (("code",), ("numbers", "healed"), ("numbers", "by"))]
+    assert told == [FLAPPING, 3, "terraform"]
 
 
 async def test_after_the_backoff_it_is_tried_again_by_itself() -> None:
@@ -71,8 +73,8 @@ async def test_at_last_it_stops_until_a_person_resets_it() -> None:
     await world.service.mark_all("nightly")
     await world.work_for(timedelta(minutes=1))
     assert is_broken(world)
-    (shown,) = (await world.service.target("app-flask"))["flapping"]  # type: ignore[misc,union-attr]  # JSON
-    assert (shown["what"], shown["trips"]) == ("allow-sql", 5)  # type: ignore[index,call-overload]  # JSON
+    (shown,) = json.objects_at(await world.service.target("app-flask"), "flapping")
+    assert (shown["what"], shown["trips"]) == ("allow-sql", 5)
     assert await world.service.releases.reset_breaker("app-flask") == {"target": "app-flask", "reset": ["allow-sql"]}
     await world.work_for(timedelta(minutes=1))
     assert not is_broken(world)
