@@ -14,7 +14,6 @@ from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.core import alerts, flapping, record, retest, uses
-from homeostat.core.alerts import Alert, AlertType
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.attribution import Actor
@@ -32,9 +31,7 @@ from homeostat.core.decision import (
     root_is_missing,
 )
 from homeostat.core.errors import HomeostatError
-from homeostat.core.gate.mass_drift import MASS_DRIFT
 from homeostat.core.gate.standing import MODE_ALERT
-from homeostat.core.ids import ResourceId
 from homeostat.core.model import Drift, Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
 from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger, is_worth_a_line, ledger_entry
 from homeostat.core.plan import Action, Plan, rebase, unreadable
@@ -43,14 +40,12 @@ from homeostat.core.retest import Retest
 from homeostat.core.spec import Root
 from homeostat.core.uses import RunUse
 from homeostat.drifting import Drifting
-from homeostat.fleetwide import FLEET_PARTITION
+from homeostat.outbox import Outbox
 from homeostat.ports import (
     AlertChannel,
-    AlertError,
     ArmReader,
     ArmWriter,
     ChangeHistory,
-    CloudEventData,
     Elsewhere,
     Forgotten,
     Prober,
@@ -77,9 +72,6 @@ RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 3
 UNSEEN: Final = frozenset({Status.IGNORED, Status.BUSY})
 """Of a root that ended so nothing was learned, so that nothing is concluded from it."""
 
-CHANNEL_TRIES: Final = 3
-"""How many roots' alerts the channel may refuse before the others are kept for another time."""
-
 SETTLING_RETRY: Final = timedelta(seconds=30)
 SETTLING_LOOKS: Final = 8
 """Looks at what settles: after 30 s, 1 min, 2 min and so on, together about two hours."""
@@ -105,6 +97,10 @@ class Engine:
     @property
     def situations(self) -> Situations:
         return Situations(self.store, self.reader, self.ambient, self.cap, self.known)
+
+    @property
+    def outbox(self) -> Outbox:
+        return Outbox(self.store, self.channel, self.source)
 
     @property
     def reservations(self) -> Reservations:
@@ -135,9 +131,7 @@ class Engine:
             if answer.status is Status.BUSY:
                 # The lease was lost, and with it the work; of the new owner nobody says that it will live to do it.
                 await self.store.enqueue(root.id, self.store.terms.lasts)
-        await self.send_alerts(root.id)
-        if isinstance(answer, Outcome) and _is_of_a_mass(answer):
-            await self.send_fleet_alerts()
+        await self.outbox.send(root.id, answer if isinstance(answer, Outcome) else None)
         return answer
 
     async def reconcile(self, root: Root, trigger: Trigger) -> Outcome:
@@ -145,7 +139,7 @@ class Engine:
         stored = await self.store.load(root.id)
         outcome = await _Reconcile(self, root, trigger, stored).run()
         if not trigger.dry_run:
-            await self._try_to_send_alerts(root, outcome)
+            await self.outbox.try_to_send(root.id, outcome)
         return outcome
 
     async def carry_out(self, plan: Plan, root: Root, trigger: Trigger, leased: Leased) -> Outcome:
@@ -154,57 +148,8 @@ class Engine:
         The lease ends with it. Raises StorageError.
         """
         outcome = await _Reconcile(self, root, trigger, leased.stored, leased, first=plan).run()
-        await self._try_to_send_alerts(root, outcome)
+        await self.outbox.try_to_send(root.id, outcome)
         return outcome
-
-    async def _try_to_send_alerts(self, root: Root, outcome: Outcome) -> None:
-        """What was done is done, and the alerts are kept: the next reconcile of the root, or sweep, sends them."""
-        try:
-            await self.send_alerts(root.id)
-            if _is_of_a_mass(outcome):
-                await self.send_fleet_alerts()
-        except AlertError as error:
-            log.warning("%s: its alerts wait in the outbox: %s", root.id.short, error)
-
-    async def send_alerts(self, root: ResourceId) -> None:
-        """Sends what waits in the root's outbox. Raises AlertError; what was not taken stays there."""
-        await self._send(root.key, await self.store.outbox(root.key))
-
-    async def send_fleet_alerts(self) -> None:
-        """The same for the alerts that are about no root in particular."""
-        await self._send(FLEET_PARTITION, await self.store.outbox(FLEET_PARTITION))
-
-    async def send_all_alerts(self) -> None:
-        """Sends what waits in any outbox: alerts whose reconcile died before it could send them.
-
-        What the channel does not take stays there, and one root's alerts do not keep back another's.
-        """
-        waiting: dict[str, list[Alert]] = {}
-        async for root_key, alert in self.store.outboxes():
-            waiting.setdefault(root_key, []).append(alert)
-        refused = 0
-        for root_key, pending in waiting.items():
-            try:
-                await self._send(root_key, pending)
-            except AlertError as error:
-                log.warning("%d alerts of %s stay in the outbox: %s", len(pending), root_key, error)
-                refused += 1
-            if refused == CHANNEL_TRIES:
-                break  # it is the channel, not the alerts
-
-    async def _send(self, root_key: str, pending: Sequence[Alert]) -> None:
-        if pending:
-            # What one reconcile finds and does can bear one time: then a detection goes before what came of it.
-            in_order = sorted(pending, key=lambda alert: (alert.time, list(AlertType).index(alert.type), alert.id))
-            await self.channel.publish([self._event(alert) for alert in in_order])
-            await self.store.sent(root_key, pending)
-
-    def _event(self, alert: Alert) -> CloudEventData:
-        return CloudEventData(alert.id, alert.type.value, self.source, alert.subject, alert.time, alert.data)
-
-
-def _is_of_a_mass(outcome: Outcome) -> bool:
-    return any(held.hold.code == MASS_DRIFT for held in outcome.plan.held)
 
 
 class _Overtaken(Exception):

@@ -95,7 +95,7 @@ class Service:
         sweep = f"{cause}:{self.engine.ambient.uuid()}"
         for root in fleet.roots.values():
             await self.engine.store.mark(root.id, sweep, AT_ONCE, comes_again=False)
-        await self.engine.send_all_alerts()
+        await self.engine.outbox.send_all()
         return len(fleet.roots)
 
     # --- the queue worker ---
@@ -107,7 +107,7 @@ class Service:
             return
         if version := json.text_at(message, "rollout"):
             await self.engine.rollouts.look(await self.desired.fleet(), version)
-            await self.engine.send_fleet_alerts()
+            await self.engine.outbox.send_of_fleet()
             return
         try:
             root_id = ResourceId.parse(json.text_at(message, "root"))

@@ -9,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from homeostat.ambient import Ambient
+from homeostat.core.attribution import ActorKind
+from homeostat.core.causes import causes
 from homeostat.core.gate.passing import guard_edits
 from homeostat.core.gate.situation import History, Situation
 from homeostat.core.json import JsonObject
 from homeostat.core.model import Edit, Facts, Mode
 from homeostat.core.outcome import Trigger
 from homeostat.core.record import RootRecord
-from homeostat.core.rollout import changed_owners
 from homeostat.core.spec import Root
 from homeostat.core.uses import HourUse, RunUse, hour_from_json
+from homeostat.core.versions import is_new
 from homeostat.drifting import Drifting
 from homeostat.fleetwide import HOUR, Fleetwide
 from homeostat.ports import ArmReader
@@ -52,7 +54,7 @@ class Situations:
             reserved=record.reserved,
             rollout=course,
             flaps=record.flaps,
-            writers=_writers(record),
+            writers=_writers(root, record, edits),
         )
         situation = Situation(
             now=self.ambient.now(),
@@ -69,15 +71,21 @@ class Situations:
         allowed, _ = guard_edits(edits, situation)
         if not allowed:
             return situation
-        return replace(situation, history=await self._of_fleet(root, asked, allowed, history, rows))
+        return replace(situation, history=await self._of_fleet(root, record, asked, allowed, history, rows))
 
     async def _of_fleet(
-        self, root: Root, asked: Trigger, allowed: Sequence[Edit], known: History, rows: Mapping[str, JsonObject]
+        self,
+        root: Root,
+        record: RootRecord,
+        asked: Trigger,
+        allowed: Sequence[Edit],
+        known: History,
+        rows: Mapping[str, JsonObject],
     ) -> History:
         """With what the plan guards ask about. From here on the root counts as drifting, but for a dry run."""
         drifting = Drifting(self.store.documents, self.ambient)
         if not asked.dry_run:
-            await drifting.note(root.id, anew=_is_declared_anew(root, allowed, known))
+            await drifting.note(root.id, anew=any(is_new(root, edit.drift.kind, record) for edit in allowed))
         mass = await drifting.mass(root, rows, rollout_in(rows), noted=not asked.dry_run)
         if not asked.dry_run:
             await drifting.follow(mass, root, rows)
@@ -90,17 +98,10 @@ class Situations:
         )
 
 
-def _is_declared_anew(root: Root, edits: Sequence[Edit], known: History) -> bool:
-    """Whether the spec that is being rolled out says otherwise than before about what is to be written."""
-    course = known.rollout
-    if course is None or not course.base:
-        return False
-    drifts = [edit.drift for edit in edits]
-    return any(
-        changed_owners(drift.kind, drift.item, root.wants[drift.kind], root.targets, course.base) for drift in drifts
-    )
-
-
-def _writers(record: RootRecord) -> Mapping[str, str]:
-    """Who else wrote to the root of late, as events told it."""
-    return {"": record.foreign_writes[-1].actor or "unknown"} if record.foreign_writes else {}
+def _writers(root: Root, record: RootRecord, edits: Sequence[Edit]) -> Mapping[str, str]:
+    """By kind, who else wrote what is to be repaired, as far as it is known; under "" the last one of any kind."""
+    found = causes(root, [edit.drift for edit in edits], record).known
+    told = {kind: episode.changed_by for kind, episode in record.episodes.items()} | {**found}
+    names = {kind: actor.name for kind, actor in told.items() if actor.is_known and actor.kind is not ActorKind.SPEC}
+    last = [write.by.name for write in record.foreign_writes if write.by.is_known][-1:]
+    return {**names, **({"": last[0]} if last else {})}

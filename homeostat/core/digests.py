@@ -21,7 +21,7 @@ LENGTH: Final = 10
 def item_digest(kind: str, name: str, want: Want[Any]) -> str:
     """Of one item as it is declared, whoever declares it."""
     declared = want.items[name]
-    return _digest([kind, name, _canonical(declared.value), declared.mode.value])
+    return _digest([kind, name, canonical(declared.value), declared.mode.value])
 
 
 def kind_digest(kind: str, want: Want[Any]) -> str:
@@ -41,24 +41,23 @@ def _digest(value: Json) -> str:
     return hashlib.sha256(json.render(value).encode("utf-8", "surrogatepass")).hexdigest()[:LENGTH]
 
 
-def _canonical(value: Any) -> Json:  # noqa: PLR0911 - one answer for each kind of value
+def canonical(value: Any) -> Json:
     """A declared value as JSON that is equal for equal values, in any process."""
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case Enum():
-            return _canonical(value.value)
-        case str():
-            return str(value)
-        case BaseModel():
-            return {name: _canonical(getattr(value, name)) for name in type(value).model_fields}
-        case Mapping():
-            return {str(key): _canonical(item) for key, item in value.items()}
-        case AbstractSet():
-            return sorted((_canonical(item) for item in value), key=json.render)
-        case Sequence():
-            return [_canonical(item) for item in value]
-        case _ if dataclasses.is_dataclass(value):
-            return {each.name: _canonical(getattr(value, each.name)) for each in dataclasses.fields(value)}
-        case _:
-            return repr(value)
+    if isinstance(value, Enum):
+        return canonical(value.value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, AbstractSet):
+        return sorted((canonical(item) for item in value), key=json.render)
+    if isinstance(value, Sequence):
+        return [canonical(item) for item in value]
+    names = _fields(value)
+    return {name: canonical(getattr(value, name)) for name in names} if names else repr(value)
+
+
+def _fields(value: Any) -> Sequence[str]:
+    if isinstance(value, BaseModel):
+        return list(type(value).model_fields)
+    return [each.name for each in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
