@@ -75,7 +75,8 @@ async def test_at_last_it_stops_until_a_person_resets_it() -> None:
     assert is_broken(world)
     (shown,) = json.objects_at(await world.service.target("app-flask"), "flapping")
     assert (shown["what"], shown["trips"]) == ("allow-sql", 5)
-    assert await world.service.releases.reset_breaker("app-flask") == {"target": "app-flask", "reset": ["allow-sql"]}
+    told = await world.service.releases.reset_breaker("app-flask", "Anna", "settled")
+    assert told == {"target": "app-flask", "reset": ["allow-sql"]}
     await world.work_for(timedelta(minutes=1))
     assert not is_broken(world)
     assert (await world.service.target("app-flask"))["flapping"] == []
@@ -83,7 +84,7 @@ async def test_at_last_it_stops_until_a_person_resets_it() -> None:
 
 async def test_to_resume_the_target_resets_it_too() -> None:
     world = await until_it_stops()
-    await world.service.resume("app-flask")
+    await world.service.resume("app-flask", "Anna")
     await world.work_for(timedelta(minutes=1))
     assert not is_broken(world)
 
