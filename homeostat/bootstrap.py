@@ -48,7 +48,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
             else SpecFiles((config.spec_folder,))
         )
         channel = channel_of(config.environment, arm.credential, arm.transport)
-        store = Store(storage.documents, storage.queues, ambient, config.terms)
+        store = Store(storage.documents, storage.queues, storage.blobs, ambient, config.terms)
         engine = Engine(
             REGISTRY,
             arm.reader,
@@ -87,7 +87,7 @@ def standalone_over(arm: Arm, ambient: Ambient, cap: Mode = Mode.ENFORCE, own: O
     """The same over an ARM that is open, without probes."""
     memory = MemoryStorage(ambient.now)
     channel: AlertChannel = LogChannel()
-    store = Store(memory.documents, memory.queues, ambient)
+    store = Store(memory.documents, memory.queues, memory.blobs, ambient)
     reader, writer = arm.reader, arm.writer
     return Engine(WITHOUT_PROBES, reader, writer, store, channel, ambient, cap, deployments=reader, own=Own(own))
 

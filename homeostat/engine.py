@@ -15,8 +15,7 @@ from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.approvals import Approvals
-from homeostat.core import alerts, record, retest
-from homeostat.core.alerts import Alert, AlertType
+from homeostat.core import alerts, flapping, record, retest, uses
 from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import SITE, SLOT
@@ -26,6 +25,7 @@ from homeostat.core.conclusion import conclude
 from homeostat.core.decision import (
     creates,
     decide,
+    held_whole,
     judge,
     judged_kinds,
     misses_container,
@@ -37,22 +37,22 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.approval import APPROVAL_NEEDED
 from homeostat.core.gate.passing import ASKED_GUARDS, FIRST_GUARDS, guard_edits
 from homeostat.core.gate.standing import MODE_ALERT
-from homeostat.core.ids import ResourceId
-from homeostat.core.model import Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
-from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, ledger_entry
+from homeostat.core.model import Drift, Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
+from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger, is_worth_a_line, ledger_entry
 from homeostat.core.plan import Action, Plan, rebase, unreadable
 from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
 from homeostat.core.retest import Retest
 from homeostat.core.spec import Root
+from homeostat.core.uses import RunUse
+from homeostat.drifting import Drifting
+from homeostat.outbox import Outbox
 from homeostat.own import Own
 from homeostat.ports import (
     AlertChannel,
-    AlertError,
     ArmReader,
     ArmWriter,
     Change,
     ChangeHistory,
-    CloudEventData,
     DeploymentReader,
     Elsewhere,
     Forgotten,
@@ -61,6 +61,8 @@ from homeostat.ports import (
     StorageError,
     Written,
 )
+from homeostat.reservations import Reservations
+from homeostat.rollouts import Known, Rollouts
 from homeostat.situations import Situations
 from homeostat.store import Leased, LeaseLost, Store, Stored, TooMuchContention, ledger_row, outbox_rows
 
@@ -77,12 +79,6 @@ RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 3
 
 UNSEEN: Final = frozenset({Status.IGNORED, Status.BUSY})
 """Of a root that ended so nothing was learned, so that nothing is concluded from it."""
-
-JUDGED: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.SETTLING, Status.DRIFTED, Status.HELD, Status.UNKNOWN})
-"""Of a root that ended so it is known what differs at the end."""
-
-CHANNEL_TRIES: Final = 3
-"""How many roots' alerts the channel may refuse before the others are kept for another time."""
 
 SETTLING_RETRY: Final = timedelta(seconds=30)
 SETTLING_LOOKS: Final = 8
@@ -107,6 +103,7 @@ class Engine:
     deployments: DeploymentReader = field(kw_only=True)
     own: Own = field(default_factory=Own)
     public_url: str = ""  # under which people reach the HTTP API
+    known: Known = field(default_factory=Known)  # shared by all that is made of this engine
 
     @property
     def approvals(self) -> Approvals:
@@ -114,7 +111,25 @@ class Engine:
 
     @property
     def situations(self) -> Situations:
-        return Situations(self.store, self.reader, self.deployments, self.ambient, self.cap, self.own, self.approvals)
+        return Situations(
+            self.store, self.reader, self.deployments, self.ambient, self.cap, self.own, self.approvals, self.known
+        )
+
+    @property
+    def outbox(self) -> Outbox:
+        return Outbox(self.store, self.channel, self.approvals, self.source)
+
+    @property
+    def reservations(self) -> Reservations:
+        return Reservations(self.store.documents, self.ambient)
+
+    @property
+    def drifting(self) -> Drifting:
+        return Drifting(self.store.documents, self.ambient)
+
+    @property
+    def rollouts(self) -> Rollouts:
+        return Rollouts(self.store, self.known)
 
     async def reconcile_marked(self, root: Root) -> Outcome | Later | NothingToDo:
         """Does the work that is marked on a root, if there is any and it is time. Sends the root's alerts.
@@ -127,12 +142,13 @@ class Engine:
         answer: Outcome | NothingToDo = NothingToDo()
         if isinstance(taken, Leased):
             working = taken.stored.record.working
-            trigger = Trigger("event", working.causes if working else ())
+            causes = working.causes if working else ()
+            trigger = Trigger("event", causes, run=record.sweep_in(causes))
             answer = await _Reconcile(self, root, trigger, taken.stored, taken).run()
             if answer.status is Status.BUSY:
                 # The lease was lost, and with it the work; of the new owner nobody says that it will live to do it.
                 await self.store.enqueue(root.id, self.store.terms.lasts)
-        await self.send_alerts(root.id)
+        await self.outbox.send(root.id, answer if isinstance(answer, Outcome) else None)
         return answer
 
     async def reconcile(self, root: Root, trigger: Trigger) -> Outcome:
@@ -140,7 +156,7 @@ class Engine:
         stored = await self.store.load(root.id)
         outcome = await _Reconcile(self, root, trigger, stored).run()
         if not trigger.dry_run:
-            await self._try_to_send_alerts(root)
+            await self.outbox.try_to_send(root.id, outcome)
         return outcome
 
     async def carry_out(self, plan: Plan, root: Root, trigger: Trigger, leased: Leased) -> Outcome:
@@ -150,48 +166,8 @@ class Engine:
         none of them is made. The lease ends with it. Raises StorageError.
         """
         outcome = await _Reconcile(self, root, trigger, leased.stored, leased, first=plan).run()
-        await self._try_to_send_alerts(root)
+        await self.outbox.try_to_send(root.id, outcome)
         return outcome
-
-    async def _try_to_send_alerts(self, root: Root) -> None:
-        """What was done is done, and the alerts are kept: the next reconcile of the root, or sweep, sends them."""
-        try:
-            await self.send_alerts(root.id)
-        except AlertError as error:
-            log.warning("%s: its alerts wait in the outbox: %s", root.id.short, error)
-
-    async def send_alerts(self, root: ResourceId) -> None:
-        """Sends what waits in the root's outbox. Raises AlertError; what was not taken stays there."""
-        await self._send(root.key, await self.store.outbox(root))
-
-    async def send_all_alerts(self) -> None:
-        """Sends what waits in any outbox: alerts whose reconcile died before it could send them.
-
-        What the channel does not take stays there, and one root's alerts do not keep back another's.
-        """
-        waiting: dict[str, list[Alert]] = {}
-        async for root_key, alert in self.store.outboxes():
-            waiting.setdefault(root_key, []).append(alert)
-        refused = 0
-        for root_key, pending in waiting.items():
-            try:
-                await self._send(root_key, pending)
-            except AlertError as error:
-                log.warning("%d alerts of %s stay in the outbox: %s", len(pending), root_key, error)
-                refused += 1
-            if refused == CHANNEL_TRIES:
-                break  # it is the channel, not the alerts
-
-    async def _send(self, root_key: str, pending: Sequence[Alert]) -> None:
-        if pending:
-            # What one reconcile finds and does can bear one time: then a detection goes before what came of it.
-            in_order = sorted(pending, key=lambda alert: (alert.time, list(AlertType).index(alert.type), alert.id))
-            await self.channel.publish([await self._event(alert) for alert in in_order])
-            await self.store.sent(root_key, pending)
-
-    async def _event(self, alert: Alert) -> CloudEventData:
-        data = await self.approvals.with_links(alert)
-        return CloudEventData(alert.id, alert.type.value, self.source, alert.subject, alert.time, data)
 
 
 class _Overtaken(Exception):
@@ -213,6 +189,8 @@ class _Reconcile:
     asked_who: bool = False  # Azure, for the authors of changes
     refused: bool = False  # `first`, by the gate: then nothing was looked at
     approval: Approval | None = None  # of the last plan's edits that need one
+    counted: int = 0  # of `written`, as repairs in the record
+    alone: RunUse = field(default_factory=RunUse)  # what it has reserved, where it is a run of its own
 
     async def run(self) -> Outcome:
         began = self.engine.ambient.monotonic()
@@ -245,6 +223,7 @@ class _Reconcile:
         """How it ends where the store answers. A mistake in the spec or of ours is a failure of this root alone."""
         try:
             stopped = await self._write_asked(self.first) if self.first else None
+            self.counted = len(self.written)  # what was decided elsewhere repairs no drift
             return stopped or await self._observe_and_write()
         except (StorageError, LeaseLost, TooMuchContention):
             raise
@@ -286,7 +265,10 @@ class _Reconcile:
         return Outcome(self.root.id, Status.HELD, Plan(self.root.id, held=held), error=message, retry_at=retry_at)
 
     async def _write(self, plan: Plan) -> Outcome | None:
-        """Lease, intent, apply. None when it is to be observed again: to verify, or since somebody else wrote first."""
+        """Lease, reservation, intent, apply. None when it is to be observed again.
+
+        That is to verify, or since somebody else wrote first.
+        """
         leased = self.leased
         if leased is None:
             leased = await self.engine.store.lease(self.root.id, str(self.engine.ambient.uuid()), self.stored)
@@ -295,6 +277,10 @@ class _Reconcile:
             looked_at, self.stored, self.leased = self.stored, leased.stored, leased
             if leased.lease.token != looked_at.record.token + 1:
                 return None  # another owner came and went since this one looked, and may have done the work
+        known = leased.stored.record
+        if hold := await self.engine.reservations.reserve(plan, self.root, known, self.trigger, self.alone):
+            return self._status(held_whole(plan, hold), {})
+        self.alone = self.alone.with_plan(plan)
         names = await self._intend(plan, leased)
         try:
             await self._apply(plan, leased, names)
@@ -323,8 +309,8 @@ class _Reconcile:
             return facts, root_gone(root), True
         if not judged.edits:
             return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
-        record_now = (self.leased or self).stored.record
-        situation = await engine.situations.of(root, record_now, self.trigger, judged.edits)
+        record_now = self._counted((self.leased or self).stored.record)
+        situation = await engine.situations.of(root, record_now, self.trigger, judged.edits, self.alone)
         self.approval = situation.approval
         plan = decide(root, judged, facts, situation, FIRST_GUARDS)
         if plan.actions:  # or else nothing around it can matter
@@ -375,10 +361,12 @@ class _Reconcile:
         names = tuple(str(self.engine.ambient.uuid()) for _ in plan.actions)
 
         def transition(current: RootRecord) -> RootRecord:
-            named = record.about_to_write(current, names, now=now)
-            return replace(record.intending(named, intent), episodes=episodes)
+            named = record.about_to_write(self._counted(current), names, now=now)
+            reserved = uses.with_plan(current.reserved, plan, now)
+            return replace(record.intending(named, intent), episodes=episodes, reserved=reserved)
 
         await leased.save(transition, rows=outbox_rows(detected))
+        self.counted = len(self.written)
         return names
 
     async def _apply(self, plan: Plan, leased: Leased, names: Sequence[str]) -> None:
@@ -397,6 +385,14 @@ class _Reconcile:
                     self._keep_blind(action, read_at, name, self.engine.store.terms.lands)
                 raise
             self._keep(action, ids, read_at)
+
+    def _counted(self, current: RootRecord) -> RootRecord:
+        """The record with the repairs that were made since it was stored."""
+        limits, now = self.root.policy.flapping, self.engine.ambient.now()
+        return replace(current, flaps=flapping.healed(current.flaps, self._healed(), limits, now))
+
+    def _healed(self) -> list[Drift]:
+        return [edit.drift for action, _ in self.written[self.counted :] for edit in action.edits]
 
     def _keep(self, action: Action, ids: Written, read_at: datetime) -> None:
         """What ARM has accepted counts as written, finished or not."""
@@ -505,7 +501,17 @@ class _Reconcile:
         begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
         blind = (*record.left_blind(begun, now=now), *self.blind)
         judged, changed_by = judged_kinds(self.root, engine.registry), await self._causes(outcome.plan)
-        after, pending = conclude(self.root, outcome, before, blind, now, begun, judged=judged, changed_by=changed_by)
+        after, pending = conclude(
+            self.root,
+            outcome,
+            before,
+            blind,
+            now,
+            begun,
+            judged=judged,
+            changed_by=changed_by,
+            healed=self._healed(),
+        )
         if outcome.correlations:  # ARM may have called them otherwise than we did
             after = record.about_to_write(after, outcome.correlations, now=now)
         after = replace(after, retest=self._witnessed(outcome, before.retest, now))
@@ -535,6 +541,8 @@ class _Reconcile:
                 return
         if delay is not None:
             await engine.store.enqueue(self.root.id, delay)
+        if before.episodes and not after.episodes and not outcome.written:
+            await engine.drifting.forget(self.root.id)
 
     def _witnessed(self, outcome: Outcome, running: Retest | None, now: datetime) -> Retest | None:
         """The root's retest once this outcome is known; one that judged nothing has seen nothing of it."""

@@ -17,12 +17,12 @@ from homeostat.core.gate.situation import FLEET
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, JsonObject, Path
 from homeostat.core.model import Declared, Disruption, Drift, Edit, Fact, Mode, Place, Read, Want
-from homeostat.core.outcome import Outcome, Status, Trigger
+from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger
 from homeostat.core.plan import Plan, merge
 from homeostat.core.record import RootRecord, Settle
 from homeostat.core.retest import Finding, Retest
 from homeostat.core.spec import Root
-from homeostat.engine import JUDGED, Engine
+from homeostat.engine import Engine
 from homeostat.specs import Desired
 from homeostat.store import Leased
 from remediators import route_all

@@ -19,10 +19,11 @@ from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, word_entry, worst
-from homeostat.core.record import Settle, is_examined, is_own
-from homeostat.core.spec import Root, Target
+from homeostat.core.record import RootRecord, Settle, is_examined, is_own
+from homeostat.core.spec import Fleet, Root, Target
 from homeostat.engine import Engine
 from homeostat.ports import Anybody, Identity
+from homeostat.releases import Releases
 from homeostat.retest import Retests
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE, ledger_row
@@ -54,6 +55,10 @@ class Service:
     def retests(self) -> Retests:
         return Retests(self.engine, self.desired)
 
+    @property
+    def releases(self) -> Releases:
+        return Releases(self.engine, self.desired)
+
     # --- events and the timer: route, mark, enqueue ---
 
     async def on_event(self, event: Json) -> tuple[Root, ...]:
@@ -81,11 +86,17 @@ class Service:
         return tuple(marked)
 
     async def mark_all(self, cause: str) -> int:
-        """Marks every declared root, and sends alerts that are still waiting. How many roots there are."""
-        fleet = await self.desired.fleet()
+        """Marks every declared root, and sends alerts that are still waiting. How many roots there are.
+
+        All marks name the sweep, by which its writes are counted together.
+        """
+        fleet = await self._followed()
+        await self.engine.reservations.forget_runs(self.engine.ambient.now())
+        await self.engine.rollouts.ensure()
+        sweep = f"{cause}:{self.engine.ambient.uuid()}"
         for root in fleet.roots.values():
-            await self.engine.store.mark(root.id, cause, AT_ONCE, comes_again=False)
-        await self.engine.send_all_alerts()
+            await self.engine.store.mark(root.id, sweep, AT_ONCE, comes_again=False)
+        await self.engine.outbox.send_all()
         return len(fleet.roots)
 
     # --- the queue worker ---
@@ -95,18 +106,28 @@ class Service:
         if run_id := json.text_at(message, "run"):
             await self.execute_run(run_id)
             return
+        if version := json.text_at(message, "rollout"):
+            await self.engine.rollouts.look(await self.desired.fleet(), version)
+            await self.engine.outbox.send_of_fleet()
+            return
         try:
             root_id = ResourceId.parse(json.text_at(message, "root"))
         except InvalidResourceId:
-            log.warning("a work message names neither a root nor a run; it is dropped")
+            log.warning("a work message names neither a root, a run nor a rollout; it is dropped")
             return
-        root = (await self.desired.fleet()).roots.get(root_id)
+        root = (await self._followed()).roots.get(root_id)
         if root is None:
             log.info("%s is no longer declared: nothing to do", root_id.short)
             return
         answer = await replace(self.engine, settle=self._settle_of(root)).reconcile_marked(root)
         if isinstance(answer, Outcome):
             log.info("%s: %s %s", root_id.short, answer.status, answer.error)
+
+    async def _followed(self, *, first: bool = True) -> Fleet:
+        """The fleet, once it is known how far its version of the spec has come. Raises SpecError and StorageError."""
+        fleet = await self.desired.fleet()
+        await self.engine.rollouts.follow(fleet, self.desired.loaded or self.engine.ambient.now(), first=first)
+        return fleet
 
     def _settle_of(self, root: Root) -> Settle:
         """The longest of what its kinds ask for."""
@@ -133,6 +154,7 @@ class Service:
             "requestedAt": self.engine.ambient.now().isoformat(),
             "dryRun": trigger.dry_run,
             "create": trigger.create,
+            "maxWrites": trigger.max_writes,
             "caller": trigger.caller,
             "reason": trigger.reason,
         }
@@ -147,16 +169,9 @@ class Service:
         if run is None or run["state"] == "done":
             return run
         targets = [str(name) for name in _list(run["targets"])]
-        trigger = Trigger(
-            "manual",
-            (run_id,),
-            caller=json.text_at(run, "caller"),
-            reason=json.text_at(run, "reason"),
-            create=run.get("create") is True,
-            dry_run=run["dryRun"] is True,
-        )
+        trigger = _trigger_of(run)
         try:
-            roots = runs.roots_of(await self.desired.fleet(), targets)
+            roots = runs.roots_of(await self._followed(first=not trigger.dry_run), targets)
         except runs.UnknownTarget as error:  # since it was asked for
             return await self._end(run, {"status": Status.FAILED.value, "error": str(error), "roots": []})
         outcomes = await runs.reconcile(self.engine, roots, trigger)
@@ -213,17 +228,15 @@ class Service:
     async def resume(self, target: str, by: str, reason: str = "") -> None:
         """Ends a pause; its roots are looked at again at once, and their ledgers say who ended it and why.
 
-        Raises UnknownTarget.
+        What the flap breaker holds of a target is let go on, too. Raises UnknownTarget.
         """
         fleet = await self.desired.fleet()
         roots = tuple(fleet.roots.values()) if target == FLEET else runs.roots_of(fleet, [target])
         log.info("%s is resumed by %s: %s", "the fleet" if target == FLEET else target, by, reason or "no reason given")
         await self.engine.store.resume(target)
-        now, trigger = self.engine.ambient.now(), Trigger("resume", caller=by, reason=reason)
-        for root in roots:
-            entry = word_entry("resumed", root.id, root.targets, trigger, now)
-            rows = (ledger_row(entry, now, str(self.engine.ambient.uuid())),)
-            await self.engine.store.mark(root.id, "resume", AT_ONCE, comes_again=False, rows=rows)
+        if target != FLEET:
+            await self.releases.forget_flaps(roots)
+        await self.releases.tell("resumed", roots, Trigger("resume", caller=by, reason=reason))
 
     async def open_approvals(self) -> list[JsonObject]:
         """The requests that wait for a person's word, or whose approval is not used yet."""
@@ -281,11 +294,43 @@ class Service:
             "webApp": target.web_app.text,
             "declaredAt": str(target.place),
             "kinds": list(target.kinds),
+            "flapping": _flapping(records),
             "roots": [root.text for root in target.roots],
             "retired": any(record.retired for _, record in records),
             "episodes": episodes,
             "pauses": [_pause_json(pause) for pause in pauses if pause.target in {FLEET, target.name}],
         }
+
+
+def _flapping(records: Sequence[tuple[ResourceId, RootRecord]]) -> list[Json]:
+    """What the flap breaker has tripped on and not forgotten."""
+    return [
+        {
+            "root": root.text,
+            "kind": flap.kind,
+            "what": flap.what,
+            "healed": flap.healed,
+            "trips": flap.trips,
+            "until": flap.until.isoformat() if flap.until else None,
+        }
+        for root, record in records
+        for flap in record.flaps.values()
+        if flap.trips
+    ]
+
+
+def _trigger_of(run: JsonObject) -> Trigger:
+    run_id, max_writes = json.text_at(run, "id"), run.get("maxWrites")
+    return Trigger(
+        "manual",
+        (run_id,),
+        caller=json.text_at(run, "caller"),
+        reason=json.text_at(run, "reason"),
+        create=run.get("create") is True,
+        dry_run=run["dryRun"] is True,
+        run=run_id,
+        max_writes=max_writes if isinstance(max_writes, int) else None,
+    )
 
 
 def _pause_json(pause: Pause) -> JsonObject:

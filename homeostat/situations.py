@@ -1,23 +1,35 @@
 """Gathers what the guards of `homeostat.core.gate` may look at, once for every look that found something to write.
 
 In two steps: what the store knows, and then, only where something is left to be written, what Azure says is around it.
+What is remembered of the root is in its record; what is remembered of the fleet is only read where the guards of the
+single edits let something through, and is one read then, with one more for the run.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from homeostat.ambient import Ambient
 from homeostat.approvals import Approvals
+from homeostat.core.attribution import ActorKind
+from homeostat.core.causes import causes
 from homeostat.core.decision import own_read
-from homeostat.core.gate.situation import Situation, Surroundings
+from homeostat.core.gate.passing import FIRST_GUARDS, guard_edits
+from homeostat.core.gate.situation import History, Situation, Surroundings
+from homeostat.core.json import JsonObject
 from homeostat.core.model import Edit, Fact, Facts, Found, Gone, Mode
 from homeostat.core.outcome import Trigger
 from homeostat.core.policy import Deployments
 from homeostat.core.record import RootRecord
 from homeostat.core.spec import Root
+from homeostat.core.uses import NOTHING_RESERVED, HourUse, RunUse, hour_from_json
+from homeostat.core.versions import is_new
+from homeostat.drifting import Drifting
+from homeostat.fleetwide import HOUR, Fleetwide
 from homeostat.own import Own
 from homeostat.ports import ArmReader, DeploymentReader
+from homeostat.reservations import Reservations
+from homeostat.rollouts import Known, Rollouts, rollout_in
 from homeostat.store import Store
 
 
@@ -30,15 +42,38 @@ class Situations:
     cap: Mode
     own: Own
     approvals: Approvals
+    known: Known
 
-    async def of(self, root: Root, record: RootRecord, asked: Trigger, edits: Sequence[Edit] = ()) -> Situation:
-        """The situation of a root with this record, for which these edits are meant. Raises StorageError."""
+    async def of(
+        self,
+        root: Root,
+        record: RootRecord,
+        asked: Trigger,
+        edits: Sequence[Edit] = (),
+        alone: RunUse = NOTHING_RESERVED,
+    ) -> Situation:
+        """The situation of a root with this record, for which these edits are meant.
+
+        alone: what a reconcile that is a run of its own has written so far. Raises StorageError.
+        """
+        fleet = Fleetwide(self.store.documents, self.ambient)
+        rows, pauses = await asyncio.gather(fleet.read(), self.store.pauses())
+        course = await Rollouts(self.store, self.known).course(root, rows)
+        history = History(
+            declared=root.declared,
+            run=alone,
+            max_writes=asked.max_writes,
+            reserved=record.reserved,
+            rollout=course,
+            flaps=record.flaps,
+            writers=_writers(root, record, edits),
+        )
         situation = Situation(
             now=self.ambient.now(),
             cap=self.cap,
             wants=root.wants,
             targets=root.targets,
-            pauses=await self.store.pauses(),
+            pauses=pauses,
             create=asked.create,
             withheld=asked.withheld,
             retest=record.retest,
@@ -47,8 +82,13 @@ class Situations:
             marked=root.marked,
             consents=asked.consents,
             own=self.own.known,
+            history=history,
         )
-        return replace(situation, approval=await self.approvals.of(root.id, edits, situation))
+        situation = replace(situation, approval=await self.approvals.of(root.id, edits, situation))
+        allowed, _ = guard_edits(edits, situation, FIRST_GUARDS)
+        if not allowed:
+            return situation
+        return replace(situation, history=await self._of_fleet(root, record, asked, allowed, history, rows))
 
     async def looked_around(self, situation: Situation, root: Root, facts: Facts) -> Situation:
         """The situation right before a write: one read of the root's own body, and one of its group's deployments."""
@@ -67,3 +107,36 @@ class Situations:
         if root.policy.deployments is Deployments.IGNORE:
             return None
         return await self.deployments.running_deployments(root.id.subscription, root.id.resource_group)
+
+    async def _of_fleet(
+        self,
+        root: Root,
+        record: RootRecord,
+        asked: Trigger,
+        allowed: Sequence[Edit],
+        known: History,
+        rows: Mapping[str, JsonObject],
+    ) -> History:
+        """With what the plan guards ask about. From here on the root counts as drifting, but for a dry run."""
+        drifting = Drifting(self.store.documents, self.ambient)
+        if not asked.dry_run:
+            await drifting.note(root.id, anew=any(is_new(root, edit.drift.kind, record) for edit in allowed))
+        mass = await drifting.mass(root, rows, rollout_in(rows), noted=not asked.dry_run)
+        if not asked.dry_run:
+            await drifting.follow(mass, root, rows)
+        reservations = Reservations(self.store.documents, self.ambient)
+        return replace(
+            known,
+            run=await reservations.of_run(asked.run) if asked.run else known.run,
+            hour=hour_from_json(rows[HOUR]) if HOUR in rows else HourUse(),
+            mass=mass,
+        )
+
+
+def _writers(root: Root, record: RootRecord, edits: Sequence[Edit]) -> Mapping[str, str]:
+    """By kind, who else wrote what is to be repaired, as far as it is known; under "" the last one of any kind."""
+    found = causes(root, [edit.drift for edit in edits], record).known
+    told = {kind: episode.changed_by for kind, episode in record.episodes.items()} | {**found}
+    names = {kind: actor.name for kind, actor in told.items() if actor.is_known and actor.kind is not ActorKind.SPEC}
+    last = [write.by.name for write in record.foreign_writes if write.by.is_known][-1:]
+    return {**names, **({"": last[0]} if last else {})}

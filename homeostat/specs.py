@@ -98,6 +98,7 @@ class Desired:
     subscription: str = ""
     own: OwnResources = NOTHING_OWN
     problem: str = ""  # why a change of the specs is not in force
+    loaded: datetime | None = field(default=None, init=False)  # since when the fleet in force is known
     _fleet: Fleet | None = field(default=None, init=False)
     _version: str = field(default="", init=False)
     _checked: datetime | None = field(default=None, init=False)
@@ -112,7 +113,7 @@ class Desired:
             if self._fleet is None or version != self._version:
                 texts = await self.source.texts()
                 self._fleet = load(texts, self.registry, subscription=self.subscription, own=self.own)
-                self._version = version
+                self._version, self.loaded = version, now
             self.problem = ""
         except HomeostatError as error:
             if self._fleet is None:

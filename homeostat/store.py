@@ -22,7 +22,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
 from homeostat.core.record import Later, Lease, NothingToDo, RootRecord, Settle
-from homeostat.ports import MAX_DELAY, Change, Conflict, Documents, Insert, Queues, Remove, Replace, Upsert
+from homeostat.ports import MAX_DELAY, Blobs, Change, Conflict, Documents, Insert, Queues, Remove, Replace, Upsert
 
 WORK_QUEUE: Final = "homeostat-work"
 EVENT_QUEUE: Final = "homeostat-events"
@@ -58,6 +58,7 @@ class Stored:
 class Store:
     documents: Documents
     queues: Queues
+    blobs: Blobs
     ambient: Ambient
     terms: LeaseTerms = DEFAULT_TERMS
 
@@ -200,8 +201,8 @@ class Store:
         entries = self.documents.scan(root.key, first=_LEDGER, last=_after(_LEDGER), limit=limit)
         return [entry.body async for entry in entries]
 
-    async def outbox(self, root: ResourceId) -> list[Alert]:
-        rows = self.documents.scan(root.key, first=_OUTBOX, last=_after(_OUTBOX))
+    async def outbox(self, root_key: str) -> list[Alert]:
+        rows = self.documents.scan(root_key, first=_OUTBOX, last=_after(_OUTBOX))
         return [alerts.from_json(row.body) async for row in rows]
 
     async def outboxes(self) -> AsyncIterator[tuple[str, Alert]]:

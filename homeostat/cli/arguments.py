@@ -121,6 +121,9 @@ def _spec_commands(commands: _Commands) -> None:
         action="store_true",
         help="without the service of HOMEOSTAT_URL: no lease, no pause and no ledger then",
     )
+    remediate.add_argument(
+        "--max-writes", type=_writes, metavar="N", help="so many writes at most, and no other cap of a run"
+    )
     remediate.add_argument("--detailed-exitcode", action="store_true", help="with --dry-run: end with 2 on drift")
 
     retest = _command(
@@ -137,7 +140,8 @@ def _spec_commands(commands: _Commands) -> None:
 
     adopt.add_options(_command(commands, "adopt", "write the spec of a live web app: what is there now, as YAML"))
 
-    _command(commands, "schema", "print the JSON Schema of a spec document, for editors")
+    schema = _command(commands, "schema", "print the JSON Schema of a spec document, for editors")
+    schema.add_argument("--policy", action="store_true", help="that of the fleet's policy document instead")
 
 
 def _service_commands(commands: _Commands) -> None:
@@ -171,6 +175,17 @@ def _service_commands(commands: _Commands) -> None:
     _whom(resume)
     resume.add_argument("--reason", default="", help="for whoever wonders")
 
+    release = _command(commands, "release", "let go on what holds the whole fleet")
+    release.add_argument(
+        "what", choices=("mass-drift", "rollout"), help="a mass drift, for a time; or a spec's rollout"
+    )
+    release.add_argument("--for", dest="duration", metavar="TIME", help="of a mass drift: 30m or 2h; at most 1d")
+    release.add_argument("--until", metavar="TIME", help="or to a time with its zone: 2030-01-31T06:00:00Z")
+    release.add_argument("--reason", required=True, help="for whoever wonders")
+
+    reset = _command(commands, "reset-breaker", "repair again what came back after every repair of a target")
+    reset.add_argument("target", metavar="NAME")
+
 
 def _specs(command: argparse.ArgumentParser) -> None:
     command.add_argument("specs", nargs="+", type=Path, metavar="SPEC", help="a YAML file, or a folder of them")
@@ -195,6 +210,12 @@ def _whom(command: argparse.ArgumentParser) -> None:
 
 def _as_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=("text", "json"), default="text", help="how to show it (default: text)")
+
+
+def _writes(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= 20_000:
+        return int(text)
+    raise argparse.ArgumentTypeError("give a number from 1 to 20000")
 
 
 def _limit(text: str) -> int:

@@ -30,6 +30,8 @@ COMMANDS: Final[Mapping[str, _Command]] = {
     "pause": operations.pause,
     "resume": operations.resume,
     "approve": approvals.run,
+    "release": operations.release,
+    "reset-breaker": operations.reset_breaker,
 }
 
 

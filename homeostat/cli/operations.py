@@ -1,4 +1,4 @@
-"""`status`, `history`, `explain`, `pause` and `resume`: what is asked of the running service."""
+"""`status`, `history`, `explain`, `pause`, `resume`, `release` and `reset-breaker`: what is asked of the service."""
 
 import argparse
 import json as standard_json
@@ -21,6 +21,10 @@ from homeostat.render.words import actor_words, printable
 
 class NoSuchRoot(HomeostatError):
     """The target has no root like the one that was asked for."""
+
+
+WORDS = frozenset({"resumed", "released", "breaker reset"})
+"""In the place of a status, where a person's word is in the ledger that wrote nothing."""
 
 
 class NoSuchTime(HomeostatError):
@@ -74,6 +78,26 @@ def resume(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     return 0
 
 
+def release(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    service = service_of(environment)
+    if options.what == "rollout":
+        told = service.post("release", {"what": "rollout", "reason": options.reason})
+        output.say(f"version {json.text_at(told, 'version')} of the spec comes into force for all targets now")
+        return 0
+    until = _end(options, SystemAmbient().now())
+    told = service.post("release", {"what": "mass-drift", "until": until, "reason": options.reason})
+    output.say(f"repairs go on until {json.text_at(told, 'until')}, however much drifts; caps and pauses hold as ever")
+    return 0
+
+
+def reset_breaker(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    told = service_of(environment).post(path_of(options.target, "reset-breaker"))
+    reset = told.get("reset")
+    names = ", ".join(map(str, reset)) if isinstance(reset, list) else ""
+    output.say(f"target {options.target}: {f'repaired again: {names}' if names else 'no breaker had tripped'}")
+    return 0
+
+
 def _whom(options: argparse.Namespace) -> str:
     return "the fleet" if options.all else f"target {options.target}"
 
@@ -106,18 +130,21 @@ def _status_lines(target: JsonObject) -> Iterator[str]:
         yield _line(f"  {event}: {json.text_at(episode, 'kind')} of {root}, since {json.text_at(episode, 'since')}")
         if isinstance(actor := episode.get("changedBy"), Mapping):
             yield _line(f"    changed by {actor_words(actor)}")
+    for entry in json.objects_at(target, "flapping"):
+        kind, what, ends = (json.text_at(entry, name) for name in ("kind", "what", "until"))
+        yield _line(f"  flapping: {kind} {what}, repaired {entry.get('healed')} times; left alone until {ends}")
     for entry in pauses:
         until, by, reason = (json.text_at(entry, name) for name in ("until", "by", "reason"))
         yield _line(f"  paused until {until} by {by}: {reason or 'no reason given'}")
 
 
 def _entry(entry: JsonObject, *, colour: bool) -> str:
-    if json.text_at(entry, "status") == "resumed":
+    if (word := json.text_at(entry, "status")) in WORDS:
         at, by, reason = (
             json.text_at(entry, *path) for path in (("at",), ("trigger", "caller"), ("trigger", "reason"))
         )
         root = ResourceId.parse(json.text_at(entry, "root")).short
-        return _line(f"{at} {root} resumed by {by}: {reason or 'no reason given'}")
+        return _line(f"{at} {root} {word} by {by}: {reason or 'no reason given'}")
     cause, caller = json.text_at(entry, "trigger", "cause"), json.text_at(entry, "trigger", "caller")
     heading = f"{json.text_at(entry, 'at')} by {cause}{f', {caller}' if caller else ''}"
     return text.render_entry(heading, root_part(entry), _changes(entry), colour=colour)

@@ -14,6 +14,7 @@ from homeostat.cli.service import ThroughService, service_of
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Mode
 from homeostat.core.own import OwnResources
+from homeostat.core.policy import policy_schema
 from homeostat.core.source import SpecError
 from homeostat.core.spec import json_schema
 from homeostat.own import own_resources
@@ -28,8 +29,9 @@ ANY_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 STANDALONE_SKIPS: Final = (
     "standalone: without the service's memory there are no pauses of `pause` and no re-tests to heed, no lease keeps "
     "other writers away, what needs an approval is approved by your yes (new containers by --create), and nothing is "
-    "entered in the ledger. Modes, pauses by tag, windows, running deployments and Homeostat's own resources hold as "
-    "ever"
+    "entered in the ledger. What was written before is not known: of the caps only that of one run holds, and the "
+    "hourly caps, the mass-drift stop, the staged rollout and the flap breaker see this command alone. Modes, pauses "
+    "by tag, windows, running deployments and Homeostat's own resources hold as ever"
 )
 
 ON_ERROR, ON_DRIFT = 1, 2
@@ -64,8 +66,9 @@ def _own(environment: Mapping[str, str]) -> OwnResources:
     return own
 
 
-def schema(_options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
-    output.data(json.dumps(json_schema(REGISTRY), indent=2, ensure_ascii=False) + "\n")
+def schema(options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
+    shown = policy_schema() if options.policy else json_schema(REGISTRY)
+    output.data(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
     return 0
 
 
@@ -119,15 +122,15 @@ def _standalone(options: argparse.Namespace, environment: Mapping[str, str]) -> 
 
     from homeostat.cli.standalone import Standalone  # Azure's libraries are imported when all that is local is right
 
-    create = getattr(options, "create", False)
-    return Standalone(environment, settings.mode, fleet, names, settings.own, create=create)
+    create, max_writes = getattr(options, "create", False), getattr(options, "max_writes", None)
+    return Standalone(environment, settings.mode, fleet, names, settings.own, create=create, max_writes=max_writes)
 
 
 def _through_service(options: argparse.Namespace, environment: Mapping[str, str]) -> _Worker:
     """The specs only name the targets: what is declared of them is what the service has."""
     service = service_of(environment)
     fleet = fleet_of(options.specs, environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION)
-    return ThroughService(service, chosen(options.targets, fleet.targets), options.create)
+    return ThroughService(service, chosen(options.targets, fleet.targets), options.create, options.max_writes)
 
 
 def _show(report: Report, format_: str, file: Path | None, environment: Mapping[str, str]) -> None:

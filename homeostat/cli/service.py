@@ -6,7 +6,7 @@ Over urllib: one request at a time needs no client library, and it honours the u
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any, Final, override
@@ -16,7 +16,7 @@ from homeostat.cli.declared import chosen
 from homeostat.cli.output import progress
 from homeostat.core import json
 from homeostat.core.errors import HomeostatError
-from homeostat.core.json import Json, JsonObject
+from homeostat.core.json import JsonObject
 from homeostat.render.report import Report
 
 ANSWER_SECONDS: Final = 240.0
@@ -79,6 +79,7 @@ class ThroughService:
     service: Service
     targets: tuple[str, ...]
     create: bool = False
+    max_writes: int | None = None
 
     def plan(self) -> Report:
         """Raises ServiceError, and NoSuchTarget for what the service does not know."""
@@ -91,7 +92,13 @@ class ThroughService:
     def _report(self, *, dry_run: bool) -> Report:
         known = {json.text_at(told, "name"): told for told in json.objects_at(self.service.get("targets"), "targets")}
         names = chosen(self.targets, known)
-        run = _finished(self.service, names, create=self.create, dry_run=dry_run)
+        wanted: JsonObject = {
+            "targets": [*names],
+            "create": self.create,
+            "dryRun": dry_run,
+            **({"maxWrites": self.max_writes} if self.max_writes else {}),
+        }
+        run = _finished(self.service, wanted)
         return Report.told([known[name] for name in names], json.objects_at(run, "roots"), done=not dry_run)
 
 
@@ -118,12 +125,10 @@ def path_of(target: str, *rest: str) -> str:
     return "/".join(("targets", quote(target, safe=""), *rest))
 
 
-def _finished(service: Service, targets: Sequence[str], *, create: bool, dry_run: bool) -> JsonObject:
+def _finished(service: Service, wanted: JsonObject) -> JsonObject:
     """The run once it is done. The service answers with it, or where it takes longer with its id."""
     progress(f"waiting for {service.url} ...")
-    names: list[Json] = list(targets)
-    asked: JsonObject = {"targets": names, "create": create, "dryRun": dry_run, "wait": True, "reason": "command line"}
-    run = service.post("remediate", asked)
+    run = service.post("remediate", {**wanted, "wait": True, "reason": "command line"})
     run_id = json.text_at(run, "id")
     for _ in range(POLLS):
         if json.text_at(run, "state") == "done":

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from homeostat import runs
 from homeostat.azure.credentials import CredentialsUnavailable
@@ -18,6 +19,9 @@ from homeostat.engine import Engine
 from homeostat.ports import ArmReader
 from homeostat.render.report import Report
 
+COMMAND: Final = "command"
+"""The run that one command is, by which its writes are counted."""
+
 type _Work = Callable[[Engine, Sequence[Root], Trigger], Awaitable[tuple[Outcome, ...]]]
 
 
@@ -30,6 +34,7 @@ class Standalone:
     """cap: HOMEOSTAT_MODE. own: what Homeostat runs on, and never repairs. targets: the names of those that are meant.
 
     create: whether containers may be created.
+    max_writes: how many writes it may make, in place of the policy's cap of a run.
     """
 
     environment: Mapping[str, str] = field(repr=False)
@@ -38,6 +43,7 @@ class Standalone:
     targets: tuple[str, ...]
     own: OwnResources = NOTHING_OWN
     create: bool = False
+    max_writes: int | None = None
 
     def plan(self) -> Report:
         """Reads, and writes nothing. Raises CannotReadAzure."""
@@ -55,7 +61,7 @@ class Standalone:
 
     async def _outcomes(self, work: _Work, roots: Sequence[Root]) -> tuple[Outcome, ...]:
         # Whoever is asked has seen the plan, and there is no service that could wait for another's word.
-        trigger = Trigger("command-line", create=self.create, consents=True)
+        trigger = Trigger("command-line", create=self.create, consents=True, run=COMMAND, max_writes=self.max_writes)
         async with open_standalone(self.environment, self.cap, self.own) as engine:
             witness = _Witness(engine.reader)
             outcomes = await work(replace(engine, reader=witness), roots, trigger)

@@ -14,12 +14,14 @@ from types import MappingProxyType
 
 from homeostat.core import json
 from homeostat.core.attribution import UNKNOWN, Actor, ForeignWrite, actor_json
+from homeostat.core.gate.mass_drift import MASS_DRIFT
+from homeostat.core.gate.rollout import ROLLOUT, ROLLOUT_STOPPED
 from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.model import Drift, Verdict
-from homeostat.core.outcome import Outcome, Status, action_json, drift_json, held_json
-from homeostat.core.plan import Held
+from homeostat.core.outcome import Outcome, Status, action_json, drift_json, held_json, hold_json
+from homeostat.core.plan import Held, Hold
 from homeostat.core.record import Episode
 from homeostat.core.spec import Root
 
@@ -35,7 +37,7 @@ class AlertType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """The parts of a CloudEvent. `subject` is the root's id."""
+    """The parts of a CloudEvent. `subject` is the root's id, or FLEET_SUBJECT."""
 
     id: str
     type: AlertType
@@ -46,6 +48,12 @@ class Alert:
 
 WHOLE_ROOT = "*"
 """Stands for a kind where an episode is about the root itself: it cannot be read or written."""
+
+FLEET_SUBJECT = "fleet"
+"""In the place of a root, where an alert is about all of them."""
+
+UNTOLD = frozenset({MODE_ALERT, MASS_DRIFT, ROLLOUT, ROLLOUT_STOPPED})
+"""Holds that are not told for each root: the detection was the alert, or one alert tells of the fleet."""
 
 FAILURES_BEFORE_ALERT = 3
 """Tries that may fail with a passing error before anybody is told."""
@@ -146,6 +154,20 @@ def failing(
     return {**episodes, WHOLE_ROOT: episode}, (_alert(AlertType.FAILED, root.id, episode, "", now, data),)
 
 
+def fleet_held(hold: Hold, now: datetime) -> Alert:
+    """One alert for a hold of the whole fleet, which begins now."""
+    episode = Episode(_digest(FLEET_SUBJECT, hold.code, now.isoformat()), now, AlertType.HELD)
+    data: JsonObject = {
+        "root": FLEET_SUBJECT,
+        "targets": [],
+        "kind": WHOLE_ROOT,
+        "episode": episode.id,
+        "openedAt": now.isoformat(),
+        "held": [hold_json(hold)],
+    }
+    return Alert(_digest(episode.id, AlertType.HELD), AlertType.HELD, FLEET_SUBJECT, now, data)
+
+
 def overwrites(root: Root, foreign: Iterable[ForeignWrite], now: datetime) -> tuple[Alert, ...]:
     """One alert for each foreign write that a write of ours may have undone without seeing it."""
     return tuple(
@@ -231,8 +253,7 @@ def is_unjudged(kind: str, outcome: Outcome) -> bool:
 
 
 def _held(kind: str, outcome: Outcome) -> list[Held]:
-    """What mode `alert` reports is no hold to tell of: its detection was the alert."""
-    return [entry for entry in outcome.plan.held if entry.drift.kind == kind and entry.hold.code != MODE_ALERT]
+    return [entry for entry in outcome.plan.held if entry.drift.kind == kind and entry.hold.code not in UNTOLD]
 
 
 def _told(entry: Held) -> str:

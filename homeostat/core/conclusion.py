@@ -5,15 +5,24 @@ from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
-from homeostat.core import alerts
+from homeostat.core import alerts, flapping
 from homeostat.core.alerts import WHOLE_ROOT, Alert, Episodes, is_unjudged
 from homeostat.core.approvals import Reason
 from homeostat.core.attribution import Actor, end_of
 from homeostat.core.decision import looked_at
+from homeostat.core.flapping import Flaps
 from homeostat.core.gate.standing import CONTAINER_GONE
-from homeostat.core.model import Verdict
-from homeostat.core.outcome import Outcome, Status
-from homeostat.core.record import MAX_FOREIGN_WRITES, BlindWrite, Intent, RootRecord, examining, possible_overwrites
+from homeostat.core.model import Drift, Verdict
+from homeostat.core.outcome import JUDGED, Outcome, Status
+from homeostat.core.record import (
+    MAX_FOREIGN_WRITES,
+    BlindWrite,
+    Intent,
+    Judgement,
+    RootRecord,
+    examining,
+    possible_overwrites,
+)
 from homeostat.core.spec import Root
 from homeostat.core.versions import accepted
 
@@ -28,11 +37,13 @@ def conclude(
     *,
     judged: Collection[str] = (),
     changed_by: Mapping[str, Actor] = MappingProxyType({}),
+    healed: Sequence[Drift] = (),
 ) -> tuple[RootRecord, tuple[Alert, ...]]:
     """The record after the outcome, and the alerts to send. Whose turn it is (lease, marks) is left as it was.
 
     begun: the writes that an earlier reconcile left unfinished; what they have repaired by now is Homeostat's doing.
     judged: the kinds that were looked at. changed_by: by kind, who or what brought the drifts about.
+    healed: drifts that were repaired and are not counted in the record yet.
     """
     failures = before.failures + 1 if outcome.status in {Status.FAILED, Status.UNKNOWN} else 0
     settling = before.settling + 1 if outcome.status is Status.SETTLING else 0
@@ -46,6 +57,8 @@ def conclude(
         blind_writes=blind_writes,
         intent=_unfinished(before.intent) if outcome.status is Status.SETTLING else None,
         retired=False,
+        flaps=_flaps(root, outcome, before, healed, now),
+        judgement=_judgement(root, outcome, before),
     )
     overwritten = alerts.overwrites(root, possible_overwrites(replace(before, blind_writes=blind_writes)), now)
     if outcome.status is Status.MISSING:
@@ -75,6 +88,22 @@ def _is_judged(outcome: Outcome) -> bool:
 def _unfinished(intent: Intent | None) -> Intent | None:
     """What ARM is still carrying out. When it was sent is known by now, and is among the blind writes."""
     return intent and replace(intent, unprotected={})
+
+
+def _flaps(root: Root, outcome: Outcome, before: RootRecord, repaired: Sequence[Drift], now: datetime) -> Flaps:
+    limits = root.policy.flapping
+    counted = flapping.healed(before.flaps, repaired, limits, now)
+    if outcome.status not in JUDGED:
+        return counted
+    unclear = {drift.kind for drift in outcome.plan.drifts if drift.verdict in {Verdict.UNKNOWN, Verdict.SETTLING}}
+    return flapping.looked(counted, outcome.plan.drifts, unclear, limits, now)
+
+
+def _judgement(root: Root, outcome: Outcome, before: RootRecord) -> Judgement | None:
+    if outcome.status not in {*JUDGED, Status.RETIRED} or not root.spec_version:
+        return before.judgement
+    holds = tuple(sorted({held.hold.code for held in outcome.plan.held}))
+    return Judgement(root.spec_version, outcome.status.value, holds)
 
 
 def _watched(root: Root, episodes: Episodes) -> Episodes:

@@ -138,7 +138,15 @@ def decide(
     withheld = frozenset(milestone for cause in stuck for milestone in cause.reaches)
     plan = Plan(root.id, judged.drifts, merge(going, facts), (*held, *dependents), withheld)
     hold = guard_plan(plan, situation)
-    return plan if hold is None else _held_whole(plan, going, hold)
+    return plan if hold is None else held_whole(plan, hold)
+
+
+def held_whole(plan: Plan, hold: Hold) -> Plan:
+    """The plan with all that it would write held."""
+    edits = [edit for action in plan.actions for edit in action.edits]
+    held = {edit.drift.key: Held(edit.drift, hold) for edit in edits}
+    withheld = plan.withheld | {milestone for edit in edits for milestone in edit.reaches}
+    return replace(plan, actions=(), held=(*plan.held, *held.values()), withheld=withheld)
 
 
 def misses_container(judged: Judged) -> bool:
@@ -158,9 +166,3 @@ def root_gone(root: Root) -> Plan:
     )
     hold = Hold(CONTAINER_GONE, f"{root.id.short} is gone, and no section declares how it is to be created")
     return Plan(root.id, drifts, held=tuple(Held(drift, hold) for drift in drifts))
-
-
-def _held_whole(plan: Plan, edits: Sequence[Edit], hold: Hold) -> Plan:
-    held = {edit.drift.key: Held(edit.drift, hold) for edit in edits}
-    withheld = plan.withheld | {milestone for edit in edits for milestone in edit.reaches}
-    return replace(plan, actions=(), held=(*plan.held, *held.values()), withheld=withheld)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from homeostat.core.attribution import Actor, actor_json
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, JsonObject, Value
 from homeostat.core.model import Drift, Milestone
-from homeostat.core.plan import Action, Held, Plan
+from homeostat.core.plan import Action, Held, Hold, Plan
 from homeostat.core.record import Intent
 
 
@@ -31,6 +32,10 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+JUDGED: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.SETTLING, Status.DRIFTED, Status.HELD, Status.UNKNOWN})
+"""Of a root that ended so it is known what differs at the end."""
+
+
 def worst(statuses: Sequence[Status]) -> Status:
     """The one that is furthest from good; of no root at all, `in-sync`."""
     return max(statuses, key=list(Status).index, default=Status.IN_SYNC)
@@ -42,6 +47,8 @@ class Trigger:
 
     consents: a person sees this very plan before it is carried out, and says yes to all of it but new containers.
     withheld: milestones that other roots of the same target were to bring about and do not.
+    run: the run or sweep that it is part of, by which its writes are counted; alone it is a run of its own.
+    max_writes: how many writes the run may make at most, by the caller's word and in place of the policy's.
     """
 
     cause: str  # event, nightly, manual, retry, command-line
@@ -52,6 +59,8 @@ class Trigger:
     dry_run: bool = False
     consents: bool = False
     withheld: frozenset[Milestone] = frozenset()
+    run: str = ""
+    max_writes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +101,11 @@ def _present(name: str, value: Value) -> JsonObject:
 
 
 def held_json(held: Held) -> JsonObject:
-    hold = held.hold
+    return {"drift": drift_json(held.drift), **hold_json(held.hold)}
+
+
+def hold_json(hold: Hold) -> JsonObject:
     return {
-        "drift": drift_json(held.drift),
         "code": hold.code,
         "message": hold.message,
         "numbers": dict(hold.numbers),
@@ -151,6 +162,7 @@ def ledger_entry(
             "hints": list(trigger.hints),
             "caller": trigger.caller,
             "reason": trigger.reason,
+            **({"maxWrites": trigger.max_writes} if trigger.max_writes is not None else {}),
         },
         **outcome_json(outcome),
         "changedBy": {kind: actor_json(actor) for kind, actor in changed_by.items()},

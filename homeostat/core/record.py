@@ -4,6 +4,7 @@ The store keeps a record as one document and changes it by compare-and-swap, so 
 however many instances there are.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from homeostat.core.attribution import UNKNOWN, Actor, ForeignWrite
+from homeostat.core.flapping import Flap
 from homeostat.core.json import JsonObject
 from homeostat.core.leases import DEFAULT_TERMS
 from homeostat.core.retest import Retest
@@ -142,6 +144,15 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """How the last look ended that could judge the root. version: of the spec by which it was judged."""
+
+    version: str
+    status: str
+    holds: tuple[str, ...] = ()  # codes
+
+
+@dataclass(frozen=True, slots=True)
 class RootRecord:
     """The fields down to `pending` are about whose turn it is, the others about what was found and done."""
 
@@ -163,6 +174,9 @@ class RootRecord:
     accepted: Mapping[str, Accepted] = field(default_factory=dict)  # by kind
     blind_writes: tuple[BlindWrite, ...] = ()
     retest: Retest | None = None  # the last one of the root's routing
+    reserved: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # writes: see `homeostat.core.uses`
+    flaps: Mapping[str, Flap] = field(default_factory=dict)  # by drift: see `homeostat.core.flapping`
+    judgement: Judgement | None = None
 
 
 _ADAPTER: TypeAdapter[RootRecord] = TypeAdapter(RootRecord)
@@ -176,6 +190,15 @@ def to_json(record: RootRecord) -> JsonObject:
 def from_json(body: JsonObject) -> RootRecord:
     """Raises ValueError (pydantic.ValidationError) for a document that is not a record."""
     return _ADAPTER.validate_python(body)
+
+
+SWEEP = re.compile(r"(nightly|resume|release|reset-breaker):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The cause that all marks of one sweep have, by which its writes are counted together."""
+
+
+def sweep_in(causes: Iterable[str]) -> str:
+    """The latest sweep among the causes of a mark; "" when there is none."""
+    return next((cause for cause in reversed(tuple(causes)) if SWEEP.fullmatch(cause)), "")
 
 
 # --- marks and messages ---------------------------------------------------------------------------------------------

@@ -128,6 +128,7 @@ class Root:
     spec_version: str = field(default="", compare=False)  # the fleet's
     windows: Mapping[str, Windows] = field(default_factory=dict)  # of those targets that have their own
     marked: frozenset[str] = frozenset()  # the kinds of which an owner says `approval: required`
+    declared: int = field(default=0, compare=False)  # the number of the fleet's roots
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,8 @@ def spec_version(texts: Mapping[str, str]) -> str:
 
 
 def _of_version(fleet: Fleet, version: str) -> Fleet:
-    roots = {id_: replace(root, spec_version=version) for id_, root in fleet.roots.items()}
+    declared = len(fleet.roots)
+    roots = {id_: replace(root, spec_version=version, declared=declared) for id_, root in fleet.roots.items()}
     return replace(fleet, roots=roots, spec_version=version)
 
 

@@ -1,17 +1,12 @@
 """Which version of the spec a root was last seen to agree with, and whether the spec has changed since. Pure."""
 
-import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from enum import Enum
-from typing import Any
-
-from pydantic import BaseModel
 
 from homeostat.core import json
 from homeostat.core.attribution import Actor, ActorKind, Source
+from homeostat.core.digests import canonical
 from homeostat.core.json import Json
 from homeostat.core.record import Accepted, RootRecord
 from homeostat.core.spec import Root
@@ -21,8 +16,7 @@ def wants_digest(root: Root, kind: str) -> str:
     """Of all that is declared of the kind on the root, wherever in which file it stands and whoever declares it."""
     want = root.wants[kind]
     items: dict[str, Json] = {
-        name: {"value": _canonical(declared.value), "mode": declared.mode.value}
-        for name, declared in want.items.items()
+        name: {"value": canonical(declared.value), "mode": declared.mode.value} for name, declared in want.items.items()
     }
     whole = {"items": items, "unmanaged": want.unmanaged.value, "mode": want.mode.value}
     return hashlib.sha256(json.render(whole).encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -46,25 +40,3 @@ def cause_in_spec(root: Root, kind: str, record: RootRecord) -> Actor | None:
         return None
     name, was = f"spec version {root.spec_version}", f"spec version {record.accepted[kind].version}"
     return Actor(name=name, kind=ActorKind.SPEC, source=Source.SPEC, was=was)
-
-
-def _canonical(value: Any) -> Json:
-    """A declared value as JSON that is equal for equal values, in any process."""
-    if isinstance(value, Enum):
-        return _canonical(value.value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _canonical(item) for key, item in value.items()}
-    if isinstance(value, AbstractSet):
-        return sorted((_canonical(item) for item in value), key=json.render)
-    if isinstance(value, Sequence):
-        return [_canonical(item) for item in value]
-    names = _fields(value)
-    return {name: _canonical(getattr(value, name)) for name in names} if names else repr(value)
-
-
-def _fields(value: Any) -> Sequence[str]:
-    if isinstance(value, BaseModel):
-        return list(type(value).model_fields)
-    return [each.name for each in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []

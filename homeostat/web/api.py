@@ -106,7 +106,14 @@ async def _remediate(service: "Service", req: func.HttpRequest, caller: Caller) 
 
     body = parse_body(RemediateBody, req.get_body())
     names = await service.all_targets(body.confirm) if body.all else tuple(body.targets or ())
-    trigger = Trigger("manual", caller=caller.name, reason=body.reason, create=body.create, dry_run=body.dry_run)
+    trigger = Trigger(
+        "manual",
+        caller=caller.name,
+        reason=body.reason,
+        create=body.create,
+        dry_run=body.dry_run,
+        max_writes=body.max_writes,
+    )
     run_id = await service.start_run(names, trigger, backup=body.wait)
     if body.wait:
         try:
@@ -163,6 +170,27 @@ async def _resume(service: "Service", req: func.HttpRequest, caller: Caller) -> 
     name = req.route_params.get("name", FLEET)
     await service.resume(name, caller.name, body.reason)
     return _json({"target": None if name == FLEET else name, "paused": False})
+
+
+async def _release(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    from homeostat.web.requests import ReleaseBody, parse_body, released_until
+
+    body = parse_body(ReleaseBody, req.get_body())
+    if body.what == "rollout":
+        return _json(await service.releases.rollout(caller.name, body.reason))
+    ends = released_until(body, service.engine.ambient.now())
+    return _json(await service.releases.mass_drift(ends, caller.name, body.reason))
+
+
+async def _reset_breaker(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    from homeostat.web.requests import ReasonBody, parse_body
+
+    body = parse_body(ReasonBody, req.get_body())
+    return _json(await service.releases.reset_breaker(req.route_params["name"], caller.name, body.reason))
+
+
+async def _fleet(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
+    return _json(await service.releases.state())
 
 
 async def _retest(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
@@ -226,6 +254,7 @@ ROUTES: Final = (
     Route("explain", "GET", "targets/{name}/explain", AppRole.READ, _explain),
     Route("pause", "POST", "targets/{name}/pause", AppRole.PAUSE, _pause),
     Route("resume", "POST", "targets/{name}/resume", AppRole.PAUSE, _resume),
+    Route("reset_breaker", "POST", "targets/{name}/reset-breaker", AppRole.OPERATE, _reset_breaker),
     Route("retest_route_all", "POST", "targets/{name}/retest-route-all", AppRole.OPERATE, _retest),
     Route("retest_state", "GET", "targets/{name}/retest-route-all", AppRole.READ, _retest_state),
     Route("retest_end", "POST", "targets/{name}/retest-route-all/end", AppRole.OPERATE, _retest_end),
@@ -234,6 +263,8 @@ ROUTES: Final = (
     Route("approvals", "GET", "approvals", AppRole.READ, _approvals),
     Route("approve", "POST", "approvals/{id}/approve", AppRole.APPROVE, _approve),
     Route("reject", "POST", "approvals/{id}/reject", AppRole.APPROVE, _reject),
+    Route("release", "POST", "release", AppRole.APPROVE, _release),
+    Route("fleet", "GET", "fleet", AppRole.READ, _fleet),
     Route("dashboard", "GET", "dashboard", AppRole.READ, _dashboard),
 )
 
@@ -250,6 +281,7 @@ OPEN: Final[tuple[tuple[str, str, Open], ...]] = (("health", "health", _health),
 def _error(error: Exception) -> func.HttpResponse:
     from homeostat.approvals import BadLink, UnknownApproval
     from homeostat.core.approvals import NotPending
+    from homeostat.releases import NothingToRelease
     from homeostat.retest import NoRetest, RetestFailed, RetestRefused
     from homeostat.runs import UnknownTarget
     from homeostat.service import NotConfirmed
@@ -269,6 +301,7 @@ def _error(error: Exception) -> func.HttpResponse:
         (UnknownApproval, 404),
         (NotPending, 409),
         (NoRetest, 404),
+        (NothingToRelease, 409),
         (NotConfirmed, 409),
         (RetestRefused, 409),
         (RetestFailed, 502),

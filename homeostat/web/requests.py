@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,6 +13,7 @@ from homeostat.core.errors import HomeostatError
 
 MAX_BODY = 64 * 1024
 MAX_PAUSE = timedelta(days=30)
+MAX_RELEASE = timedelta(days=1)
 MIN_RETEST, MAX_RETEST = 10, 3600  # seconds
 
 
@@ -33,6 +34,7 @@ class RemediateBody(_Body):
     dry_run: bool = False
     create: bool = False
     wait: bool = False
+    max_writes: Annotated[int, Field(ge=1, le=20_000)] | None = None
     reason: Annotated[str, Field(max_length=500)] = ""
 
     @model_validator(mode="after")
@@ -51,6 +53,14 @@ class ReasonBody(_Body):
     """Of what needs no more than a word on why, and may do without it."""
 
     reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class ReleaseBody(_Body):
+    """`until` is for a mass drift, which is released for a time only."""
+
+    what: Literal["mass-drift", "rollout"]
+    until: datetime | None = Field(default=None, strict=False)
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class RetestBody(_Body):
@@ -88,11 +98,22 @@ def _words(detail: Mapping[str, Any]) -> str:
 
 def until(body: PauseBody, now: datetime) -> datetime:
     """When a pause ends. Raises BadRequest for a time without zone, in the past, or too far away."""
-    if body.until.tzinfo is None:
+    return _time_to_come(body.until, now, MAX_PAUSE)
+
+
+def released_until(body: ReleaseBody, now: datetime) -> datetime:
+    """When the release of a mass drift ends. Raises BadRequest as `until` does, and where there is no time."""
+    if body.until is None:
+        raise BadRequest("until: say how long repairs may go on however much drifts, 2030-01-31T06:00:00Z")
+    return _time_to_come(body.until, now, MAX_RELEASE)
+
+
+def _time_to_come(time: datetime, now: datetime, at_most: timedelta) -> datetime:
+    if time.tzinfo is None:
         raise BadRequest("until: give a time zone, 2030-01-31T06:00:00Z")
-    if not now < body.until <= now + MAX_PAUSE:
-        raise BadRequest(f"until: give a time in the next {MAX_PAUSE.days} days")
-    return body.until
+    if not now < time <= now + at_most:
+        raise BadRequest(f"until: give a time in the next {at_most.days} days")
+    return time
 
 
 def limit(text: str | None) -> int:

@@ -11,6 +11,7 @@ import pytest
 from homeostat.cli import output
 from homeostat.cli.arguments import parser
 from homeostat.cli.main import COMMANDS
+from homeostat.core.policy import policy_schema
 from homeostat.core.spec import json_schema
 from remediators import REGISTRY
 from tests.command_line.conftest import Run
@@ -42,7 +43,14 @@ def test_without_a_command_the_help_is_shown_and_the_end_is_2(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("paln",), ("plan",), ("plan", "x", "--detailed-exitcod"), ("plan", "x", "--format", "xml"), ("pause",)],
+    [
+        ("paln",),
+        ("plan",),
+        ("plan", "x", "--detailed-exitcod"),
+        ("plan", "x", "--format", "xml"),
+        ("pause",),
+        ("release", "all"),
+    ],
 )
 def test_a_mistyped_command_does_not_end_as_drift_does(run: Run, arguments: tuple[str, ...]) -> None:
     said = run(*arguments)
@@ -138,6 +146,12 @@ def test_specs_that_declare_nothing_are_not_valid(run: Run, tmp_path: Path) -> N
     assert "declares no target" in said.err
 
 
+def test_schema_prints_that_of_the_policy_too(run: Run) -> None:
+    said = run("schema", "--policy")
+    assert said.code == 0
+    assert json.loads(said.out) == json.loads(json.dumps(policy_schema()))
+
+
 def test_schema_prints_the_schema(run: Run) -> None:
     said = run("schema")
     assert (said.code, said.err) == (0, "")
@@ -210,7 +224,16 @@ def test_a_key_is_not_sent_in_the_clear(run: Run, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("status",), ("history", "app"), ("pause", "app", "--for", "1h"), ("resume", "app")]
+    "command",
+    [
+        ("status",),
+        ("history", "app"),
+        ("pause", "app", "--for", "1h"),
+        ("resume", "app"),
+        ("release", "mass-drift", "--for", "1h", "--reason", "why"),
+        ("release", "rollout", "--reason", "why"),
+        ("reset-breaker", "app"),
+    ],
 )
 def test_what_needs_the_service_says_how_to_name_it(run: Run, command: tuple[str, ...]) -> None:
     said = run(*command)

@@ -80,6 +80,14 @@ def test_a_dry_run_through_the_service_writes_nothing(run: Run, service: Deploye
     assert run("remediate", SPEC, "--yes", env=service.env).code == 0
 
 
+def test_a_persons_word_on_the_number_of_writes_is_in_the_history(run: Run, service: Deployed) -> None:
+    change_settings(service.simulation, SQL_DATABASE_NAME="wrong")
+    said = run("remediate", SPEC, "--yes", "--max-writes", "1", env=service.env)
+    assert said.code == 0, said.out + said.err
+    told = run("history", "app-flask", "--limit", "1", "--format", "json", env=service.env).out
+    assert json.loads(told)["entries"][0]["trigger"]["maxWrites"] == 1, said.out + told
+
+
 def test_a_paused_target_is_not_repaired_until_it_is_resumed(run: Run, service: Deployed) -> None:
     assert run("pause", "app-flask", "--for", "1h", "--reason", "night work", env=service.env).code == 0
     change_settings(service.simulation, REDIS_PORT="6379")
@@ -117,6 +125,15 @@ def test_the_whole_fleet_can_be_paused(run: Run, service: Deployed) -> None:
     assert "paused until" in run("status", env=service.env).out
     assert run("resume", "--all", env=service.env).code == 0
     assert "paused" not in run("status", env=service.env).out
+
+
+def test_a_mass_drift_is_let_go_on_and_a_breaker_reset(run: Run, service: Deployed) -> None:
+    said = run("release", "mass-drift", "--for", "2h", "--reason", "we moved the cache", env=service.env)
+    assert (said.code, "however much drifts" in said.err) == (0, True), said.err
+    nothing = run("release", "rollout", "--reason", "it is fine", env=service.env)
+    assert (nothing.code, "nothing to release" in nothing.err) == (1, True), nothing.err
+    reset = run("reset-breaker", "app-flask", env=service.env)
+    assert (reset.code, "no breaker had tripped" in reset.err) == (0, True), reset.err
 
 
 def test_status_says_how_the_service_and_its_targets_are(run: Run, service: Deployed) -> None:

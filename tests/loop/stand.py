@@ -315,7 +315,7 @@ def stand(
     arm = arm_over(transport, CloudCredential(cloud, clock), cloud_of({}), ambient)
     memory = MemoryStorage(ambient.now)
     inbox = Inbox()
-    store = Store(documents(memory.documents), memory.queues, ambient)
+    store = Store(documents(memory.documents), memory.queues, memory.blobs, ambient)
     engine = Engine(
         REGISTRY,
         arm.reader,

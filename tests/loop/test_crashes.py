@@ -45,7 +45,7 @@ async def is_healed_and_told(world: Stand) -> None:
     assert (world.failures, world.poisoned) == ([], [])
     record = await world.record("nsg")
     assert (record.lease, record.mark, record.working, record.intent, record.episodes) == (None, None, None, None, {})
-    assert await world.engine.store.outbox(world.id("nsg")) == []
+    assert await world.engine.store.outbox(world.id("nsg").key) == []
     told = dict(zip(world.inbox.ids(), world.inbox.told(), strict=True))
     assert sorted(told.values()) == [("DriftDetected", "nsg_rules"), ("Remediated", "nsg_rules")]
     assert world.inbox.events[-1].data["by"] == "homeostat"

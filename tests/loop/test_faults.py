@@ -11,6 +11,7 @@ import pytest
 
 from homeostat.core.arm_types import SITE_CONFIG
 from homeostat.core.errors import HomeostatError
+from homeostat.core.gate.flapping import FLAPPING
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.model import Fact, Read
 from homeostat.core.outcome import Outcome, Status, Trigger
@@ -216,8 +217,23 @@ async def test_a_link_whose_precondition_fails_in_its_operation_is_observed_agai
     assert (after["properties"]["registrationEnabled"], after["tags"]) == (False, {"by": "somebody"})
 
 
-async def test_a_repair_that_somebody_undoes_each_time_ends_and_says_so() -> None:
+async def test_a_repair_that_somebody_undoes_each_time_trips_the_breaker_within_one_reconcile() -> None:
     world = stand()
+    world.change_rule("allow-sql", access="Deny")
+
+    async def undo(called: Any) -> None:
+        if isinstance(called, Action):
+            world.change_rule("allow-sql", access="Deny")
+
+    outcome = await meddled(world, after=undo).reconcile("nsg")
+    assert outcome.status is Status.HELD
+    assert [held.hold.code for held in outcome.plan.held] == [FLAPPING]
+    assert "other writer" in outcome.plan.held[0].hold.message
+    assert len(world.writes()) == 3
+
+
+async def test_a_repair_that_somebody_undoes_each_time_ends_and_says_so_where_the_breaker_is_patient() -> None:
+    world = stand(spec=f"{SPEC}---\npolicy: fleet\nflapping: {{times: 50}}\n")
     world.change_rule("allow-sql", access="Deny")
 
     async def undo(called: Any) -> None:
@@ -609,7 +625,7 @@ async def test_a_dead_alert_channel_stops_no_repair_and_what_it_missed_comes_lat
     world.inbox.down = True
     outcome = await world.reconcile("nsg")
     assert outcome.status is Status.HEALED
-    kept = [alert.id for alert in await world.engine.store.outbox(world.id("nsg"))]
+    kept = [alert.id for alert in await world.engine.store.outbox(world.id("nsg").key)]
     assert len(kept) == 2
     world.inbox.down = False
     await world.service.mark_all("nightly")

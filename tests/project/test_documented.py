@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from homeostat.core.access import AppRole
+from homeostat.core.policy import DEFAULT_POLICY
+from homeostat.core.spec import load
 from remediators import REGISTRY
 from tests.support.role import CLOSE_DOORS
 
@@ -19,7 +21,7 @@ OPERATIONS = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
 VARIABLE = re.compile(r"\bHOMEOSTAT_[A-Z]+(?:_[A-Z]+)*\b")
 PREFIXES = {"HOMEOSTAT_SETTLE_SECONDS_NSG_RULES"}  # an example of a name that ends with a kind
 CODES = (  # where a hold gets its code: a constant of the loop, or the remediator's word
-    re.compile(r'^[A-Z_]+(?:: Final)? = "([a-z]+(?:-[a-z]+)+|paused|retest)"$', re.MULTILINE),
+    re.compile(r'^[A-Z_]+(?:: Final)? = "([a-z]+(?:-[a-z]+)+|paused|retest|rollout|flapping)"$', re.MULTILINE),
     re.compile(r'(?:Hold\(|Obstacle\(\w+, )"([a-z-]+)"'),
 )
 
@@ -65,6 +67,15 @@ def test_every_app_role_is_explained_and_can_be_registered() -> None:
     roles = {role.value for role in AppRole}
     assert rows(ACCESS, "## Who may ask") == roles
     assert set(re.findall(r'"value": "([\w.]+)"', ACCESS)) == roles
+
+
+def test_the_policy_page_shows_the_defaults() -> None:
+    page = (PROJECT / "docs" / "policy.md").read_text(encoding="utf-8")
+    shown = page.partition("```yaml\n")[2].partition("```")[0]
+    policy = load({"policy.yaml": shown}, REGISTRY, subscription="s").policy
+    assert policy == DEFAULT_POLICY
+    keys = {key for section in policy.model_dump(mode="json").values() if isinstance(section, dict) for key in section}
+    assert [key for key in sorted(keys) if f"`{key}`" not in page] == []
 
 
 def _core(module: str) -> str:

@@ -163,7 +163,7 @@ class World:
 
     def _store(self, offset: timedelta, notes: Notes) -> Store:
         instance = Instance(self, offset, notes)
-        return Store(instance, instance, instance)
+        return Store(instance, instance, self.memory.blobs, instance)
 
     def _start(self, actor: Actor) -> Actor:
         self.actors.append(actor)

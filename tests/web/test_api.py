@@ -291,6 +291,61 @@ async def test_a_pause_of_a_target_that_nobody_declares_is_refused(http: Http) -
     assert (await http.refusal("POST", "/targets/nobody/pause", body))[:2] == (404, "UnknownTarget")
 
 
+# --- what the gate holds for the whole fleet ---
+
+
+async def test_a_mass_drift_is_released_for_a_time_by_somebody_who_says_why(http: Http) -> None:
+    body = {"what": "mass-drift", "until": in_a_while(http.world, hours=2), "reason": "we moved the cache"}
+    answer = await http("POST", "/release", body)
+    assert (answer.body["released"], answer.body["by"]) == ("mass-drift", HOLDER)
+    told = (await http("GET", "/fleet")).body["released"]
+    assert (told["by"], told["reason"], told["until"]) == (HOLDER, "we moved the cache", body["until"])
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        ({"what": "mass-drift", "reason": "why"}, (400, "BadRequest", "until")),
+        ({"what": "mass-drift", "until": "2030-01-01T00:00:00Z", "reason": "why"}, (400, "BadRequest", "1 days")),
+        ({"what": "mass-drift", "until": "2026-03-01T03:00:00", "reason": "why"}, (400, "BadRequest", "time zone")),
+        ({"what": "mass-drift", "until": "2026-03-01T03:00:00Z"}, (400, "BadRequest", "reason")),
+        ({"what": "everything", "reason": "why"}, (400, "BadRequest", "what")),
+        ({"what": "rollout", "reason": "why"}, (409, "NothingToRelease", "no rollout")),
+    ],
+)
+async def test_a_release_of_nothing_or_without_end_is_refused(
+    http: Http, body: Any, refused: tuple[int, str, str]
+) -> None:
+    status, code, message = await http.refusal("POST", "/release", body)
+    assert (status, code) == refused[:2]
+    assert refused[2] in message
+    assert http.world.rows() == []
+
+
+async def test_a_persons_word_on_how_many_writes_is_kept_with_the_run(http: Http) -> None:
+    http.world.change_rule("allow-sql", access="Deny")
+    run = await http("POST", "/remediate", {"targets": ["app-flask"], "wait": True, "maxWrites": 3})
+    assert (run.body["status"], run.body["maxWrites"]) == ("healed", 3)
+    (entry,) = (await http("GET", "/targets/app-flask/history")).body["entries"]
+    assert entry["trigger"]["maxWrites"] == 3
+    refused = await http.refusal("POST", "/remediate", {"targets": ["app-flask"], "maxWrites": 0})
+    assert refused[:2] == (400, "BadRequest")
+
+
+async def test_the_state_of_the_fleet_has_the_policy_the_hours_use_and_the_rollout(http: Http) -> None:
+    http.world.change_rule("allow-sql", access="Deny")
+    await http("POST", "/remediate", {"targets": ["app-flask"], "wait": True})
+    fleet = (await http("GET", "/fleet")).body
+    assert fleet["policy"]["caps"]["share_per_run"] == "25%"
+    assert fleet["hour"] == {"writes": 1, "writesAllowed": 500, "roots": 1, "rootsAllowed": 30}
+    assert (fleet["rollout"]["state"], fleet["rollout"]["version"]) == ("done", fleet["specVersion"])
+
+
+async def test_a_breaker_is_reset_for_a_declared_target_only(http: Http) -> None:
+    assert (await http("POST", "/targets/app-flask/reset-breaker")).body == {"target": "app-flask", "reset": []}
+    assert (await http.refusal("POST", "/targets/nobody/reset-breaker"))[:2] == (404, "UnknownTarget")
+
+
 # --- health and dashboard ---
 
 

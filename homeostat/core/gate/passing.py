@@ -7,7 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from homeostat.core.gate.approval import approved
+from homeostat.core.gate.caps import within_caps
+from homeostat.core.gate.flapping import not_flapping
+from homeostat.core.gate.mass_drift import no_mass_drift
 from homeostat.core.gate.protection import not_own
+from homeostat.core.gate.rollout import within_rollout
 from homeostat.core.gate.situation import EditGuard, PlanGuard, Situation
 from homeostat.core.gate.standing import after_its_milestones, not_paused, not_retested, within_cap, within_mode
 from homeostat.core.gate.surroundings import at_rest, no_deployment, not_paused_by_tag, own_is_known
@@ -24,6 +28,8 @@ FIRST_GUARDS: tuple[EditGuard, ...] = (
     not_retested,
     approved,
     within_windows,
+    within_rollout,
+    not_flapping,
     after_its_milestones,
 )
 """What holds without another look at Azure. Only where these leave something to write it is looked around."""
@@ -37,6 +43,8 @@ EDIT_GUARDS: tuple[EditGuard, ...] = (
     not_retested,
     approved,
     within_windows,
+    within_rollout,
+    not_flapping,
     at_rest,
     no_deployment,
     after_its_milestones,
@@ -55,7 +63,7 @@ ASKED_GUARDS: tuple[EditGuard, ...] = (
 )
 """For writes that a person asks for and that no spec declares: the person's word is their approval."""
 
-PLAN_GUARDS: tuple[PlanGuard, ...] = ()
+PLAN_GUARDS: tuple[PlanGuard, ...] = (no_mass_drift, within_caps)
 
 
 def guard_edits(

@@ -11,12 +11,16 @@ from typing import Any, Final
 
 from homeostat.core.approvals import Approval
 from homeostat.core.errors import HomeostatError
+from homeostat.core.flapping import Flaps
 from homeostat.core.ids import ResourceId
+from homeostat.core.mass import Mass
 from homeostat.core.model import Edit, Fact, Facts, Milestone, Mode, Unreadable, Want
 from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.plan import Hold, Plan
 from homeostat.core.policy import DEFAULT_POLICY, Policy
 from homeostat.core.retest import Retest
+from homeostat.core.rollout import Rollout
+from homeostat.core.uses import HourUse, Minutes, RunUse
 from homeostat.core.windows import Windows
 
 FLEET: Final = "*"
@@ -54,6 +58,40 @@ class NotLookedAt(HomeostatError):
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """How the rollout of the spec stands to a root. version: of the spec that this process has.
+
+    base: the digests of what was declared of the root before.
+    """
+
+    rollout: Rollout
+    version: str
+    base: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was written and found before, on the root and over the fleet, as far as it was asked for.
+
+    declared: how many roots there are. max_writes: a person's word on how many writes their run may make.
+    reserved: the root's writes, by resource. writers: who else wrote to the root of late, by kind, "" for any kind.
+    """
+
+    declared: int = 0
+    run: RunUse = field(default_factory=RunUse)
+    max_writes: int | None = None
+    hour: HourUse = field(default_factory=HourUse)
+    reserved: Minutes = field(default_factory=dict)
+    mass: Mass | None = None
+    rollout: Course | None = None
+    flaps: Flaps = field(default_factory=dict)
+    writers: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_HISTORY: Final = History()
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """All that guards may look at besides the edit or plan itself.
 
@@ -69,6 +107,7 @@ class Situation:
     withheld: frozenset[Milestone] = frozenset()  # what other roots of the target were to bring about and do not
     retest: Retest | None = None  # of the root's routing
     policy: Policy = DEFAULT_POLICY
+    history: History = NO_HISTORY
     windows: Mapping[str, Windows] = field(default_factory=dict)  # of those owners that have their own
     marked: frozenset[str] = frozenset()  # kinds of which an owner says `approval: required`
     approval: Approval | None = None  # of the edits that need one

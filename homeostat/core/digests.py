@@ -1,0 +1,63 @@
+"""Digests of what is declared, by which a version of the spec is compared with another. Pure."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from homeostat.core import json
+from homeostat.core.json import Json
+from homeostat.core.model import Want
+from homeostat.core.spec import Root
+
+LENGTH: Final = 10
+"""Hex digits. One is only compared with those of its own root, of which there are a few dozen."""
+
+
+def item_digest(kind: str, name: str, want: Want[Any]) -> str:
+    """Of one item as it is declared, whoever declares it."""
+    declared = want.items[name]
+    return _digest([kind, name, canonical(declared.value), declared.mode.value])
+
+
+def kind_digest(kind: str, want: Want[Any]) -> str:
+    """Of all that is declared of a kind on a root."""
+    items: list[Json] = [item_digest(kind, name, want) for name in sorted(want.items)]
+    return _digest([kind, items, want.unmanaged.value, want.mode.value])
+
+
+def root_digests(root: Root) -> frozenset[str]:
+    """Of every item that is declared on a root, and of every kind as a whole."""
+    kinds = {kind_digest(kind, want) for kind, want in root.wants.items()}
+    items = {item_digest(kind, name, want) for kind, want in root.wants.items() for name in want.items}
+    return frozenset(kinds | items)
+
+
+def _digest(value: Json) -> str:
+    return hashlib.sha256(json.render(value).encode("utf-8", "surrogatepass")).hexdigest()[:LENGTH]
+
+
+def canonical(value: Any) -> Json:
+    """A declared value as JSON that is equal for equal values, in any process."""
+    if isinstance(value, Enum):
+        return canonical(value.value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, AbstractSet):
+        return sorted((canonical(item) for item in value), key=json.render)
+    if isinstance(value, Sequence):
+        return [canonical(item) for item in value]
+    names = _fields(value)
+    return {name: canonical(getattr(value, name)) for name in names} if names else repr(value)
+
+
+def _fields(value: Any) -> Sequence[str]:
+    if isinstance(value, BaseModel):
+        return list(type(value).model_fields)
+    return [each.name for each in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []

@@ -1,0 +1,88 @@
+"""How the roots of a stage are doing: whether the rollout of a spec may go on, has to wait, or must stop. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from homeostat.core.alerts import WHOLE_ROOT
+from homeostat.core.gate.flapping import FLAPPING
+from homeostat.core.gate.rollout import ROLLOUT
+from homeostat.core.gate.standing import MODE_ALERT
+from homeostat.core.limits import RolloutStages
+from homeostat.core.outcome import Status
+from homeostat.core.record import RootRecord
+from homeostat.core.retest import PROBES
+from homeostat.core.rollout import Rollout, advanced, stopped
+from homeostat.core.spec import Root
+
+AS_DECLARED: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.DRIFTED, Status.RETIRED})
+"""Nothing of such a root is left to be written: what still differs is only reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The stage is not as declared yet. `on` are roots, for people."""
+
+    on: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The rollout must not go on: why."""
+
+    reason: str
+
+
+def progress(rollout: Rollout, roots: Iterable[tuple[Root, RootRecord]]) -> Waiting | Trouble | None:
+    """None when every root of the stage is as the new version declares it."""
+    waiting: list[str] = []
+    for root, record in roots:
+        if reason := _trouble(rollout, root, record):
+            return Trouble(reason)
+        if not _is_done(rollout, root, record):
+            waiting.append(root.id.short)
+    return Waiting(tuple(waiting)) if waiting else None
+
+
+def _trouble(rollout: Rollout, root: Root, record: RootRecord) -> str:
+    name = root.id.short
+    if WHOLE_ROOT in record.episodes:
+        return f"{name} fails"
+    if record.judgement and record.judgement.version == rollout.version and FLAPPING in record.judgement.holds:
+        return f"{name} is held by the flap breaker"
+    since = rollout.stage_since or rollout.since
+    for kind in sorted(record.episodes.keys() & {*PROBES}):
+        if record.episodes[kind].opened >= since:
+            return f"{kind} of {name} reports a new failure"
+    return ""
+
+
+def _is_done(rollout: Rollout, root: Root, record: RootRecord) -> bool:
+    found = record.judgement
+    if found is None or found.version != rollout.version:
+        return False
+    if found.status in AS_DECLARED:
+        return True
+    # A root that other targets share may have to wait for them, and must not keep the stage from ending.
+    shared = not all(rollout.admits(target) for target in root.targets)
+    return shared and found.status == Status.HELD and set(found.holds) <= {ROLLOUT, MODE_ALERT}
+
+
+def after_look(
+    rollout: Rollout,
+    found: Waiting | Trouble | None,
+    changed: tuple[str, ...],
+    limits: RolloutStages,
+    now: datetime,
+) -> Rollout:
+    """The rollout after a look at its stage: as it was, stopped, calm, or once it was calm for long enough advanced."""
+    match found:
+        case Trouble(reason):
+            return stopped(rollout, reason)
+        case Waiting():
+            return replace(rollout, calm_since=None)
+    calm_since = rollout.calm_since or now
+    if now - calm_since < limits.bake:
+        return replace(rollout, calm_since=calm_since)
+    return advanced(rollout, changed, limits, now)

@@ -1,0 +1,69 @@
+"""What is remembered of the whole fleet, in one partition, so that the gate has it with one read.
+
+Each row is one small document that is only changed by compare-and-swap: `gate:hour` (what is reserved in the current
+hour), `gate:rollout` (how far the spec has come), `gate:mass-drift` (the episode, while there is one) and
+`gate:release:CODE` (a person's word). Beside them stands the outbox of the alerts that are about the fleet.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from homeostat.ambient import Ambient
+from homeostat.core.json import JsonObject
+from homeostat.ports import Change, Conflict, Documents, Insert, Replace, Upsert
+from homeostat.store import TooMuchContention
+
+FLEET_PARTITION: Final = "fleet"
+HOUR: Final = "gate:hour"
+ROLLOUT: Final = "gate:rollout"
+MASS_DRIFT: Final = "gate:mass-drift"
+RELEASE: Final = "gate:release:"
+
+_FIRST, _LAST = "gate:", "gate;"
+_TRIES = 50
+_PAUSE_BETWEEN_TRIES = 0.02  # seconds, growing and spread
+
+type Transition = Callable[[JsonObject | None], JsonObject | None]
+"""From what is there to what is to be there; the same object, or None, leaves it as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleetwide:
+    documents: Documents
+    ambient: Ambient
+
+    async def read(self) -> Mapping[str, JsonObject]:
+        """All rows of the gate, by name. Not a snapshot: what must hold is decided again when a row is changed."""
+        return {row.row: row.body async for row in self.documents.scan(FLEET_PARTITION, first=_FIRST, last=_LAST)}
+
+    async def change(self, row: str, transition: Transition, rows: Sequence[Change] = ()) -> JsonObject | None:
+        """Applies a transition to a row, and with it `rows` of the same partition. What is there afterwards."""
+        return await changed(self.documents, self.ambient, (FLEET_PARTITION, row), transition, rows)
+
+    async def put(self, row: str, body: JsonObject) -> None:
+        await self.documents.apply(FLEET_PARTITION, [Upsert(row, body)])
+
+
+async def changed(
+    documents: Documents, ambient: Ambient, key: tuple[str, str], transition: Transition, rows: Sequence[Change] = ()
+) -> JsonObject | None:
+    """Compare-and-swap of one document, and with it `rows` of its partition. Raises TooMuchContention.
+
+    The transition may be called several times, each time with what is there by then.
+    """
+    partition, row = key
+    for tries in range(_TRIES):
+        found = await documents.read(partition, row)
+        before = found.body if found else None
+        after = transition(before)
+        if after is None or after is before:
+            return before
+        change: Change = Replace(row, after, found.version) if found else Insert(row, after)
+        try:
+            await documents.apply(partition, (change, *rows))
+        except Conflict:
+            await ambient.sleep(_PAUSE_BETWEEN_TRIES * ambient.random() * min(tries + 1, 10))
+            continue
+        return after
+    raise TooMuchContention(f"{partition}/{row} changed under {_TRIES} tries; it is tried again later")

@@ -1,0 +1,109 @@
+"""What a person may say to the gate: let go on what a mass drift, a stopped rollout or the flap breaker holds."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from homeostat import runs
+from homeostat.core.errors import HomeostatError
+from homeostat.core.gate.mass_drift import MASS_DRIFT
+from homeostat.core.gate.rollout import ROLLOUT
+from homeostat.core.json import JsonObject
+from homeostat.core.outcome import Trigger, word_entry
+from homeostat.core.record import RootRecord, Settle
+from homeostat.core.rollout import to_json
+from homeostat.core.spec import Fleet, Root
+from homeostat.core.uses import HourUse, hour_from_json
+from homeostat.engine import Engine
+from homeostat.fleetwide import HOUR, RELEASE, Fleetwide
+from homeostat.fleetwide import MASS_DRIFT as EPISODE
+from homeostat.rollouts import rollout_in
+from homeostat.specs import Desired
+from homeostat.store import ledger_row
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = Settle(timedelta(), timedelta())
+
+
+class NothingToRelease(HomeostatError):
+    """No rollout is under way or stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    engine: Engine
+    desired: Desired
+
+    async def mass_drift(self, until: datetime, by: str, reason: str) -> JsonObject:
+        """Repairs go on until then, however much drifts. What was held is looked at again at once.
+
+        Raises StorageError.
+        """
+        log.info("a mass drift is released until %s by %s: %s", until.isoformat(), by, reason)
+        await self.engine.drifting.release(until, by, reason)
+        declared = (await self.desired.fleet()).roots
+        roots = [declared[root] for root in await self.engine.drifting.roots() if root in declared]
+        await self.tell("released", roots, Trigger("release", caller=by, reason=reason))
+        return {"released": MASS_DRIFT, "until": until.isoformat(), "by": by, "reason": reason}
+
+    async def rollout(self, by: str, reason: str) -> JsonObject:
+        """The spec comes into force for all targets now. Raises NothingToRelease, and StorageError."""
+        rollout = await self.engine.rollouts.release(await self.desired.fleet(), by, reason)
+        if rollout is None:
+            raise NothingToRelease("no rollout of a spec is under way: there is nothing to release")
+        log.info("the rollout of version %s is released by %s: %s", rollout.version, by, reason)
+        return {"released": ROLLOUT, "version": rollout.version, "by": by, "reason": reason}
+
+    async def reset_breaker(self, target: str, by: str, reason: str) -> JsonObject:
+        """Forgets what came back after its repairs; the target is looked at again at once. Raises UnknownTarget."""
+        roots = runs.roots_of(await self.desired.fleet(), [target])
+        forgotten = await self.forget_flaps(roots)
+        await self.tell("breaker reset", roots, Trigger("reset-breaker", caller=by, reason=reason))
+        return {"target": target, "reset": [*forgotten]}
+
+    async def forget_flaps(self, roots: Iterable[Root]) -> tuple[str, ...]:
+        """What the breaker had tripped on."""
+        forgotten: set[str] = set()
+
+        def without_flaps(current: RootRecord) -> RootRecord:
+            forgotten.update(flap.what for flap in current.flaps.values() if flap.trips)
+            return replace(current, flaps={})
+
+        for root in roots:
+            await self.engine.store.change(root.id, without_flaps)
+        return tuple(sorted(forgotten))
+
+    async def tell(self, word: str, roots: Iterable[Root], by: Trigger) -> None:
+        """Has the roots looked at again at once, as one sweep, and their ledgers say by whose word."""
+        now, sweep = self.engine.ambient.now(), f"{by.cause}:{self.engine.ambient.uuid()}"
+        for root in roots:
+            entry = word_entry(word, root.id, root.targets, by, now)
+            rows = (ledger_row(entry, now, str(self.engine.ambient.uuid())),)
+            await self.engine.store.mark(root.id, sweep, AT_ONCE, comes_again=False, rows=rows)
+
+    async def state(self) -> JsonObject:
+        """What holds, or could soon hold, the whole fleet: the hour's use, the rollout, a mass drift, the policy."""
+        fleet = await self.desired.fleet()
+        rows = await Fleetwide(self.engine.store.documents, self.engine.ambient).read()
+        rollout = rollout_in(rows)
+        return {
+            "policy": fleet.policy.model_dump(mode="json"),
+            "specVersion": fleet.spec_version,
+            "rollout": to_json(rollout) if rollout else None,
+            "hour": self._hour(fleet, rows),
+            "massDrift": rows.get(EPISODE),
+            "released": rows.get(f"{RELEASE}{MASS_DRIFT}"),
+        }
+
+    def _hour(self, fleet: Fleet, rows: Mapping[str, JsonObject]) -> JsonObject:
+        use = (hour_from_json(rows[HOUR]) if HOUR in rows else HourUse()).at(self.engine.ambient.now())
+        caps, declared = fleet.policy.caps, len(fleet.roots)
+        return {
+            "writes": sum(use.writes.values()),
+            "writesAllowed": caps.writes_per_hour,
+            "roots": len(use.roots),
+            "rootsAllowed": caps.roots_per_hour(declared),
+        }

@@ -1,0 +1,244 @@
+"""The rollout of a changed spec: found when a version is first seen, driven by messages of its own on the work queue.
+
+How far it has come is one small document of the fleet. What a version declares is kept as digests in a blob that never
+changes, so that any later version can be compared with it; it is read once by each process that needs it.
+"""
+
+import asyncio
+import json as standard_json
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import Final
+
+from homeostat.core import alerts, json
+from homeostat.core.gate.rollout import ROLLOUT_STOPPED
+from homeostat.core.gate.situation import Course
+from homeostat.core.json import JsonObject
+from homeostat.core.plan import Hold
+from homeostat.core.progress import Trouble, Waiting, after_look, progress
+from homeostat.core.record import RootRecord, Settle
+from homeostat.core.rollout import (
+    Index,
+    Rollout,
+    State,
+    begun,
+    changed_targets,
+    from_json,
+    index_of,
+    released,
+    to_json,
+)
+from homeostat.core.spec import Fleet, Root
+from homeostat.core.uses import mark_of
+from homeostat.fleetwide import ROLLOUT, Fleetwide
+from homeostat.store import WORK_QUEUE, Store, outbox_rows
+
+log = logging.getLogger(__name__)
+
+CONTAINER: Final = "homeostat-state"
+
+LOOK_EVERY: Final = timedelta(minutes=1)
+"""How often the roots of a stage are looked through for what is left to do."""
+
+TOO_SOON: Final = timedelta(seconds=50)
+"""A message that comes so soon after another did the same is one too many, and not followed by a further one."""
+
+FOLLOW_EVERY: Final = timedelta(seconds=30)
+"""How long a process may take its version for the one that is followed, without looking."""
+
+STALE_FOR: Final = timedelta(minutes=2)
+"""So long after a version began, one that a process had before it is taken for the older one."""
+
+AT_ONCE: Final = Settle(timedelta(), timedelta())
+
+_TOGETHER = 50  # records that are read, or roots that are marked, at once
+
+
+@dataclass(slots=True)
+class Known:
+    """What a process remembers, so that it does not ask again for each root."""
+
+    followed: tuple[str, datetime] | None = None  # a version, and when it was last seen to be in force
+    indexes: dict[str, Index] = field(default_factory=dict)  # by version; never more than one
+    changed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)  # by base and version; as many
+
+
+@dataclass(frozen=True, slots=True)
+class Rollouts:
+    store: Store
+    known: Known
+
+    @property
+    def _fleet(self) -> Fleetwide:
+        return Fleetwide(self.store.documents, self.store.ambient)
+
+    async def state(self) -> Rollout | None:
+        return rollout_in(await self._fleet.read())
+
+    async def course(self, root: Root, rows: Mapping[str, JsonObject]) -> Course | None:
+        """How the rollout stands to a root. Nothing before the first version was seen."""
+        rollout = rollout_in(rows)
+        if rollout is None:
+            return None
+        base = frozenset[str]()
+        if rollout.state is not State.DONE:
+            base = (await self._index(rollout.base)).of(mark_of(root.id))
+        return Course(rollout, root.spec_version, base)
+
+    # --- a version is seen ---
+
+    async def follow(self, fleet: Fleet, loaded: datetime, *, first: bool = True) -> None:
+        """Begins the rollout of the fleet's version, unless it is known. Raises StorageError.
+
+        loaded: since when this process has the version. first: whether it may become the first one that is known.
+        """
+        now, version = self.store.ambient.now(), fleet.spec_version
+        followed = self.known.followed
+        if followed and followed[0] == version and now - followed[1] < FOLLOW_EVERY:
+            return
+        current = await self.state()
+        if current is None and not first:
+            return
+        if current is None or current.version != version:
+            if current is not None and loaded < current.since and now - current.since < STALE_FOR:
+                return  # it is this process that has not noticed the change yet
+            if not await self._begin(fleet, current, now):
+                return
+        self.known.followed = version, now
+
+    async def _begin(self, fleet: Fleet, current: Rollout | None, now: datetime) -> bool:
+        """Whether this process, and no other, began it."""
+        base = current.settled_version if current else ""
+        await self._keep(fleet)
+        changed = await self._changed(fleet, base) if base else ()
+        rollout = begun(fleet.spec_version, base, changed, fleet.policy.rollout, now)
+        if rollout.state is not State.DONE:
+            await self._look_later(rollout)
+        if not await self._store(current, rollout):
+            return False
+        log.info("spec version %s: %d targets changed, %s", rollout.version, rollout.changed, rollout.state)
+        await self._catch_up(fleet, rollout, changed)
+        return True
+
+    # --- its stages ---
+
+    async def look(self, fleet: Fleet, version: str) -> Waiting | Trouble | None:
+        """Looks through the stage, and lets the rollout go on, wait or stop. `version` is the one of the message."""
+        rollout = await self.state()
+        if rollout is None or rollout.version != version or not _is_under_way(rollout):
+            return None
+        if fleet.spec_version != version:
+            await self._look_later(rollout)  # another process, or this one in half a minute, has that version
+            return None
+        now = self.store.ambient.now()
+        if rollout.looked_at is not None and now - rollout.looked_at < TOO_SOON:
+            return None  # another message does this work: one of them is enough
+        changed = await self._changed(fleet, rollout.base)
+        rollout = await self._catch_up(fleet, rollout, changed)
+        if rollout.state is not State.RUNNING:
+            return None
+        found = progress(rollout, await self._records(fleet, changed[: rollout.admitted]))
+        after = replace(after_look(rollout, found, changed, fleet.policy.rollout, now), looked_at=now)
+        if _is_under_way(after):
+            await self._look_later(after)  # before all else, so that it cannot be forgotten
+        if await self._store(rollout, after) and after.stage != rollout.stage:
+            log.info("spec version %s: stage %d of %d, %s", after.version, after.stage, after.of, after.state)
+            await self._catch_up(fleet, after, changed)
+        return found
+
+    async def _catch_up(self, fleet: Fleet, rollout: Rollout, changed: Sequence[str]) -> Rollout:
+        """Marks what was admitted and is not marked yet. Should the process die on the way, the message comes again."""
+        if rollout.marked >= rollout.admitted:
+            return rollout
+        await self._mark(fleet, changed[rollout.marked : rollout.admitted])
+        after = replace(rollout, marked=rollout.admitted)
+        return after if await self._store(rollout, after) else rollout
+
+    async def _store(self, before: Rollout | None, after: Rollout) -> bool:
+        """Stores the rollout unless it is another by now, and with it the alert when it stopped."""
+        has_stopped = after.state is State.STOPPED and (before is None or before.state is not State.STOPPED)
+        told = (alerts.fleet_held(_stop(after), self.store.ambient.now()),) if has_stopped else ()
+        wanted = to_json(after)
+        stored = await self._fleet.change(
+            ROLLOUT,
+            lambda found: wanted if (from_json(found) if found else None) == before else found,
+            outbox_rows(told),
+        )
+        return stored is wanted
+
+    async def release(self, fleet: Fleet, by: str, reason: str) -> Rollout | None:
+        """Lets all targets follow, by a person's word. None when no rollout is under way."""
+        rollout = await self.state()
+        if rollout is None or rollout.state is State.DONE:
+            return None
+        after = released(rollout, by, reason)
+        await self._look_later(after)
+        if await self._store(rollout, after) and fleet.spec_version == rollout.version:
+            await self._catch_up(fleet, after, await self._changed(fleet, rollout.base))
+        return after
+
+    async def ensure(self) -> None:
+        """Sends the message of a rollout that is under way once more: the one before may be in the poison queue."""
+        rollout = await self.state()
+        if rollout is not None and _is_under_way(rollout):
+            await self._look_later(rollout)
+
+    async def _look_later(self, rollout: Rollout) -> None:
+        await self.store.queues.send(WORK_QUEUE, json.render({"rollout": rollout.version}), delay=LOOK_EVERY)
+
+    async def _records(self, fleet: Fleet, targets: Collection[str]) -> list[tuple[Root, RootRecord]]:
+        ids = sorted({root for name in targets if name in fleet.targets for root in fleet.targets[name].roots})
+        found: list[tuple[Root, RootRecord]] = []
+        for some in batched(ids, _TOGETHER, strict=False):
+            stored = await asyncio.gather(*(self.store.load(root) for root in some))
+            found.extend((fleet.roots[root], each.record) for root, each in zip(some, stored, strict=True))
+        return found
+
+    async def _mark(self, fleet: Fleet, targets: Collection[str]) -> None:
+        ids = sorted({root for name in targets if name in fleet.targets for root in fleet.targets[name].roots})
+        for some in batched(ids, _TOGETHER, strict=False):
+            await asyncio.gather(*(self.store.mark(root, "rollout", AT_ONCE, comes_again=False) for root in some))
+
+    # --- what versions declare ---
+
+    async def _changed(self, fleet: Fleet, base: str) -> tuple[str, ...]:
+        key = base, fleet.spec_version
+        if key not in self.known.changed:
+            self.known.changed = {key: changed_targets(fleet, await self._index(base))}
+        return self.known.changed[key]
+
+    async def _keep(self, fleet: Fleet) -> None:
+        body = standard_json.dumps(dict(index_of(fleet).roots), separators=(",", ":")).encode()
+        name = _name(fleet.spec_version)
+        await self.store.blobs.write(CONTAINER, name, body, content_type="application/json")
+
+    async def _index(self, version: str) -> Index:
+        """What a version declared. One that is lost is as one that declared nothing: then everything has changed."""
+        if version not in self.known.indexes:
+            blob = await self.store.blobs.read(CONTAINER, _name(version))
+            if blob is None:
+                log.warning("what spec version %s declared is lost: all is taken for changed", version)
+            self.known.indexes = {version: Index(standard_json.loads(blob.data)) if blob else Index()}
+        return self.known.indexes[version]
+
+
+def rollout_in(rows: Mapping[str, JsonObject]) -> Rollout | None:
+    return from_json(rows[ROLLOUT]) if ROLLOUT in rows else None
+
+
+def _is_under_way(rollout: Rollout) -> bool:
+    return rollout.state is State.RUNNING or rollout.marked < rollout.admitted
+
+
+def _name(version: str) -> str:
+    return f"declared/{version}.json"
+
+
+def _stop(rollout: Rollout) -> Hold:
+    numbers: dict[str, int | str] = {"stage": rollout.stage, "of": rollout.of, "version": rollout.version}
+    message = f"the rollout of version {rollout.version} of the spec stopped in stage {rollout.stage}: {rollout.reason}"
+    remedy = "correct the spec, or let all targets follow with `release rollout`"
+    return Hold(ROLLOUT_STOPPED, f"{message}; {remedy}", numbers)
