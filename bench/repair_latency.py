@@ -24,7 +24,7 @@ from uuid import uuid4
 from bench.chain import Call, duration, longest_chain
 from demo.damage import NSG
 from demo.operator import Operator
-from demo.programs import PROJECT, SPEC, simulator
+from demo.programs import PROJECT, simulator
 from homeostat.azure.writer import preload
 from homeostat.bootstrap import open_service
 from homeostat.config import load
@@ -32,16 +32,11 @@ from homeostat.ports import Change, Document, Documents, Queues, Receiver, Upser
 from homeostat.service import Service
 from homeostat.store import WORK_QUEUE
 from tests.support import azurite
+from tests.support.patience import patient_specs
 
 LATENCY_MS: Final = 50
 RUNS: Final = 20
 TARGET: Final = 1.2
-POLICY: Final = """\
-policy: fleet
-flapping: {times: 50}
-caps: {writes_per_resource_and_hour: 100}
-"""
-"""Here one drift comes back after every repair, which is what is measured and no reason to stop."""
 RULE: Final = f"{NSG}/securityRules/allow-sql"
 
 
@@ -121,10 +116,8 @@ async def _repairs(cloud: Mapping[str, str], settings: Mapping[str, str]) -> lis
     """One more than RUNS: the first is the process's first."""
     operator = Operator.of(cloud)
     with TemporaryDirectory() as folder:
-        specs = Path(folder)
-        specs.joinpath("flask-app.yaml").write_bytes((PROJECT / SPEC).read_bytes())
-        specs.joinpath("policy.yaml").write_text(POLICY, encoding="utf-8")
-        environment = {**cloud, **settings, "HOMEOSTAT_SPEC_FOLDER": folder, "HOMEOSTAT_SETTLE_SECONDS": "0"}
+        specs = patient_specs(Path(folder))
+        environment = {**cloud, **settings, "HOMEOSTAT_SPEC_FOLDER": specs, "HOMEOSTAT_SETTLE_SECONDS": "0"}
         return await _measured(environment, operator)
 
 

@@ -22,7 +22,7 @@ class Caps(Section):
         default=200, description="In one run: what a person asked for, one sweep, or the repair after one event."
     )
     share_per_run: Share = Field(default=0.25, description="Of the declared roots, that one run may write to.")
-    writes_per_resource_and_hour: Annotated[int, Field(ge=1, le=100)] = Field(
+    writes_per_resource_and_hour: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=10, description="To one ARM resource in any hour."
     )
     writes_per_hour: Count = Field(default=500, description="Over the fleet, in any hour.")

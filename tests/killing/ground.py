@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -26,6 +28,7 @@ from simulator.providers.eventgrid import state as eventgrid
 from tests.state.stores import NoIdentity, write_ids
 from tests.support import azurite
 from tests.support.function_app import FunctionApp, running_function_app
+from tests.support.patience import patient_specs
 from tests.support.simulation import Simulation, running_simulator
 
 LEASE_SECONDS: Final = 4
@@ -52,7 +55,6 @@ DAMAGE: Final = {"nsg_rules": NSG, "app_settings": SITE, "vnet_integration": SIT
 """The root that each kind's damage is done to."""
 
 APP: Final = {
-    "HOMEOSTAT_SPEC_FOLDER": "examples/flask-app",
     "HOMEOSTAT_TEST_LEASE_SECONDS": str(LEASE_SECONDS),
     "AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:01",
 }
@@ -88,6 +90,7 @@ class Ground:
     connection: str
     storage: AzureStorage
     queues: QueueServiceClient
+    specs: str  # a folder
     whole: Mapping[str, Any] = field(default_factory=dict)
 
     # --- the world, as an operator ---
@@ -202,7 +205,13 @@ class Ground:
     @contextmanager
     def app(self, *options: str, **settings: str) -> Iterator[FunctionApp]:
         """The function app on this ground."""
-        named = {**self.simulation.env, "AzureWebJobsStorage": self.connection, **APP, **settings}
+        named = {
+            **self.simulation.env,
+            "AzureWebJobsStorage": self.connection,
+            "HOMEOSTAT_SPEC_FOLDER": self.specs,
+            **APP,
+            **settings,
+        }
         with running_function_app(named, "--message-lock", str(LOCK_SECONDS), *options) as running:
             yield running
 
@@ -211,6 +220,7 @@ class Ground:
 async def ground(*, events: bool = True) -> AsyncIterator[Ground]:
     """A world after the guide, with an event subscription if asked for, and nothing yet in the storage account."""
     with (
+        TemporaryDirectory() as folder,
         azurite.running("--inMemoryPersistence") as connection,
         patch.dict(os.environ, {"SIMULATOR_STORAGE": connection}),  # where its Event Grid finds the queue
         running_simulator("guide", latency=LATENCY) as simulation,
@@ -218,7 +228,7 @@ async def ground(*, events: bool = True) -> AsyncIterator[Ground]:
         account = account_from({"AzureWebJobsStorage": connection}, identity=NoIdentity())
         queues = QueueServiceClient.from_connection_string(connection)
         async with AzureStorage(account, new_id=write_ids()) as storage, queues:
-            made = Ground(simulation, connection, storage, queues)
+            made = Ground(simulation, connection, storage, queues, patient_specs(Path(folder)))
             made.leave_unowned("0")
             made.whole = made.seen()
             if events:

@@ -1,0 +1,22 @@
+"""The example's spec with a policy that lets the same drift be repaired over and over, for what does nothing else.
+
+By the usual policy the flap breaker would trip at the fourth repair, as it should where it is not meant.
+"""
+
+from pathlib import Path
+
+from tests.support.function_app import PROJECT
+
+POLICY = """\
+policy: fleet
+flapping: {times: 50, within: 1m}
+caps: {writes_per_resource_and_hour: 1000, writes_per_hour: 20000}
+"""
+
+
+def patient_specs(folder: Path) -> str:
+    """The folder, with both in it, as HOMEOSTAT_SPEC_FOLDER."""
+    spec = PROJECT / "examples" / "flask-app" / "homeostat.yaml"
+    folder.joinpath("homeostat.yaml").write_bytes(spec.read_bytes())
+    folder.joinpath("policy.yaml").write_text(POLICY, encoding="utf-8")
+    return str(folder)
