@@ -46,11 +46,11 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
             else SpecFiles((config.spec_folder,))
         )
         channel = channel_of(config.environment, arm.credential, arm.transport)
-        store = Store(storage.documents, storage.queues, ambient, config.terms)
+        store = Store(storage.documents, storage.queues, storage.blobs, ambient, config.terms)
         engine = Engine(REGISTRY, arm.reader, arm.writer, store, channel, ambient, config.mode, config.settle)
         engine = replace(_with_probes(engine, config.environment), changes=arm.changes)
         desired = Desired(source, REGISTRY, ambient, config.subscription)
-        yield Service(engine, desired, config.settle_by_kind, arm.identity, config.access)
+        yield Service(engine, desired, config.settle_by_kind, arm.identity, config.access, config.kept)
 
 
 @asynccontextmanager
@@ -71,7 +71,7 @@ def standalone_over(arm: Arm, ambient: Ambient, cap: Mode = Mode.ENFORCE) -> Eng
     """The same over an ARM that is open, without probes."""
     memory = MemoryStorage(ambient.now)
     channel: AlertChannel = LogChannel()
-    store = Store(memory.documents, memory.queues, ambient)
+    store = Store(memory.documents, memory.queues, memory.blobs, ambient)
     return Engine(WITHOUT_PROBES, arm.reader, arm.writer, store, channel, ambient, cap)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from homeostat.ambient import Ambient
-from homeostat.core import alerts, record, retest
+from homeostat.core import alerts, record, retest, snapshot
 from homeostat.core.alerts import Alert, AlertType
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import SITE, SLOT
@@ -23,6 +23,7 @@ from homeostat.core.conclusion import conclude
 from homeostat.core.decision import (
     creates,
     decide,
+    held_whole,
     judge,
     judged_kinds,
     misses_container,
@@ -31,13 +32,17 @@ from homeostat.core.decision import (
     root_is_missing,
 )
 from homeostat.core.errors import HomeostatError
+from homeostat.core.gate.situation import Pause
 from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.ids import ResourceId
+from homeostat.core.json import ABSENT, Value
 from homeostat.core.model import Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
 from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, ledger_entry
-from homeostat.core.plan import Action, Plan, rebase, unreadable
+from homeostat.core.plan import Action, Held, Hold, Plan, rebase, unreadable
 from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
+from homeostat.core.refusal import Key, refusal, refused, waits_for_refused, without_refused
 from homeostat.core.retest import Retest
+from homeostat.core.snapshot import inverses, is_known_before
 from homeostat.core.spec import Root
 from homeostat.ports import (
     AlertChannel,
@@ -54,6 +59,7 @@ from homeostat.ports import (
     Written,
 )
 from homeostat.situations import Situations
+from homeostat.snapshots import Snapshots
 from homeostat.store import Leased, LeaseLost, Store, Stored, TooMuchContention, ledger_row, outbox_rows
 
 log = logging.getLogger(__name__)
@@ -98,6 +104,10 @@ class Engine:
     changes: ChangeHistory = field(default_factory=Forgotten)
 
     @property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.store.blobs, self.store.documents, self.ambient)
+
+    @property
     def situations(self) -> Situations:
         return Situations(self.store, self.reader, self.ambient, self.cap)
 
@@ -128,14 +138,34 @@ class Engine:
             await self._try_to_send_alerts(root)
         return outcome
 
-    async def carry_out(self, plan: Plan, root: Root, trigger: Trigger, leased: Leased) -> Outcome:
+    async def carry_out(
+        self, plan: Plan, root: Root, trigger: Trigger, leased: Leased, own: Retest | Pause | None = None
+    ) -> Outcome:
         """Carries out writes that were decided elsewhere, then goes on as any reconcile: what they changed is judged.
 
-        The lease ends with it. Raises StorageError.
+        They pass the gate all together or not at all; then nothing is written. own: what whoever decided them put up to
+        keep others from undoing them. The lease ends with it. Raises StorageError.
         """
+        if held := await self.holds_of(plan, root, trigger, leased.stored.record, own):
+            words = "; ".join(dict.fromkeys(entry.hold.message for entry in held))
+            outcome = Outcome(root.id, Status.HELD, Plan(root.id, held=held), error=words)
+            now = self.ambient.now()
+            entry = ledger_entry(outcome, trigger, root.targets, now)
+            await leased.save(record.released, [ledger_row(entry, now, self.ambient.uuid())])
+            return outcome
         outcome = await _Reconcile(self, root, trigger, leased.stored, leased, first=plan).run()
         await self._try_to_send_alerts(root)
         return outcome
+
+    async def holds_of(
+        self, plan: Plan, root: Root, trigger: Trigger, known: RootRecord, own: Retest | Pause | None = None
+    ) -> tuple[Held, ...]:
+        """What the gate says to writes that were decided elsewhere. Raises StorageError."""
+        situation = await self.situations.of(root, known, trigger, {})
+        pauses = tuple(pause for pause in situation.pauses if pause != own)
+        return held_whole(
+            plan, replace(situation, pauses=pauses, retest=None if situation.retest == own else situation.retest)
+        )
 
     async def _try_to_send_alerts(self, root: Root) -> None:
         """What was done is done, and the alerts are kept: the next reconcile of the root, or sweep, sends them."""
@@ -177,6 +207,10 @@ class Engine:
         return CloudEventData(alert.id, alert.type.value, self.source, alert.subject, alert.time, alert.data)
 
 
+class _Moved(Exception):
+    """What a write is to replace changed since its snapshot was taken: it is observed again."""
+
+
 class _Overtaken(Exception):
     """Another reconcile of the root began or ended while this one, which had no need of the lease, looked."""
 
@@ -194,6 +228,8 @@ class _Reconcile:
     written: list[tuple[Action, Written]] = field(default_factory=list)
     blind: list[BlindWrite] = field(default_factory=list)
     asked_who: bool = False  # Azure, for the authors of changes
+    snapshots: list[str] = field(default_factory=list)
+    refusals: dict[Key, Hold] = field(default_factory=dict)
 
     async def run(self) -> Outcome:
         began = self.engine.ambient.monotonic()
@@ -203,6 +239,7 @@ class _Reconcile:
                 outcome,
                 written=tuple(action for action, _ in self.written),
                 correlations=tuple(ids.correlation_id for _, ids in self.written),
+                snapshots=tuple(self.snapshots),
                 took=timedelta(seconds=self.engine.ambient.monotonic() - began),
             )
             if outcome.status in UNSEEN:
@@ -258,11 +295,13 @@ class _Reconcile:
             looked_at, self.stored, self.leased = self.stored, leased.stored, leased
             if leased.lease.token != looked_at.record.token + 1:
                 return None  # another owner came and went since this one looked, and may have done the work
-        names = await self._intend(plan, leased)
+        intent, names = await self._intend(plan, leased)
         try:
-            await self._apply(plan, leased, names)
+            await self._apply(plan, leased, intent, names)
         except ArmError as error:
             return None if error.error_class is ErrorClass.STALE else self._failed(plan, error)
+        except _Moved:
+            return None
         except StillRunning as running:
             retry_at = self.engine.ambient.now() + running.retry_after
             return Outcome(self.root.id, Status.SETTLING, plan, error=str(running), retry_at=retry_at)
@@ -274,7 +313,7 @@ class _Reconcile:
         """What was read, what follows from it, and whether something is missing that would have to be gone for good."""
         engine, root = self.engine, self.root
         facts = await self._observe()
-        judged = judge(root, facts, engine.registry)
+        judged = without_refused(judge(root, facts, engine.registry), self.refusals)
         if root_is_missing(root.id, facts) and not creates(judged, root.id):
             return facts, root_gone(root), True
         if not judged.edits:
@@ -312,16 +351,18 @@ class _Reconcile:
 
     # --- intent, apply ---
 
-    async def _intend(self, plan: Plan, leased: Leased) -> tuple[str, ...]:
+    async def _intend(self, plan: Plan, leased: Leased) -> tuple[Intent, tuple[str, ...]]:
         """A durable record before the first write: what is about to be done, and the alerts that tell of the drift.
 
-        The names of the writes, one for each action: known before they are sent, since an event can overtake an answer.
+        With it the names of the writes, one for each action: known before they are sent, since an event can overtake an
+        answer.
         """
         now = self.engine.ambient.now()
         kinds = sorted({edit.drift.kind for action in plan.actions for edit in action.edits})
         actions = tuple(str(action) for action in plan.actions)
         unprotected = {action.resource.key: now for action in plan.actions if action.unprotected}
         intent = Intent(str(self.engine.ambient.uuid()), now, actions, tuple(kinds), unprotected)
+        intent = replace(intent, snapshots=snapshot.names(self.root.id, intent))
         before = leased.stored.record.episodes
         episodes, detected = alerts.opened(self.root, plan.drifts, before, now, await self._causes(plan))
         names = tuple(str(self.engine.ambient.uuid()) for _ in plan.actions)
@@ -331,24 +372,40 @@ class _Reconcile:
             return replace(record.intending(named, intent), episodes=episodes)
 
         await leased.save(transition, rows=outbox_rows(detected))
-        return names
+        return intent, names
 
-    async def _apply(self, plan: Plan, leased: Leased, names: Sequence[str]) -> None:
-        """Raises ArmError, StillRunning and LeaseLost; what was written by then is in `written`."""
-        for planned, name in zip(plan.actions, names, strict=True):
+    async def _apply(self, plan: Plan, leased: Leased, intent: Intent, names: Sequence[str]) -> None:
+        """Raises ArmError, StillRunning, LeaseLost and StorageError; what was written by then is in `written`.
+
+        What Azure refuses by a rule is held, and with it what waits for it; a plan of somebody else's ends there.
+        """
+        for number, (planned, name) in enumerate(zip(plan.actions, names, strict=True), 1):
+            if waits_for_refused(planned, self.refusals, plan.actions):
+                continue
+            known = planned if is_known_before(planned) else replace(planned, before=await self._body_of(planned))
+            self.snapshots.append(await self.engine.snapshots.keep(self.root, known, intent, number, self.trigger))
             await leased.ensure()
-            read_at = self.engine.ambient.now()
-            action = await self._rebased(planned) if planned.unprotected else planned
             try:
-                ids = await self.engine.writer.write(action, correlation_id=name, send_by=leased.send_by)
-            except StillRunning as running:
-                self._keep(action, running.written, read_at)
-                raise
+                await self._send(known, name, leased)
             except ArmError as error:
-                if error.executed is not Executed.NO:  # it may yet take effect
-                    self._keep_blind(action, read_at, name, self.engine.store.terms.lands)
-                raise
-            self._keep(action, ids, read_at)
+                hold = refusal(error)
+                if hold is None or plan is self.first:
+                    raise
+                self.refusals |= refused(planned, hold)
+
+    async def _send(self, planned: Action, name: str, leased: Leased) -> None:
+        read_at = self.engine.ambient.now()
+        action = await self._rebased(planned) if planned.unprotected else planned
+        try:
+            ids = await self.engine.writer.write(action, correlation_id=name, send_by=leased.send_by)
+        except StillRunning as running:
+            self._keep(action, running.written, read_at)
+            raise
+        except ArmError as error:
+            if error.executed is not Executed.NO:  # it may yet take effect
+                self._keep_blind(action, read_at, name, self.engine.store.terms.lands)
+            raise
+        self._keep(action, ids, read_at)
 
     def _keep(self, action: Action, ids: Written, read_at: datetime) -> None:
         """What ARM has accepted counts as written, finished or not."""
@@ -361,14 +418,32 @@ class _Reconcile:
             self.blind.append(BlindWrite(action.resource.key, read_at, until, name))
 
     async def _rebased(self, planned: Action) -> Action:
-        """Where no ETag protects what others wrote, the edits go over a body that is read right before the write."""
-        match await self.engine.reader.read(Read(planned.type, planned.resource)):
+        """Where no ETag protects what others wrote, the edits go over a body that is read right before the write.
+
+        Nothing comes between the two: so its snapshot was taken before, and what it replaces must be the same still.
+        """
+        match await self._read(planned):
             case Found() as found:
-                return rebase(planned, found)
-            case Unreadable(error):
-                raise error
+                action = rebase(planned, found)
             case _:
                 raise HomeostatError(f"{planned.resource.short} vanished between two reads")
+        if inverses(action) != inverses(planned):
+            raise _Moved
+        return action
+
+    async def _body_of(self, action: Action) -> Value:
+        match await self._read(action):
+            case Found(body):
+                return body
+            case _:
+                return ABSENT
+
+    async def _read(self, action: Action) -> Fact:
+        """Raises ArmError where it cannot be read."""
+        fact = await self.engine.reader.read(Read(action.type, action.resource))
+        if isinstance(fact, Unreadable):
+            raise fact.error
+        return fact
 
     # --- how it ended ---
 
@@ -383,7 +458,8 @@ class _Reconcile:
         holds = [held.hold for held in plan.held if held.hold.code != MODE_ALERT]
         if holds:
             retry_at = min((hold.retry_at for hold in holds if hold.retry_at), default=None)
-            return Outcome(plan.root, Status.HELD, plan, retry_at=retry_at)
+            refused_by_azure = "; ".join(dict.fromkeys(hold.message for hold in self.refusals.values()))
+            return Outcome(plan.root, Status.HELD, plan, error=refused_by_azure, retry_at=retry_at)
         if plan.drifted:
             return Outcome(plan.root, Status.DRIFTED, plan)
         if Verdict.SETTLING in verdicts:
@@ -453,7 +529,7 @@ class _Reconcile:
         if begun or is_worth_a_line(outcome):
             blamed = of_entry(outcome, before.episodes, after.episodes)
             entry = ledger_entry(outcome, self.trigger, self.root.targets, now, begun, blamed)
-            rows.append(ledger_row(entry, now, str(engine.ambient.uuid())))
+            rows.append(ledger_row(entry, now, engine.ambient.uuid()))
         delay: timedelta | None = None
 
         def transition(current: RootRecord) -> RootRecord:

@@ -58,7 +58,7 @@ class Retests:
         """
         root = await self._root(name)
         planned = Retest(name, self.engine.ambient.now() + duration, reason, by)
-        await self._refuse_what_would_not_be_restored(root, planned.deadline)
+        await self._refuse_what_would_not_be_restored(root)
         self._refuse_a_second((await self.engine.store.load(root.id)).record)
         trigger = Trigger("retest", caller=by, reason=reason)
         before = await self._look(root, trigger)
@@ -68,11 +68,12 @@ class Retests:
         try:
             self._refuse_a_second(leased.stored.record)
             plan = await self._switch_off(root)
-            await self._store(leased, replace(planned, before=before))
+            stored = replace(planned, before=before)
+            await self._store(leased, stored)
         except Exception:
             await leased.abandon()
             raise
-        outcome = await self.engine.carry_out(plan, root, trigger, leased)
+        outcome = await self.engine.carry_out(plan, root, trigger, leased, own=stored)
         return await self._started(name, root, outcome, by)
 
     async def state(self, name: str) -> JsonObject:
@@ -103,17 +104,16 @@ class Retests:
 
     # --- what must be so ---
 
-    async def _refuse_what_would_not_be_restored(self, root: Root, deadline: datetime) -> None:
+    async def _refuse_what_would_not_be_restored(self, root: Root) -> None:
         if self.engine.cap is not Mode.ENFORCE:
             raise RetestRefused(f"HOMEOSTAT_MODE is {self.engine.cap}: nobody would restore the routing")
         if not any(declared for _, _, declared in _declared(root)):
             message = "neither route_all nor WEBSITE_VNET_ROUTE_ALL is declared on with mode enforce"
             raise RetestRefused(f"{message}: nobody would restore the routing")
         for pause in await self.engine.store.pauses():
-            if pause.until > deadline and pause.target in {FLEET, *root.targets}:
+            if pause.until > self.engine.ambient.now() and pause.target in {FLEET, *root.targets}:
                 whom = "the fleet" if pause.target == FLEET else pause.target
-                until = pause.until.isoformat()
-                raise RetestRefused(f"{whom} is paused until {until}: nobody would restore the routing before then")
+                raise RetestRefused(f"{whom} is paused until {pause.until.isoformat()}: nothing is written before then")
 
     def _refuse_a_second(self, current: RootRecord) -> None:
         found = current.retest

@@ -41,7 +41,7 @@ class Judged:
 
     @property
     def blocked(self) -> tuple[Held, ...]:
-        return tuple(Held(it.drift, Hold(it.code, it.message)) for it in self.obstacles)
+        return tuple(Held(it.drift, Hold(it.code, it.message, it.numbers)) for it in self.obstacles)
 
     @property
     def withheld(self) -> frozenset[Milestone]:
@@ -137,6 +137,16 @@ def decide(root: Root, judged: Judged, facts: Facts, situation: Situation) -> Pl
     plan = Plan(root.id, judged.drifts, merge(going, facts), (*held, *dependents), withheld)
     hold = guard_plan(plan, situation)
     return plan if hold is None else _held_whole(plan, going, hold)
+
+
+def held_whole(plan: Plan, situation: Situation) -> tuple[Held, ...]:
+    """What holds writes that were decided elsewhere, and that only make sense together; nothing when they may go on."""
+    edits = [edit for action in plan.actions for edit in action.edits]
+    _, refused = guard_edits(edits, situation)
+    if refused:
+        return tuple(held for _, held in refused)
+    hold = guard_plan(plan, situation)
+    return tuple(Held(edit.drift, hold) for edit in edits) if hold else ()
 
 
 def misses_container(judged: Judged) -> bool:

@@ -307,7 +307,7 @@ def stand(
     arm = arm_over(transport, CloudCredential(cloud, clock), cloud_of({}), ambient)
     memory = MemoryStorage(ambient.now)
     inbox = Inbox()
-    store = Store(documents(memory.documents), memory.queues, ambient)
+    store = Store(documents(memory.documents), memory.queues, memory.blobs, ambient)
     engine = Engine(REGISTRY, arm.reader, arm.writer, store, inbox, ambient, settle=settle, changes=arm.changes)
     specs = Texts({"homeostat.yaml": spec})
     service = Service(engine, Desired(specs, REGISTRY, ambient, cloud.subscription), {}, arm.identity)
