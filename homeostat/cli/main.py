@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from homeostat.cli import adopt, operations, output, plans, retest
+from homeostat.cli import adopt, operations, output, plans, poison, retest, rollback
 from homeostat.cli.arguments import parser
 from homeostat.core.errors import HomeostatError
 
@@ -29,6 +29,8 @@ COMMANDS: Final[Mapping[str, _Command]] = {
     "explain": operations.explain,
     "pause": operations.pause,
     "resume": operations.resume,
+    "rollback": rollback.run,
+    "poison": poison.run,
 }
 
 

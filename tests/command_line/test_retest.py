@@ -79,7 +79,7 @@ def test_a_refusal_is_told_with_its_reason_and_nothing_is_written(run: Run, serv
     service.simulation.forget_requests()
     said = run(*COMMAND, env=service.env)
     assert (said.code, said.out) == (1, "")
-    assert "nobody would restore the routing before then" in said.err
+    assert "nothing is written before then" in said.err
     assert writes(service) == []
     assert run("resume", "app-flask", env=service.env).code == 0
 
