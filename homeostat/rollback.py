@@ -6,20 +6,21 @@ the same gate, lease, intent, snapshot and ledger as any write. What nobody aske
 Refused, and without effect, is what would be guessed: a field that somebody changed since, a secret that is not kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from homeostat import runs
 from homeostat.core import json, snapshot
-from homeostat.core.arm_types import arm_type
+from homeostat.core.arm_types import Shape, arm_type
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.situation import Pause
 from homeostat.core.json import ABSENT, JsonObject, Value
 from homeostat.core.model import Drift, Edit, Fact, Found, Query, Read, Unreadable
 from homeostat.core.outcome import Outcome, Status, Trigger, held_json, outcome_json
-from homeostat.core.plan import Plan, Verb, merge
+from homeostat.core.plan import Action, Plan, Verb, merge
 from homeostat.core.snapshot import Digest, Inverse, Snapshot, hides, holds, masked
 from homeostat.core.spec import Root, Target
 from homeostat.engine import Engine
@@ -33,6 +34,12 @@ LOOKED_THROUGH: Final = 1000
 """The newest ledger entries of a target among which its last write is looked for."""
 
 _SECRET: Final = "(secret)"  # noqa: S105 - what is shown in the place of a digest
+
+
+type _Write = tuple[str, Inverse]
+"""The id of a ledger entry, and one field that it changed."""
+
+type _Planning = Callable[[], Awaitable[Plan]]
 
 
 class RollbackRefused(HomeostatError):
@@ -61,7 +68,7 @@ class Rollbacks:
         root = fleet.roots[snapshots[0].root]
         undone = _undone(root, snapshots)
         trigger = Trigger(CAUSE, (entry,), caller=by, reason=reason)
-        plan = await self._plan(root, undone)
+        plan = await self._plan(root, undone, snapshots)
         pause = Pause(name, self.engine.ambient.now() + duration, reason or f"entry {entry}", by, CAUSE)
         told: JsonObject = {
             "target": name,
@@ -77,7 +84,8 @@ class Rollbacks:
             return {**told, "held": [held_json(each) for each in held]}
         others = [each for each in await self.engine.store.pauses() if (each.target, each.cause) == (name, CAUSE)]
         pause = replace(pause, until=max(each.until for each in (pause, *others)))
-        outcome = await self._carry_out(root, undone, trigger, pause, others)
+        again = partial(self._plan, root, undone, snapshots)
+        outcome = await self._carry_out(root, again, trigger, pause, others)
         done: JsonObject = {"outcome": outcome_json(outcome), "verified": await self._is_restored(undone)}
         return {**told, "pausedUntil": pause.until.isoformat(), **done}
 
@@ -119,25 +127,34 @@ class Rollbacks:
 
     # --- how ---
 
-    async def _plan(self, root: Root, undone: Sequence[Inverse]) -> Plan:
+    async def _plan(self, root: Root, undone: Sequence[Inverse], snapshots: Sequence[Snapshot]) -> Plan:
         """The writes that restore it over what is there now. Raises RollbackRefused."""
         facts = await self._facts(undone)
         digest = await self.engine.snapshots.digest()
         found = [(each, _current(each, facts, digest)) for each in undone]
-        changed = [_changed(each, now) for each, now in found if not _is_after(each, now) and not _is_before(each, now)]
-        if changed:
-            raise RollbackRefused(f"{'; '.join(changed)}. Put it right by hand, or in the spec")
+        if changed := [(each, now) for each, now in found if not (_is_after(each, now) or _is_before(each, now))]:
+            later = await self._later_writes(root, snapshots)
+            raise RollbackRefused("; ".join(_changed(each, now, later) for each, now in changed))
         edits = [_edit(each, now) for each, now in found if _is_after(each, now)]
         edits = [edit for edit in edits if edit.drift.want != edit.drift.have]
         if not edits:
             raise RollbackRefused("there is nothing to restore: all of it is as it was before that write")
         plan = Plan(root.id, actions=merge(edits, facts))
         for action in plan.actions:
-            if action.verb is Verb.DELETE and action.type.container:
-                raise RollbackRefused(
-                    f"{action.resource.short} was created, and may hold others' things: remove it by hand"
-                )
+            _refuse_what_no_write_can_do(action)
         return plan
+
+    async def _later_writes(self, root: Root, snapshots: Sequence[Snapshot]) -> list[_Write]:
+        """What was written since these snapshots were taken, oldest first."""
+        own, since = {each.id for each in snapshots}, snapshots[-1].at
+        writes: list[_Write] = []
+        for entry in reversed(await self.engine.store.history(root.id, LOOKED_THROUGH)):
+            if datetime.fromisoformat(json.text_at(entry, "at")) < since:
+                continue
+            for id_ in _texts(entry, "snapshots"):
+                found = None if id_ in own else await self.engine.snapshots.load(id_)
+                writes.extend((json.text_at(entry, "id"), each) for each in (found.inverses if found else ()))
+        return writes
 
     async def _facts(self, undone: Sequence[Inverse]) -> Mapping[Query, Fact]:
         """The resources as they are now, and the parents through which several of them are written at once."""
@@ -159,12 +176,12 @@ class Rollbacks:
     # --- doing it ---
 
     async def _carry_out(
-        self, root: Root, undone: Sequence[Inverse], trigger: Trigger, pause: Pause, before: Sequence[Pause]
+        self, root: Root, plan: _Planning, trigger: Trigger, pause: Pause, before: Sequence[Pause]
     ) -> Outcome:
         """before: the pause of an earlier rollback of the target, if one is there."""
         await self.engine.store.pause(pause)
         try:
-            outcome = await self._write(root, undone, trigger, pause)
+            outcome = await self._write(root, plan, trigger, pause)
         except RollbackRefused:
             await self._unpause(pause, before)
             raise
@@ -179,12 +196,12 @@ class Rollbacks:
             raise RollbackFailed(f"{root.id.short} is not rolled back, and stays paused until {until}: {outcome.error}")
         return outcome
 
-    async def _write(self, root: Root, undone: Sequence[Inverse], trigger: Trigger, pause: Pause) -> Outcome:
+    async def _write(self, root: Root, planning: _Planning, trigger: Trigger, pause: Pause) -> Outcome:
         leased = await self.engine.store.lease(root.id, str(self.engine.ambient.uuid()))
         if leased is None:
             return Outcome(root.id, Status.BUSY, Plan(root.id))
         try:
-            plan = await self._plan(root, undone)
+            plan = await planning()
         except Exception:
             await leased.abandon()
             raise
@@ -243,10 +260,22 @@ def _is_before(inverse: Inverse, current: Value) -> bool:
     return holds(current, inverse.before)
 
 
-def _changed(inverse: Inverse, current: Value) -> str:
+def _refuse_what_no_write_can_do(action: Action) -> None:
+    if action.verb is Verb.DELETE and action.type.container:
+        raise RollbackRefused(f"{action.resource.short} was created, and may hold others' things: remove it by hand")
+    if action.type.put is Shape.MERGE and action.verb is not Verb.PATCH:
+        raise RollbackRefused(f"{action.resource.short} lacked a field, and no PATCH removes one: remove it by hand")
+
+
+def _changed(inverse: Inverse, current: Value, later: Sequence[_Write]) -> str:
+    """Who changed it, as far as the ledger knows: a later write of ours, or somebody else."""
     now, wrote = _word(current), _word(inverse.after)
-    since = "changed since, by somebody else or by a later write"
-    return f"{inverse.place} is {now} now, while the write left {wrote}: {since}"
+    words = f"{inverse.place} is {now} now, while the write left {wrote}: "
+    place = (inverse.resource, inverse.path)
+    writes = [entry for entry, each in later if (each.resource, each.path) == place]
+    if writes:
+        return f"{words}entry {writes[0]} wrote it since: roll that back first"
+    return f"{words}somebody else changed it since, and it is left to them"
 
 
 def _word(value: Value) -> str:

@@ -209,14 +209,14 @@ def hides(value: Value) -> bool:
 def holds(current: Value, written: Value) -> bool:
     """Whether `current`, as ARM tells it, is what was written: ARM adds members, and changes the case of names."""
     match written, current:
+        case None, None | json.ABSENT:
+            return True
         case Mapping(), Mapping():
             return all(holds(current.get(key, None), member) for key, member in written.items())
         case (str(), _) | (_, str()):
             return current is not ABSENT and str(current).lower() == str(written).lower()
         case Sequence(), Sequence():
             return len(current) == len(written) and all(map(holds, current, written))
-        case None, None | json.ABSENT:
-            return True
         case _:
             return current == written
 

@@ -278,7 +278,9 @@ records = st.builds(
         snapshots=st.lists(texts, max_size=2).map(tuple),
     ),
     episodes=st.dictionaries(
-        texts, st.builds(Episode, texts, times, texts, texts, actors, st.lists(texts, max_size=2).map(tuple)), max_size=3
+        texts,
+        st.builds(Episode, texts, times, texts, texts, actors, st.lists(texts, max_size=2).map(tuple)),
+        max_size=3,
     ),
     foreign_writes=writes,
     unexplained=writes,

@@ -284,7 +284,21 @@ async def test_what_somebody_changed_since_is_left_to_them() -> None:
     world.change_rule("allow-sql", destinationPortRange="1")
     await world.reconcile("nsg")
     world.change_rule("allow-sql", destinationPortRange="2")
-    await refused(world, r'destinationPortRange of .*allow-sql is "2" now, while the write left "1433": changed since')
+    await refused(world, r'destinationPortRange of .*allow-sql is "2" now, while the write left "1433": somebody else')
+
+
+async def test_what_a_later_write_changed_names_that_write() -> None:
+    world = await healed()
+    world.change_rule("allow-sql", priority=105)
+    world.specs.by_name["homeostat.yaml"] = SPEC.replace("allow-sql: {priority: 100", "allow-sql: {priority: 101")
+    world.pass_time(minutes=1)
+    assert (await world.reconcile("nsg")).status is Status.HEALED
+    first = (await world.history("nsg"))[0]
+    world.specs.by_name["homeostat.yaml"] = SPEC
+    world.pass_time(minutes=1)
+    assert (await world.reconcile("nsg")).status is Status.HEALED
+    second = (await world.history("nsg"))[0]
+    await refused(world, f"entry {second['id']} wrote it since: roll that back first", first["id"])
 
 
 async def test_what_is_as_it_was_before_need_not_be_restored() -> None:
