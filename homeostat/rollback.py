@@ -123,7 +123,7 @@ class Rollbacks:
             own = json.text_at(entry, "trigger", "cause") not in {CAUSE, RETEST_CAUSE}
             if own and _texts(entry, "snapshots") and entry["id"] not in undone:
                 return entry
-        raise RollbackRefused(f"there is nothing to restore: no write to {target.name} is in its ledger")
+        raise RollbackRefused(f"there is nothing to restore: no write to {target.name} that is not rolled back is in its ledger")
 
     # --- how ---
 
