@@ -14,6 +14,7 @@ from typing import Final
 
 from homeostat import runs
 from homeostat.core import json, snapshot
+from homeostat.core.alerts import Episodes
 from homeostat.core.arm_types import Shape, arm_type
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.situation import Pause
@@ -123,7 +124,9 @@ class Rollbacks:
             own = json.text_at(entry, "trigger", "cause") not in {CAUSE, RETEST_CAUSE}
             if own and _texts(entry, "snapshots") and entry["id"] not in undone:
                 return entry
-        raise RollbackRefused(f"there is nothing to restore: no write to {target.name} that is not rolled back is in its ledger")
+        raise RollbackRefused(
+            f"there is nothing to restore: no write to {target.name} that is not rolled back is in its ledger"
+        )
 
     # --- how ---
 
@@ -133,8 +136,8 @@ class Rollbacks:
         digest = await self.engine.snapshots.digest()
         found = [(each, _current(each, facts, digest)) for each in undone]
         if changed := [(each, now) for each, now in found if not (_is_after(each, now) or _is_before(each, now))]:
-            later = await self._later_writes(root, snapshots)
-            raise RollbackRefused("; ".join(_changed(each, now, later) for each, now in changed))
+            later, record = await self._later_writes(root, snapshots), await self.engine.store.record_of(root.id.key)
+            raise RollbackRefused("; ".join(_changed(each, now, later, record.episodes) for each, now in changed))
         edits = [_edit(each, now) for each, now in found if _is_after(each, now)]
         edits = [edit for edit in edits if edit.drift.want != edit.drift.have]
         if not edits:
@@ -267,15 +270,17 @@ def _refuse_what_no_write_can_do(action: Action) -> None:
         raise RollbackRefused(f"{action.resource.short} lacked a field, and no PATCH removes one: remove it by hand")
 
 
-def _changed(inverse: Inverse, current: Value, later: Sequence[_Write]) -> str:
-    """Who changed it, as far as the ledger knows: a later write of ours, or somebody else."""
+def _changed(inverse: Inverse, current: Value, later: Sequence[_Write], episodes: Episodes) -> str:
+    """Who changed it, as far as is known: a later write of ours, or whom an open episode names, or somebody else."""
     now, wrote = _word(current), _word(inverse.after)
     words = f"{inverse.place} is {now} now, while the write left {wrote}: "
     place = (inverse.resource, inverse.path)
     writes = [entry for entry, each in later if (each.resource, each.path) == place]
     if writes:
         return f"{words}entry {writes[0]} wrote it since: roll that back first"
-    return f"{words}somebody else changed it since, and it is left to them"
+    episode = episodes.get(inverse.kind)
+    who = episode.changed_by.name if episode and episode.changed_by.is_known else "somebody else"
+    return f"{words}{who} changed it since, and it is left to them"
 
 
 def _word(value: Value) -> str:

@@ -57,7 +57,10 @@ class Inverse:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`id` is its blob's name; `body` the resource's as it was, ABSENT when it was not there."""
+    """`id` is its blob's name; `body` the resource's as it was, ABSENT when it was not there.
+
+    spec_version: of the spec that the write carried out.
+    """
 
     id: str
     root: ResourceId
@@ -68,6 +71,7 @@ class Snapshot:
     cause: str
     caller: str
     reason: str
+    spec_version: str
     body: Value
     inverses: tuple[Inverse, ...]
 
@@ -94,6 +98,7 @@ def taken(root: Root, action: Action, intent: Intent, number: int, trigger: Trig
         cause=trigger.cause,
         caller=trigger.caller,
         reason=trigger.reason,
+        spec_version=root.spec_version,
         body=hidden(action.resource, (), action.before),
         inverses=tuple(
             replace(each, before=hidden(each.resource, each.path, each.before), after=hidden(*_after(each)))
@@ -257,6 +262,7 @@ def to_json(snapshot: Snapshot) -> JsonObject:
         "cause": snapshot.cause,
         "caller": snapshot.caller,
         "reason": snapshot.reason,
+        "specVersion": snapshot.spec_version,
         "inverses": [_inverse_json(each) for each in snapshot.inverses],
         **_present("body", snapshot.body),
     }
@@ -292,6 +298,7 @@ def from_json(body: Json) -> Snapshot:
         cause=json.text_at(body, "cause"),
         caller=json.text_at(body, "caller"),
         reason=json.text_at(body, "reason"),
+        spec_version=json.text_at(body, "specVersion"),
         body=json.at(body, ("body",)),
         inverses=tuple(_inverses_of(body)),
     )

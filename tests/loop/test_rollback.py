@@ -70,6 +70,8 @@ async def test_the_state_before_each_write_is_kept_and_the_ledger_names_it() -> 
     assert (inverse["path"], inverse["before"], inverse["after"]) == (["properties", "access"], "Deny", "Allow")
     (entry,) = await world.history("nsg")
     assert entry["snapshots"] == [snapshot["id"]]
+    assert snapshot["specVersion"] == (await world.root("nsg")).spec_version != ""
+    assert (snapshot["cause"], len(snapshot["intent"])) == ("manual", 36)
     assert snapshot["id"].startswith(world.id("nsg").key.strip("/") + "/snapshots/")
 
 
@@ -285,6 +287,20 @@ async def test_what_somebody_changed_since_is_left_to_them() -> None:
     await world.reconcile("nsg")
     world.change_rule("allow-sql", destinationPortRange="2")
     await refused(world, r'destinationPortRange of .*allow-sql is "2" now, while the write left "1433": somebody else')
+
+
+async def test_who_changed_it_is_named_where_their_event_told() -> None:
+    world = await healed()
+    until = world.ambient.now() + 2 * HOUR
+    (entry,) = await world.history("nsg")
+    await world.service.pause(Pause("app-flask", until, "", "Ben"))
+    world.pass_time(minutes=1)
+    world.operator("DELETE", world.id("nsg").child("securityRules", "allow-sql"))
+    rule = world.id("nsg").child("securityRules", "allow-sql")
+    operation = "Microsoft.Network/networkSecurityGroups/securityRules/delete"
+    await world.service.on_event(world.event(rule, operation, claims={"name": "Eve"}))
+    await world.work_for(timedelta(minutes=5))
+    await refused(world, "is not there now, while the write left .*: Eve changed it since", entry["id"])
 
 
 async def test_what_a_later_write_changed_names_that_write() -> None:
