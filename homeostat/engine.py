@@ -35,14 +35,13 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.situation import Pause
 from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.ids import ResourceId
-from homeostat.core.json import ABSENT, Value
 from homeostat.core.model import Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
 from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, ledger_entry
 from homeostat.core.plan import Action, Held, Hold, Plan, rebase, unreadable
 from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
 from homeostat.core.refusal import Key, refusal, refused, waits_for_refused, without_refused
 from homeostat.core.retest import Retest
-from homeostat.core.snapshot import inverses, is_known_before
+from homeostat.core.snapshot import as_seen, inverses
 from homeostat.core.spec import Root
 from homeostat.ports import (
     AlertChannel,
@@ -382,7 +381,7 @@ class _Reconcile:
         for number, (planned, name) in enumerate(zip(plan.actions, names, strict=True), 1):
             if waits_for_refused(planned, self.refusals, plan.actions):
                 continue
-            known = planned if is_known_before(planned) else replace(planned, before=await self._body_of(planned))
+            known = as_seen(planned)
             self.snapshots.append(await self.engine.snapshots.keep(self.root, known, intent, number, self.trigger))
             await leased.ensure()
             try:
@@ -422,28 +421,16 @@ class _Reconcile:
 
         Nothing comes between the two: so its snapshot was taken before, and what it replaces must be the same still.
         """
-        match await self._read(planned):
+        match await self.engine.reader.read(Read(planned.type, planned.resource)):
             case Found() as found:
                 action = rebase(planned, found)
+            case Unreadable(error):
+                raise error
             case _:
                 raise HomeostatError(f"{planned.resource.short} vanished between two reads")
         if inverses(action) != inverses(planned):
             raise _Moved
         return action
-
-    async def _body_of(self, action: Action) -> Value:
-        match await self._read(action):
-            case Found(body):
-                return body
-            case _:
-                return ABSENT
-
-    async def _read(self, action: Action) -> Fact:
-        """Raises ArmError where it cannot be read."""
-        fact = await self.engine.reader.read(Read(action.type, action.resource))
-        if isinstance(fact, Unreadable):
-            raise fact.error
-        return fact
 
     # --- how it ended ---
 

@@ -118,7 +118,7 @@ class Rollbacks:
     async def _last_write(self, target: Target) -> JsonObject:
         """The newest entry with a write of the loop's own that has not been rolled back."""
         entries = [entry for root in target.roots for entry in await self.engine.store.history(root, LOOKED_THROUGH)]
-        done = [entry for entry in entries if json.text_at(entry, "trigger", "cause") == CAUSE and entry["written"]]
+        done = [entry for entry in entries if json.text_at(entry, "trigger", "cause") == CAUSE and entry.get("written")]
         undone = {hint for entry in done for hint in _texts(json.at(entry, ("trigger",)), "hints")}
         for entry in sorted(entries, key=lambda entry: json.text_at(entry, "id")):
             own = json.text_at(entry, "trigger", "cause") not in {CAUSE, RETEST_CAUSE}

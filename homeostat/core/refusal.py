@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from homeostat.core.arm_errors import ArmError, ErrorClass
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.decision import Judged
 from homeostat.core.model import Edit, Obstacle
 from homeostat.core.plan import Action, Hold
@@ -30,8 +30,11 @@ type Refusals = Mapping[Key, Hold]
 
 
 def refusal(error: ArmError) -> Hold | None:
-    """The hold that an answer to a write stands for; None for an error that is a failure."""
-    code = _CODES.get(error.error_class)
+    """The hold that an answer to a write stands for; None for an error that is a failure.
+
+    Where the write was accepted, and only its operation may not be followed, nothing was refused.
+    """
+    code = _CODES.get(error.error_class) if error.executed is Executed.NO else None
     return Hold(code, str(error), {"status": error.status, "code": error.code}) if code else None
 
 

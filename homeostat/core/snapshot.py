@@ -13,6 +13,7 @@ from typing import Final
 
 from homeostat.core import json
 from homeostat.core.arm_types import arm_type
+from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json, JsonObject, Path, Value
 from homeostat.core.model import Disruption, Edit
@@ -76,9 +77,24 @@ class Snapshot:
     inverses: tuple[Inverse, ...]
 
 
-def is_known_before(action: Action) -> bool:
-    """Whether it is known what the action replaces. Where not, it must be read before a snapshot can be taken."""
-    return action.before is not ABSENT or action.creates
+class Unseen(HomeostatError):
+    """A write would replace what nobody has looked at: a mistake of its remediator, and not carried out."""
+
+
+def as_seen(action: Action) -> Action:
+    """The action with what it replaces, where its resource was only seen through another one, by what its drifts tell.
+
+    Raises Unseen where they tell nothing.
+    """
+    if action.before is not ABSENT or action.creates:
+        return action
+    told = [edit.drift for edit in action.edits if edit.drift.path and edit.drift.have is not ABSENT]
+    if not told:
+        raise Unseen(f"{action.resource.short}: what a write of it replaces was not read")
+    before: Json = {}
+    for drift in told:
+        before = json.with_value(before, drift.path, drift.have)
+    return replace(action, before=before)
 
 
 def taken(root: Root, action: Action, intent: Intent, number: int, trigger: Trigger, digest: Digest) -> Snapshot:

@@ -144,11 +144,20 @@ def test_each_edit_of_a_group_has_its_inverse_from_the_childs_own_part_of_the_bo
     assert found["c"] == (ABSENT, {"properties": {"access": "Allow"}})
 
 
-def test_it_is_known_what_was_there_unless_nobody_read_it() -> None:
+def test_what_was_only_seen_through_another_resource_is_known_by_its_drift() -> None:
     rule = NSG.child("securityRules", "a")
-    created = merge([rule_edit("a", {}, ABSENT)], {Read(SECURITY_RULE, rule): Gone()})
-    unread = merge([rule_edit("a", {}, "something")], {})
-    assert [snapshot.is_known_before(action) for action in (*created, *unread)] == [True, False]
+    (created,) = merge([rule_edit("a", {}, ABSENT)], {Read(SECURITY_RULE, rule): Gone()})
+    assert snapshot.as_seen(created) == created
+    drift = Drift("vnet_integration", rule, ("properties", "subnet"), "a", "new", "old")
+    (action,) = merge([Edit(drift, (), {"properties": {"subnet": "new"}})], {})
+    (inverse,) = snapshot.inverses(snapshot.as_seen(action))
+    assert (inverse.before, inverse.after) == ({"properties": {"subnet": "old"}}, {"properties": {"subnet": "new"}})
+
+
+def test_what_nobody_has_looked_at_is_not_replaced() -> None:
+    (action,) = merge([rule_edit("a", {}, "something")], {})
+    with pytest.raises(snapshot.Unseen, match="securityRules/a"):
+        snapshot.as_seen(action)
 
 
 # --- what is there now ---

@@ -139,6 +139,8 @@ def test_principals_that_nobody_vouches_for_are_refused_before_anything_starts(
 def test_a_rate_is_a_whole_number_in_its_range(text: str) -> None:
     with pytest.raises(ConfigError, match="HOMEOSTAT_WRITES_PER_MINUTE"):
         load({"HOMEOSTAT_WRITES_PER_MINUTE": text}, home=HOME)
+
+
 @pytest.mark.parametrize(("text", "days"), [("", 90), ("1", 1), ("3650", 3650)])
 def test_the_past_is_kept_for_a_bounded_number_of_days(text: str, days: int) -> None:
     assert load({"HOMEOSTAT_RETENTION_DAYS": text}, home=HOME).kept == timedelta(days=days)

@@ -169,7 +169,7 @@ async def test_a_hold_does_not_end_a_row_of_failed_writes() -> None:
     assert (await world.reconcile("nsg")).status is Status.HELD
     assert (await world.record("nsg")).failures == 3
     assert ("Remediated", "*") not in world.inbox.told()
-    await world.service.resume(FLEET)
+    await world.service.resume(FLEET, "Ben")
     assert (await world.reconcile("nsg")).status is Status.FAILED
     assert world.inbox.told().count(("Failed", "*")) == 1
     world.exchanger.faults.remove(fault)

@@ -20,11 +20,13 @@ from homeostat.snapshots import CONTAINER
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.meddling import meddled, once
 from tests.loop.stand import SPEC, WEB_VERSION, Stand, stand
+from tests.support.role import LEAVE_NETWORK, ROLE
 
 pytestmark = pytest.mark.wire
 
 HOUR = timedelta(hours=1)
 FOUR_HOURS = 4 * HOUR
+ROLLING_BACK = ROLE.with_(*LEAVE_NETWORK)
 SECRET = "Tr0ub4dor&3-never-to-be-seen"
 
 
@@ -169,7 +171,7 @@ async def test_the_loop_leaves_it_alone_until_the_pause_ends_and_heals_again_the
 
 
 async def test_what_was_created_goes_and_what_was_removed_comes_back() -> None:
-    world = stand()
+    world = stand(role=ROLLING_BACK)
     world.leave_network()
     world.operator("DELETE", world.id("nsg").child("securityRules", "allow-sql"))
     for root in ("site", "nsg"):
@@ -182,7 +184,7 @@ async def test_what_was_created_goes_and_what_was_removed_comes_back() -> None:
 
 
 async def test_a_former_subnet_that_was_only_seen_through_the_site_comes_back() -> None:
-    world = stand()
+    world = stand(role=ROLLING_BACK)
     other = world.id("site").text.replace("Microsoft.Web/sites/app-flask", "Microsoft.Network/virtualNetworks")
     other += "/vnet-appservice/subnets/snet-other"
     subnet = {
@@ -197,6 +199,14 @@ async def test_a_former_subnet_that_was_only_seen_through_the_site_comes_back() 
     assert (await world.reconcile("site")).status is Status.HEALED
     await roll_back(world)
     assert str(world.subnet_of_site()).lower() == other.lower()
+
+
+async def test_a_role_that_may_not_look_at_it_refuses_the_rollback_and_not_the_repair() -> None:
+    world = stand()
+    world.leave_network()
+    assert (await world.reconcile("site")).status is Status.HEALED
+    with pytest.raises(RollbackRefused, match=r"networkConfig/virtualNetwork cannot be read: .*AuthorizationFailed"):
+        await roll_back(world)
 
 
 async def test_several_rules_that_were_written_as_one_group_come_back_as_they_were() -> None:
@@ -412,7 +422,7 @@ async def test_what_somebody_changes_at_the_same_moment_is_never_overwritten() -
 async def test_a_resume_ends_the_pause_of_a_rollback_as_well() -> None:
     world = await healed()
     await roll_back(world)
-    await world.service.resume("app-flask")
+    await world.service.resume("app-flask", "Anna")
     await world.work_for(HOUR)
     assert access(world) == "Allow"
 
@@ -441,7 +451,7 @@ async def test_whichever_call_it_dies_at_the_pause_is_there_before_the_write_and
         await world.work_for(HOUR)  # the dead owner's lease runs out, and the loop looks
         assert access(world) == ("Deny" if sent else "Allow"), where
         assert (await world.record("nsg")).intent is None, where
-        await world.service.resume("app-flask")
+        await world.service.resume("app-flask", "Anna")
         await world.work_for(HOUR)
         assert access(world) == "Allow", where
         if not died and len(fate.names) < call:
