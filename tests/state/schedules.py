@@ -97,6 +97,11 @@ class Instance:
         await self.notes.turn("send")
         await self.world.memory.queues.send(queue, body, delay=delay)
 
+    def never(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("an instance receives nothing: messages are delivered to it")
+
+    receive = delete = postpone = peek = count = never
+
 
 @dataclass(eq=False)
 class Actor:
@@ -163,7 +168,7 @@ class World:
 
     def _store(self, offset: timedelta, notes: Notes) -> Store:
         instance = Instance(self, offset, notes)
-        return Store(instance, instance, instance)
+        return Store(instance, instance, self.memory.blobs, instance)
 
     def _start(self, actor: Actor) -> Actor:
         self.actors.append(actor)
