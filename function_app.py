@@ -44,6 +44,7 @@ async def nightly_reconcile(timer: func.TimerRequest) -> None:
     service = await runtime.service()
     roots = await service.mark_all("nightly")
     log.info("nightly: %d roots enqueued%s", roots, ", late" if timer.past_due else "")
+    log.info("nightly: %s", await service.retention.run())
 
 
 @app.function_name("reconcile")

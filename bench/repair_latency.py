@@ -28,7 +28,7 @@ from demo.programs import PROJECT, simulator
 from homeostat.azure.writer import preload
 from homeostat.bootstrap import open_service
 from homeostat.config import load
-from homeostat.ports import Change, Document, Documents, Queues, Receiver, Upsert
+from homeostat.ports import Change, Document, Documents, Insert, Queues, Receiver
 from homeostat.service import Service
 from homeostat.store import WORK_QUEUE
 from tests.support import azurite
@@ -68,7 +68,7 @@ class Witness:
 
     async def apply(self, partition: str, changes: Sequence[Change]) -> dict[str, str]:
         versions = await self._documents.apply(partition, changes)
-        if any(isinstance(change, Upsert) and change.row.startswith("ledger:") for change in changes):
+        if any(isinstance(change, Insert) and change.row.startswith("ledger:") for change in changes):
             self.recorded = time.monotonic()
         return versions
 

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from devhost.queues import LostMessageError, QueueMessage
 from homeostat.bootstrap import memory_storage
-from homeostat.ports import Conflict, QueuedMessage, Queues, Receiver
+from homeostat.ports import Conflict, QueuedMessage, Receiver, Sender
 
 
-class MemoryQueues(Queues, Receiver, Protocol):
+class MemoryQueues(Sender, Receiver, Protocol):
     """Both ends of in-memory queues, as homeostat.ports defines them."""
 
 

@@ -64,7 +64,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
         )
         engine = replace(_with_probes(engine, config.environment), changes=arm.changes)
         desired = Desired(source, REGISTRY, ambient, config.subscription, config.own)
-        yield Service(engine, desired, config.settle_by_kind, arm.identity, config.access)
+        yield Service(engine, desired, config.settle_by_kind, arm.identity, config.access, config.kept)
 
 
 @asynccontextmanager

@@ -19,6 +19,8 @@ from homeostat.own import own_resources
 SETTLE_PREFIX: Final = "HOMEOSTAT_SETTLE_SECONDS"
 MAX_SETTLE: Final = timedelta(hours=1)
 MAX_RATE: Final = 100_000
+DEFAULT_KEPT: Final = timedelta(days=90)
+MAX_KEPT: Final = timedelta(days=3650)
 
 TEST_LEASE: Final = "HOMEOSTAT_TEST_LEASE_SECONDS"
 IN_AZURE: Final = "WEBSITE_SITE_NAME"
@@ -57,6 +59,7 @@ class Config:
     access: Access
     public_url: str
     own: OwnResources
+    kept: timedelta  # how long the ledger, snapshots and runs are
     terms: LeaseTerms = DEFAULT_TERMS
 
 
@@ -90,6 +93,7 @@ def load(environment: Mapping[str, str], *, home: Path) -> Config:
         terms=_terms(environment, problems),
         public_url=_public_url(environment, problems),
         own=own_resources(environment, problems),
+        kept=_days(environment, "HOMEOSTAT_RETENTION_DAYS", DEFAULT_KEPT, problems),
     )
     if problems:
         raise ConfigError(tuple(problems))
@@ -113,6 +117,16 @@ def _seconds(environment: Mapping[str, str], name: str, default: timedelta, prob
     if re.fullmatch(r"\d{1,4}(\.\d{1,3})?", text) and timedelta(seconds=float(text)) <= MAX_SETTLE:
         return timedelta(seconds=float(text))
     problems.append(f"{name} is {text!r}: give seconds from 0 to {MAX_SETTLE.seconds}")
+    return default
+
+
+def _days(environment: Mapping[str, str], name: str, default: timedelta, problems: list[str]) -> timedelta:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    if re.fullmatch(r"[0-9]{1,4}", text) and timedelta(days=1) <= timedelta(days=int(text)) <= MAX_KEPT:
+        return timedelta(days=int(text))
+    problems.append(f"{name} is {text!r}: give whole days from 1 to {MAX_KEPT.days}")
     return default
 
 

@@ -10,12 +10,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.approvals import Approvals
-from homeostat.core import alerts, flapping, record, retest, uses
+from homeostat.core import alerts, flapping, record, retest, snapshot, uses
 from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import SITE, SLOT
@@ -26,6 +25,7 @@ from homeostat.core.decision import (
     creates,
     decide,
     held_whole,
+    holds_together,
     judge,
     judged_kinds,
     misses_container,
@@ -35,13 +35,16 @@ from homeostat.core.decision import (
 )
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.approval import APPROVAL_NEEDED
-from homeostat.core.gate.passing import ASKED_GUARDS, FIRST_GUARDS, guard_edits
+from homeostat.core.gate.passing import FIRST_GUARDS
+from homeostat.core.gate.situation import Pause
 from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.model import Drift, Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
 from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger, is_worth_a_line, ledger_entry
-from homeostat.core.plan import Action, Plan, rebase, unreadable
+from homeostat.core.plan import Action, Held, Hold, Plan, rebase, unreadable
 from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
+from homeostat.core.refusal import Key, refusal, refused, waits_for_refused, without_refused
 from homeostat.core.retest import Retest
+from homeostat.core.snapshot import as_seen, inverses
 from homeostat.core.spec import Root
 from homeostat.core.uses import RunUse
 from homeostat.drifting import Drifting
@@ -51,7 +54,6 @@ from homeostat.ports import (
     AlertChannel,
     ArmReader,
     ArmWriter,
-    Change,
     ChangeHistory,
     DeploymentReader,
     Elsewhere,
@@ -64,6 +66,7 @@ from homeostat.ports import (
 from homeostat.reservations import Reservations
 from homeostat.rollouts import Known, Rollouts
 from homeostat.situations import Situations
+from homeostat.snapshots import Snapshots
 from homeostat.store import Leased, LeaseLost, Store, Stored, TooMuchContention, ledger_row, outbox_rows
 
 log = logging.getLogger(__name__)
@@ -108,6 +111,10 @@ class Engine:
     @property
     def approvals(self) -> Approvals:
         return Approvals(self.store.documents, self.ambient, self.public_url)
+
+    @property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.store.blobs, self.store.documents, self.ambient)
 
     @property
     def situations(self) -> Situations:
@@ -159,15 +166,34 @@ class Engine:
             await self.outbox.try_to_send(root.id, outcome)
         return outcome
 
-    async def carry_out(self, plan: Plan, root: Root, trigger: Trigger, leased: Leased) -> Outcome:
+    async def carry_out(
+        self, plan: Plan, root: Root, trigger: Trigger, leased: Leased, own: Retest | Pause | None = None
+    ) -> Outcome:
         """Carries out writes that a person asked for, then goes on as any reconcile: what they changed is judged.
 
-        They pass the gate as all writes do, but for what a person's word stands for; what it holds ends it there, and
-        none of them is made. The lease ends with it. Raises StorageError.
+        They pass the gate as all writes do, but for what a person's word stands for: all together or not at all; then
+        nothing is written. own: what whoever decided them put up to keep others from undoing them. The lease ends with
+        it. Raises StorageError.
         """
+        if held := await self.holds_of(plan, root, trigger, leased.stored.record, own):
+            words = "; ".join(dict.fromkeys(entry.hold.message for entry in held))
+            outcome = Outcome(root.id, Status.HELD, Plan(root.id, held=held), error=words)
+            now = self.ambient.now()
+            entry = ledger_entry(outcome, trigger, root.targets, now)
+            await leased.save(record.released, [ledger_row(entry, now, self.ambient.uuid())])
+            return outcome
         outcome = await _Reconcile(self, root, trigger, leased.stored, leased, first=plan).run()
         await self.outbox.try_to_send(root.id, outcome)
         return outcome
+
+    async def holds_of(
+        self, plan: Plan, root: Root, trigger: Trigger, known: RootRecord, own: Retest | Pause | None = None
+    ) -> tuple[Held, ...]:
+        """What the gate says to writes that were decided elsewhere. Raises StorageError."""
+        situation = await self.situations.of(root, known, trigger)
+        pauses = tuple(pause for pause in situation.pauses if pause != own)
+        situation = replace(situation, pauses=pauses, retest=None if situation.retest == own else situation.retest)
+        return holds_together(plan, await self.situations.looked_around(situation, root, {}))
 
 
 class _Overtaken(Exception):
@@ -187,10 +213,11 @@ class _Reconcile:
     written: list[tuple[Action, Written]] = field(default_factory=list)
     blind: list[BlindWrite] = field(default_factory=list)
     asked_who: bool = False  # Azure, for the authors of changes
-    refused: bool = False  # `first`, by the gate: then nothing was looked at
     approval: Approval | None = None  # of the last plan's edits that need one
     counted: int = 0  # of `written`, as repairs in the record
     alone: RunUse = field(default_factory=RunUse)  # what it has reserved, where it is a run of its own
+    snapshots: list[str] = field(default_factory=list)
+    refusals: dict[Key, Hold] = field(default_factory=dict)
 
     async def run(self) -> Outcome:
         began = self.engine.ambient.monotonic()
@@ -200,12 +227,11 @@ class _Reconcile:
                 outcome,
                 written=tuple(action for action, _ in self.written),
                 correlations=tuple(ids.correlation_id for _, ids in self.written),
+                snapshots=tuple(self.snapshots),
                 took=timedelta(seconds=self.engine.ambient.monotonic() - began),
             )
             if outcome.status in UNSEEN:
                 await self._let_go()
-            elif self.refused:
-                await self._let_go([self._line(outcome)])
             else:
                 await self._ask_for_approval(outcome)  # before anybody is told of it
                 if not self.trigger.dry_run:
@@ -222,7 +248,7 @@ class _Reconcile:
     async def _outcome(self) -> Outcome:
         """How it ends where the store answers. A mistake in the spec or of ours is a failure of this root alone."""
         try:
-            stopped = await self._write_asked(self.first) if self.first else None
+            stopped = await self._write(self.first) if self.first else None
             self.counted = len(self.written)  # what was decided elsewhere repairs no drift
             return stopped or await self._observe_and_write()
         except (StorageError, LeaseLost, TooMuchContention):
@@ -250,20 +276,6 @@ class _Reconcile:
                 return stopped
         return self._failed(plan, HomeostatError(f"drifted again after {MAX_ROUNDS} writes: another writer is at work"))
 
-    async def _write_asked(self, plan: Plan) -> Outcome | None:
-        """As `_write`, of what a person asked for, where the gate lets all of it pass."""
-        situations, record_now = self.engine.situations, (self.leased or self).stored.record
-        situation = await situations.of(self.root, record_now, self.trigger)
-        situation = await situations.looked_around(situation, self.root, {})
-        _, refused = guard_edits(plan.edits, situation, ASKED_GUARDS)
-        if not refused:
-            return await self._write(plan)
-        held = tuple(entry for _, entry in refused)
-        self.refused = True
-        message = f"{held[0].hold.code}: {held[0].hold.message}"
-        retry_at = max((entry.hold.retry_at for entry in held if entry.hold.retry_at), default=None)
-        return Outcome(self.root.id, Status.HELD, Plan(self.root.id, held=held), error=message, retry_at=retry_at)
-
     async def _write(self, plan: Plan) -> Outcome | None:
         """Lease, reservation, intent, apply. None when it is to be observed again.
 
@@ -281,9 +293,9 @@ class _Reconcile:
         if hold := await self.engine.reservations.reserve(plan, self.root, known, self.trigger, self.alone):
             return self._status(held_whole(plan, hold), {})
         self.alone = self.alone.with_plan(plan)
-        names = await self._intend(plan, leased)
+        intent, names = await self._intend(plan, leased)
         try:
-            await self._apply(plan, leased, names)
+            await self._apply(plan, leased, intent, names)
         except ArmError as error:
             return None if error.error_class is ErrorClass.STALE else self._failed(plan, error)
         except StillRunning as running:
@@ -304,7 +316,7 @@ class _Reconcile:
         """What was read, what follows from it, and whether something is missing that would have to be gone for good."""
         engine, root = self.engine, self.root
         facts = await self._observe()
-        judged = judge(root, facts, engine.registry)
+        judged = without_refused(judge(root, facts, engine.registry), self.refusals)
         if root_is_missing(root.id, facts) and not creates(judged, root.id):
             return facts, root_gone(root), True
         if not judged.edits:
@@ -346,16 +358,18 @@ class _Reconcile:
 
     # --- intent, apply ---
 
-    async def _intend(self, plan: Plan, leased: Leased) -> tuple[str, ...]:
+    async def _intend(self, plan: Plan, leased: Leased) -> tuple[Intent, tuple[str, ...]]:
         """A durable record before the first write: what is about to be done, and the alerts that tell of the drift.
 
-        The names of the writes, one for each action: known before they are sent, since an event can overtake an answer.
+        With it the names of the writes, one for each action: known before they are sent, since an event can overtake an
+        answer.
         """
         now = self.engine.ambient.now()
         kinds = sorted({edit.drift.kind for edit in plan.edits})
         actions = tuple(str(action) for action in plan.actions)
         unprotected = {action.resource.key: now for action in plan.actions if action.unprotected}
         intent = Intent(str(self.engine.ambient.uuid()), now, actions, tuple(kinds), unprotected)
+        intent = replace(intent, snapshots=snapshot.names(self.root.id, intent))
         before = leased.stored.record.episodes
         episodes, detected = alerts.opened(self.root, plan.drifts, before, now, await self._causes(plan))
         names = tuple(str(self.engine.ambient.uuid()) for _ in plan.actions)
@@ -367,24 +381,40 @@ class _Reconcile:
 
         await leased.save(transition, rows=outbox_rows(detected))
         self.counted = len(self.written)
-        return names
+        return intent, names
 
-    async def _apply(self, plan: Plan, leased: Leased, names: Sequence[str]) -> None:
-        """Raises ArmError, StillRunning and LeaseLost; what was written by then is in `written`."""
-        for planned, name in zip(plan.actions, names, strict=True):
+    async def _apply(self, plan: Plan, leased: Leased, intent: Intent, names: Sequence[str]) -> None:
+        """Raises ArmError, StillRunning, LeaseLost and StorageError; what was written by then is in `written`.
+
+        What Azure refuses by a rule is held, and with it what waits for it; a plan of somebody else's ends there.
+        """
+        for number, (planned, name) in enumerate(zip(plan.actions, names, strict=True), 1):
+            if waits_for_refused(planned, self.refusals, plan.actions):
+                continue
+            known = as_seen(planned)
+            self.snapshots.append(await self.engine.snapshots.keep(self.root, known, intent, number, self.trigger))
             await leased.ensure()
-            read_at = self.engine.ambient.now()
-            action = await self._rebased(planned) if planned.unprotected else planned
             try:
-                ids = await self.engine.writer.write(action, correlation_id=name, send_by=leased.send_by)
-            except StillRunning as running:
-                self._keep(action, running.written, read_at)
-                raise
+                await self._send(known, name, leased)
             except ArmError as error:
-                if error.executed is not Executed.NO:  # it may yet take effect
-                    self._keep_blind(action, read_at, name, self.engine.store.terms.lands)
-                raise
-            self._keep(action, ids, read_at)
+                hold = refusal(error)
+                if hold is None or plan is self.first:
+                    raise
+                self.refusals |= refused(planned, hold)
+
+    async def _send(self, planned: Action, name: str, leased: Leased) -> None:
+        read_at = self.engine.ambient.now()
+        action = await self._rebased(planned) if planned.unprotected else planned
+        try:
+            ids = await self.engine.writer.write(action, correlation_id=name, send_by=leased.send_by)
+        except StillRunning as running:
+            self._keep(action, running.written, read_at)
+            raise
+        except ArmError as error:
+            if error.executed is not Executed.NO:  # it may yet take effect
+                self._keep_blind(action, read_at, name, self.engine.store.terms.lands)
+            raise
+        self._keep(action, ids, read_at)
 
     def _counted(self, current: RootRecord) -> RootRecord:
         """The record with the repairs that were made since it was stored."""
@@ -405,14 +435,21 @@ class _Reconcile:
             self.blind.append(BlindWrite(action.resource.key, read_at, until, name))
 
     async def _rebased(self, planned: Action) -> Action:
-        """Where no ETag protects what others wrote, the edits go over a body that is read right before the write."""
+        """Where no ETag protects what others wrote, the edits go over a body that is read right before the write.
+
+        Nothing comes between the two: so its snapshot was taken before, and what it replaces must be the same still.
+        """
         match await self.engine.reader.read(Read(planned.type, planned.resource)):
             case Found() as found:
-                return rebase(planned, found)
+                action = rebase(planned, found)
             case Unreadable(error):
                 raise error
             case _:
                 raise HomeostatError(f"{planned.resource.short} vanished between two reads")
+        if inverses(action) != inverses(planned):
+            message = "what is to be replaced changed since its snapshot was taken"
+            raise ArmError(0, "Moved", message, ErrorClass.STALE, Executed.NO, request=str(planned))
+        return action
 
     # --- how it ended ---
 
@@ -427,7 +464,8 @@ class _Reconcile:
         holds = [held.hold for held in plan.held if held.hold.code != MODE_ALERT]
         if holds:
             retry_at = min((hold.retry_at for hold in holds if hold.retry_at), default=None)
-            return Outcome(plan.root, Status.HELD, plan, retry_at=retry_at)
+            refused_by_azure = "; ".join(dict.fromkeys(hold.message for hold in self.refusals.values()))
+            return Outcome(plan.root, Status.HELD, plan, error=refused_by_azure, retry_at=retry_at)
         if plan.drifted:
             return Outcome(plan.root, Status.DRIFTED, plan)
         if Verdict.SETTLING in verdicts:
@@ -475,23 +513,15 @@ class _Reconcile:
 
     # --- record, alert ---
 
-    async def _let_go(self, rows: Sequence[Change] = ()) -> None:
+    async def _let_go(self) -> None:
         """Ends a reconcile that learned nothing, and so has nothing to say of what was remembered."""
         if self.leased is not None:
-            await self.leased.save(record.released, rows)
+            await self.leased.save(record.released)
 
     async def _ask_for_approval(self, outcome: Outcome) -> None:
         """Makes the id that a hold shows one that can be approved, in a dry run, too."""
         if self.approval is not None and any(held.hold.code == APPROVAL_NEEDED for held in outcome.plan.held):
             await self.engine.approvals.ask(self.approval)
-
-    def _line(
-        self, outcome: Outcome, begun: Intent | None = None, changed_by: Mapping[str, Actor] = MappingProxyType({})
-    ) -> Change:
-        """The outcome's line in the ledger."""
-        now = self.engine.ambient.now()
-        entry = ledger_entry(outcome, self.trigger, self.root.targets, now, begun, changed_by)
-        return ledger_row(entry, now, str(self.engine.ambient.uuid()))
 
     async def _record(self, outcome: Outcome) -> None:
         """Memory, ledger entry and alerts of the outcome in one batch; then the message for another look, if any."""
@@ -518,7 +548,9 @@ class _Reconcile:
         look_at = self._next_look(outcome, after.retest, now)
         rows = [*outbox_rows(pending)]
         if begun or is_worth_a_line(outcome):
-            rows.append(self._line(outcome, begun, of_entry(outcome, before.episodes, after.episodes)))
+            blamed = of_entry(outcome, before.episodes, after.episodes)
+            entry = ledger_entry(outcome, self.trigger, self.root.targets, now, begun, blamed)
+            rows.append(ledger_row(entry, now, engine.ambient.uuid()))
         delay: timedelta | None = None
 
         def transition(current: RootRecord) -> RootRecord:

@@ -9,7 +9,7 @@ import json
 from bisect import insort
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, cast
 
@@ -139,6 +139,14 @@ class MemoryQueues:
         waiting.sort()
         return [_received(queue, message) for message in shown]
 
+    async def peek(self, queue: str, *, limit: int) -> list[QueuedMessage]:
+        now = self._clock()
+        shown = [message for message in self._queues[queue] if message.visible <= now][: min(limit, MAX_RECEIVED)]
+        return [replace(_received(queue, message), receipt="") for message in shown]
+
+    async def count(self, queue: str) -> int:
+        return len(self._queues[queue])
+
     async def delete(self, message: QueuedMessage) -> None:
         self._queues[message.queue].remove(self._held(message))
 
@@ -198,6 +206,9 @@ class MemoryBlobs:
         version = f'"{next(self._versions)}"'
         blobs[name] = Blob(name, data, version, self._clock().replace(microsecond=0))
         return version
+
+    async def delete(self, container: str, name: str) -> None:
+        self._containers[container].pop(name, None)
 
     async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:
         blobs = self._containers[container]

@@ -131,15 +131,6 @@ class Documents(Protocol):
         ...
 
 
-class Queues(Protocol):
-    async def send(self, queue: str, body: str, *, delay: timedelta = timedelta()) -> None:
-        """Adds a message that shows after `delay`, and never expires. Delivered at least once, in no promised order.
-
-        Raises Unstorable for a body over MAX_MESSAGE or a delay over MAX_DELAY.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
     """A message as one receiver holds it. `receipt` is good until the message shows again or is postponed."""
@@ -153,7 +144,7 @@ class QueuedMessage:
 
 
 class Receiver(Protocol):
-    """The receiving end of queues. In Azure the Functions host has this part."""
+    """The receiving end of queues. In Azure the Functions host has this part, but for queues that no trigger reads."""
 
     async def receive(self, queue: str, *, limit: int, visibility: timedelta) -> list[QueuedMessage]:
         """Up to `limit` (at most 32) messages, hidden from others for `visibility`."""
@@ -165,6 +156,25 @@ class Receiver(Protocol):
 
     async def postpone(self, message: QueuedMessage, delay: timedelta) -> QueuedMessage:
         """Hides the message for `delay` from now, under a new receipt. Raises Conflict like `delete`."""
+        ...
+
+
+class Sender(Protocol):
+    async def send(self, queue: str, body: str, *, delay: timedelta = timedelta()) -> None:
+        """Adds a message that shows after `delay`, and never expires. Delivered at least once, in no promised order.
+
+        Raises Unstorable for a body over MAX_MESSAGE or a delay over MAX_DELAY.
+        """
+        ...
+
+
+class Queues(Sender, Receiver, Protocol):
+    async def peek(self, queue: str, *, limit: int) -> list[QueuedMessage]:
+        """Up to `limit` (at most 32) of the oldest messages that show now, left as they are: without a receipt."""
+        ...
+
+    async def count(self, queue: str) -> int:
+        """About how many messages there are, hidden ones included."""
         ...
 
 
@@ -201,6 +211,10 @@ class Blobs(Protocol):
         `expected` is the version that must still be there, ABSENT when there must be none, or None for whatever is
         there. Raises Conflict when it does not hold, OutcomeUnknown as `Documents.apply` does.
         """
+        ...
+
+    async def delete(self, container: str, name: str) -> None:
+        """Deletes the blob; one that is not there is fine."""
         ...
 
     def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:

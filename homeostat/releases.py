@@ -81,7 +81,7 @@ class Releases:
         now, sweep = self.engine.ambient.now(), f"{by.cause}:{self.engine.ambient.uuid()}"
         for root in roots:
             entry = word_entry(word, root.id, root.targets, by, now)
-            rows = (ledger_row(entry, now, str(self.engine.ambient.uuid())),)
+            rows = (ledger_row(entry, now, self.engine.ambient.uuid()),)
             await self.engine.store.mark(root.id, sweep, AT_ONCE, comes_again=False, rows=rows)
 
     async def state(self) -> JsonObject:

@@ -68,11 +68,12 @@ class Retests:
         try:
             self._refuse_a_second(leased.stored.record)
             plan = await self._switch_off(root)
-            await self._store(leased, replace(planned, before=before))
+            stored = replace(planned, before=before)
+            await self._store(leased, stored)
         except Exception:
             await leased.abandon()
             raise
-        outcome = await self.engine.carry_out(plan, root, trigger, leased)
+        outcome = await self.engine.carry_out(plan, root, trigger, leased, own=stored)
         return await self._started(name, root, outcome, by)
 
     async def state(self, name: str) -> JsonObject:

@@ -87,6 +87,7 @@ def _together(earlier: Outcome, later: Outcome) -> Outcome:
         written=earlier.written + later.written,
         correlations=earlier.correlations + later.correlations,
         took=earlier.took + later.took,
+        snapshots=earlier.snapshots + later.snapshots,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from homeostat import runs
+from homeostat.config import DEFAULT_KEPT
 from homeostat.core import approvals, json
 from homeostat.core.access import DEFAULT_ACCESS, Access
 from homeostat.core.alerts import WHOLE_ROOT
@@ -22,9 +23,12 @@ from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, word_
 from homeostat.core.record import RootRecord, Settle, is_examined, is_own
 from homeostat.core.spec import Fleet, Root, Target
 from homeostat.engine import Engine
+from homeostat.poison import Poison
 from homeostat.ports import Anybody, Identity
 from homeostat.releases import Releases
+from homeostat.retention import Retention
 from homeostat.retest import Retests
+from homeostat.rollback import Rollbacks
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE, ledger_row
 
@@ -50,6 +54,7 @@ class Service:
     settle_by_kind: Mapping[str, Settle]  # where it differs from the engine's
     identity: Identity = field(default_factory=Anybody)
     access: Access = DEFAULT_ACCESS
+    kept: timedelta = DEFAULT_KEPT  # how long the past is
 
     @property
     def retests(self) -> Retests:
@@ -58,6 +63,18 @@ class Service:
     @property
     def releases(self) -> Releases:
         return Releases(self.engine, self.desired)
+
+    @property
+    def rollbacks(self) -> Rollbacks:
+        return Rollbacks(self.engine, self.desired)
+
+    @property
+    def poison(self) -> Poison:
+        return Poison(self.engine, self.desired)
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(self.engine.store, self.kept)
 
     # --- events and the timer: route, mark, enqueue ---
 
@@ -202,11 +219,14 @@ class Service:
         """Raises UnknownTarget."""
         return await self._target_json(await self._declared(name), await self._active_pauses())
 
-    async def history(self, name: str, limit: int) -> list[JsonObject]:
-        """The newest ledger entries of a target's roots, newest first. Raises UnknownTarget."""
+    async def history(self, name: str, limit: int, before: str = "") -> list[JsonObject]:
+        """The newest ledger entries of a target's roots, newest first. Raises UnknownTarget.
+
+        before: the id of an entry, for those that are older: with the last one's id the next page is asked for.
+        """
         target = await self._declared(name)
-        entries = [entry for root in target.roots for entry in await self.engine.store.history(root, limit)]
-        return sorted(entries, key=lambda entry: json.text_at(entry, "at"), reverse=True)[:limit]
+        entries = [entry for root in target.roots for entry in await self.engine.store.history(root, limit, before)]
+        return sorted(entries, key=lambda entry: json.text_at(entry, "id"))[:limit]
 
     async def explain(self, name: str) -> JsonObject:
         """Why the target is as it is, and what comes next. Asks nothing of Azure. Raises UnknownTarget."""
@@ -249,7 +269,7 @@ class Service:
         now, trigger = self.engine.ambient.now(), Trigger("approval", (id_,), caller=by)
         root = ResourceId.parse(decided.root)
         entry = word_entry(decided.state.value, root, decided.targets, trigger, now)
-        rows = (ledger_row(entry, now, str(self.engine.ambient.uuid())),)
+        rows = (ledger_row(entry, now, self.engine.ambient.uuid()),)
         hint = f"{decided.state} by {by}: {id_}"
         await self.engine.store.mark(root, hint, AT_ONCE, comes_again=False, rows=rows)
         return decided
@@ -258,13 +278,15 @@ class Service:
         """Whether the service can do its work: it has specs and its store answers. Raises what stands in the way."""
         fleet = await self.desired.fleet()
         pauses = await self._active_pauses()
+        poisoned = await self.poison.count()
         return {
-            "status": "degraded" if self.desired.problem else "ok",
+            "status": "degraded" if self.desired.problem or poisoned else "ok",
             "problem": self.desired.problem,
             "mode": self.engine.cap.value,
             "targets": len(fleet.targets),
             "roots": len(fleet.roots),
             "pauses": [_pause_json(pause) for pause in pauses],
+            "poison": poisoned,
         }
 
     async def _declared(self, name: str) -> Target:
@@ -289,6 +311,17 @@ class Service:
             for root, record in records
             for kind, episode in record.episodes.items()
         ]
+        failing: list[Json] = [
+            {
+                "root": root.text,
+                "since": record.failing.since.isoformat(),
+                "failures": record.failing.failures,
+                "error": record.failing.error,
+                "nextTry": record.failing.next_try.isoformat() if record.failing.next_try else None,
+            }
+            for root, record in records
+            if record.failing
+        ]
         return {
             "name": target.name,
             "webApp": target.web_app.text,
@@ -298,6 +331,7 @@ class Service:
             "roots": [root.text for root in target.roots],
             "retired": any(record.retired for _, record in records),
             "episodes": episodes,
+            "failing": failing,
             "pauses": [_pause_json(pause) for pause in pauses if pause.target in {FLEET, target.name}],
         }
 
@@ -339,6 +373,7 @@ def _pause_json(pause: Pause) -> JsonObject:
         "until": pause.until.isoformat(),
         "reason": pause.reason,
         "by": pause.by,
+        "cause": pause.cause,
     }
 
 

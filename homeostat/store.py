@@ -4,13 +4,14 @@ Everything about one root lives in one partition, so that a reconcile ends in on
 entry and the alerts to send change together or not at all. The rules are in `homeostat.core.record`; here they are
 applied by compare-and-swap.
 
-Rows of a root's partition: `root` (the record), `ledger:TIME` (newest first), `outbox:ID`.
+Rows of a root's partition: `root` (the record), `ledger:ID` (newest first, never changed), `outbox:ID`.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from homeostat.ambient import Ambient
 from homeostat.core import alerts, json, record
@@ -22,7 +23,20 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
 from homeostat.core.record import Later, Lease, NothingToDo, RootRecord, Settle
-from homeostat.ports import MAX_DELAY, Blobs, Change, Conflict, Documents, Insert, Queues, Remove, Replace, Upsert
+from homeostat.ports import (
+    MAX_CHANGES,
+    MAX_DELAY,
+    Blobs,
+    Change,
+    Conflict,
+    Document,
+    Documents,
+    Insert,
+    Queues,
+    Remove,
+    Replace,
+    Upsert,
+)
 
 WORK_QUEUE: Final = "homeostat-work"
 EVENT_QUEUE: Final = "homeostat-events"
@@ -69,6 +83,11 @@ class Store:
         if found is None:
             return Stored(RootRecord(), None)
         return Stored(record.from_json(found.body), found.version)
+
+    async def record_of(self, root_key: str) -> RootRecord:
+        """Of a root that need not be declared any more."""
+        found = await self.documents.read(root_key, _ROOT)
+        return record.from_json(found.body) if found else RootRecord()
 
     async def change(
         self,
@@ -196,10 +215,26 @@ class Store:
 
     # --- ledger and outbox ---
 
-    async def history(self, root: ResourceId, limit: int) -> list[JsonObject]:
-        """The newest ledger entries of a root, newest first."""
-        entries = self.documents.scan(root.key, first=_LEDGER, last=_after(_LEDGER), limit=limit)
-        return [entry.body async for entry in entries]
+    async def history(self, root: ResourceId, limit: int, before: str = "") -> list[JsonObject]:
+        """The newest ledger entries of a root, newest first. before: the id of an entry, for those older than it."""
+        first = f"{_LEDGER}{before}0" if before else _LEDGER  # ids have one length: the next row after it
+        entries = self.documents.scan(root.key, first=first, last=_after(_LEDGER), limit=limit)
+        return [_entry(entry) async for entry in entries]
+
+    async def entry(self, root: ResourceId, id_: str) -> JsonObject | None:
+        """One ledger entry of a root."""
+        found = await self.documents.read(root.key, _LEDGER + id_)
+        return _entry(found) if found else None
+
+    async def entries_until(self, until: datetime) -> AsyncIterator[tuple[str, str]]:
+        """(key of its root, id) of every ledger entry that is as old as this, or older."""
+        first = _LEDGER + _left_of_time(until)
+        async for found in self.documents.scan_all(first=first, last=_after(_LEDGER)):
+            yield found.partition, found.row.removeprefix(_LEDGER)
+
+    async def forget_entries(self, root_key: str, ids: Sequence[str]) -> None:
+        for start in range(0, len(ids), MAX_CHANGES):
+            await self.documents.apply(root_key, [Remove(_LEDGER + id_) for id_ in ids[start : start + MAX_CHANGES]])
 
     async def outbox(self, root_key: str) -> list[Alert]:
         rows = self.documents.scan(root_key, first=_OUTBOX, last=_after(_OUTBOX))
@@ -211,8 +246,10 @@ class Store:
             yield row.partition, alerts.from_json(row.body)
 
     async def sent(self, root_key: str, sent: Sequence[Alert]) -> None:
-        for start in range(0, len(sent), 100):
-            await self.documents.apply(root_key, [Remove(_OUTBOX + alert.id) for alert in sent[start : start + 100]])
+        for start in range(0, len(sent), MAX_CHANGES):
+            await self.documents.apply(
+                root_key, [Remove(_OUTBOX + alert.id) for alert in sent[start : start + MAX_CHANGES]]
+            )
 
     # --- pauses ---
 
@@ -220,21 +257,28 @@ class Store:
         return tuple(
             [
                 Pause(
-                    target=row.row,
+                    target=row.row.partition(":")[0],
                     until=datetime.fromisoformat(json.text_at(row.body, "until")),
                     reason=json.text_at(row.body, "reason"),
                     by=json.text_at(row.body, "by"),
+                    cause=json.text_at(row.body, "cause"),
                 )
                 async for row in self.documents.scan(_PAUSES)
             ]
         )
 
     async def pause(self, pause: Pause) -> None:
-        body = {"until": pause.until.isoformat(), "reason": pause.reason, "by": pause.by}
-        await self.documents.apply(_PAUSES, [Upsert(pause.target, body)])
+        body = {"until": pause.until.isoformat(), "reason": pause.reason, "by": pause.by, "cause": pause.cause}
+        await self.documents.apply(_PAUSES, [Upsert(_pause_row(pause.target, pause.cause), body)])
+
+    async def lift(self, pause: Pause) -> None:
+        """Ends this pause, and no other of its target."""
+        await self.documents.apply(_PAUSES, [Remove(_pause_row(pause.target, pause.cause))])
 
     async def resume(self, target: str = FLEET) -> None:
-        await self.documents.apply(_PAUSES, [Remove(target)])
+        """Ends every pause of the target, or of the fleet as a whole."""
+        ended = [pause for pause in await self.pauses() if pause.target == target]
+        await self.documents.apply(_PAUSES, [Remove(_pause_row(pause.target, pause.cause)) for pause in ended])
 
     # --- runs ---
 
@@ -244,6 +288,19 @@ class Store:
     async def load_run(self, run_id: str) -> JsonObject | None:
         found = await self.documents.read(_RUNS, run_id)
         return found.body if found else None
+
+    async def forget_runs(self, until: datetime, at_most: int) -> int:
+        """Deletes runs that ended by then; one that has not ended is kept. How many there were."""
+        old: list[str] = []
+        async for run in self.documents.scan(_RUNS):
+            finished = json.text_at(run.body, "finishedAt")
+            if finished and datetime.fromisoformat(finished) <= until:
+                old.append(run.row)
+            if len(old) == at_most:
+                break
+        for start in range(0, len(old), MAX_CHANGES):
+            await self.documents.apply(_RUNS, [Remove(row) for row in old[start : start + MAX_CHANGES]])
+        return len(old)
 
 
 @dataclass(slots=True)
@@ -294,10 +351,26 @@ class Leased:
         await self.save(lambda current: record.abandoned(current, now=now))
 
 
-def ledger_row(entry: JsonObject, at: datetime, discriminator: str) -> Change:
-    """Rows sort by time, newest first."""
-    left = round((_LAST_INSTANT - at) / timedelta(microseconds=1))
-    return Upsert(f"{_LEDGER}{left:020d}-{discriminator}", entry)
+def _pause_row(target: str, cause: str) -> str:
+    return f"{target}:{cause}" if cause else target
+
+
+def ledger_row(entry: JsonObject, at: datetime, discriminator: UUID) -> Change:
+    """A row that is never changed. Its name is the entry's id; ids sort by time, newest first, in all roots alike."""
+    return Insert(f"{_LEDGER}{_left_of_time(at)}-{discriminator.hex[-12:]}", entry)
+
+
+def entry_time(id_: str) -> datetime:
+    """When the entry of this id was made. Raises ValueError for what is no id."""
+    return _LAST_INSTANT - timedelta(microseconds=int(id_.partition("-")[0]))
+
+
+def _left_of_time(at: datetime) -> str:
+    return f"{(_LAST_INSTANT - at) // timedelta(microseconds=1):018d}"
+
+
+def _entry(found: Document) -> JsonObject:
+    return {"id": found.row.removeprefix(_LEDGER), **found.body}
 
 
 def outbox_rows(pending: Sequence[Alert]) -> tuple[Change, ...]:

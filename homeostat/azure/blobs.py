@@ -73,6 +73,13 @@ class AzureBlobs:
 
         return await settled(_place(container, name), send, recognise)
 
+    async def delete(self, container: str, name: str) -> None:
+        with translating(_place(container, name)):
+            try:
+                await self._service.get_blob_client(container, name).delete_blob()
+            except ResourceNotFoundError:
+                return  # as it should be, also after an answer that was lost
+
     async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:
         with translating(f"container {container!r}"):
             try:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 NEVER_EXPIRES: Final = -1
+MAX_PEEKED: Final = 32
+"""https://learn.microsoft.com/rest/api/storageservices/peek-messages"""
+
 _NOT_HELD: Final = frozenset({"MessageNotFound", "PopReceiptMismatch", "QueueNotFound"})
 
 
@@ -56,6 +59,21 @@ class AzureQueues:
                 pass  # the queue is made with the first message
         return []
 
+    async def peek(self, queue: str, *, limit: int) -> list[QueuedMessage]:
+        with translating(f"queue {queue!r}"):
+            try:
+                found = await self._client(queue).peek_messages(max_messages=min(limit, MAX_PEEKED))
+            except ResourceNotFoundError:
+                return []
+        return [_received(queue, message) for message in found]
+
+    async def count(self, queue: str) -> int:
+        with translating(f"queue {queue!r}"):
+            try:
+                return (await self._client(queue).get_queue_properties()).approximate_message_count or 0
+            except ResourceNotFoundError:
+                return 0
+
     async def delete(self, message: QueuedMessage) -> None:
         with translating(f"queue {message.queue!r}"), _held(message):
             await self._client(message.queue).delete_message(message.id, message.receipt)
@@ -69,10 +87,12 @@ class AzureQueues:
         return replace(message, receipt=cast("str", updated.pop_receipt))
 
     def _client(self, queue: str) -> "QueueClient":
-        from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
+        from azure.storage.queue import TextBase64EncodePolicy
+
+        from homeostat.azure.message_text import LenientDecodePolicy
 
         return self._service.get_queue_client(
-            queue, message_encode_policy=TextBase64EncodePolicy(), message_decode_policy=TextBase64DecodePolicy()
+            queue, message_encode_policy=TextBase64EncodePolicy(), message_decode_policy=LenientDecodePolicy()
         )
 
 

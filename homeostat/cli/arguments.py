@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final, Never, override
 
-from homeostat.cli import adopt
+from homeostat.cli import adopt, poison, rollback
 from homeostat.render import FORMATS
 
 ENVIRONMENT: Final = """\
@@ -152,6 +152,7 @@ def _service_commands(commands: _Commands) -> None:
     history = _command(commands, "history", "show a target's ledger, newest first")
     history.add_argument("target", metavar="NAME")
     history.add_argument("--limit", type=_limit, default=50, metavar="N", help="entries, 1 to 1000 (default: 50)")
+    history.add_argument("--before", default="", metavar="ID", help="only what is older than this entry: the next page")
     _as_json(history)
 
     explain = _command(commands, "explain", "say in plain words why a target is as it is, and what comes next")
@@ -185,6 +186,12 @@ def _service_commands(commands: _Commands) -> None:
 
     reset = _command(commands, "reset-breaker", "repair again what came back after every repair of a target")
     reset.add_argument("target", metavar="NAME")
+    rollback.add_options(
+        _command(commands, "rollback", "put back what a write changed, and pause the target", rollback.NOTES)
+    )
+    poison.add_options(
+        _command(commands, "poison", "show, explain, replay or drop messages that failed too often", poison.NOTES)
+    )
 
 
 def _specs(command: argparse.ArgumentParser) -> None:

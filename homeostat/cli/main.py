@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from homeostat.cli import adopt, approvals, operations, output, plans, retest
+from homeostat.cli import adopt, approvals, operations, output, plans, poison, retest, rollback
 from homeostat.cli.arguments import parser
 from homeostat.core.errors import HomeostatError
 
@@ -32,6 +32,8 @@ COMMANDS: Final[Mapping[str, _Command]] = {
     "approve": approvals.run,
     "release": operations.release,
     "reset-breaker": operations.reset_breaker,
+    "rollback": rollback.run,
+    "poison": poison.run,
 }
 
 

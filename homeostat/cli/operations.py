@@ -44,7 +44,8 @@ def status(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def history(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    told = service_of(environment).get(path_of(options.target, "history"), limit=options.limit)
+    page = {"before": options.before} if options.before else {}
+    told = service_of(environment).get(path_of(options.target, "history"), limit=options.limit, **page)
     colour = output.colours(sys.stdout, environment)
     _print(options.format, told, lambda: (_entry(each, colour=colour) for each in json.objects_at(told, "entries")))
     return 0
@@ -133,9 +134,15 @@ def _status_lines(target: JsonObject) -> Iterator[str]:
     for entry in json.objects_at(target, "flapping"):
         kind, what, ends = (json.text_at(entry, name) for name in ("kind", "what", "until"))
         yield _line(f"  flapping: {kind} {what}, repaired {entry.get('healed')} times; left alone until {ends}")
+    for failing in json.objects_at(target, "failing"):
+        root = ResourceId.parse(json.text_at(failing, "root")).short
+        again = json.text_at(failing, "nextTry") or "the next event or sweep"
+        yield _line(f"  failing: {root}, {failing.get('failures')} times since {json.text_at(failing, 'since')}")
+        yield _line(f"    {json.text_at(failing, 'error')}; tried again at {again}")
     for entry in pauses:
-        until, by, reason = (json.text_at(entry, name) for name in ("until", "by", "reason"))
-        yield _line(f"  paused until {until} by {by}: {reason or 'no reason given'}")
+        until, by, reason, cause = (json.text_at(entry, name) for name in ("until", "by", "reason", "cause"))
+        after = f" after a {cause}" if cause else ""
+        yield _line(f"  paused until {until} by {by}{after}: {reason or 'no reason given'}")
 
 
 def _entry(entry: JsonObject, *, colour: bool) -> str:
@@ -146,7 +153,8 @@ def _entry(entry: JsonObject, *, colour: bool) -> str:
         root = ResourceId.parse(json.text_at(entry, "root")).short
         return _line(f"{at} {root} {word} by {by}: {reason or 'no reason given'}")
     cause, caller = json.text_at(entry, "trigger", "cause"), json.text_at(entry, "trigger", "caller")
-    heading = f"{json.text_at(entry, 'at')} by {cause}{f', {caller}' if caller else ''}"
+    by = f"{cause}, {caller}" if caller else cause
+    heading = f"{json.text_at(entry, 'at')} by {by} ({json.text_at(entry, 'id')})"
     return text.render_entry(heading, root_part(entry), _changes(entry), colour=colour)
 
 

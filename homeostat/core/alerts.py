@@ -22,7 +22,7 @@ from homeostat.core.json import Json, JsonObject
 from homeostat.core.model import Drift, Verdict
 from homeostat.core.outcome import Outcome, Status, action_json, drift_json, held_json, hold_json
 from homeostat.core.plan import Held, Hold
-from homeostat.core.record import Episode
+from homeostat.core.record import Episode, Failing
 from homeostat.core.spec import Root
 
 
@@ -94,12 +94,14 @@ def opened(
         if known is not None and _is_told(of_kind, known):
             after[kind] = replace(known, changed_by=actor)
             continue
+        differed = {*(known.items if known else ()), *(drift.item for drift in of_kind)}
         episode = Episode(
             id=known.id if known else _digest(root.id.key, kind, now.isoformat()),
             opened=known.opened if known else now,
             state=AlertType.DRIFT_DETECTED,
             fingerprint=fingerprint,
             changed_by=actor,
+            items=tuple(sorted(differed)),
         )
         after[kind] = episode
         data = {**_common(root, kind, episode), "drifts": [drift_json(drift) for drift in of_kind]}
@@ -137,20 +139,20 @@ def settled(
 
 
 def failing(
-    root: Root, outcome: Outcome, episodes: Episodes, failures: int, now: datetime
+    root: Root, outcome: Outcome, episodes: Episodes, failing: Failing | None, now: datetime
 ) -> tuple[Episodes, tuple[Alert, ...]]:
     """A root that cannot be read or written is told once, at a final error or after some tries; and when it is over."""
     known = episodes.get(WHOLE_ROOT)
-    if failures == 0:
+    if failing is None:
         if known is None:
             return episodes, ()
         data: JsonObject = {**_common(root, WHOLE_ROOT, known), "by": "retry"}
         without = {kind: episode for kind, episode in episodes.items() if kind != WHOLE_ROOT}
         return without, (_alert(AlertType.REMEDIATED, root.id, known, "", now, data),)
-    if known is not None or not (outcome.final or failures >= FAILURES_BEFORE_ALERT):
+    if known is not None or not (outcome.final or failing.failures >= FAILURES_BEFORE_ALERT):
         return episodes, ()
     episode = Episode(_digest(root.id.key, WHOLE_ROOT, now.isoformat()), now, AlertType.FAILED)
-    data = {**_common(root, WHOLE_ROOT, episode), "error": outcome.error, "failures": failures}
+    data = {**_common(root, WHOLE_ROOT, episode), "error": failing.error, "failures": failing.failures}
     return {**episodes, WHOLE_ROOT: episode}, (_alert(AlertType.FAILED, root.id, episode, "", now, data),)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from homeostat.core import alerts, flapping
 from homeostat.core.alerts import WHOLE_ROOT, Alert, Episodes, is_unjudged
@@ -12,11 +13,12 @@ from homeostat.core.attribution import Actor, end_of
 from homeostat.core.decision import looked_at
 from homeostat.core.flapping import Flaps
 from homeostat.core.gate.standing import CONTAINER_GONE
-from homeostat.core.model import Drift, Verdict
+from homeostat.core.model import Drift, Mode, Verdict, Want
 from homeostat.core.outcome import JUDGED, Outcome, Status
 from homeostat.core.record import (
     MAX_FOREIGN_WRITES,
     BlindWrite,
+    Failing,
     Intent,
     Judgement,
     RootRecord,
@@ -45,13 +47,13 @@ def conclude(
     judged: the kinds that were looked at. changed_by: by kind, who or what brought the drifts about.
     healed: drifts that were repaired and are not counted in the record yet.
     """
-    failures = before.failures + 1 if outcome.status in {Status.FAILED, Status.UNKNOWN} else 0
+    failing = _failing(outcome, before.failing, now)
     settling = before.settling + 1 if outcome.status is Status.SETTLING else 0
     missing_since = (before.missing_since or now) if _was_missed(outcome) else None
     blind_writes = (*before.blind_writes, *blind)[-MAX_FOREIGN_WRITES:]
     after = replace(
         examining(before, judged=_is_judged(outcome)),
-        failures=failures,
+        failing=failing,
         settling=settling,
         missing_since=missing_since,
         blind_writes=blind_writes,
@@ -67,12 +69,13 @@ def conclude(
         by = end_of(root.id, (*before.unexplained, *before.foreign_writes))
         told = () if before.retired else alerts.retired(root, missing_since or now, now, by)
         return replace(after, episodes={}, retired=True), (*overwritten, *told)
-    episodes, detected = alerts.opened(root, outcome.plan.drifts, _watched(root, before.episodes), now, changed_by)
+    watched = _watched(root, outcome, before.episodes)
+    episodes, detected = alerts.opened(root, outcome.plan.drifts, watched, now, changed_by)
     episodes, ended_or_held = alerts.settled(root, outcome, episodes, now, begun.kinds if begun else ())
-    episodes, failing = alerts.failing(root, outcome, episodes, failures, now)
+    episodes, of_failure = alerts.failing(root, outcome, episodes, failing, now)
     as_declared = [kind for kind in judged if _is_as_declared(kind, outcome)]
     after = replace(after, episodes=episodes, accepted=accepted(root, as_declared, before, now))
-    return after, (*overwritten, *detected, *ended_or_held, *failing)
+    return after, (*overwritten, *detected, *ended_or_held, *of_failure)
 
 
 def _is_as_declared(kind: str, outcome: Outcome) -> bool:
@@ -106,10 +109,35 @@ def _judgement(root: Root, outcome: Outcome, before: RootRecord) -> Judgement | 
     return Judgement(root.spec_version, outcome.status.value, holds)
 
 
-def _watched(root: Root, episodes: Episodes) -> Episodes:
-    """Without those of kinds that nobody declares any more, or only to ignore: how they ended cannot be said."""
+def _failing(outcome: Outcome, before: Failing | None, now: datetime) -> Failing | None:
+    """A refusal to write, or a wait, does not end a row of failed writes: nothing has shown that they would succeed."""
+    if outcome.status in {Status.FAILED, Status.UNKNOWN}:
+        since, failures = (before.since, before.failures) if before else (now, 0)
+        writing = outcome.status is Status.FAILED
+        return Failing(since, failures + 1, outcome.error, outcome.retry_at, writing)
+    waits = outcome.status in {Status.HELD, Status.DRIFTED, Status.SETTLING, Status.MISSING} and not outcome.written
+    return replace(before, next_try=outcome.retry_at) if waits and before and before.writing else None
+
+
+def _watched(root: Root, outcome: Outcome, episodes: Episodes) -> Episodes:
+    """Without those of which nothing is looked at any more: how they ended cannot be said.
+
+    Nobody declares their kind, or their items, or only to ignore them.
+    """
+    differing = {drift.kind for drift in outcome.plan.drifts}
     kinds = {WHOLE_ROOT, *looked_at(root)}
-    return {kind: episode for kind, episode in episodes.items() if kind in kinds}
+    return {
+        kind: episode
+        for kind, episode in episodes.items()
+        if kind in kinds and (kind in differing or _is_looked_at(root.wants.get(kind), episode.items))
+    }
+
+
+def _is_looked_at(want: Want[Any] | None, items: Sequence[str]) -> bool:
+    if want is None or not items:
+        return True
+    declared = (item for item in items if not item or item in want.items)
+    return any(want.mode_of(item) is not Mode.IGNORE for item in declared)
 
 
 def _was_missed(outcome: Outcome) -> bool:

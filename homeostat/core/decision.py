@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from homeostat.core.arm_errors import ErrorClass
 from homeostat.core.arm_types import arm_type
-from homeostat.core.gate.passing import EDIT_GUARDS, guard_edits, guard_plan
+from homeostat.core.gate.passing import ASKED_GUARDS, EDIT_GUARDS, guard_edits, guard_plan
 from homeostat.core.gate.situation import EditGuard, Situation
 from homeostat.core.gate.standing import CONTAINER_GONE
 from homeostat.core.ids import ResourceId
@@ -41,7 +41,7 @@ class Judged:
 
     @property
     def blocked(self) -> tuple[Held, ...]:
-        return tuple(Held(it.drift, Hold(it.code, it.message)) for it in self.obstacles)
+        return tuple(Held(it.drift, Hold(it.code, it.message, it.numbers)) for it in self.obstacles)
 
     @property
     def withheld(self) -> frozenset[Milestone]:
@@ -147,6 +147,15 @@ def held_whole(plan: Plan, hold: Hold) -> Plan:
     held = {edit.drift.key: Held(edit.drift, hold) for edit in edits}
     withheld = plan.withheld | {milestone for edit in edits for milestone in edit.reaches}
     return replace(plan, actions=(), held=(*plan.held, *held.values()), withheld=withheld)
+
+
+def holds_together(plan: Plan, situation: Situation) -> tuple[Held, ...]:
+    """What holds writes that a person asked for, and that only make sense together; nothing when they may go on."""
+    _, refused = guard_edits(plan.edits, situation, ASKED_GUARDS)
+    if refused:
+        return tuple(held for _, held in refused)
+    hold = guard_plan(plan, situation)
+    return tuple(Held(edit.drift, hold) for edit in plan.edits) if hold else ()
 
 
 def misses_container(judged: Judged) -> bool:

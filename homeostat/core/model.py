@@ -289,13 +289,14 @@ class Edit:
 class Obstacle:
     """Why a remediator knows of no safe edit for a drift: a hold's code, and the words that go with it.
 
-    reaches: the milestones that are not met while the drift stays.
+    reaches: the milestones that are not met while the drift stays. numbers: what decided, as of a hold.
     """
 
     drift: Drift
     code: str
     message: str
     reaches: frozenset[Milestone] = frozenset()
+    numbers: Mapping[str, int | str] = field(default_factory=dict)
 
 
 class Remediator[S: KindSection, T, Have](Protocol):

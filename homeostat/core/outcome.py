@@ -74,6 +74,7 @@ class Outcome:
     final: bool = False  # the error stays until a person changes something
     retry_at: datetime | None = None
     took: timedelta = field(default=timedelta())
+    snapshots: tuple[str, ...] = ()  # of the state before each write that was begun
 
 
 def unmet(outcome: Outcome) -> frozenset[Milestone]:
@@ -133,6 +134,7 @@ def outcome_json(outcome: Outcome) -> JsonObject:
             {**action_json(action), "correlationId": correlation}
             for action, correlation in zip(outcome.written, outcome.correlations, strict=True)
         ],
+        "snapshots": list(outcome.snapshots),
         "held": [held_json(held) for held in outcome.plan.held],
         "error": outcome.error,
         "retryAt": outcome.retry_at.isoformat() if outcome.retry_at else None,
@@ -153,7 +155,11 @@ def ledger_entry(
     begun: the writes of an earlier reconcile that ended without a line, or before they did.
     changed_by: by kind, who or what brought the drift about.
     """
-    unfinished: JsonObject = {"begunAt": begun.at.isoformat(), "actions": list(begun.actions)} if begun else {}
+    unfinished: JsonObject = (
+        {"begunAt": begun.at.isoformat(), "actions": list(begun.actions), "snapshots": list(begun.snapshots)}
+        if begun
+        else {}
+    )
     return {
         "at": now.isoformat(),
         "targets": list(targets),

@@ -57,6 +57,7 @@ class Action:
 
     etag: the version that the write is based on; sent where the provider honours it.
     creates: nothing was there when it was planned, so that nothing may be overwritten.
+    before: the body that the edits go over; ABSENT when it is not known, or nothing was there.
     """
 
     resource: ResourceId
@@ -66,6 +67,7 @@ class Action:
     body: Json = field(default=None, repr=False)
     etag: str | None = None
     creates: bool = False
+    before: Value = field(default=ABSENT, repr=False, compare=False)
 
     @property
     def disruption(self) -> Disruption:
@@ -210,18 +212,19 @@ def _refuse_contradictions(edits: Sequence[Edit]) -> None:
 def _own_write(resource: ResourceId, edits: Sequence[Edit], base: Found | None) -> Action:
     row = arm_type(resource)
     _refuse_stale(resource, base)
+    before: Value = base.body if base else ABSENT
     if row.put is Shape.MERGE and all(edit.path and edit.value is not ABSENT for edit in edits):
         # Only what is edited is sent: nothing of what others wrote can be lost with it.
         patch = _fold({}, edits)
         assert patch is not ABSENT, "an edit with a path removes no resource"
-        return Action(resource, row, Verb.PATCH, tuple(edits), patch)
+        return Action(resource, row, Verb.PATCH, tuple(edits), patch, before=before)
     folded = _fold(base.body if base else {}, edits)
     etag = base.etag if base else None
     if folded is ABSENT:
-        return Action(resource, row, Verb.DELETE, tuple(edits), etag=etag)
+        return Action(resource, row, Verb.DELETE, tuple(edits), etag=etag, before=before)
     # a body that was never read may still be there, as where another resource tells of it: only ABSENT was seen gone
     creates = base is None and all(edit.drift.have is ABSENT for edit in edits)
-    return Action(resource, row, Verb.PUT, tuple(edits), writable(folded, row), etag, creates)
+    return Action(resource, row, Verb.PUT, tuple(edits), writable(folded, row), etag, creates, before)
 
 
 def _refuse_stale(resource: ResourceId, base: Found | None) -> None:
@@ -246,7 +249,7 @@ def _family_write(parent: ResourceId, edits: Sequence[Edit], base: Found) -> Act
     for added in pending.values():
         members.extend(_member(added[0].resource.name, {}, added))
     whole = writable(json.with_value(body, embedded, members), row)
-    return Action(parent, row, Verb.PUT, tuple(edits), whole, base.etag)
+    return Action(parent, row, Verb.PUT, tuple(edits), whole, base.etag, before=base.body)
 
 
 def _parted(edits: Iterable[Edit], parent: ResourceId) -> tuple[list[Edit], list[Edit]]:

@@ -108,6 +108,7 @@ class Episode:
     """The time from the first detection of a kind's drift on the root to its end. `state` is the last transition.
 
     changed_by: who brought the drift about that was told last.
+    items: what the spec calls that which has differed in it; "" for what belongs to no item.
     """
 
     id: str
@@ -115,6 +116,7 @@ class Episode:
     state: str
     fingerprint: str = ""  # of what the last transition told, so that the same is not told twice
     changed_by: Actor = UNKNOWN
+    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ class Intent:
     """Writes that were begun. Found unfinished, it means: observe again, never replay.
 
     unprotected: by resource, since when a write that no ETag protected may have been on its way.
+    snapshots: the names of those that are taken of the state before each write, if it comes to them.
     """
 
     id: str
@@ -141,6 +144,21 @@ class Intent:
     actions: tuple[str, ...]
     kinds: tuple[str, ...] = ()  # whose drifts they repair
     unprotected: Mapping[str, datetime] = field(default_factory=dict)
+    snapshots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Tries of a root that failed in a row. `error` is the last one's, `next_try` None when no try is planned.
+
+    writing: whether it could be read, so that only a write that succeeds, or need not be made, is the end of it.
+    """
+
+    since: datetime
+    failures: int
+    error: str
+    next_try: datetime | None = None
+    writing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +181,7 @@ class RootRecord:
     pending: Pending | None = None
     missing_since: datetime | None = None
     retired: bool = False
-    failures: int = 0  # in a row
+    failing: Failing | None = None
     settling: int = 0  # looks in a row that found something still settling
     intent: Intent | None = None
     episodes: Mapping[str, Episode] = field(default_factory=dict)  # by kind
@@ -177,6 +195,11 @@ class RootRecord:
     reserved: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # writes: see `homeostat.core.uses`
     flaps: Mapping[str, Flap] = field(default_factory=dict)  # by drift: see `homeostat.core.flapping`
     judgement: Judgement | None = None
+
+    @property
+    def failures(self) -> int:
+        """In a row."""
+        return self.failing.failures if self.failing else 0
 
 
 _ADAPTER: TypeAdapter[RootRecord] = TypeAdapter(RootRecord)
@@ -419,6 +442,7 @@ def intending(record: RootRecord, intent: Intent) -> RootRecord:
             actions=tuple(dict.fromkeys((*earlier.actions, *intent.actions))),
             kinds=tuple(sorted({*earlier.kinds, *intent.kinds})),
             unprotected={**intent.unprotected, **earlier.unprotected},
+            snapshots=(*earlier.snapshots, *intent.snapshots),
         )
     return replace(record, intent=intent)
 

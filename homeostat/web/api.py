@@ -16,7 +16,7 @@ import azure.functions as func
 
 from homeostat.core.access import AppRole, Caller
 from homeostat.runtime import Runtime
-from homeostat.web import approvals
+from homeostat.web import approvals, poison, rollback
 from homeostat.web.limits import Limiter
 
 if TYPE_CHECKING:
@@ -141,10 +141,11 @@ async def _target(service: "Service", req: func.HttpRequest, _caller: Caller) ->
 
 
 async def _history(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    from homeostat.web.requests import limit
+    from homeostat.web.requests import cursor, limit
 
-    name = req.route_params["name"]
-    return _json({"target": name, "entries": await service.history(name, limit(req.params.get("limit")))})
+    name, at_most = req.route_params["name"], limit(req.params.get("limit"))
+    entries = await service.history(name, at_most, cursor(req.params.get("before")))
+    return _json({"target": name, "entries": entries, "next": entries[-1]["id"] if len(entries) == at_most else None})
 
 
 async def _explain(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
@@ -258,6 +259,11 @@ ROUTES: Final = (
     Route("retest_route_all", "POST", "targets/{name}/retest-route-all", AppRole.OPERATE, _retest),
     Route("retest_state", "GET", "targets/{name}/retest-route-all", AppRole.READ, _retest_state),
     Route("retest_end", "POST", "targets/{name}/retest-route-all/end", AppRole.OPERATE, _retest_end),
+    Route("rollback", "POST", "targets/{name}/rollback", AppRole.ROLL_BACK, rollback.rollback),
+    Route("poison", "GET", "poison", AppRole.READ, poison.messages),
+    Route("poison_explain", "GET", "poison/{id}", AppRole.READ, poison.explain),
+    Route("poison_replay", "POST", "poison/{id}/replay", AppRole.OPERATE, poison.replay),
+    Route("poison_drop", "POST", "poison/{id}/drop", AppRole.OPERATE, poison.drop),
     Route("pause_fleet", "POST", "pause", AppRole.PAUSE, _pause),
     Route("resume_fleet", "POST", "resume", AppRole.PAUSE, _resume),
     Route("approvals", "GET", "approvals", AppRole.READ, _approvals),
@@ -281,8 +287,10 @@ OPEN: Final[tuple[tuple[str, str, Open], ...]] = (("health", "health", _health),
 def _error(error: Exception) -> func.HttpResponse:
     from homeostat.approvals import BadLink, UnknownApproval
     from homeostat.core.approvals import NotPending
+    from homeostat.poison import NoSuchMessage
     from homeostat.releases import NothingToRelease
     from homeostat.retest import NoRetest, RetestFailed, RetestRefused
+    from homeostat.rollback import RollbackFailed, RollbackRefused
     from homeostat.runs import UnknownTarget
     from homeostat.service import NotConfirmed
     from homeostat.web.limits import TooManyRequests
@@ -302,9 +310,12 @@ def _error(error: Exception) -> func.HttpResponse:
         (NotPending, 409),
         (NoRetest, 404),
         (NothingToRelease, 409),
+        (NoSuchMessage, 404),
         (NotConfirmed, 409),
         (RetestRefused, 409),
+        (RollbackRefused, 409),
         (RetestFailed, 502),
+        (RollbackFailed, 502),
     )
     for kind, status in statuses:
         if isinstance(error, kind):

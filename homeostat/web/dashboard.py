@@ -23,6 +23,10 @@ def page(health: JsonObject, targets: Sequence[JsonObject], now: datetime) -> st
     rows = "".join(_row(target) for target in targets) or '<tr><td colspan="4">No target is declared.</td></tr>'
     problem = json.text_at(health, "problem")
     warning = f'<p class="bad">The specs have a problem: {escape(problem)}</p>' if problem else ""
+    if poison := health.get("poison"):
+        warning += (
+            f'<p class="bad">{escape(str(poison))} messages failed too often: see <code>homeostat poison</code></p>'
+        )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Homeostat</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -49,6 +53,13 @@ def _state(target: JsonObject) -> str:
     ]
     if target["retired"] is True:
         lines = ['<span class="bad">retired: the web app is gone</span>']
+    lines += [
+        f'<span class="bad">{failing["failures"]} tries failed</span> <span class="note">since '
+        f"{escape(json.text_at(failing, 'since'))}, next at "
+        f"{escape(json.text_at(failing, 'nextTry') or 'the next event or sweep')}</span>: "
+        f"{escape(json.text_at(failing, 'error'))}"
+        for failing in json.objects_at(target, "failing")
+    ]
     lines += [
         f"paused until {escape(json.text_at(pause, 'until'))} by {escape(json.text_at(pause, 'by'))}: "
         f"{escape(json.text_at(pause, 'reason'))}"

@@ -1,5 +1,6 @@
 """What callers may send, checked before anything is done. Pure."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
@@ -68,6 +69,15 @@ class RetestBody(_Body):
     reason: Annotated[str, Field(max_length=500)] = ""
 
 
+class RollbackBody(_Body):
+    """entry: of a ledger entry or a snapshot; without it the target's last write."""
+
+    entry: Annotated[str, Field(max_length=1024)] = ""
+    seconds: int = Field(alias="for", default=4 * 3600, ge=60, le=int(MAX_PAUSE.total_seconds()))
+    reason: Annotated[str, Field(max_length=500)] = ""
+    dry_run: bool = False
+
+
 def parse_body[Body: _Body](model: type[Body], body: bytes) -> Body:
     """Raises BadRequest, which names each wrong field."""
     if len(body) > MAX_BODY:
@@ -123,3 +133,10 @@ def limit(text: str | None) -> int:
     if text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= 1000:
         return int(text)
     raise BadRequest("limit: give a number from 1 to 1000")
+
+
+def cursor(text: str | None) -> str:
+    """The id of a ledger entry, as a page before it is asked for. Raises BadRequest."""
+    if not text or re.fullmatch(r"[0-9]{18}-[0-9a-f]{12}", text):
+        return text or ""
+    raise BadRequest("before: give the id of a ledger entry")

@@ -265,14 +265,14 @@ def test_what_is_held_remains_while_its_neighbour_is_healed(run: Run, guide: Sim
     assert settings(guide)["REDIS_PORT"] == "6380"
 
 
-def test_a_repair_that_azure_refuses_is_an_error(run: Run) -> None:
+def test_a_repair_that_azure_refuses_by_a_rule_is_held_and_says_by_which(run: Run) -> None:
     locked = {"error": {"code": "ScopeLocked", "message": "The scope is locked."}}
     fault = Fault(re.compile("/config/appsettings$"), method="PUT", status=409, body=locked)
     with running_simulator("guide", faults=[fault]) as it:
         change_settings(it, REDIS_PORT="6379")
         said = run("remediate", SPEC, "--standalone", "--yes", env=it.env)
-    assert said.code == 1
-    assert "failed" in said.out
+    assert said.code == 2
+    assert "held, locked: " in said.out
     assert "ScopeLocked" in said.out
 
 

@@ -175,6 +175,53 @@ def test_a_wrong_key_is_told_with_its_remedy(run: Run, service: Deployed) -> Non
     assert "wrong-key" not in said.err
 
 
+def test_a_repair_is_rolled_back_and_stays_so_until_the_target_is_resumed(run: Run, service: Deployed) -> None:
+    change_settings(service.simulation, REDIS_PORT="6379")
+    assert run("remediate", SPEC, "--yes", env=service.env).code == 0
+    looked = run("rollback", "app-flask", "--dry-run", env=service.env)
+    assert (looked.code, settings(service.simulation)["REDIS_PORT"]) == (0, "6380")
+    assert 'properties/REDIS_PORT of sites/app-flask/config/appsettings: back to "6379"' in looked.out
+
+    refused = run("rollback", "app-flask", env=service.env)
+    assert refused.code == 1
+    assert "--yes" in refused.err
+
+    said = run("rollback", "app-flask", "--for", "1h", "--reason", "the old port", "--yes", env=service.env)
+    assert said.code == 0, said.err + said.out
+    assert "target app-flask is paused until" in said.err
+    assert settings(service.simulation)["REDIS_PORT"] == "6379"
+    assert run("remediate", SPEC, "--yes", env=service.env).code == 2
+    assert settings(service.simulation)["REDIS_PORT"] == "6379"
+    assert "after a rollback: the old port" in run("status", "app-flask", env=service.env).out
+
+    again = run("rollback", "app-flask", "--to", "251594294400000000-000000000000", "--yes", env=service.env)
+    assert again.code == 1
+    assert "app-flask has no ledger entry" in again.err
+    assert run("resume", "app-flask", env=service.env).code == 0
+    assert run("remediate", SPEC, "--yes", env=service.env).code == 0
+    assert settings(service.simulation)["REDIS_PORT"] == "6380"
+
+
+def test_history_goes_on_page_by_page(run: Run, service: Deployed) -> None:
+    for _ in range(2):
+        change_settings(service.simulation, REDIS_PORT="6379")
+        assert run("remediate", SPEC, "--yes", env=service.env).code == 0
+    first = json.loads(run("history", "app-flask", "--limit", "1", "--format", "json", env=service.env).out)
+    page = ("history", "app-flask", "--limit", "1", "--before", first["next"], "--format", "json")
+    second = json.loads(run(*page, env=service.env).out)
+    assert first["entries"][0]["at"] > second["entries"][0]["at"]
+
+
+def test_poison_is_listed_and_a_message_that_is_not_there_is_told(run: Run, service: Deployed) -> None:
+    assert run("poison", env=service.env).out == "no message has failed too often\n"
+    assert run("poison", "replay", "--all", env=service.env).err.startswith("0 messages are back")
+    for action in ("explain", "replay", "drop"):
+        said = run("poison", action, "nothing", env=service.env)
+        assert (said.code, said.out) == (1, "")
+        assert "no poison message 'nothing'" in said.err
+    assert "say `poison`" in run("poison", "drop", env=service.env).err
+
+
 class _Elsewhere(BaseHTTPRequestHandler):
     """Not a function app: it redirects, and remembers which keys it was sent."""
 

@@ -102,9 +102,10 @@ def test_holds_and_times_are_told() -> None:
 def test_an_entry_says_for_whom_and_what_was_left_unfinished() -> None:
     outcome = Outcome(SETTINGS, Status.IN_SYNC, Plan(SETTINGS))
     trigger = Trigger("manual", ("run",), "Anna", "why")
-    entry = ledger_entry(outcome, trigger, ("a", "b"), NOW, Intent("i", NOW, ("PUT x",), ("app_settings",)))
+    begun = Intent("i", NOW, ("PUT x",), ("app_settings",), snapshots=("s",))
+    entry = ledger_entry(outcome, trigger, ("a", "b"), NOW, begun)
     assert entry["trigger"] == {"cause": "manual", "hints": ["run"], "caller": "Anna", "reason": "why"}
-    assert entry["unfinished"] == {"begunAt": NOW.isoformat(), "actions": ["PUT x"]}
+    assert entry["unfinished"] == {"begunAt": NOW.isoformat(), "actions": ["PUT x"], "snapshots": ["s"]}
     assert "unfinished" not in ledger_entry(outcome, trigger, (), NOW)
 
 

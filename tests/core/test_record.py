@@ -16,6 +16,7 @@ from homeostat.core.record import (
     Accepted,
     BlindWrite,
     Episode,
+    Failing,
     Intent,
     Later,
     Lease,
@@ -130,10 +131,10 @@ def test_a_look_does_not_rely_on_a_message_that_is_long_overdue() -> None:
 
 
 def test_an_intent_keeps_what_was_begun_before_it_and_not_ended() -> None:
-    first = Intent("1", NOW, ("PUT a",), ("app_settings",), {"a": NOW})
-    later = Intent("2", NOW + seconds(60), ("PUT b", "PUT a"), ("nsg_rules",), {"a": NOW + seconds(60)})
+    first = Intent("1", NOW, ("PUT a",), ("app_settings",), {"a": NOW}, ("s1",))
+    later = Intent("2", NOW + seconds(60), ("PUT b", "PUT a"), ("nsg_rules",), {"a": NOW + seconds(60)}, ("s2", "s3"))
     both = record.intending(record.intending(RootRecord(), first), later).intent
-    assert both == Intent("2", NOW, ("PUT a", "PUT b"), ("app_settings", "nsg_rules"), {"a": NOW})
+    assert both == Intent("2", NOW, ("PUT a", "PUT b"), ("app_settings", "nsg_rules"), {"a": NOW}, ("s1", "s2", "s3"))
     end = NOW + seconds(600)
     assert record.left_blind(both, now=end) == (BlindWrite("a", NOW, end, ""),)
 
@@ -197,9 +198,10 @@ def test_what_came_while_a_reconcile_ran_stays_for_the_next_one() -> None:
     seen, unseen = foreign("r", "op", "someone", NOW, "1"), foreign("r", "op", "someone", NOW, "2")
     before = RootRecord(foreign_writes=(seen,), lease=Lease("o", 1, NOW), token=1)
     current = replace(before, foreign_writes=(seen, unseen), mark=Mark(NOW, NOW), pending=Pending(NOW, "x"))
-    after = record.concluded(current, replace(before, foreign_writes=(), failures=3), before, releases=True)
+    failing = Failing(NOW, 3, "no")
+    after = record.concluded(current, replace(before, foreign_writes=(), failing=failing), before, releases=True)
     assert after == RootRecord(
-        token=1, failures=3, foreign_writes=(unseen,), mark=Mark(NOW, NOW), pending=Pending(NOW, "x")
+        token=1, failing=failing, foreign_writes=(unseen,), mark=Mark(NOW, NOW), pending=Pending(NOW, "x")
     )
 
 
@@ -265,7 +267,7 @@ records = st.builds(
     pending=st.none() | st.builds(Pending, times, texts),
     missing_since=st.none() | times,
     retired=st.booleans(),
-    failures=st.integers(0, 99),
+    failing=st.none() | st.builds(Failing, times, st.integers(0, 99), texts, st.none() | times, st.booleans()),
     intent=st.none()
     | st.builds(
         Intent,
@@ -273,8 +275,13 @@ records = st.builds(
         times,
         st.lists(texts, max_size=3).map(tuple),
         unprotected=st.dictionaries(texts, times, max_size=2),
+        snapshots=st.lists(texts, max_size=2).map(tuple),
     ),
-    episodes=st.dictionaries(texts, st.builds(Episode, texts, times, texts, texts, actors), max_size=3),
+    episodes=st.dictionaries(
+        texts,
+        st.builds(Episode, texts, times, texts, texts, actors, st.lists(texts, max_size=2).map(tuple)),
+        max_size=3,
+    ),
     foreign_writes=writes,
     unexplained=writes,
     examined=st.lists(texts, max_size=3).map(tuple),
@@ -290,7 +297,7 @@ def test_a_record_is_read_back_as_it_was_written(given_record: RootRecord) -> No
     assert record.from_json(stored) == given_record
 
 
-@pytest.mark.parametrize("body", [{"lease": {"owner": "o"}}, {"mark": "yes"}, {"failures": "many"}])
+@pytest.mark.parametrize("body", [{"lease": {"owner": "o"}}, {"mark": "yes"}, {"failing": {"failures": "many"}}])
 def test_a_document_that_is_no_record_is_refused(body: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         record.from_json(body)  # type: ignore[arg-type]  # not JSON that the loop would have written

@@ -8,16 +8,21 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from homeostat.core.json import Absent
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
 from homeostat.ports import (
     AlertChannel,
     ArmReader,
     ArmWriter,
+    Blob,
+    BlobInfo,
+    Blobs,
     Change,
     CloudEventData,
     Document,
     Documents,
+    QueuedMessage,
     Queues,
     Written,
 )
@@ -86,6 +91,65 @@ class MortalQueues:
         await self.inner.send(queue, body, delay=delay)
         self.fate.after_call()
 
+    async def peek(self, queue: str, *, limit: int) -> list[QueuedMessage]:
+        self.fate.before_call("queues.peek")
+        return await self.inner.peek(queue, limit=limit)
+
+    async def count(self, queue: str) -> int:
+        self.fate.before_call("queues.count")
+        return await self.inner.count(queue)
+
+    async def receive(self, queue: str, *, limit: int, visibility: timedelta) -> list[QueuedMessage]:
+        self.fate.before_call("queues.receive")
+        messages = await self.inner.receive(queue, limit=limit, visibility=visibility)
+        self.fate.after_call()
+        return messages
+
+    async def delete(self, message: QueuedMessage) -> None:
+        self.fate.before_call("queues.delete")
+        await self.inner.delete(message)
+        self.fate.after_call()
+
+    async def postpone(self, message: QueuedMessage, delay: timedelta) -> QueuedMessage:
+        self.fate.before_call("queues.postpone")
+        postponed = await self.inner.postpone(message, delay)
+        self.fate.after_call()
+        return postponed
+
+
+@dataclass(frozen=True)
+class MortalBlobs:
+    inner: Blobs
+    fate: Fate
+
+    async def read(self, container: str, name: str) -> Blob | None:
+        self.fate.before_call("blobs.read")
+        return await self.inner.read(container, name)
+
+    async def write(
+        self,
+        container: str,
+        name: str,
+        data: bytes,
+        *,
+        expected: str | Absent | None = None,
+        content_type: str = "application/octet-stream",
+    ) -> str:
+        self.fate.before_call("blobs.write")
+        version = await self.inner.write(container, name, data, expected=expected, content_type=content_type)
+        self.fate.after_call()
+        return version
+
+    async def delete(self, container: str, name: str) -> None:
+        self.fate.before_call("blobs.delete")
+        await self.inner.delete(container, name)
+        self.fate.after_call()
+
+    async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:
+        self.fate.before_call("blobs.list")
+        async for info in self.inner.list(container, prefix):
+            yield info
+
 
 @dataclass(frozen=True)
 class MortalArm:
@@ -126,6 +190,11 @@ def mortal(stand: Stand, fate: Fate) -> Stand:
         reader=arm,
         writer=arm,
         channel=MortalChannel(stand.inbox, fate),
-        store=replace(store, documents=MortalDocuments(store.documents, fate), queues=MortalQueues(store.queues, fate)),
+        store=replace(
+            store,
+            documents=MortalDocuments(store.documents, fate),
+            queues=MortalQueues(store.queues, fate),
+            blobs=MortalBlobs(store.blobs, fate),
+        ),
     )
     return replace(stand, engine=engine, service=replace(stand.service, engine=engine))

@@ -40,6 +40,7 @@ def test_every_wrong_variable_is_named_at_once_with_its_value() -> None:
         "HOMEOSTAT_WRITES_PER_MINUTE": "-5",
         "HOMEOSTAT_PUBLIC_URL": "homeostat.example",
         "HOMEOSTAT_OWN_RESOURCES": "sthomeostat",
+        "HOMEOSTAT_RETENTION_DAYS": "0",
     }
     with pytest.raises(ConfigError) as raised:
         load(wrong, home=HOME)
@@ -140,3 +141,14 @@ def test_principals_that_nobody_vouches_for_are_refused_before_anything_starts(
 def test_a_rate_is_a_whole_number_in_its_range(text: str) -> None:
     with pytest.raises(ConfigError, match="HOMEOSTAT_WRITES_PER_MINUTE"):
         load({"HOMEOSTAT_WRITES_PER_MINUTE": text}, home=HOME)
+
+
+@pytest.mark.parametrize(("text", "days"), [("", 90), ("1", 1), ("3650", 3650)])
+def test_the_past_is_kept_for_a_bounded_number_of_days(text: str, days: int) -> None:
+    assert load({"HOMEOSTAT_RETENTION_DAYS": text}, home=HOME).kept == timedelta(days=days)
+
+
+@pytest.mark.parametrize("text", ["0", "3651", "1.5", "-1", "for ever", "\u0663"])
+def test_a_number_of_days_out_of_range_is_told(text: str) -> None:
+    with pytest.raises(ConfigError, match="whole days from 1 to 3650"):
+        load({"HOMEOSTAT_RETENTION_DAYS": text}, home=HOME)

@@ -13,8 +13,8 @@ from homeostat.core.outcome import Status, Trigger
 from homeostat.core.plan import Action
 from homeostat.store import Leased, LeaseLost
 from tests.loop.crashes import Crash, Fate, mortal
+from tests.loop.meddling import meddled, once
 from tests.loop.stand import VISIBILITY, Stand, stand
-from tests.loop.test_faults import meddled, once
 
 HOUR = timedelta(hours=1)
 WRITES_SETTINGS = "Microsoft.Web/sites/config/write"

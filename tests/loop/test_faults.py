@@ -1,8 +1,6 @@
 """What ARM, other writers and other instances can do to a reconcile, and what it must then not do."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -13,12 +11,12 @@ from homeostat.core.arm_types import SITE_CONFIG
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.flapping import FLAPPING
 from homeostat.core.gate.situation import FLEET, Pause
-from homeostat.core.model import Fact, Read
+from homeostat.core.model import Read
 from homeostat.core.outcome import Outcome, Status, Trigger
 from homeostat.core.plan import Action
 from homeostat.engine import RETRIES
-from homeostat.ports import ArmReader, ArmWriter, Written
 from simulator.cloud import Timing
+from tests.loop.meddling import meddled, once
 from tests.loop.stand import DNS_VERSION, NSG_VERSION, SPEC, WEB_VERSION, ZONES, Stand, stand
 
 pytestmark = pytest.mark.wire
@@ -29,54 +27,6 @@ SETTINGS_PUT = r"/config/appsettings$"
 
 def error(code: str, message: str = "no") -> Any:
     return {"error": {"code": code, "message": message}}
-
-
-@dataclass(frozen=True)
-class Meddling:
-    """A reader or writer around the real one; `before` and `after` run around each call."""
-
-    reader: ArmReader
-    writer: ArmWriter
-    before: Callable[[Any], Awaitable[None]]
-    after: Callable[[Any], Awaitable[None]]
-
-    async def read(self, read: Read) -> Fact:
-        await self.before(read)
-        fact = await self.reader.read(read)
-        await self.after(read)
-        return fact
-
-    async def write(self, action: Action, *, correlation_id: str = "", send_by: float | None = None) -> Written:
-        await self.before(action)
-        written = await self.writer.write(action, correlation_id=correlation_id, send_by=send_by)
-        await self.after(action)
-        return written
-
-
-async def nothing(_: Any) -> None: ...
-
-
-def once(act: Callable[[], Any], kind: type) -> Callable[[Any], Awaitable[None]]:
-    """Runs `act` at the first call of that kind."""
-    left = [act]
-
-    async def run(called: Any) -> None:
-        if isinstance(called, kind) and left:
-            result = left.pop()()
-            if isinstance(result, Awaitable):
-                await result
-
-    return run
-
-
-def meddled(
-    world: Stand,
-    before: Callable[[Any], Awaitable[None]] = nothing,
-    after: Callable[[Any], Awaitable[None]] = nothing,
-) -> Stand:
-    around = Meddling(world.engine.reader, world.engine.writer, before, after)
-    engine = replace(world.engine, reader=around, writer=around)
-    return replace(world, engine=engine, service=replace(world.service, engine=engine))
 
 
 # --- reads ---
@@ -148,9 +98,6 @@ async def test_the_end_of_a_failure_is_told_too() -> None:
         (503, "<html>unavailable</html>", False),
         (504, error("GatewayTimeout"), False),
         (401, error("ExpiredAuthenticationToken"), False),
-        (403, error("AuthorizationFailed"), True),
-        (403, error("RequestDisallowedByPolicy"), True),
-        (409, error("ScopeLocked"), True),
         (400, error("SecurityRuleInvalidPriority"), True),
     ],
 )

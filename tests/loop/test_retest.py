@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from homeostat.core.gate.situation import FLEET, Pause
-from homeostat.core.model import Mode
+from homeostat.core.model import Mode, Read
 from homeostat.core.outcome import Status, Trigger
 from homeostat.core.probes import HttpProbe, Probe, Probed, Result
 from homeostat.core.record import LEASE_TIME
@@ -15,6 +15,7 @@ from homeostat.retest import NoRetest, RetestFailed, RetestRefused
 from homeostat.runs import UnknownTarget
 from remediators import WITHOUT_PROBES
 from tests.loop.crashes import Crash, Fate, mortal
+from tests.loop.meddling import meddled, once
 from tests.loop.stand import SPEC, VISIBILITY, WEB_VERSION, Stand, stand
 
 pytestmark = pytest.mark.wire
@@ -221,12 +222,25 @@ async def test_what_would_not_be_restored_is_not_switched_off(spec: str, words: 
 
 
 @pytest.mark.parametrize("whom", [FLEET, "app-flask"])
-async def test_a_pause_refuses_it_until_it_has_ended(whom: str) -> None:
+async def test_a_pause_refuses_it_until_it_is_over(whom: str) -> None:
     world = stand(spec=ROUTED)
     await world.service.pause(Pause(whom, world.ambient.now() + timedelta(minutes=5), "", "Ben"))
     await refused(world, "is paused until")
-    world.pass_time(minutes=5)
+    world.pass_time(minutes=6)
     assert (await start(world))["state"] == "running"
+
+
+async def test_what_the_gate_holds_by_the_time_of_the_write_is_not_switched_off() -> None:
+    """A re-test passes the same gate as any repair, and its refusal is in the ledger."""
+    world = stand(spec=ROUTED)
+    pause = Pause(FLEET, world.ambient.now() + HOUR, "a freeze", "Ben")
+    meddling = meddled(world, after=once(lambda: world.service.pause(pause), Read))
+    with pytest.raises(RetestFailed, match=r"paused until .* by Ben: a freeze"):
+        await start(meddling)
+    assert (world.writes(), routed(world)) == ([], ON)
+    (entry,) = await world.history("site")
+    assert (entry["status"], entry["trigger"]["cause"]) == ("held", "retest")
+    assert {each["code"] for each in entry["held"]} == {"paused"}
 
 
 @pytest.mark.parametrize("cap", [Mode.ALERT, Mode.IGNORE])

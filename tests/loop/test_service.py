@@ -225,7 +225,9 @@ async def test_a_target_shows_its_episodes_and_pauses() -> None:
             "changedBy": actor_json(UNKNOWN),
         }
     ]
-    assert shown["pauses"] == [{"target": None, "until": until.isoformat(), "reason": "freeze", "by": "Anna"}]
+    assert shown["pauses"] == [
+        {"target": None, "until": until.isoformat(), "reason": "freeze", "by": "Anna", "cause": ""}
+    ]
     world.pass_time(hours=2)
     assert (await world.service.target("app-flask"))["pauses"] == []
 

@@ -189,6 +189,7 @@ async def test_a_blob_that_vanishes_between_listing_and_reading_is_left_out() ->
     class Vanishing:
         read = memory.blobs.read
         write = memory.blobs.write
+        delete = memory.blobs.delete
 
         async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:
             async for info in memory.blobs.list(container, prefix):

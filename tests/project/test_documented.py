@@ -54,7 +54,7 @@ def test_the_readme_has_every_kind_that_can_be_declared() -> None:
 
 
 def test_every_hold_is_explained() -> None:
-    texts = [*sources("remediators"), *sources("homeostat/core/gate"), *map(_core, ("decision", "plan"))]
+    texts = [*sources("remediators"), *sources("homeostat/core/gate"), *map(_core, ("decision", "plan", "refusal"))]
     used = {code for text in texts for pattern in CODES for code in pattern.findall(text)}
     assert used - rows(OPERATIONS, "## Holds") == set()
 

@@ -97,6 +97,11 @@ class Instance:
         await self.notes.turn("send")
         await self.world.memory.queues.send(queue, body, delay=delay)
 
+    def never(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("an instance receives nothing: messages are delivered to it")
+
+    receive = delete = postpone = peek = count = never
+
 
 @dataclass(eq=False)
 class Actor:

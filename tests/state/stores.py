@@ -6,21 +6,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from azure.core.credentials import AccessToken
 
 from homeostat.memory import MemoryStorage
-from homeostat.ports import Blobs, Documents, Queues, Receiver
-
-
-class QueuesAndReceiver(Queues, Receiver, Protocol): ...
+from homeostat.ports import Blobs, Documents, Queues
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
     documents: Documents
-    queues: QueuesAndReceiver
+    queues: Queues
     blobs: Blobs
     advance: Callable[[timedelta], Awaitable[None]]
     """Lets the store's own clock pass by at least this much."""

@@ -73,6 +73,17 @@ async def test_a_message_is_in_base64_as_the_functions_host_expects(azurite: str
     assert message.expires_on.year == 9999
 
 
+async def test_a_message_that_is_no_base64_is_read_as_it_is_and_can_be_deleted(azurite: str, unique: str) -> None:
+    """The host moves what it cannot decode to the poison queue as it is; there it must not hide the others."""
+    async with connected(azurite) as storage, QueueClient.from_connection_string(azurite, unique) as queue:
+        await storage.queues.send(unique, "ours")
+        await queue.send_message("<not base64>")
+        assert {message.body for message in await storage.queues.peek(unique, limit=32)} == {"ours", "<not base64>"}
+        for message in await storage.queues.receive(unique, limit=32, visibility=timedelta(minutes=1)):
+            await storage.queues.delete(message)
+        assert await storage.queues.count(unique) == 0
+
+
 async def test_closing_what_was_never_used_is_fine(azurite: str) -> None:
     await connected(azurite).aclose()
 

@@ -91,3 +91,15 @@ async def test_a_listing_gives_the_names_under_a_prefix_in_order_with_their_vers
         ("b/2", 3, versions["b/2"]),
     ]
     assert [blob.name async for blob in store.blobs.list(unique)] == ["a", "b/1", "b/2", "c"]
+
+
+async def test_a_deleted_blob_is_gone_and_deleting_it_again_is_fine(store: Store, unique: str) -> None:
+    for name in ("a", "b"):
+        await store.blobs.write(unique, name, b"x")
+    for _ in range(2):
+        await store.blobs.delete(unique, "a")
+    assert [blob.name async for blob in store.blobs.list(unique)] == ["b"]
+
+
+async def test_nothing_is_deleted_where_nothing_was_ever_written(store: Store, unique: str) -> None:
+    await store.blobs.delete(unique, "a")

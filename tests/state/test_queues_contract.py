@@ -113,3 +113,25 @@ async def test_queues_keep_apart(store: Store, unique: str) -> None:
     await store.queues.send(f"{unique}-a", "m")
     assert await receive(store, f"{unique}-b") == []
     assert (await receive_one(store, f"{unique}-a")).body == "m"
+
+
+async def test_what_is_peeked_at_stays_as_it_is(store: Store, unique: str) -> None:
+    for body in "ab":
+        await store.queues.send(unique, body)
+    await store.queues.send(unique, "later", delay=timedelta(hours=1))
+    first, second = await store.queues.peek(unique, limit=32)
+    assert (first.queue, {first.body, second.body}, first.dequeue_count) == (unique, {"a", "b"}, 0)
+    assert len(await store.queues.peek(unique, limit=1)) == 1
+    received = {message.id: message for message in await receive(store, unique)}
+    assert received.keys() == {first.id, second.id}
+    assert {message.dequeue_count for message in received.values()} == {1}
+    assert await store.queues.peek(unique, limit=32) == []
+
+
+async def test_messages_are_counted_hidden_ones_too(store: Store, unique: str) -> None:
+    assert (await store.queues.count(unique), await store.queues.peek(unique, limit=32)) == (0, [])
+    await store.queues.send(unique, "a")
+    await store.queues.send(unique, "later", delay=timedelta(hours=1))
+    assert await store.queues.count(unique) == 2
+    await store.queues.delete(await receive_one(store, unique))
+    assert await store.queues.count(unique) == 1

@@ -18,3 +18,6 @@ CLOSE_DOORS: Final = (
     "Microsoft.Cache/locations/asyncOperations/read",
 )
 """What docs/access.md has people add who enforce `backend_access`."""
+
+LEAVE_NETWORK: Final = ("Microsoft.Web/sites/networkConfig/read", "Microsoft.Web/sites/networkConfig/delete")
+"""And who rolls back `vnet_integration`."""

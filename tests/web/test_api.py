@@ -447,3 +447,72 @@ async def test_a_retest_has_its_bounds(http: Http, body: Any) -> None:
     status, code, _ = await http.refusal("POST", RETEST, body)
     assert (status, code) == (400, "BadRequest")
     assert http.world.writes() == []
+
+
+# --- rollback ---
+
+
+async def test_a_rollback_is_looked_at_and_done_over_http(http: Http) -> None:
+    http.world.change_rule("allow-sql", access="Deny")
+    await http.world.reconcile("nsg")
+    looked = await http("POST", "/targets/app-flask/rollback", {"dryRun": True})
+    assert (looked.status, looked.body["restored"][0]["to"], looked.body["held"]) == (200, "Deny", [])
+    body = {"entry": looked.body["entry"], "for": 3600, "reason": "why"}
+    done = await http("POST", "/targets/app-flask/rollback", body)
+    assert (done.status, done.body["verified"]) == (200, True)
+    assert broken(http.world)
+    (pause,) = (await http("GET", "/targets/app-flask")).body["pauses"]
+    assert (pause["by"], pause["cause"], pause["until"]) == (HOLDER, "rollback", done.body["pausedUntil"])
+    status, code, _ = await http.refusal("POST", "/targets/app-flask/rollback", {})
+    assert (status, code) == (409, "RollbackRefused")
+
+
+@pytest.mark.parametrize("body", [{"for": 5}, {"for": "1h"}, {"entry": 7}, {"to": "x"}])
+async def test_a_rollback_that_is_not_understood_is_refused(http: Http, body: Any) -> None:
+    assert (await http.refusal("POST", "/targets/app-flask/rollback", body))[:2] == (400, "BadRequest")
+
+
+async def test_a_rollback_that_azure_refuses_is_told_as_azures_fault(http: Http) -> None:
+    http.world.change_rule("allow-sql", access="Deny")
+    await http.world.reconcile("nsg")
+    http.world.strike(method="PUT", status=403, body={"error": {"code": "AuthorizationFailed", "message": "no"}})
+    assert (await http.refusal("POST", "/targets/app-flask/rollback", {}))[:2] == (502, "RollbackFailed")
+
+
+# --- poison ---
+
+
+async def test_poison_messages_are_listed_explained_replayed_and_dropped_over_http(http: Http) -> None:
+    for run in ("a", "b"):
+        await http.world.memory.queues.send("homeostat-work-poison", json.dumps({"run": run}))
+    listed = (await http("GET", "/poison")).body
+    assert (listed["count"], [each["names"] for each in listed["messages"]]) == (2, ["a", "b"])
+    first, second = (each["id"] for each in listed["messages"])
+    assert "not known any more" in (await http("GET", f"/poison/{first}")).body["explanation"][0]
+    assert (await http("POST", f"/poison/{first}/replay")).status == 200
+    assert (await http("POST", f"/poison/{second}/drop")).status == 200
+    assert (await http("GET", "/poison")).body["count"] == 0
+    assert len(http.world.waiting()) == 1
+    assert (await http.refusal("POST", f"/poison/{first}/replay"))[:2] == (404, "NoSuchMessage")
+
+
+async def test_what_keeps_failing_and_what_failed_too_often_is_on_the_dashboard(http: Http) -> None:
+    http.world.strike(path="/networkSecurityGroups/", status=503, body={"error": {"code": "<b>"}})
+    await http.world.reconcile("nsg")
+    await http.world.memory.queues.send("homeostat-work-poison", "{}")
+    page = (await http("GET", "/dashboard")).body
+    assert "1 tries failed" in page
+    assert "503 &lt;b&gt;" in page
+    assert "1 messages failed too often" in page
+
+
+async def test_a_page_of_history_is_asked_for_by_the_last_ones_id(http: Http) -> None:
+    for _ in range(3):
+        http.world.change_rule("allow-sql", access="Deny")
+        await http.world.reconcile("nsg")
+        http.world.pass_time(minutes=1)
+    first = (await http("GET", "/targets/app-flask/history?limit=2")).body
+    second = (await http("GET", f"/targets/app-flask/history?limit=2&before={first['next']}")).body
+    assert (len(second["entries"]), second["next"]) == (1, None)
+    assert second["entries"][0]["at"] < first["entries"][-1]["at"]
+    assert (await http.refusal("GET", "/targets/app-flask/history?before=yesterday"))[:2] == (400, "BadRequest")

@@ -29,12 +29,13 @@ FLEET: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """`target` is a target's name or FLEET."""
+    """`target` is a target's name or FLEET; `cause` what put it up by itself, `rollback`, or "" for a person."""
 
     target: str
     until: datetime
     reason: str
     by: str
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

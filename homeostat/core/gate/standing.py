@@ -45,7 +45,9 @@ def not_paused(edit: Edit, situation: Situation) -> Hold | None:
         return None
     last = max(active, key=lambda pause: pause.until)
     whole = "the fleet is" if last.target == FLEET else f"target {last.target} is"
-    message = f"{whole} paused until {last.until.isoformat()} by {last.by}: {last.reason or 'no reason given'}"
+    why = f"after a {last.cause}, " if last.cause else ""
+    until = f"until {last.until.isoformat()} by {last.by}"
+    message = f"{whole} paused {until}: {why}{last.reason or 'no reason given'}"
     return Hold(PAUSED, message, {"until": last.until.isoformat(), "pauses": len(active)}, last.until)
 
 

@@ -1,0 +1,184 @@
+"""Messages that failed too often: what they are about, and back to their queue or away with them.
+
+The Functions host moves a message that failed five times to the queue's poison queue, where nothing reads it. It names
+a root, a run or an event and is no more than a hint, so handling it again can do nothing that an event or a sweep could
+not. https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from homeostat.core import json
+from homeostat.core.errors import HomeostatError
+from homeostat.core.events import MalformedEvent, parse_event, route
+from homeostat.core.ids import InvalidResourceId, ResourceId
+from homeostat.core.json import Json, JsonObject
+from homeostat.core.record import RootRecord
+from homeostat.engine import Engine
+from homeostat.ports import Conflict, QueuedMessage, Queues
+from homeostat.specs import Desired
+from homeostat.store import EVENT_QUEUE, WORK_QUEUE
+
+SUFFIX: Final = "-poison"
+QUEUES: Final = (f"{WORK_QUEUE}{SUFFIX}", f"{EVENT_QUEUE}{SUFFIX}")
+
+SHOWN: Final = 32
+"""Messages of each queue that are listed, the oldest: more cannot be looked at without taking them out."""
+
+HANDLING: Final = timedelta(minutes=1)
+"""How long what is being replayed is hidden; afterwards it is back, should this process die."""
+
+MAX_ROUNDS: Final = 100
+
+
+class NoSuchMessage(HomeostatError):
+    """No poison queue has a message of that id, or another is at work on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    engine: Engine
+    desired: Desired
+
+    @property
+    def _queues(self) -> Queues:
+        return self.engine.store.queues
+
+    async def count(self) -> int:
+        """Raises StorageError."""
+        return sum([await self._queues.count(queue) for queue in QUEUES])
+
+    async def list(self) -> list[JsonObject]:
+        """The oldest messages of both queues. Raises StorageError."""
+        found = [message for queue in QUEUES for message in await self._queues.peek(queue, limit=SHOWN)]
+        times = Counter(message.body for message in found)
+        return [_told(message, times[message.body]) for message in found]
+
+    async def explain(self, id_: str) -> JsonObject:
+        """What a message is about, what became of that, and what replaying it would do. Raises NoSuchMessage."""
+        for queue in QUEUES:
+            found = await self._queues.peek(queue, limit=SHOWN)
+            for message in found:
+                if message.id == id_:
+                    times = sum(other.body == message.body for other in found)
+                    return {**_told(message, times), "explanation": list(await self._explanation(message))}
+        raise NoSuchMessage(f"no poison message {id_!r} is among the oldest {SHOWN} of {' and '.join(QUEUES)}")
+
+    async def replay(self, id_: str) -> JsonObject:
+        """Puts a message back into the queue that it came from. Raises NoSuchMessage and StorageError.
+
+        It is sent before it is deleted: a crash in between leaves it in both, and handling a hint twice is harmless.
+        """
+
+        async def again(message: QueuedMessage) -> None:
+            await self._queues.send(message.queue.removesuffix(SUFFIX), message.body)
+            with suppress(Conflict):  # it is in its queue; here it stays for another time
+                await self._queues.delete(message)
+
+        return await self._with(id_, again)
+
+    async def drop(self, id_: str) -> JsonObject:
+        """Deletes a message. Raises NoSuchMessage and StorageError."""
+        return await self._with(id_, self._queues.delete)
+
+    async def _with(self, id_: str, act: Callable[[QueuedMessage], Awaitable[None]]) -> JsonObject:
+        """Takes messages out until the one that is meant is among them; the others are put back."""
+        for queue in QUEUES:
+            others: list[QueuedMessage] = []
+            try:
+                for _ in range(MAX_ROUNDS):
+                    received = await self._queues.receive(queue, limit=SHOWN, visibility=HANDLING)
+                    others.extend(message for message in received if message.id != id_)
+                    for message in received:
+                        if message.id == id_:
+                            await act(message)
+                            return _told(message, 1)
+                    if not received:
+                        break
+            finally:
+                for other in others:
+                    with suppress(Conflict):
+                        await self._queues.postpone(other, timedelta())
+        raise NoSuchMessage(f"no poison message {id_!r} is in {' or '.join(QUEUES)}, or another is at work on it")
+
+    # --- in words ---
+
+    async def _explanation(self, message: QueuedMessage) -> Sequence[str]:
+        body = _parsed(message.body)
+        if message.queue.startswith(EVENT_QUEUE):
+            return await self._of_event(body)
+        if run_id := json.text_at(body, "run"):
+            return await self._of_run(run_id)
+        try:
+            return await self._of_root(ResourceId.parse(json.text_at(body, "root")))
+        except InvalidResourceId:
+            return ("It names neither a root nor a run. Replayed, it would be dropped.",)
+
+    async def _of_root(self, root: ResourceId) -> Sequence[str]:
+        record = (await self.engine.store.load(root)).record
+        declared = root in (await self.desired.fleet()).roots
+        if not declared:
+            return (f"{root.short} is no longer declared. Replayed, it does nothing.", *_state(record))
+        if record.mark is None and record.working is None:
+            return (f"{root.short} has been looked at since. Replayed, it does nothing.", *_state(record))
+        return (f"Replayed, {root.short} is reconciled: it is observed first, whatever failed before.", *_state(record))
+
+    async def _of_run(self, run_id: str) -> Sequence[str]:
+        run = await self.engine.store.load_run(run_id)
+        if run is None:
+            return (f"Run {run_id} is not known any more. Replayed, it does nothing.",)
+        if run["state"] == "done":
+            return (f"Run {run_id} is done: {json.text_at(run, 'status')}. Replayed, it does nothing.",)
+        return (f"Replayed, run {run_id} of {json.text_at(run, 'caller')} is carried out from its beginning.",)
+
+    async def _of_event(self, body: Json) -> Sequence[str]:
+        try:
+            hint = parse_event(body, self.engine.ambient.now())
+        except MalformedEvent as error:
+            return (f"It is no event that is understood: {error}. Replayed, it would be dropped.",)
+        roots = route(await self.desired.fleet(), hint, self.engine.registry) if hint else ()
+        if not roots:
+            return ("It concerns nothing that is declared. Replayed, it does nothing.",)
+        return (f"Replayed, it marks {', '.join(root.id.short for root in roots)}, which are then looked at.",)
+
+
+def _state(record: RootRecord) -> Sequence[str]:
+    failing = record.failing
+    if failing is None:
+        return ("Its last look did not fail.",)
+    tries = f"Its last {failing.failures} tries failed" if failing.failures > 1 else "Its last try failed"
+    return (f"{tries}, since {failing.since.isoformat()}: {failing.error}",)
+
+
+def _told(message: QueuedMessage, times: int) -> JsonObject:
+    body = _parsed(message.body)
+    kind, what = _named(message, body)
+    return {
+        "queue": message.queue,
+        "id": message.id,
+        "inserted": message.inserted.isoformat(),
+        "kind": kind,
+        "names": what,
+        "times": times,
+    }
+
+
+def _named(message: QueuedMessage, body: Json) -> tuple[str, str]:
+    """What the message is about. Of one that is not understood, nothing is quoted: anybody may have sent it."""
+    if message.queue.startswith(EVENT_QUEUE):
+        return "event", json.text_at(body, "subject")
+    for kind in ("root", "run"):
+        if found := json.text_at(body, kind):
+            return kind, found
+    return "unknown", ""
+
+
+def _parsed(text: str) -> Json:
+    try:
+        return json.parse(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,100 @@
+"""Forgets what is old: ledger entries, snapshots and finished runs, a bounded number in one night.
+
+What an open episode or an unfinished write may still be explained by is kept, however old. A night that ends half-way
+loses nothing: the next begins where this one ended, since what was deleted is gone.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from homeostat.config import DEFAULT_KEPT
+from homeostat.core import snapshot
+from homeostat.core.record import RootRecord
+from homeostat.ports import Blobs
+from homeostat.snapshots import CONTAINER
+from homeostat.store import Store, entry_time
+
+AT_MOST: Final = 5000
+"""Of each sort in one night, some minutes' work: more wait for the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many of each were deleted, and whether more are left that are old enough."""
+
+    entries: int = 0
+    snapshots: int = 0
+    runs: int = 0
+    is_all: bool = True
+
+    def __str__(self) -> str:
+        words = f"{self.entries} ledger entries, {self.snapshots} snapshots and {self.runs} runs forgotten"
+        return words if self.is_all else f"{words}; the next night goes on"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    store: Store
+    kept: timedelta = DEFAULT_KEPT
+    at_most: int = AT_MOST
+
+    async def run(self) -> Forgotten:
+        """Raises StorageError."""
+        until = self.store.ambient.now() - self.kept
+        needed = _Needed(self.store, {})
+        entries = await self._entries(until, needed)
+        snapshots = await self._snapshots(until, needed)
+        runs = await self.store.forget_runs(until, self.at_most)
+        return Forgotten(entries, snapshots, runs, max(entries, snapshots, runs) < self.at_most)
+
+    async def _entries(self, until: datetime, needed: "_Needed") -> int:
+        by_root: dict[str, list[str]] = defaultdict(list)
+        count = 0
+        async for root_key, id_ in self.store.entries_until(until):
+            if count == self.at_most:
+                break
+            if not await needed.at(root_key, entry_time(id_)):
+                by_root[root_key].append(id_)
+                count += 1
+        for root_key, ids in by_root.items():
+            await self.store.forget_entries(root_key, ids)
+        return count
+
+    async def _snapshots(self, until: datetime, needed: "_Needed") -> int:
+        blobs: Blobs = self.store.blobs
+        old: list[str] = []
+        async for info in blobs.list(CONTAINER):
+            found = snapshot.parsed(info.name)
+            if found is None or found[1] > until or await needed.at(*found):
+                continue
+            old.append(info.name)
+            if len(old) == self.at_most:
+                break
+        for name in old:
+            await blobs.delete(CONTAINER, name)
+        return len(old)
+
+
+@dataclass(frozen=True, slots=True)
+class _Needed:
+    """Since when a root's past is needed, each root looked up once."""
+
+    store: Store
+    since: dict[str, datetime | None]
+
+    async def at(self, root_key: str, time: datetime) -> bool:
+        if root_key not in self.since:
+            self.since[root_key] = _needed_since(await self.store.record_of(root_key))
+        since = self.since[root_key]
+        return since is not None and time >= since
+
+
+def _needed_since(record: RootRecord) -> datetime | None:
+    times: Iterable[datetime] = (
+        *(episode.opened for episode in record.episodes.values()),
+        *((record.intent.at,) if record.intent else ()),
+    )
+    return min(times, default=None)

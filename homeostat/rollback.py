@@ -1,0 +1,311 @@
+"""Puts back what a write of Homeostat's changed, for a person who wants it undone.
+
+Healing would write it again with the next event, so the target is paused first, and stays so for a set time: that is
+stored before anything else. Then the fields that the write changed get their former values, all together and through
+the same gate, lease, intent, snapshot and ledger as any write. What nobody asked to restore is left as it is now.
+Refused, and without effect, is what would be guessed: a field that somebody changed since, a secret that is not kept.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from homeostat import runs
+from homeostat.core import json, snapshot
+from homeostat.core.alerts import Episodes
+from homeostat.core.arm_types import Shape, arm_type
+from homeostat.core.errors import HomeostatError
+from homeostat.core.gate.situation import Pause
+from homeostat.core.json import ABSENT, JsonObject, Value
+from homeostat.core.model import Drift, Edit, Fact, Found, Query, Read, Unreadable
+from homeostat.core.outcome import Outcome, Status, Trigger, held_json, outcome_json
+from homeostat.core.plan import Action, Plan, Verb, merge
+from homeostat.core.snapshot import Digest, Inverse, Snapshot, hides, holds, masked
+from homeostat.core.spec import Root, Target
+from homeostat.engine import Engine
+from homeostat.specs import Desired
+from homeostat.store import LeaseLost
+
+CAUSE: Final = "rollback"
+RETEST_CAUSE: Final = "retest"  # whose writes the loop takes back by itself
+
+LOOKED_THROUGH: Final = 1000
+"""The newest ledger entries of a target among which its last write is looked for."""
+
+_SECRET: Final = "(secret)"  # noqa: S105 - what is shown in the place of a digest
+
+
+type _Write = tuple[str, Inverse]
+"""The id of a ledger entry, and one field that it changed."""
+
+type _Planning = Callable[[], Awaitable[Plan]]
+
+
+class RollbackRefused(HomeostatError):
+    """Nothing was written: the words say why, and what to do."""
+
+
+class RollbackFailed(HomeostatError):
+    """Azure did not take it. The target stays paused, so that it can be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollbacks:
+    engine: Engine
+    desired: Desired
+
+    async def start(
+        self, name: str, entry_id: str, duration: timedelta, reason: str, by: str, *, dry_run: bool = False
+    ) -> JsonObject:
+        """Undoes what one ledger entry's writes changed, or one snapshot's; without an id the target's last write.
+
+        Raises UnknownTarget, RollbackRefused, RollbackFailed and StorageError.
+        """
+        fleet = await self.desired.fleet()
+        runs.roots_of(fleet, [name])
+        entry, snapshots = await self._chosen(fleet.targets[name], entry_id)
+        root = fleet.roots[snapshots[0].root]
+        undone = _undone(root, snapshots)
+        trigger = Trigger(CAUSE, (entry,), caller=by, reason=reason)
+        plan = await self._plan(root, undone, snapshots)
+        pause = Pause(name, self.engine.ambient.now() + duration, reason or f"entry {entry}", by, CAUSE)
+        told: JsonObject = {
+            "target": name,
+            "entry": entry,
+            "root": root.id.text,
+            "dryRun": dry_run,
+            "restored": [_shown(edit) for action in plan.actions for edit in action.edits],
+            "pausedUntil": pause.until.isoformat(),
+        }
+        if dry_run:
+            record = (await self.engine.store.load(root.id)).record
+            held = await self.engine.holds_of(plan, root, trigger, record, pause)
+            return {**told, "held": [held_json(each) for each in held]}
+        others = [each for each in await self.engine.store.pauses() if (each.target, each.cause) == (name, CAUSE)]
+        pause = replace(pause, until=max(each.until for each in (pause, *others)))
+        again = partial(self._plan, root, undone, snapshots)
+        outcome = await self._carry_out(root, again, trigger, pause, others)
+        done: JsonObject = {"outcome": outcome_json(outcome), "verified": await self._is_restored(undone)}
+        return {**told, "pausedUntil": pause.until.isoformat(), **done}
+
+    # --- what is to be undone ---
+
+    async def _chosen(self, target: Target, wanted: str) -> tuple[str, tuple[Snapshot, ...]]:
+        """The id to be told, and the snapshots, oldest first; all of one root. Raises RollbackRefused."""
+        if snapshot.parsed(wanted):
+            found = await self.engine.snapshots.load(wanted)
+            if found is None or found.root not in target.roots:
+                raise RollbackRefused(f"{target.name} has no snapshot {wanted}")
+            return wanted, (found,)
+        entry = await self._entry(target, wanted) if wanted else await self._last_write(target)
+        names = (*_texts(entry, "snapshots"), *_texts(json.at(entry, ("unfinished",)), "snapshots"))
+        loaded = [await self.engine.snapshots.load(name) for name in sorted(names)]
+        snapshots = tuple(found for found in loaded if found is not None)
+        id_ = json.text_at(entry, "id")
+        if not snapshots:
+            gone = "the snapshots of its writes are no longer kept" if names else "it wrote nothing"
+            raise RollbackRefused(f"there is nothing to restore of entry {id_}: {gone}")
+        return id_, snapshots
+
+    async def _entry(self, target: Target, id_: str) -> JsonObject:
+        for root in target.roots:
+            if found := await self.engine.store.entry(root, id_):
+                return found
+        raise RollbackRefused(f"{target.name} has no ledger entry {id_}: see `history {target.name}`")
+
+    async def _last_write(self, target: Target) -> JsonObject:
+        """The newest entry with a write of the loop's own that has not been rolled back."""
+        entries = [entry for root in target.roots for entry in await self.engine.store.history(root, LOOKED_THROUGH)]
+        done = [entry for entry in entries if json.text_at(entry, "trigger", "cause") == CAUSE and entry.get("written")]
+        undone = {hint for entry in done for hint in _texts(json.at(entry, ("trigger",)), "hints")}
+        for entry in sorted(entries, key=lambda entry: json.text_at(entry, "id")):
+            own = json.text_at(entry, "trigger", "cause") not in {CAUSE, RETEST_CAUSE}
+            if own and _texts(entry, "snapshots") and entry["id"] not in undone:
+                return entry
+        raise RollbackRefused(
+            f"there is nothing to restore: no write to {target.name} that is not rolled back is in its ledger"
+        )
+
+    # --- how ---
+
+    async def _plan(self, root: Root, undone: Sequence[Inverse], snapshots: Sequence[Snapshot]) -> Plan:
+        """The writes that restore it over what is there now. Raises RollbackRefused."""
+        facts = await self._facts(undone)
+        digest = await self.engine.snapshots.digest()
+        found = [(each, _current(each, facts, digest)) for each in undone]
+        if changed := [(each, now) for each, now in found if not (_is_after(each, now) or _is_before(each, now))]:
+            later, record = await self._later_writes(root, snapshots), await self.engine.store.record_of(root.id.key)
+            raise RollbackRefused("; ".join(_changed(each, now, later, record.episodes) for each, now in changed))
+        edits = [_edit(each, now) for each, now in found if _is_after(each, now)]
+        edits = [edit for edit in edits if edit.drift.want != edit.drift.have]
+        if not edits:
+            raise RollbackRefused("there is nothing to restore: all of it is as it was before that write")
+        plan = Plan(root.id, actions=merge(edits, facts))
+        for action in plan.actions:
+            _refuse_what_no_write_can_do(action)
+        return plan
+
+    async def _later_writes(self, root: Root, snapshots: Sequence[Snapshot]) -> list[_Write]:
+        """What was written since these snapshots were taken, oldest first."""
+        own, since = {each.id for each in snapshots}, snapshots[-1].at
+        writes: list[_Write] = []
+        for entry in reversed(await self.engine.store.history(root.id, LOOKED_THROUGH)):
+            if datetime.fromisoformat(json.text_at(entry, "at")) < since:
+                continue
+            for id_ in _texts(entry, "snapshots"):
+                found = None if id_ in own else await self.engine.snapshots.load(id_)
+                writes.extend((json.text_at(entry, "id"), each) for each in (found.inverses if found else ()))
+        return writes
+
+    async def _facts(self, undone: Sequence[Inverse]) -> Mapping[Query, Fact]:
+        """The resources as they are now, and the parents through which several of them are written at once."""
+        resources = {each.resource for each in undone}
+        parents = {parent for each in resources if arm_type(each).embedded and (parent := each.parent) is not None}
+        reads = [Read(arm_type(each), each) for each in sorted(resources | parents)]
+        facts: dict[Query, Fact] = {}
+        for read in reads:
+            facts[read] = await self.engine.reader.read(read)
+            match facts[read]:
+                case Unreadable(error):
+                    raise RollbackRefused(f"{read.id.short} cannot be read: {error}")
+                case Found():
+                    pass
+                case _ if read.id in parents:
+                    raise RollbackRefused(f"{read.id.short} is gone: there is nothing to restore it in")
+        return facts
+
+    # --- doing it ---
+
+    async def _carry_out(
+        self, root: Root, plan: _Planning, trigger: Trigger, pause: Pause, before: Sequence[Pause]
+    ) -> Outcome:
+        """before: the pause of an earlier rollback of the target, if one is there."""
+        await self.engine.store.pause(pause)
+        try:
+            outcome = await self._write(root, plan, trigger, pause)
+        except RollbackRefused:
+            await self._unpause(pause, before)
+            raise
+        if outcome.status is Status.BUSY:
+            await self._unpause(pause, before)
+            raise RollbackRefused(f"another instance works on {root.id.short}: try again in a minute")
+        if not outcome.snapshots:
+            await self._unpause(pause, before)
+            raise RollbackRefused(f"{outcome.status}: {outcome.error}")
+        if not outcome.written or outcome.status is Status.FAILED:
+            until = pause.until.isoformat()
+            raise RollbackFailed(f"{root.id.short} is not rolled back, and stays paused until {until}: {outcome.error}")
+        return outcome
+
+    async def _write(self, root: Root, planning: _Planning, trigger: Trigger, pause: Pause) -> Outcome:
+        leased = await self.engine.store.lease(root.id, str(self.engine.ambient.uuid()))
+        if leased is None:
+            return Outcome(root.id, Status.BUSY, Plan(root.id))
+        try:
+            plan = await planning()
+        except Exception:
+            await leased.abandon()
+            raise
+        try:
+            return await self.engine.carry_out(plan, root, trigger, leased, own=pause)
+        except LeaseLost:
+            return Outcome(root.id, Status.BUSY, Plan(root.id))
+
+    async def _unpause(self, pause: Pause, before: Sequence[Pause]) -> None:
+        """As it was: nothing was written, so that nothing needs to be kept from being undone."""
+        await (self.engine.store.pause(before[0]) if before else self.engine.store.lift(pause))
+
+    async def _is_restored(self, undone: Sequence[Inverse]) -> bool:
+        """Whether a fresh look finds it so. A write that is still under way is not there yet."""
+        try:
+            facts = await self._facts(undone)
+        except RollbackRefused:
+            return False
+        digest = await self.engine.snapshots.digest()
+        return all(_is_before(each, _current(each, facts, digest)) for each in undone)
+
+
+def _undone(root: Root, snapshots: Sequence[Snapshot]) -> tuple[Inverse, ...]:
+    """What the writes changed together: of each field what stood there before the first, and after the last.
+
+    Raises RollbackRefused for what cannot be restored.
+    """
+    by_place: dict[tuple[str, tuple[str, ...]], Inverse] = {}
+    for each in (inverse for found in snapshots for inverse in found.inverses):
+        first = by_place.get((each.resource.key, each.path), each)
+        by_place[each.resource.key, each.path] = replace(each, before=first.before)
+    for each in by_place.values():
+        if each.is_secret:
+            raise RollbackRefused(f"what was at {each.place} is secret, and secrets are not kept: set it by hand")
+        if each.kind not in root.wants:
+            raise RollbackRefused(
+                f"nothing of {each.place} is declared any more ({each.kind}): Homeostat leaves it alone"
+            )
+    return tuple(by_place[key] for key in sorted(by_place))
+
+
+def _current(inverse: Inverse, facts: Mapping[Query, Fact], digest: Digest) -> Value:
+    """What stands there now, masked as the snapshot is."""
+    fact = facts[Read(arm_type(inverse.resource), inverse.resource)]
+    value = json.at(fact.body, inverse.path) if isinstance(fact, Found) else ABSENT
+    shown = frozenset() if hides(inverse.after) or not inverse.path else frozenset({inverse.path[-1].lower()})
+    return masked(inverse.resource, inverse.path, value, shown, digest)
+
+
+def _is_after(inverse: Inverse, current: Value) -> bool:
+    """Whether what the write left is still there."""
+    return holds(current, inverse.after)
+
+
+def _is_before(inverse: Inverse, current: Value) -> bool:
+    return holds(current, inverse.before)
+
+
+def _refuse_what_no_write_can_do(action: Action) -> None:
+    if action.verb is Verb.DELETE and action.type.container:
+        raise RollbackRefused(f"{action.resource.short} was created, and may hold others' things: remove it by hand")
+    if action.type.put is Shape.MERGE and action.verb is not Verb.PATCH:
+        raise RollbackRefused(f"{action.resource.short} lacked a field, and no PATCH removes one: remove it by hand")
+
+
+def _changed(inverse: Inverse, current: Value, later: Sequence[_Write], episodes: Episodes) -> str:
+    """Who changed it, as far as is known: a later write of ours, or whom an open episode names, or somebody else."""
+    now, wrote = _word(current), _word(inverse.after)
+    words = f"{inverse.place} is {now} now, while the write left {wrote}: "
+    place = (inverse.resource, inverse.path)
+    writes = [entry for entry, each in later if (each.resource, each.path) == place]
+    if writes:
+        return f"{words}entry {writes[0]} wrote it since: roll that back first"
+    episode = episodes.get(inverse.kind)
+    who = episode.changed_by.name if episode and episode.changed_by.is_known else "somebody else"
+    return f"{words}{who} changed it since, and it is left to them"
+
+
+def _word(value: Value) -> str:
+    if value is ABSENT:
+        return "not there"
+    return _SECRET if hides(value) else json.render(value)
+
+
+def _edit(inverse: Inverse, current: Value) -> Edit:
+    have: Value = _SECRET if current is not ABSENT and hides(current) else current
+    drift = Drift(inverse.kind, inverse.resource, inverse.path, inverse.item, inverse.before, have, note="rolled back")
+    return Edit(drift, inverse.path, inverse.before, inverse.disruption)
+
+
+def _shown(edit: Edit) -> JsonObject:
+    """`to` is left out where the field is to be absent again, or the resource gone."""
+    shown: JsonObject = {
+        "kind": edit.drift.kind,
+        "item": edit.drift.item,
+        "resource": edit.resource.text,
+        "path": "/".join(edit.path),
+    }
+    return shown if edit.value is ABSENT else {**shown, "to": edit.value}
+
+
+def _texts(body: Value, member: str) -> tuple[str, ...]:
+    found = json.at(body, (member,)) if isinstance(body, Mapping) else ABSENT
+    return tuple(map(str, found)) if isinstance(found, Sequence) and not isinstance(found, str) else ()

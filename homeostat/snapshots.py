@@ -1,0 +1,73 @@
+"""Keeps the state before each write: one blob a write, in a container that nothing else is in.
+
+Stored before the write and never changed: without its snapshot nothing is written.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+from homeostat.ambient import Ambient
+from homeostat.core import json, snapshot
+from homeostat.core.json import ABSENT
+from homeostat.core.outcome import Trigger
+from homeostat.core.plan import Action
+from homeostat.core.record import Intent
+from homeostat.core.snapshot import Digest, Snapshot
+from homeostat.core.spec import Root
+from homeostat.ports import Blobs, Conflict, Documents, Insert, StorageError
+
+CONTAINER: Final = "homeostat-snapshots"
+
+_KEYS, _DIGEST_KEY = "keys", "snapshot-digest"
+
+
+class KeyLost(StorageError):
+    """The key of the digests could neither be read nor made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    blobs: Blobs
+    documents: Documents
+    ambient: Ambient
+
+    async def keep(self, root: Root, action: Action, intent: Intent, number: int, trigger: Trigger) -> str:
+        """Stores the state before an action, and gives the snapshot's id. Raises StorageError."""
+        found = snapshot.taken(root, action, intent, number, trigger, await self.digest())
+        data = json.render(snapshot.to_json(found)).encode("utf-8", "surrogatepass")
+        await self.blobs.write(CONTAINER, found.id, data, expected=ABSENT, content_type="application/json")
+        return found.id
+
+    async def load(self, id_: str) -> Snapshot | None:
+        """Raises StorageError."""
+        if snapshot.parsed(id_) is None:
+            return None
+        blob = await self.blobs.read(CONTAINER, id_)
+        if blob is None:
+            return None
+        return snapshot.from_json(json.parse(blob.data.decode("utf-8", "surrogatepass")))
+
+    async def digest(self) -> Digest:
+        """HMAC-SHA256 under a key that is made once and stays in the storage account. Raises StorageError."""
+        key = bytes.fromhex(await self._key())
+
+        def digest(secret: str) -> str:
+            return "hmac-sha256:" + hmac.new(key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+        return digest
+
+    async def _key(self) -> str:
+        found = await self.documents.read(_KEYS, _DIGEST_KEY)
+        if found is None:
+            made = self.ambient.uuid().hex + self.ambient.uuid().hex
+            try:
+                await self.documents.apply(_KEYS, [Insert(_DIGEST_KEY, {"key": made})])
+            except Conflict:
+                found = await self.documents.read(_KEYS, _DIGEST_KEY)  # another instance was first
+            else:
+                return made
+        if found is None:
+            raise KeyLost("the key of the snapshots' digests came and went: try again")
+        return json.text_at(found.body, "key")
