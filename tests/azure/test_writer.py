@@ -36,6 +36,7 @@ from homeostat.core.arm_types import (
 )
 from homeostat.core.ids import ResourceId
 from homeostat.core.plan import Action, Verb
+from homeostat.core.secret_value import MASK, Secret
 from homeostat.ports import StillRunning, Written
 from tests.azure.scripted import ARM, Answer, Conversation, VirtualAmbient, conversation, refusal, resource
 
@@ -323,6 +324,21 @@ async def test_a_redirect_is_an_error() -> None:
 
 def failed(code: str, state: str = "Failed") -> Answer:
     return Answer(200, {"status": state, "error": {"code": code, "message": "no"}})
+
+
+PUT_SECRET = Action(SETTINGS, SITE_CONFIG, Verb.PUT, (), {"properties": {"DB_PASSWORD": Secret("hunter2!")}})
+
+
+async def test_a_secret_is_revealed_to_arm() -> None:
+    talk = conversation(Answer(200, {}))
+    await talk.arm.writer.write(PUT_SECRET)
+    assert talk.script.requests[0].content == b'{"properties": {"DB_PASSWORD": "hunter2!"}}'
+
+
+async def test_an_answer_that_quotes_a_secret_is_told_without_it() -> None:
+    talk = conversation(refusal(400, "BadRequest", "The value 'hunter2!' of DB_PASSWORD is not allowed"))
+    error = await refused(talk, PUT_SECRET)
+    assert error.message == f"The value '{MASK}' of DB_PASSWORD is not allowed"
 
 
 async def test_a_412_means_that_somebody_else_was_first() -> None:
