@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from homeostat.ambient import Ambient
-from homeostat.core import alerts, record, retest
+from homeostat.core import accepted, alerts, record, retest
+from homeostat.core.accepted import Comparison
 from homeostat.core.alerts import Alert, AlertType
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import SITE, SLOT
@@ -21,6 +22,7 @@ from homeostat.core.attribution import Actor
 from homeostat.core.causes import causes, completed, of_entry
 from homeostat.core.conclusion import conclude
 from homeostat.core.decision import (
+    Judged,
     creates,
     decide,
     judge,
@@ -36,7 +38,17 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.model import Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
 from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, ledger_entry
 from homeostat.core.plan import Action, Plan, rebase, unreadable
-from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
+from homeostat.core.record import (
+    DEFAULT_SETTLE,
+    GONE_AFTER,
+    Accepted,
+    BlindWrite,
+    Intent,
+    Later,
+    NothingToDo,
+    RootRecord,
+    Settle,
+)
 from homeostat.core.retest import Retest
 from homeostat.core.spec import Root
 from homeostat.ports import (
@@ -194,6 +206,7 @@ class _Reconcile:
     written: list[tuple[Action, Written]] = field(default_factory=list)
     blind: list[BlindWrite] = field(default_factory=list)
     asked_who: bool = False  # Azure, for the authors of changes
+    secrets: Comparison | None = None  # by the last observation
 
     async def run(self) -> Outcome:
         began = self.engine.ambient.monotonic()
@@ -274,7 +287,7 @@ class _Reconcile:
         """What was read, what follows from it, and whether something is missing that would have to be gone for good."""
         engine, root = self.engine, self.root
         facts = await self._observe()
-        judged = judge(root, facts, engine.registry)
+        judged = await self._with_changed_secrets(judge(root, facts, engine.registry), facts)
         if root_is_missing(root.id, facts) and not creates(judged, root.id):
             return facts, root_gone(root), True
         if not judged.edits:
@@ -282,6 +295,16 @@ class _Reconcile:
         record_now = (self.leased or self).stored.record
         situation = await engine.situations.of(root, record_now, self.trigger, facts)
         return facts, decide(root, judged, facts, situation), misses_container(judged)
+
+    async def _with_changed_secrets(self, judged: Judged, facts: Facts) -> Judged:
+        """What differs, with the secrets that have another value than was accepted. The key is read for them alone."""
+        guarded = accepted.guarded_in(self.root, facts, self.engine.registry)
+        self.secrets = Comparison()
+        if guarded:
+            remembered = (self.leased or self).stored.record.accepted
+            key = await self.engine.store.digest_key()
+            self.secrets = accepted.compare(self.root.id, guarded, remembered, key)
+        return accepted.with_changes(judged, self.secrets.changed)
 
     async def _observe(self) -> Facts:
         """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
@@ -447,7 +470,7 @@ class _Reconcile:
         after, pending = conclude(self.root, outcome, before, blind, now, begun, judged=judged, changed_by=changed_by)
         if outcome.correlations:  # ARM may have called them otherwise than we did
             after = record.about_to_write(after, outcome.correlations, now=now)
-        after = replace(after, retest=self._witnessed(outcome, before.retest, now))
+        after = replace(after, retest=self._witnessed(outcome, before.retest, now), accepted=self._accepted(before))
         look_at = self._next_look(outcome, after.retest, now)
         rows = [*outbox_rows(pending)]
         if begun or is_worth_a_line(outcome):
@@ -476,6 +499,14 @@ class _Reconcile:
                 return
         if delay is not None:
             await engine.store.enqueue(self.root.id, delay)
+
+    def _accepted(self, before: RootRecord) -> Mapping[str, Accepted]:
+        """What is to be remembered of the root's secrets."""
+        if self.secrets is None:
+            return before.accepted
+        if self.secrets.anew:
+            log.info("%s: accepted as they are now: %s", self.root.id.short, ", ".join(self.secrets.anew))
+        return self.secrets.accepted
 
     def _witnessed(self, outcome: Outcome, running: Retest | None, now: datetime) -> Retest | None:
         """The root's retest once this outcome is known; one that judged nothing has seen nothing of it."""

@@ -7,7 +7,9 @@ applied by compare-and-swap.
 Rows of a root's partition: `root` (the record), `ledger:TIME` (newest first), `outbox:ID`.
 """
 
+import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -32,6 +34,8 @@ _LEDGER = "ledger:"
 _OUTBOX = "outbox:"
 _PAUSES = "pauses"
 _RUNS = "runs"
+_KEYS = "keys"
+_DIGEST = "digest"
 
 _TRIES = 50
 _PAUSE_BETWEEN_TRIES = 0.02  # seconds, growing and spread
@@ -233,6 +237,21 @@ class Store:
 
     async def resume(self, target: str = FLEET) -> None:
         await self.documents.apply(_PAUSES, [Remove(target)])
+
+    # --- the key of digests ---
+
+    async def digest_key(self) -> bytes:
+        """The key of the digests by which secrets are recognised: made once, and kept beside all that needs it."""
+        found = await self.documents.read(_KEYS, _DIGEST)
+        if found is None:
+            # Four random UUIDs hold 488 bits of chance: more than the 256 of the key.
+            chance = b"".join(self.ambient.uuid().bytes for _ in range(4))
+            with suppress(Conflict):  # another instance made it first: theirs is everybody's
+                await self.documents.apply(_KEYS, [Insert(_DIGEST, {"key": hashlib.sha256(chance).hexdigest()})])
+            found = await self.documents.read(_KEYS, _DIGEST)
+        if found is None:
+            raise TooMuchContention("the key of digests vanished right after it was made; it is tried again later")
+        return bytes.fromhex(json.text_at(found.body, "key"))
 
     # --- runs ---
 

@@ -22,6 +22,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from homeostat.core import json
+from homeostat.core.accepted import NO_VALUE
 from homeostat.core.arm_types import SITE_CONFIG, SITE_REFERENCE, SLOT, SLOT_CONFIG, SLOT_REFERENCE, ArmType
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Value
@@ -31,6 +32,7 @@ from homeostat.core.model import (
     Edit,
     Facts,
     Found,
+    GuardedSecret,
     Item,
     KindSection,
     Milestone,
@@ -85,7 +87,12 @@ class SettingSpec(Section):
     """A setting's value, written out or in the long form."""
 
     value: Scalar | None = Field(default=None, description="The value; a Key Vault reference for a secret.")
-    secret: bool = Field(default=False, description="Only the setting's presence is defended, never its value.")
+    secret: bool = Field(
+        default=False, description="Its presence is defended, and a change of its value is reported, never repaired."
+    )
+    rotated: Scalar | None = Field(
+        default=None, description="Of a secret: when it was last changed on purpose. A new text accepts the new value."
+    )
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
 
     @model_validator(mode="before")
@@ -122,9 +129,10 @@ class AppSettingsSection(KindSection):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """value: None where only the presence is defended."""
+    """value: None for a secret, of which presence and sameness are defended. rotated: its last intended change."""
 
     value: str | None = field(repr=False)
+    rotated: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +169,7 @@ class AppSettings:
             Item(
                 scope.web_app,
                 name,
-                Setting(None if setting.secret else setting.value or ""),
+                Setting(None if setting.secret else setting.value or "", setting.rotated or ""),
                 ("settings", name),
                 setting.mode,
             )
@@ -200,8 +208,20 @@ class AppSettings:
                 return have
 
     def _may_be_swapping(self, want: Want[Setting], have: Have) -> bool:
-        """A swap's source is a slot; whether one is under way matters only where something would be written."""
-        return want.root.is_type(SLOT.name) and bool(self.edits(want, have))
+        """A swap's source is a slot; whether one is under way matters where something would be written, or accepted."""
+        keeps_secrets = any(item.value.value is None for item in want.items.values())
+        return want.root.is_type(SLOT.name) and (keeps_secrets or bool(self.edits(want, have)))
+
+    def secrets(self, want: Want[Setting], facts: Facts) -> tuple[GuardedSecret, ...]:
+        """During a swap a slot holds the other side's values, which are not seen then."""
+        have = self.observe(want, facts)
+        seen = {} if have.unread or have.swaps_into else have.settings
+        config = _settings(want.root).id
+        return tuple(
+            GuardedSecret(config, ("properties", name), name, seen.get(have.spelling(name) or ""), item.value.rotated)
+            for name, item in want.items.items()
+            if item.value.value is None
+        )
 
     def diff(self, want: Want[Setting], have: Have) -> tuple[Drift, ...]:
         owned = (_in_swap(self._difference(want, have, name), have) for name in want.items)
@@ -317,7 +337,7 @@ def _repairs(drift: Drift, want: Want[Setting], have: Have) -> Iterator[Edit | O
     if isinstance(value, str) and _shown(drift.item, value) == MASK:
         value = Secret(value)
     if value is None:
-        yield Obstacle(drift, "no-secret-value", f"{drift.item} is missing, and its value is not in the spec: set it")
+        yield Obstacle(drift, NO_VALUE, f"{drift.item} is missing, and its value is not in the spec: set it")
         return
     if spelling not in {None, drift.item}:
         yield _edit(drift, str(spelling), ABSENT)
@@ -337,6 +357,8 @@ def _problems(name: str, setting: SettingSpec) -> Iterator[Problem]:
     path = ("settings", name)
     if not _NAME.fullmatch(name):
         yield Problem(path, f"{name!r} is no name of an app setting", "Use letters, digits, `_` and `.` only.")
+    if setting.rotated is not None and not setting.secret:
+        yield Problem((*path, "rotated"), f"{name} is rotated, and yet no secret", "Remove it, or add `secret: true`.")
     if setting.secret:
         if setting.value is not None:
             yield Problem(path, f"{name} is secret and yet has a value here", "Remove the value, and rotate it.")

@@ -66,9 +66,7 @@ async def test_settings_are_listed_by_a_post_and_their_values_sealed() -> None:
     assert talk.script.calls == ["POST sites/app-flask/config/appsettings/list"]
 
 
-@pytest.mark.parametrize(
-    "odd", [{}, {"properties": None}, {"properties": "text"}, {"properties": [1, "text"]}, []]
-)
+@pytest.mark.parametrize("odd", [{}, {"properties": None}, {"properties": "text"}, {"properties": [1, "text"]}, []])
 async def test_settings_of_another_shape_than_arm_s_are_sealed_all_the_same(odd: Json) -> None:
     fact = await conversation(Answer(200, odd)).arm.reader.read(Read(SITE_CONFIG, SETTINGS))
     assert isinstance(fact, Found)

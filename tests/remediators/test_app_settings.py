@@ -281,6 +281,7 @@ def test_every_form_of_a_setting_is_understood() -> None:
         ({"A": None}, "A has no value"),
         ({"A": {"mode": "alert"}}, "A has no value"),
         ({"A": {"secret": "true", "value": "x"}}, "A is secret and yet has a value here"),
+        ({"A": {"value": "x", "rotated": "2026-10-01"}}, "A is rotated, and yet no secret"),
         ({"A B": "x"}, "'A B' is no name of an app setting"),
         ({"A=B": "x"}, "'A=B' is no name of an app setting"),
         ({"A": "1", "a": "1"}, "'a' and 'A' are one name to Azure"),
