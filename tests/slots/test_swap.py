@@ -172,7 +172,7 @@ async def test_what_is_to_be_removed_from_a_slot_is_not_while_it_is_being_swappe
 async def test_a_secret_of_the_other_side_is_neither_drift_nor_accepted_while_the_slot_is_being_swapped() -> None:
     """The sticky setting is production's for the time being."""
     secret = both(settings(), settings(**{STICKY: {"secret": "true"}}))
-    world = slotted(secret, **{STICKY: "staging"})
+    world = slotted(secret, STAGE="staging")
     world.change_settings(**{STICKY: "production"})
     await reconcile(world, slot(world))
     accepted = (await world.engine.store.load(slot(world))).record.accepted
