@@ -206,6 +206,8 @@ class SdkWriter:
             # Errors of ARM come as ArmError. What is left is an SDK that did not expect this success, or a redirect.
             if not answers or answers[0].http_response.status_code >= 300:
                 raise _unexpected(answers, error) from error
+        if not answers[0].http_response.is_stream_consumed:
+            await answers[0].http_response.read()  # the SDK tripped over a header before it came to the body
         return answers[0]
 
     async def _send_thin(self, action: Action, request_id: str, send_by: float | None) -> Response:

@@ -9,7 +9,7 @@ body is read, `revealed` takes it out where it is sent.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Final, Literal, cast
+from typing import Final, Literal, Never, cast
 
 from homeostat.core.secret_value import MASK, Secret
 
@@ -154,8 +154,29 @@ def without_secrets(text: str, body: Json) -> str:
 
 
 def parse(text: str | bytes) -> Json:
-    """The parsed document. Raises ValueError (json.JSONDecodeError) on anything that is not JSON."""
-    return cast("Json", json.loads(text))
+    """The parsed document. Raises ValueError on anything that is not JSON, or nested too deeply to be read.
+
+    Python's own reader takes NaN and Infinity for numbers, which JSON does not know (RFC 8259, 6) and no store takes.
+    """
+    try:
+        return cast("Json", json.loads(text, parse_constant=_refuse))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def is_deeper(body: Json, levels: int) -> bool:
+    """Whether objects and lists are nested in more than so many levels."""
+    match body:
+        case Mapping():
+            return levels == 0 or any(is_deeper(value, levels - 1) for value in body.values())
+        case Sequence() if not isinstance(body, str):
+            return levels == 0 or any(is_deeper(item, levels - 1) for item in body)
+        case _:
+            return False
 
 
 def render(body: Json) -> str:

@@ -11,6 +11,9 @@ from homeostat.core import json
 from homeostat.core.errors import HomeostatError
 
 MAX_BODY = 64 * 1024
+MAX_DEPTH = 4
+"""Levels of objects and lists in a body; those of today need two."""
+
 MAX_PAUSE = timedelta(days=30)
 MIN_RETEST, MAX_RETEST = 10, 3600  # seconds
 
@@ -62,11 +65,15 @@ def parse_body[Body: _Body](model: type[Body], body: bytes) -> Body:
     if len(body) > MAX_BODY:
         raise BadRequest(f"the body has {len(body)} bytes, more than {MAX_BODY}")
     try:
-        return model.model_validate(json.parse(body or b"{}"))
+        sent = json.parse(body or b"{}")
+    except ValueError as error:
+        raise BadRequest("the body is not JSON: send an object, encoded as UTF-8") from error
+    if json.is_deeper(sent, MAX_DEPTH):
+        raise BadRequest(f"the body is nested in more than {MAX_DEPTH} levels: send one object with its fields")
+    try:
+        return model.model_validate(sent)
     except ValidationError as error:
         raise BadRequest("; ".join(_words(detail) for detail in error.errors(include_url=False))) from error
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("the body is not JSON: send an object, encoded as UTF-8") from error
 
 
 def _words(detail: Mapping[str, Any]) -> str:
