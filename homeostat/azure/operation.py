@@ -13,7 +13,7 @@ from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 
 from homeostat.ambient import Ambient
 from homeostat.azure.retry import PASSING, Response, named, with_seconds
-from homeostat.core.arm_errors import MESSAGE_LIMIT, ArmError, ErrorClass, Executed, wait_of
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed, wait_of
 
 FIRST_WAITS: Final = (0.0, 0.2)
 """Seconds before the first two polls. Most operations are quick; later waits double."""
@@ -23,8 +23,8 @@ LONGEST_WAIT: Final = 30.0
 FAILED: Final = frozenset({"failed", "canceled", "cancelled"})
 
 
-_TRIPPED: Final = (AzureError, AttributeError, KeyError, TypeError, ValueError)
-"""How azure-core's polling fails on an answer that is no object, or no JSON, where it expects one."""
+_TRIPPED: Final = (AzureError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
+"""How azure-core's polling fails on an answer that is no object, or no JSON that it can read, where it expects one."""
 
 
 class _Unfinished(Exception):
@@ -121,7 +121,7 @@ def _misunderstood(answer: Response, error: Exception) -> ArmError:
     return ArmError(
         status=getattr(error, "status_code", None) or first.status_code,
         code="OperationUnreadable",
-        message=f"accepted, but its operation cannot be followed: {error}"[:MESSAGE_LIMIT],
+        message=f"accepted, but its operation cannot be followed: {error}",
         error_class=ErrorClass.UNKNOWN,
         request=named(first.request),
     )

@@ -124,7 +124,8 @@ FINAL = frozenset(
 """Errors that the same request meets again until a person changes something."""
 
 MESSAGE_LIMIT = 400
-"""Characters of ARM's message that are kept: bodies can be pages of HTML."""
+CODE_LIMIT = 100
+"""Characters of ARM's message and code that are kept: bodies can be pages of HTML."""
 
 LONGEST_WAIT = timedelta(days=1)
 """What asks for longer is not believed: tomorrow it is asked again."""
@@ -140,7 +141,7 @@ _SECONDS_IN_TEXT = re.compile(r"(?:after|in) '?([0-9]{1,4})'? seconds", re.IGNOR
 
 @dataclass(eq=False)  # an exception is itself, not its fields
 class ArmError(HomeostatError):
-    """An answer of ARM that is not success, or no answer at all (`status` 0)."""
+    """An answer of ARM that is not success, or no answer at all (`status` 0). Its texts are cut: they are stored."""
 
     status: int
     code: str
@@ -149,6 +150,9 @@ class ArmError(HomeostatError):
     executed: Executed = Executed.MAYBE
     retry_after: timedelta | None = None
     request: str = ""  # "PUT /subscriptions/...", without the query
+
+    def __post_init__(self) -> None:
+        self.code, self.message = self.code[:CODE_LIMIT], self.message[:MESSAGE_LIMIT]
 
     def __str__(self) -> str:
         where = f"{self.request}: " if self.request else ""
@@ -191,7 +195,7 @@ class ArmError(HomeostatError):
         return cls(
             status=0,
             code="NoAnswer",
-            message=reason[:MESSAGE_LIMIT],
+            message=reason,
             error_class=ErrorClass.TRANSIENT,
             executed=Executed.MAYBE if sent else Executed.NO,
             request=request,

@@ -167,3 +167,10 @@ async def test_the_log_holds_neither_bodies_nor_tokens_nor_queries(caplog: pytes
     await talk.arm.reader.read(Read(SITE_CONFIG, SETTINGS))
     assert "POST /subscriptions/" in caplog.text
     assert not [word for word in ("hunter2", "token-1", "api-version") if word in caplog.text]
+
+
+async def test_a_link_that_is_no_url_makes_the_listing_unreadable() -> None:
+    talk = conversation(Answer(200, {"value": [], "nextLink": "http://["}))
+    fact = await talk.arm.reader.read(Read(VIRTUAL_NETWORK_LINK, ZONE, every=True))
+    assert isinstance(fact, Unreadable)
+    assert len(talk.script.requests) == 1

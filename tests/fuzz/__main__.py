@@ -7,17 +7,21 @@ https://github.com/google/atheris
 
 import argparse
 import logging
+import re
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import atheris
 
-from tests.fuzz.target import Target
+if TYPE_CHECKING:  # only what is imported under atheris is watched for coverage
+    from tests.fuzz.target import Target
 
 CACHE: Final = Path(__file__).parents[2] / ".cache" / "fuzz"
 MAX_INPUT: Final = 100_000
 """Bytes: more than the longest body that is let in."""
+
+_WORD: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_]{2,30}:?")
 
 MEMORY_MB: Final = 2048
 INPUT_SECONDS: Final = 30
@@ -37,17 +41,26 @@ def main(arguments: list[str]) -> None:
     found = CACHE / target.name / "found-"
     limits = [f"-max_len={MAX_INPUT}", f"-rss_limit_mb={MEMORY_MB}", f"-timeout={INPUT_SECONDS}"]
     told = [f"-max_total_time={options.seconds}", f"-artifact_prefix={found}", "-print_final_stats=1"]
-    atheris.Setup([sys.argv[0], *limits, *told, str(corpus)], target.run)
+    atheris.Setup([sys.argv[0], *limits, *told, *_dictionary(corpus), str(corpus)], target.run)
     atheris.Fuzz()
 
 
-def _corpus(target: Target) -> Path:
+def _corpus(target: "Target") -> Path:
     """The seeds as files, beside what earlier runs found worth keeping."""
     folder = CACHE / target.name / "corpus"
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.seeds()):
         (folder / f"seed-{number:04}").write_bytes(seed)
     return folder
+
+
+def _dictionary(corpus: Path) -> list[str]:
+    """The option with the words of the seeds, so that a mutation can put a whole one in another's place."""
+    texts = [seed.read_bytes() for seed in corpus.glob("seed-*")]
+    words = {word.decode() for text in texts for word in _WORD.findall(text)}
+    file = corpus.with_name("words")
+    file.write_text("".join(f'"{word}"\n' for word in sorted(words)), encoding="ascii")
+    return [f"-dict={file}"] if words else []
 
 
 if __name__ == "__main__":
