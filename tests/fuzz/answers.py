@@ -6,7 +6,7 @@ Promise: a read is a fact whatever comes, a write ends as the port says, and bot
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
@@ -79,7 +79,7 @@ VALUES: Final = (
     'Bearer error="insufficient_claims", claims="%%%"', f"{ARM}/subscriptions/s/providers/N/operations/1?api-version=1",
     "https://elsewhere.example/", "application/json; charset=none",
 )  # fmt: skip
-BODIES: Final = (
+BODIES: Final[tuple[Any, ...]] = (
     {}, [], None, {"value": []}, {"value": [{"name": "a"}], "nextLink": f"{ARM}/next"}, {"nextLink": "https://x.example"},
     {"nextLink": "http://["}, {"status": "Succeeded"}, {"status": "InProgress"}, {"status": 7}, {"error": "text"},
     {"status": "Failed", "error": {"code": "Conflict"}}, {"properties": {"provisioningState": "Updating"}},

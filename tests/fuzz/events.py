@@ -57,7 +57,8 @@ def seeds() -> Iterator[bytes]:
     cloud_event = {**event, "type": event["eventType"], "time": event["eventTime"]}
     with_text = {**event, "data": {**event["data"], "claims": '{"name": "x"}'}}
     of_everything = {**event, "id": "\ud800" * 5000, "data": {"operationName": "x" * 5000, "claims": "[" * 50_000}}
-    for each in (event, cloud_event, with_text, of_everything, {"run": "1"}, {"run": "\ud800"}, [], None):
+    whole: tuple[Any, ...] = (event, cloud_event, with_text, of_everything, {"run": "1"}, {"run": "\ud800"}, [], None)
+    for each in whole:
         yield json.dumps(each).encode()
     yield json.dumps({**event, "subject": "/" * 4000, "eventTime": "9999-12-31T23:59:59-14:00"}).encode()
     long = event["subject"] + "/a/b" * 500

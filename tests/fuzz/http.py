@@ -5,6 +5,7 @@ Promise: an answer of the documented kinds, with a reason that is JSON, whatever
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, override
 
@@ -28,13 +29,14 @@ _worlds = Worlds(SPEC, inputs=100)
 class _Ready(Runtime):
     """The runtime of a process whose service is open already."""
 
-    def __init__(self, service: Service) -> None:
-        super().__init__({}, Path())
-        self.given = service
+    given: Service
 
     @override
     async def service(self) -> Service:
         return self.given
+
+
+_ready = _Ready({}, Path())
 
 
 def run(data: bytes) -> None:
@@ -46,7 +48,8 @@ def run(data: bytes) -> None:
     target = junk.one_of(("app-flask", "nobody", junk.text()))
     names = {name: target for name in ("name", "id") if f"{{{name}}}" in route}
     body = _body(junk, worked(world.fleet))
-    answer = worked(lambda: _ask(world.service, method, route, headers, params, names, body))
+    _ready.given = world.service
+    answer = worked(lambda: _ask(method, route, headers, params, names, body))
     assert answer.status_code in STATUSES, (method, route, answer.status_code, answer.get_body())
     if answer.mimetype == "application/json":
         told = json.loads(answer.get_body())
@@ -66,8 +69,15 @@ def _body(junk: Junk, fleet: Fleet) -> bytes:
     return json.dumps(junk.damaged(junk.one_of(good))).encode()
 
 
+@cache
+def _functions() -> dict[str, Any]:
+    """The function app's own handlers, by name."""
+    app = func.FunctionApp()
+    app.register_functions(api.http_functions(_ready))
+    return {str(each.get_function_name()): each.get_user_function() for each in app.get_functions()}
+
+
 async def _ask(
-    service: Service,
     method: str,
     route: str,
     headers: dict[str, str],
@@ -75,10 +85,7 @@ async def _ask(
     names: dict[str, str],
     body: bytes,
 ) -> func.HttpResponse:
-    app = func.FunctionApp()
-    app.register_functions(api.http_functions(_Ready(service)))
     name = next(name for name, verb, of, _ in api.ROUTES if (verb, of) == (method, route))
-    (function,) = [each for each in app.get_functions() if each.get_function_name() == name]
     request = func.HttpRequest(
         method=method,
         url=f"https://homeostat.example/api/{route}",
@@ -87,7 +94,7 @@ async def _ask(
         route_params=names,
         body=body,
     )
-    answer: func.HttpResponse = await function.get_user_function()(request)
+    answer: func.HttpResponse = await _functions()[name](request)
     return answer
 
 
