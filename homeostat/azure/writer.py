@@ -202,7 +202,7 @@ class SdkWriter:
             # Lost while the SDK was reading the body: ARM had already said yes.
             where = f"{action.verb} {action.resource}"
             raise ArmError.no_answer(str(error), sent=True, request=where) from error
-        except (HttpResponseError, ValueError) as error:
+        except (HttpResponseError, ValueError, RecursionError) as error:
             # Errors of ARM come as ArmError. What is left is an SDK that did not expect this success, or a redirect.
             if not answers or answers[0].http_response.status_code >= 300:
                 raise _unexpected(answers, error) from error

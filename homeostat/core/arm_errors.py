@@ -127,6 +127,9 @@ MESSAGE_LIMIT = 400
 CODE_LIMIT = 100
 """Characters of ARM's message and code that are kept: bodies can be pages of HTML."""
 
+REQUEST_LIMIT = 1000
+"""Likewise of the request, which may have followed a link out of an answer."""
+
 LONGEST_WAIT = timedelta(days=1)
 """What asks for longer is not believed: tomorrow it is asked again."""
 
@@ -153,6 +156,7 @@ class ArmError(HomeostatError):
 
     def __post_init__(self) -> None:
         self.code, self.message = self.code[:CODE_LIMIT], self.message[:MESSAGE_LIMIT]
+        self.request = self.request[:REQUEST_LIMIT]
 
     def __str__(self) -> str:
         where = f"{self.request}: " if self.request else ""

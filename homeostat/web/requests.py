@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from homeostat.core import json
 from homeostat.core.errors import HomeostatError
+from homeostat.core.json import Json
 
 MAX_BODY = 64 * 1024
 MAX_DEPTH = 4
@@ -70,10 +71,21 @@ def parse_body[Body: _Body](model: type[Body], body: bytes) -> Body:
         raise BadRequest("the body is not JSON: send an object, encoded as UTF-8") from error
     if json.is_deeper(sent, MAX_DEPTH):
         raise BadRequest(f"the body is nested in more than {MAX_DEPTH} levels: send one object with its fields")
+    if not _is_utf8(sent):
+        raise BadRequest("the body holds half a character (a lone surrogate): no store or page can take it")
     try:
         return model.model_validate(sent)
     except ValidationError as error:
         raise BadRequest("; ".join(_words(detail) for detail in error.errors(include_url=False))) from error
+
+
+def _is_utf8(sent: Json) -> bool:
+    """JSON can name what UTF-8 cannot say: a reason like that would break every page and terminal that shows it."""
+    try:
+        json.render(sent).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _words(detail: Mapping[str, Any]) -> str:

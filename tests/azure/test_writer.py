@@ -485,3 +485,9 @@ async def test_a_date_in_a_header_that_the_sdk_takes_for_seconds_does_not_make_a
 async def test_an_acceptance_that_makes_no_sense_leaves_open_what_was_done(body: object) -> None:
     error = await refused(conversation(Answer(201, body)), PUT_RULE)
     assert (error.code, error.executed) == ("OperationUnreadable", Executed.MAYBE)
+
+
+async def test_settings_that_were_written_and_answered_with_what_the_sdk_cannot_read_are_written() -> None:
+    talk = conversation(Answer(200, "[" * 100_000))
+    await talk.arm.writer.write(PUT_SECRET)
+    assert talk.script.unspoken == 0

@@ -1,4 +1,4 @@
-"""Looks with atheris for inputs that reach new code, and ends with 1 at the first one that breaks a promise.
+"""Looks with atheris for inputs that reach new code, and ends in failure at the first that breaks a promise.
 
     python -m tests.fuzz [TARGET] [--seconds N]
 
