@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from homeostat.ambient import Ambient
-from homeostat.core import accepted, alerts, record, retest
-from homeostat.core.accepted import Comparison
+from homeostat.core import alerts, known_secrets, record, retest
 from homeostat.core.alerts import Alert, AlertType
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import SITE, SLOT
@@ -35,15 +34,16 @@ from homeostat.core.decision import (
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.ids import ResourceId
+from homeostat.core.known_secrets import Comparison
 from homeostat.core.model import Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
 from homeostat.core.outcome import Outcome, Status, Trigger, is_worth_a_line, ledger_entry
 from homeostat.core.plan import Action, Plan, rebase, unreadable
 from homeostat.core.record import (
     DEFAULT_SETTLE,
     GONE_AFTER,
-    Accepted,
     BlindWrite,
     Intent,
+    KnownSecret,
     Later,
     NothingToDo,
     RootRecord,
@@ -298,13 +298,13 @@ class _Reconcile:
 
     async def _with_changed_secrets(self, judged: Judged, facts: Facts) -> Judged:
         """What differs, with the secrets that have another value than was accepted. The key is read for them alone."""
-        guarded = accepted.guarded_in(self.root, facts, self.engine.registry)
+        guarded = known_secrets.guarded_in(self.root, facts, self.engine.registry)
         self.secrets = Comparison()
         if guarded:
-            remembered = (self.leased or self).stored.record.accepted
+            remembered = (self.leased or self).stored.record.secrets
             key = await self.engine.store.digest_key()
-            self.secrets = accepted.compare(self.root.id, guarded, remembered, key)
-        return accepted.with_changes(judged, self.secrets.changed)
+            self.secrets = known_secrets.compare(self.root.id, guarded, remembered, key)
+        return known_secrets.with_changes(judged, self.secrets.changed)
 
     async def _observe(self) -> Facts:
         """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
@@ -470,7 +470,7 @@ class _Reconcile:
         after, pending = conclude(self.root, outcome, before, blind, now, begun, judged=judged, changed_by=changed_by)
         if outcome.correlations:  # ARM may have called them otherwise than we did
             after = record.about_to_write(after, outcome.correlations, now=now)
-        after = replace(after, retest=self._witnessed(outcome, before.retest, now), accepted=self._accepted(before))
+        after = replace(after, retest=self._witnessed(outcome, before.retest, now), secrets=self._known(before))
         look_at = self._next_look(outcome, after.retest, now)
         rows = [*outbox_rows(pending)]
         if begun or is_worth_a_line(outcome):
@@ -500,13 +500,13 @@ class _Reconcile:
         if delay is not None:
             await engine.store.enqueue(self.root.id, delay)
 
-    def _accepted(self, before: RootRecord) -> Mapping[str, Accepted]:
+    def _known(self, before: RootRecord) -> Mapping[str, KnownSecret]:
         """What is to be remembered of the root's secrets."""
         if self.secrets is None:
-            return before.accepted
+            return before.secrets
         if self.secrets.anew:
             log.info("%s: accepted as they are now: %s", self.root.id.short, ", ".join(self.secrets.anew))
-        return self.secrets.accepted
+        return self.secrets.known
 
     def _witnessed(self, outcome: Outcome, running: Retest | None, now: datetime) -> Retest | None:
         """The root's retest once this outcome is known; one that judged nothing has seen nothing of it."""

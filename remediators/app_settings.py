@@ -22,10 +22,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from homeostat.core import json
-from homeostat.core.accepted import NO_VALUE
 from homeostat.core.arm_types import SITE_CONFIG, SITE_REFERENCE, SLOT, SLOT_CONFIG, SLOT_REFERENCE, ArmType
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Value
+from homeostat.core.known_secrets import NO_VALUE
 from homeostat.core.model import (
     Disruption,
     Drift,

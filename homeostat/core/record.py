@@ -128,7 +128,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class KnownSecret:
     """A secret's value as it was last accepted: its digest, the name of the digest's key, and the spec's `rotated`."""
 
     digest: str
@@ -172,7 +172,7 @@ class RootRecord:
     accepted: Mapping[str, Accepted] = field(default_factory=dict)  # by kind
     blind_writes: tuple[BlindWrite, ...] = ()
     retest: Retest | None = None  # the last one of the root's routing
-    accepted: Mapping[str, Accepted] = field(default_factory=dict)  # secrets, by kind and item
+    secrets: Mapping[str, KnownSecret] = field(default_factory=dict)  # by kind and item
 
 
 _ADAPTER: TypeAdapter[RootRecord] = TypeAdapter(RootRecord)

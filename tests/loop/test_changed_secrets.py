@@ -65,7 +65,7 @@ async def test_a_rotation_that_the_spec_declares_is_accepted(new_stand: Make) ->
 async def test_a_dry_run_accepts_nothing(new_stand: Make) -> None:
     stand = declared(new_stand())
     await stand.reconcile("site", dry_run=True)
-    assert (await stand.record("site")).accepted == {}
+    assert (await stand.record("site")).secrets == {}
 
 
 async def test_all_instances_recognise_a_secret_by_one_key(new_stand: Make) -> None:

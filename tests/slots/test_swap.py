@@ -175,10 +175,10 @@ async def test_a_secret_of_the_other_side_is_neither_drift_nor_accepted_while_th
     world = slotted(secret, STAGE="staging")
     world.change_settings(**{STICKY: "production"})
     await reconcile(world, slot(world))
-    accepted = (await world.engine.store.load(slot(world))).record.accepted
+    known = (await world.engine.store.load(slot(world))).record.secrets
     act(world, "applySlotConfig")
     assert (await reconcile(world, slot(world))).status is Status.IN_SYNC
-    assert (await world.engine.store.load(slot(world))).record.accepted == accepted != {}
+    assert (await world.engine.store.load(slot(world))).record.secrets == known != {}
 
 
 async def test_a_slot_of_which_it_cannot_be_told_whether_it_is_being_swapped_is_not_written_to() -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from homeostat.core.decision import Judged
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Drift, Facts, GuardedSecret, KeepsSecrets, Mode, Obstacle, Registry
-from homeostat.core.record import Accepted
+from homeostat.core.record import KnownSecret
 from homeostat.core.secret_value import MASK
 from homeostat.core.spec import Root
 
@@ -26,9 +26,9 @@ CHANGED: Final = "changed"
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """accepted: what is to be remembered of the root. anew: whose value was accepted now. changed: whose was not."""
+    """known: what is to be remembered of the root. anew: whose value was accepted now. changed: whose was not."""
 
-    accepted: Mapping[str, Accepted] = field(default_factory=dict)
+    known: Mapping[str, KnownSecret] = field(default_factory=dict)
     anew: tuple[str, ...] = ()
     changed: tuple[tuple[str, GuardedSecret], ...] = ()  # with their kinds
 
@@ -44,31 +44,31 @@ def guarded_in(root: Root, facts: Facts, registry: Registry) -> tuple[tuple[str,
 
 
 def compare(
-    root: ResourceId, guarded: Sequence[tuple[str, GuardedSecret]], remembered: Mapping[str, Accepted], key: bytes
+    root: ResourceId, guarded: Sequence[tuple[str, GuardedSecret]], remembered: Mapping[str, KnownSecret], key: bytes
 ) -> Comparison:
     """What became of the secrets since they were accepted.
 
     One that cannot be seen now stays remembered, one that is no longer declared is forgotten. A digest that was made
     with another key tells nothing: what is seen is accepted, as at first sight.
     """
-    accepted: dict[str, Accepted] = {}
+    known: dict[str, KnownSecret] = {}
     anew: list[str] = []
     changed: list[tuple[str, GuardedSecret]] = []
     for kind, secret in guarded:
         name = f"{kind}/{secret.item}"
         before = remembered.get(name)
         if secret.value is None:
-            accepted.update({name: before} if before else {})
+            known.update({name: before} if before else {})
             continue
-        now = Accepted(secret.value.digest(key, f"{root.key} {name}"), secret.rotated, _name_of(key))
+        now = KnownSecret(secret.value.digest(key, f"{root.key} {name}"), secret.rotated, _name_of(key))
         if before is None or (before.rotated, before.key) != (now.rotated, now.key):
-            accepted[name] = now
+            known[name] = now
             anew.append(name)
         else:
-            accepted[name] = before
+            known[name] = before
             if not hmac.compare_digest(before.digest, now.digest):
                 changed.append((kind, secret))
-    return Comparison(accepted, tuple(anew), tuple(changed))
+    return Comparison(known, tuple(anew), tuple(changed))
 
 
 def with_changes(judged: Judged, changed: Sequence[tuple[str, GuardedSecret]]) -> Judged:
