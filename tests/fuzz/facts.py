@@ -79,7 +79,8 @@ class Odd:
                 odd = self.junk.damaged(body)
                 return Found(sealed(odd) if read.type.listed else odd, '"1"')
 
-    async def write(self, action: Action, *, correlation_id: str = "") -> Written:
+    async def write(self, action: Action, *, correlation_id: str = "", send_by: float | None = None) -> Written:
+        del send_by
         json.dumps(revealed(action.body), allow_nan=False)
         self.written.append(action)
         ids = Written(correlation_id, "c")
