@@ -5,7 +5,7 @@ READY := .venv/.made-from
 # Tests, demo and benchmarks start the SDKs again and again: without bytecode each start takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up test check kill bench package
+.PHONY: help setup demo up test check kill bench fuzz package
 .PHONY: check-format check-lint check-types check-imports check-lock check-paths
 
 help:
@@ -55,6 +55,9 @@ kill: $(READY) ## kill the function app in the middle of repairs, TIMES=100 time
 
 bench: $(READY) ## measure, and print a table
 	@$(VENV) -m bench
+
+fuzz: $(READY) ## look for inputs that break a promise, each target for SECONDS (60)
+	@$(VENV) -m tests.fuzz --seconds $(or $(SECONDS),60)
 
 package: $(READY) ## dist/homeostat.zip, ready to deploy; SPECS=FOLDER puts specs into it
 	@$(VENV) -m scripts.package $(if $(SPECS),--specs $(SPECS))

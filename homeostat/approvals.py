@@ -21,11 +21,10 @@ from homeostat.core.gate.situation import Situation
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.model import Edit
+from homeostat.deployment_keys import LINKS, deployment_key
 from homeostat.ports import Conflict, Documents, Insert, Remove, Replace, Upsert
 
 _PARTITION: Final = "approvals"
-_KEYS: Final = "keys"
-_SIGNING: Final = "signing"
 _TRIES: Final = 5
 
 
@@ -149,18 +148,8 @@ class Approvals:
         return approvals.from_json(found.body) if found else None
 
     async def key(self) -> bytes:
-        """The key of this deployment, made by the first who asks."""
-        found = await self.documents.read(_KEYS, _SIGNING)
-        if found is None:
-            made = (self.ambient.uuid().bytes + self.ambient.uuid().bytes).hex()
-            try:
-                await self.documents.apply(_KEYS, [Insert(_SIGNING, {"key": made})])
-            except Conflict:
-                found = await self.documents.read(_KEYS, _SIGNING)
-            else:
-                return bytes.fromhex(made)
-        assert found is not None, "the key is never removed"
-        return bytes.fromhex(json.text_at(found.body, "key"))
+        """The key of this deployment's links."""
+        return await deployment_key(self.documents, self.ambient, LINKS)
 
 
 def _unknown(id_: str) -> UnknownApproval:

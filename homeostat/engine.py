@@ -14,7 +14,7 @@ from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.approvals import Approvals
-from homeostat.core import alerts, flapping, record, retest, snapshot, uses
+from homeostat.core import alerts, flapping, known_secrets, record, retest, snapshot, uses
 from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import SITE, SLOT
@@ -22,6 +22,7 @@ from homeostat.core.attribution import Actor
 from homeostat.core.causes import causes, completed, of_entry
 from homeostat.core.conclusion import conclude
 from homeostat.core.decision import (
+    Judged,
     creates,
     decide,
     held_whole,
@@ -38,10 +39,21 @@ from homeostat.core.gate.approval import APPROVAL_NEEDED
 from homeostat.core.gate.passing import FIRST_GUARDS
 from homeostat.core.gate.situation import Pause
 from homeostat.core.gate.standing import MODE_ALERT
+from homeostat.core.known_secrets import Comparison
 from homeostat.core.model import Drift, Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
 from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger, is_worth_a_line, ledger_entry
 from homeostat.core.plan import Action, Held, Hold, Plan, rebase, unreadable
-from homeostat.core.record import DEFAULT_SETTLE, GONE_AFTER, BlindWrite, Intent, Later, NothingToDo, RootRecord, Settle
+from homeostat.core.record import (
+    DEFAULT_SETTLE,
+    GONE_AFTER,
+    BlindWrite,
+    Intent,
+    KnownSecret,
+    Later,
+    NothingToDo,
+    RootRecord,
+    Settle,
+)
 from homeostat.core.refusal import Key, refusal, refused, waits_for_refused, without_refused
 from homeostat.core.retest import Retest
 from homeostat.core.snapshot import as_seen, inverses
@@ -218,6 +230,7 @@ class _Reconcile:
     alone: RunUse = field(default_factory=RunUse)  # what it has reserved, where it is a run of its own
     snapshots: list[str] = field(default_factory=list)
     refusals: dict[Key, Hold] = field(default_factory=dict)
+    secrets: Comparison | None = None  # by the last observation
 
     async def run(self) -> Outcome:
         began = self.engine.ambient.monotonic()
@@ -316,7 +329,8 @@ class _Reconcile:
         """What was read, what follows from it, and whether something is missing that would have to be gone for good."""
         engine, root = self.engine, self.root
         facts = await self._observe()
-        judged = without_refused(judge(root, facts, engine.registry), self.refusals)
+        judged = await self._with_changed_secrets(judge(root, facts, engine.registry), facts)
+        judged = without_refused(judged, self.refusals)
         if root_is_missing(root.id, facts) and not creates(judged, root.id):
             return facts, root_gone(root), True
         if not judged.edits:
@@ -328,6 +342,16 @@ class _Reconcile:
         if plan.actions:  # or else nothing around it can matter
             plan = decide(root, judged, facts, await engine.situations.looked_around(situation, root, facts))
         return facts, plan, misses_container(judged)
+
+    async def _with_changed_secrets(self, judged: Judged, facts: Facts) -> Judged:
+        """What differs, with the secrets that have another value than was accepted. The key is read for them alone."""
+        guarded = known_secrets.guarded_in(self.root, facts, self.engine.registry)
+        self.secrets = Comparison()
+        if guarded:
+            remembered = (self.leased or self).stored.record.secrets
+            key = await self.engine.store.digest_key()
+            self.secrets = known_secrets.compare(self.root.id, guarded, remembered, key)
+        return known_secrets.with_changes(judged, self.secrets.changed)
 
     async def _observe(self) -> Facts:
         """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
@@ -544,7 +568,7 @@ class _Reconcile:
         )
         if outcome.correlations:  # ARM may have called them otherwise than we did
             after = record.about_to_write(after, outcome.correlations, now=now)
-        after = replace(after, retest=self._witnessed(outcome, before.retest, now))
+        after = replace(after, retest=self._witnessed(outcome, before.retest, now), secrets=self._known(before))
         look_at = self._next_look(outcome, after.retest, now)
         rows = [*outbox_rows(pending)]
         if begun or is_worth_a_line(outcome):
@@ -575,6 +599,14 @@ class _Reconcile:
             await engine.store.enqueue(self.root.id, delay)
         if before.episodes and not after.episodes and not outcome.written:
             await engine.drifting.forget(self.root.id)
+
+    def _known(self, before: RootRecord) -> Mapping[str, KnownSecret]:
+        """What is to be remembered of the root's secrets."""
+        if self.secrets is None:
+            return before.secrets
+        if self.secrets.anew:
+            log.info("%s: accepted as they are now: %s", self.root.id.short, ", ".join(self.secrets.anew))
+        return self.secrets.known
 
     def _witnessed(self, outcome: Outcome, running: Retest | None, now: datetime) -> Retest | None:
         """The root's retest once this outcome is known; one that judged nothing has seen nothing of it."""

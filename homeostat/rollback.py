@@ -249,7 +249,7 @@ def _undone(root: Root, snapshots: Sequence[Snapshot]) -> tuple[Inverse, ...]:
 def _current(inverse: Inverse, facts: Mapping[Query, Fact], digest: Digest) -> Value:
     """What stands there now, masked as the snapshot is."""
     fact = facts[Read(arm_type(inverse.resource), inverse.resource)]
-    value = json.at(fact.body, inverse.path) if isinstance(fact, Found) else ABSENT
+    value = json.at(json.revealed(fact.body), inverse.path) if isinstance(fact, Found) else ABSENT
     shown = frozenset() if hides(inverse.after) or not inverse.path else frozenset({inverse.path[-1].lower()})
     return masked(inverse.resource, inverse.path, value, shown, digest)
 

@@ -22,7 +22,7 @@ class Runtime:
     The Functions worker ends with its process and tells nobody, so nothing is closed.
     """
 
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)  # holds connection strings and keys
     home: Path
     _opening: "asyncio.Task[Service] | None" = field(default=None, init=False)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)

@@ -16,15 +16,10 @@ from homeostat.core.plan import Action
 from homeostat.core.record import Intent
 from homeostat.core.snapshot import Digest, Snapshot
 from homeostat.core.spec import Root
-from homeostat.ports import Blobs, Conflict, Documents, Insert, StorageError
+from homeostat.deployment_keys import DIGESTS, deployment_key
+from homeostat.ports import Blobs, Documents
 
 CONTAINER: Final = "homeostat-snapshots"
-
-_KEYS, _DIGEST_KEY = "keys", "snapshot-digest"
-
-
-class KeyLost(StorageError):
-    """The key of the digests could neither be read nor made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +46,9 @@ class Snapshots:
 
     async def digest(self) -> Digest:
         """HMAC-SHA256 under a key that is made once and stays in the storage account. Raises StorageError."""
-        key = bytes.fromhex(await self._key())
+        key = await deployment_key(self.documents, self.ambient, DIGESTS)
 
         def digest(secret: str) -> str:
             return "hmac-sha256:" + hmac.new(key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
         return digest
-
-    async def _key(self) -> str:
-        found = await self.documents.read(_KEYS, _DIGEST_KEY)
-        if found is None:
-            made = self.ambient.uuid().hex + self.ambient.uuid().hex
-            try:
-                await self.documents.apply(_KEYS, [Insert(_DIGEST_KEY, {"key": made})])
-            except Conflict:
-                found = await self.documents.read(_KEYS, _DIGEST_KEY)  # another instance was first
-            else:
-                return made
-        if found is None:
-            raise KeyLost("the key of the snapshots' digests came and went: try again")
-        return json.text_at(found.body, "key")

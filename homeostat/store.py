@@ -23,6 +23,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
 from homeostat.core.record import Later, Lease, NothingToDo, RootRecord, Settle
+from homeostat.deployment_keys import DIGESTS, deployment_key
 from homeostat.ports import (
     MAX_CHANGES,
     MAX_DELAY,
@@ -279,6 +280,12 @@ class Store:
         """Ends every pause of the target, or of the fleet as a whole."""
         ended = [pause for pause in await self.pauses() if pause.target == target]
         await self.documents.apply(_PAUSES, [Remove(_pause_row(pause.target, pause.cause)) for pause in ended])
+
+    # --- the key of digests ---
+
+    async def digest_key(self) -> bytes:
+        """The key of the digests by which secrets are recognised."""
+        return await deployment_key(self.documents, self.ambient, DIGESTS)
 
     # --- runs ---
 

@@ -25,12 +25,14 @@ from homeostat.core import json
 from homeostat.core.arm_types import SITE_CONFIG, SITE_REFERENCE, SLOT, SLOT_CONFIG, SLOT_REFERENCE, ArmType
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Value
+from homeostat.core.known_secrets import NO_VALUE
 from homeostat.core.model import (
     Disruption,
     Drift,
     Edit,
     Facts,
     Found,
+    GuardedSecret,
     Item,
     KindSection,
     Milestone,
@@ -45,11 +47,11 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
+from homeostat.core.secret_value import MASK, Secret
 from homeostat.core.secrets import is_key_vault_reference, is_secret_name, looks_like_secret
 from remediators.common import SCALAR_SCHEMA, Scalar, site_of, twice, unknown, verdict_of, why_unread
 
-SECRET = "(secret)"  # noqa: S105 - what is shown in place of one
-OTHER_SECRET = "(another secret)"  # noqa: S105 - likewise
+OTHER_SECRET = "(another secret)"  # noqa: S105 - what is shown in place of one
 
 RESOLVED = "Resolved"
 _STATUS = ("status",)
@@ -85,7 +87,12 @@ class SettingSpec(Section):
     """A setting's value, written out or in the long form."""
 
     value: Scalar | None = Field(default=None, description="The value; a Key Vault reference for a secret.")
-    secret: bool = Field(default=False, description="Only the setting's presence is defended, never its value.")
+    secret: bool = Field(
+        default=False, description="Its presence is defended, and a change of its value is reported, never repaired."
+    )
+    rotated: Scalar | None = Field(
+        default=None, description="Of a secret: when it was last changed on purpose. A new text accepts the new value."
+    )
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
 
     @model_validator(mode="before")
@@ -122,20 +129,21 @@ class AppSettingsSection(KindSection):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """value: None where only the presence is defended."""
+    """value: None for a secret, of which presence and sameness are defended. rotated: its last intended change."""
 
     value: str | None = field(repr=False)
+    rotated: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """settings: as found, by name as spelled there. unread: why they could not be read, or "".
+    """settings: as found, by name as spelled there; any may be secret. unread: why they could not be read, or "".
 
     references: by name, how each Key Vault reference resolves, and details. references_unread: why that is not known.
     swaps_into: what the slot is being swapped with, or "".
     """
 
-    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    settings: Mapping[str, Secret] = field(default_factory=dict)
     unread: str = ""
     references: Mapping[str, str] = field(default_factory=dict)
     references_unread: str = ""
@@ -161,7 +169,7 @@ class AppSettings:
             Item(
                 scope.web_app,
                 name,
-                Setting(None if setting.secret else setting.value or ""),
+                Setting(None if setting.secret else setting.value or "", setting.rotated or ""),
                 ("settings", name),
                 setting.mode,
             )
@@ -200,8 +208,20 @@ class AppSettings:
                 return have
 
     def _may_be_swapping(self, want: Want[Setting], have: Have) -> bool:
-        """A swap's source is a slot; whether one is under way matters only where something would be written."""
-        return want.root.is_type(SLOT.name) and bool(self.edits(want, have))
+        """A swap's source is a slot; whether one is under way matters where something would be written, or accepted."""
+        keeps_secrets = any(item.value.value is None for item in want.items.values())
+        return want.root.is_type(SLOT.name) and (keeps_secrets or bool(self.edits(want, have)))
+
+    def secrets(self, want: Want[Setting], facts: Facts) -> tuple[GuardedSecret, ...]:
+        """During a swap a slot holds the other side's values, which are not seen then."""
+        have = self.observe(want, facts)
+        seen = {} if have.unread or have.swaps_into else have.settings
+        config = _settings(want.root).id
+        return tuple(
+            GuardedSecret(config, ("properties", name), name, seen.get(have.spelling(name) or ""), item.value.rotated)
+            for name, item in want.items.items()
+            if item.value.value is None
+        )
 
     def diff(self, want: Want[Setting], have: Have) -> tuple[Drift, ...]:
         owned = (_in_swap(self._difference(want, have, name), have) for name in want.items)
@@ -209,7 +229,7 @@ class AppSettings:
 
     def _difference(self, want: Want[Setting], have: Have, name: str) -> Drift | None:
         config, path, value = _settings(want.root).id, ("properties", name), want.items[name].value.value
-        shown = SECRET if value is None else _shown(name, value)
+        shown = MASK if value is None else _shown(name, value)
         if have.unread:
             return unknown(self.kind, config, path, name, shown, have.unread)
         spelling = have.spelling(name)
@@ -218,11 +238,11 @@ class AppSettings:
         found = have.settings[spelling]
         if spelling != name:
             return Drift(self.kind, config, path, name, shown, ABSENT, note=f"it is there as {spelling}")
-        if value is not None and found == value and is_key_vault_reference(value):
-            return self._unresolved(config, name, have)
-        if value is None or found == value:
+        if value is None:
             return None
-        return Drift(self.kind, config, path, name, shown, _shown_instead(name, value, found))
+        if found != Secret(value):
+            return Drift(self.kind, config, path, name, shown, _shown_instead(name, value, found.reveal()))
+        return self._unresolved(config, name, have) if is_key_vault_reference(value) else None
 
     def _unresolved(self, config: ResourceId, name: str, have: Have) -> Drift | None:
         """A reference that stands as declared and does not resolve. No write of ours would change that: it is told."""
@@ -261,17 +281,16 @@ def _references(root: ResourceId) -> Read:
     return Read(row, root.child("config", "configreferences"), every=True)
 
 
-def _values(settings: Found) -> dict[str, str]:
-    properties = json.at(settings.body, ("properties",))
-    found = properties if isinstance(properties, Mapping) else {}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+def _values(settings: Found) -> dict[str, Secret]:
+    return json.secrets_at(settings.body, "properties")
 
 
 def _references_in_place(want: Want[Setting], settings: Found) -> bool:
     """Whether a declared Key Vault reference stands as declared, so that it matters whether it resolves."""
     declared = {name: item.value.value for name, item in want.items.items()}
+    references = {name: Secret(value) for name, value in declared.items() if value and is_key_vault_reference(value)}
     found = _values(settings)
-    return any(value and is_key_vault_reference(value) and found.get(name) == value for name, value in declared.items())
+    return any(found.get(name) == reference for name, reference in references.items())
 
 
 def _with_references(want: Want[Setting], settings: Found, facts: Facts) -> Have:
@@ -290,7 +309,7 @@ def _with_references(want: Want[Setting], settings: Found, facts: Facts) -> Have
 
 def _shown(name: str, value: str) -> str:
     return (
-        SECRET
+        MASK
         if (is_secret_name(name) and not is_key_vault_reference(value)) or looks_like_secret(name, value)
         else value
     )
@@ -299,7 +318,7 @@ def _shown(name: str, value: str) -> str:
 def _shown_instead(name: str, wanted: str, found: str) -> Value:
     """What stands where `wanted` should: a literal in the place of a Key Vault reference is taken for the secret."""
     literal = is_key_vault_reference(wanted) and not is_key_vault_reference(found)
-    return OTHER_SECRET if literal or _shown(name, found) == SECRET else found
+    return OTHER_SECRET if literal or _shown(name, found) == MASK else found
 
 
 def _in_swap(drift: Drift | None, have: Have) -> Drift | None:
@@ -315,8 +334,10 @@ def _repairs(drift: Drift, want: Want[Setting], have: Have) -> Iterator[Edit | O
         return
     declared, spelling = want.items[drift.item].value.value, have.spelling(drift.item)
     value = have.settings[spelling] if declared is None and spelling else declared
+    if isinstance(value, str) and _shown(drift.item, value) == MASK:
+        value = Secret(value)
     if value is None:
-        yield Obstacle(drift, "no-secret-value", f"{drift.item} is missing, and its value is not in the spec: set it")
+        yield Obstacle(drift, NO_VALUE, f"{drift.item} is missing, and its value is not in the spec: set it")
         return
     if spelling not in {None, drift.item}:
         yield _edit(drift, str(spelling), ABSENT)
@@ -336,6 +357,8 @@ def _problems(name: str, setting: SettingSpec) -> Iterator[Problem]:
     path = ("settings", name)
     if not _NAME.fullmatch(name):
         yield Problem(path, f"{name!r} is no name of an app setting", "Use letters, digits, `_` and `.` only.")
+    if setting.rotated is not None and not setting.secret:
+        yield Problem((*path, "rotated"), f"{name} is rotated, and yet no secret", "Remove it, or add `secret: true`.")
     if setting.secret:
         if setting.value is not None:
             yield Problem(path, f"{name} is secret and yet has a value here", "Remove the value, and rotate it.")

@@ -256,10 +256,8 @@ def _flags(site: Found) -> dict[str, bool] | None:
 
 
 def _legacy(settings: Found) -> tuple[str, str] | None:
-    properties = json.at(settings.body, ("properties",))
-    members = properties.items() if isinstance(properties, Mapping) else ()
-    found = ((name, value) for name, value in members if name.upper() == LEGACY_SETTING)
-    return next(((name, value) for name, value in found if isinstance(value, str)), None)
+    found = json.secrets_at(settings.body, "properties").items()
+    return next(((name, value.reveal()) for name, value in found if name.upper() == LEGACY_SETTING), None)
 
 
 def _needs_settings(want: Want[bool | Legacy], flags: Mapping[str, bool]) -> bool:

@@ -25,6 +25,7 @@ PRIVATE_LINKS = {
     "redis": ("Microsoft.Cache/redis", "redisCache", "privatelink.redis.cache.windows.net"),
 }
 APPS_PER_NETWORK = 25
+PASSWORD = "simulated-Pw-9rT2xVq7Lk4ZmB8s"  # of every web app: a secret among its settings, as most apps have one
 
 _GROUPS, _NETWORK, _DNS, _WEB = "2024-03-01", "2024-05-01", "2024-06-01", "2025-05-01"
 _SQL, _VAULT, _REDIS, _STORAGE = "2021-11-01", "2023-07-01", "2024-03-01", "2023-05-01"
@@ -129,7 +130,7 @@ def prerequisites(site: Site) -> Iterator[Step]:
     yield from _backends(site)
     for app in site.apps:
         yield site.id("Microsoft.Web/sites", app), _app(plan), _WEB
-        settings = {"EXTRA_SETTING": "keep"}
+        settings = {"EXTRA_SETTING": "keep", "DB_PASSWORD": PASSWORD}
         yield f"{site.id('Microsoft.Web/sites', app)}/config/appsettings", {"properties": settings}, _WEB
 
 
@@ -210,6 +211,7 @@ def _rule(name: str, access: str, protocol: str, port: str, priority: int) -> Js
 def _settings(site: Site) -> Json:
     return {
         "EXTRA_SETTING": "keep",
+        "DB_PASSWORD": PASSWORD,
         "WEBSITE_VNET_ROUTE_ALL": "1",
         "SQL_SERVER_FQDN": f"sql-{site.suffix}.database.windows.net",
         "SQL_DATABASE_NAME": "flaskdb",

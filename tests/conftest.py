@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.support import planted
+
 # Nothing is asserted about time: a busy machine takes as long as it takes.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -59,6 +61,7 @@ class TierCount:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(TierCount(), "tier-count")
+    config.pluginmanager.register(planted, "planted-secrets")
 
 
 # --- the network ---

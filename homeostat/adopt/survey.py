@@ -33,6 +33,7 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import InvalidResourceId, ResourceId, same_id
 from homeostat.core.json import JsonObject
 from homeostat.core.model import Fact, Found, Gone, Read, Scope, Unreadable
+from homeostat.core.secret_value import Secret
 from homeostat.ports import ArmReader, SubscriptionReader
 
 AT_ONCE: Final = 16
@@ -84,7 +85,7 @@ class Survey:
 
     scope: Scope
     site: Resource
-    settings: Mapping[str, str] | None = field(default=None, repr=False)
+    settings: Mapping[str, Secret] | None = None
     sticky: frozenset[str] = frozenset()
     config: Resource | None = None  # config/web
     subnet: Resource | None = None
@@ -168,7 +169,7 @@ class _Surveyor:
         sticky = json.at(names.body, ("properties", "appSettingNames")) if names else None
         return replace(
             found,
-            settings=_texts(settings) if settings else None,
+            settings=json.secrets_at(settings.body, "properties") if settings else None,
             sticky=frozenset(map(str, sticky)) if isinstance(sticky, Sequence) else frozenset(),
             config=config,
         )
@@ -277,9 +278,3 @@ def _as_arm_spells(found: Resource) -> Resource:
     """The resource under the spelling of its own body: references to it may be in capitals."""
     own = _reference(found.body, "id")
     return replace(found, id=own) if own == found.id else found
-
-
-def _texts(settings: Resource) -> Mapping[str, str]:
-    values = json.at(settings.body, ("properties",))
-    found = values if isinstance(values, Mapping) else {}
-    return {name: value for name, value in found.items() if isinstance(value, str)}

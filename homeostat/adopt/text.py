@@ -12,6 +12,7 @@ import yaml
 from yaml.resolver import Resolver
 
 from homeostat.core.json import Json, JsonObject, Path
+from homeostat.core.secret_value import Secret
 
 WIDTH: Final = 120
 _FLOW_DEPTH: Final = 3
@@ -76,6 +77,8 @@ def _inline(value: Json, *, flow: bool) -> str:
         return str(value)
     if isinstance(value, str):
         return scalar(value, flow=flow)
+    if isinstance(value, Secret):
+        raise TypeError("a secret is not written into a spec: it is `{secret: true}` there")
     return "[" + ", ".join(_inline(item, flow=True) for item in value) + "]"
 
 

@@ -29,7 +29,10 @@ class Cloud:
 
     def owns(self, url: str) -> bool:
         """Whether a token for this cloud may be sent there: to ARM's own host, or to one below it, over TLS."""
-        arm, other = urlsplit(self.arm), urlsplit(url)
+        try:
+            arm, other = urlsplit(self.arm), urlsplit(url)
+        except ValueError:  # no URL at all, as a link out of an answer may be
+            return False
         same = other.hostname == arm.hostname or (other.hostname or "").endswith(f".{arm.hostname}")
         return same and other.scheme == "https"
 

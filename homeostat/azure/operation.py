@@ -6,14 +6,14 @@ https://learn.microsoft.com/azure/azure-resource-manager/management/async-operat
 from datetime import timedelta
 from typing import Any, Final
 
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import AzureError
 from azure.core.polling import AsyncLROPoller
 from azure.mgmt.core import AsyncARMPipelineClient
 from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 
 from homeostat.ambient import Ambient
 from homeostat.azure.retry import PASSING, Response, named, with_seconds
-from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed, wait_of
 
 FIRST_WAITS: Final = (0.0, 0.2)
 """Seconds before the first two polls. Most operations are quick; later waits double."""
@@ -21,6 +21,10 @@ FIRST_WAITS: Final = (0.0, 0.2)
 LONGEST_WAIT: Final = 30.0
 
 FAILED: Final = frozenset({"failed", "canceled", "cancelled"})
+
+
+_TRIPPED: Final = (AzureError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
+"""How azure-core's polling fails on an answer that is no object, or no JSON that it can read, where it expects one."""
 
 
 class _Unfinished(Exception):
@@ -44,7 +48,7 @@ async def follow(
         await AsyncLROPoller(client, answer, lambda _: None, polling).result()
     except _Unfinished as unfinished:
         return unfinished.retry_after
-    except HttpResponseError as error:
+    except _TRIPPED as error:
         raise _misunderstood(answer, error) from error
     return None
 
@@ -88,8 +92,7 @@ class _Polling(AsyncARMPolling):
 
     def _named_wait(self) -> float:
         headers = with_seconds(self._pipeline_response.http_response.headers, self._ambient.now())
-        named_wait = headers.get("retry-after", "")
-        return float(named_wait) if named_wait.isdigit() else 0.0
+        return (wait_of(headers.get("retry-after", "")) or timedelta()).total_seconds()
 
 
 def _own_wait(polls: int) -> float:
@@ -112,13 +115,13 @@ def _after_acceptance(error: ArmError) -> ArmError:
     )
 
 
-def _misunderstood(answer: Response, error: HttpResponseError) -> ArmError:
+def _misunderstood(answer: Response, error: Exception) -> ArmError:
     """An answer or a poll that does not follow ARM's protocol."""
     first = answer.http_response
     return ArmError(
-        status=error.status_code or first.status_code,
+        status=getattr(error, "status_code", None) or first.status_code,
         code="OperationUnreadable",
-        message=error.message,
+        message=f"accepted, but its operation cannot be followed: {error}",
         error_class=ErrorClass.UNKNOWN,
         request=named(first.request),
     )

@@ -61,6 +61,9 @@ class PipelineReader:
     async def _get(self, read: Read) -> Found:
         answer = await self._send(_request(self._cloud, read))
         body = _body(answer)
+        if _is_listed(read):
+            # What ARM shows to POST alone is shown nowhere else: which of it is secret, only its owner knows.
+            body = json.with_value(body, ("properties",), json.sealed(_properties(body)))
         return Found(body, answer.headers.get("ETag") or json.text_at(body, "etag") or None)
 
     async def _pages(self, request: HttpRequest) -> Found:
@@ -83,9 +86,18 @@ def _request(cloud: Cloud, read: Read) -> HttpRequest:
     if read.every:
         path = f"{path}/{read.type.collection}"
     method = "GET"
-    if read.id.name.lower() in read.type.listed and not read.every:
+    if _is_listed(read):
         method, path = "POST", f"{path}/list"
     return HttpRequest(method, f"{cloud.arm}{path}?api-version={read.type.api_version}", headers=ACCEPT)
+
+
+def _is_listed(read: Read) -> bool:
+    return read.id.name.lower() in read.type.listed and not read.every
+
+
+def _properties(body: Json) -> Json:
+    properties = json.at(body, ("properties",))
+    return None if properties is json.ABSENT else properties
 
 
 def _body(answer: AsyncHttpResponse) -> Json:

@@ -66,7 +66,7 @@ class ResourceGraph:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = (await self._pipeline.run(request, stream=False, limits=ONCE)).http_response
             return tuple(_writes(json.parse(answer.content), root))[::-1]
-        except (ArmError, ValueError, RecursionError, TimeoutError) as error:
+        except (ArmError, ValueError, TimeoutError) as error:
             log.warning("%s: Resource Graph does not say who changed it: %s", root.short, str(error) or "no answer")
             return ()
 

@@ -23,7 +23,7 @@ from tenacity import AsyncRetrying, RetryCallState
 
 from homeostat.ambient import Ambient
 from homeostat.azure.credentials import CredentialsUnavailable
-from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed, wait_of
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ def with_seconds(headers: Mapping[str, str], now: datetime) -> Mapping[str, str]
     """The headers with a Retry-After that is an HTTP-date (RFC 9110, 10.2.3) turned into seconds from `now`."""
     lowered = {name.lower(): value for name, value in headers.items()}
     named = lowered.get("retry-after", "").strip()
-    if not named or named.isdigit():
+    if not named or wait_of(named) is not None:
         return lowered
     try:
         then = parsedate_to_datetime(named)
@@ -188,7 +188,12 @@ def _was_sent(error: AzureError) -> bool:
 
 
 def named(request: HttpRequest) -> str:
-    return f"{request.method} {urlsplit(request.url).path}"
+    """The request without its query. A link out of an answer may be no URL at all."""
+    try:
+        path = urlsplit(request.url).path
+    except ValueError:
+        path = request.url.partition("?")[0]
+    return f"{request.method} {path}"
 
 
 def _text(answer: AsyncHttpResponse) -> str:

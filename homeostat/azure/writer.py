@@ -8,11 +8,11 @@ is not listed. So the first answer is taken from the pipeline, not from the SDK'
 """
 
 import importlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from json import dumps
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -57,6 +57,7 @@ from homeostat.core.arm_types import (
     Concurrency,
 )
 from homeostat.core.errors import HomeostatError
+from homeostat.core.json import revealed, without_secrets
 from homeostat.core.plan import Action, Verb
 from homeostat.ports import StillRunning, Written
 
@@ -176,6 +177,7 @@ class SdkWriter:
         except ArmError as error:
             if action.verb is Verb.DELETE and error.error_class is ErrorClass.MISSING:
                 return Written(request_id, request_id)
+            error.message = without_secrets(error.message, action.body)  # an answer may quote what was sent
             raise
         written = Written(request_id, answer.http_response.headers.get(CORRELATION_ID) or request_id)
         if _is_over(action, answer):
@@ -200,16 +202,18 @@ class SdkWriter:
             # Lost while the SDK was reading the body: ARM had already said yes.
             where = f"{action.verb} {action.resource}"
             raise ArmError.no_answer(str(error), sent=True, request=where) from error
-        except (HttpResponseError, ValueError) as error:
+        except (HttpResponseError, ValueError, RecursionError) as error:
             # Errors of ARM come as ArmError. What is left is an SDK that did not expect this success, or a redirect.
             if not answers or answers[0].http_response.status_code >= 300:
                 raise _unexpected(answers, error) from error
+        if not answers[0].http_response.is_stream_consumed:
+            await answers[0].http_response.read()  # the SDK tripped over a header before it came to the body
         return answers[0]
 
     async def _send_thin(self, action: Action, request_id: str, send_by: float | None) -> Response:
         url = f"{self._cloud.arm}{quote(action.resource.text, safe='/()')}?api-version={action.type.api_version}"
         headers = {REQUEST_ID: request_id, CORRELATION_ID: request_id}
-        request = HttpRequest(action.verb.value, url, headers=headers, json=action.body)
+        request = HttpRequest(action.verb.value, url, headers=headers, json=revealed(action.body))
         return await self._pipeline.run(request, stream=False, **{SEND_BY: send_by})
 
     def _client(self, sdk: Sdk, action: Action) -> Any:
@@ -252,7 +256,7 @@ def _arguments(action: Action, operation: Operation) -> tuple[object, ...]:
     names = action.resource.names[:-1] if operation.only else action.resource.names
     if operation.kind:
         names = (*names[:-1], operation.kind, names[-1])
-    body = () if action.verb is Verb.DELETE else (json.dumps(action.body, allow_nan=False).encode(),)
+    body = () if action.verb is Verb.DELETE else (dumps(revealed(action.body), allow_nan=False).encode(),)
     return (action.resource.resource_group, *names, *body)
 
 

@@ -17,6 +17,7 @@ from homeostat.cli.output import progress
 from homeostat.core import json
 from homeostat.core.errors import HomeostatError
 from homeostat.core.json import JsonObject
+from homeostat.core.secret_value import Secret
 from homeostat.render.report import Report
 
 ANSWER_SECONDS: Final = 240.0
@@ -42,7 +43,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 @dataclass(frozen=True, slots=True)
 class Service:
     url: str
-    key: str = field(default="", repr=False)
+    key: Secret | None = None
     token: Callable[[], str] | None = field(default=None, repr=False)  # where the service asks for a sign-in, too
 
     def get(self, path: str, **query: str | int) -> JsonObject:
@@ -54,7 +55,7 @@ class Service:
         return self._ask("POST", path, json.render(body or {}).encode())
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> JsonObject:
-        headers = {"Accept": "application/json", **({"x-functions-key": self.key} if self.key else {})}
+        headers = {"Accept": "application/json", **({"x-functions-key": self.key.reveal()} if self.key else {})}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token()}"
         if body is not None:
@@ -118,7 +119,8 @@ def service_of(environment: Mapping[str, str]) -> Service:
 
     audience = environment.get("HOMEOSTAT_AUDIENCE", "").strip().rstrip("/")
     token = blocking_tokens(cloud_of(environment), audience) if audience else None
-    return Service(url, environment.get("HOMEOSTAT_KEY", "").strip(), token)
+    key = environment.get("HOMEOSTAT_KEY", "").strip()
+    return Service(url, Secret(key) if key else None, token)
 
 
 def path_of(target: str, *rest: str) -> str:

@@ -124,14 +124,27 @@ FINAL = frozenset(
 """Errors that the same request meets again until a person changes something."""
 
 MESSAGE_LIMIT = 400
-"""Characters of ARM's message that are kept: bodies can be pages of HTML."""
+CODE_LIMIT = 100
+"""Characters of ARM's message and code that are kept: bodies can be pages of HTML."""
 
-_SECONDS_IN_TEXT = re.compile(r"(?:after|in) '?(\d{1,4})'? seconds", re.IGNORECASE)
+REQUEST_LIMIT = 1000
+"""Likewise of the request, which may have followed a link out of an answer."""
+
+LONGEST_WAIT = timedelta(days=1)
+"""What asks for longer is not believed: tomorrow it is asked again."""
+
+MAX_DIGITS = 9
+BODY_LIMIT = 16 * 1024
+"""Characters of a body without JSON that are looked at: what tells of an error does so at its beginning."""
+
+_TAG = re.compile(r"<[^<>]*>")  # without `<` inside, so that a page of those alone takes no longer than another
+_DIGITS = re.compile(r"[0-9]+")
+_SECONDS_IN_TEXT = re.compile(r"(?:after|in) '?([0-9]{1,4})'? seconds", re.IGNORECASE)
 
 
 @dataclass(eq=False)  # an exception is itself, not its fields
 class ArmError(HomeostatError):
-    """An answer of ARM that is not success, or no answer at all (`status` 0)."""
+    """An answer of ARM that is not success, or no answer at all (`status` 0). Its texts are cut: they are stored."""
 
     status: int
     code: str
@@ -140,6 +153,10 @@ class ArmError(HomeostatError):
     executed: Executed = Executed.MAYBE
     retry_after: timedelta | None = None
     request: str = ""  # "PUT /subscriptions/...", without the query
+
+    def __post_init__(self) -> None:
+        self.code, self.message = self.code[:CODE_LIMIT], self.message[:MESSAGE_LIMIT]
+        self.request = self.request[:REQUEST_LIMIT]
 
     def __str__(self) -> str:
         where = f"{self.request}: " if self.request else ""
@@ -182,7 +199,7 @@ class ArmError(HomeostatError):
         return cls(
             status=0,
             code="NoAnswer",
-            message=reason[:MESSAGE_LIMIT],
+            message=reason,
             error_class=ErrorClass.TRANSIENT,
             executed=Executed.MAYBE if sent else Executed.NO,
             request=request,
@@ -211,7 +228,7 @@ def _code_and_message(body: str) -> tuple[str, str]:
     try:
         parsed: Json = json.parse(body)
     except ValueError:
-        return "", _first_words(re.sub(r"<[^>]*>", " ", body))
+        return "", _first_words(_TAG.sub(" ", body[:BODY_LIMIT]))
     error = json.at(parsed, ("error",))
     shape = error if isinstance(error, Mapping) else parsed
     code = json.text_at(shape, "code") or json.text_at(shape, "Code")
@@ -229,12 +246,17 @@ def _retry_after(headers: Mapping[str, str], message: str) -> timedelta | None:
     An HTTP-date is turned into seconds by the pipeline, which knows the time.
     """
     lowered = {name.lower(): value for name, value in headers.items()}
-    milliseconds = lowered.get("x-ms-retry-after-ms") or lowered.get("retry-after-ms")
-    if milliseconds and milliseconds.isdigit():
-        return timedelta(milliseconds=int(milliseconds))
-    seconds = lowered.get("retry-after", "")
-    if seconds.isdigit():
-        return timedelta(seconds=int(seconds))
-    if found := _SECONDS_IN_TEXT.search(message):
-        return timedelta(seconds=int(found.group(1)))
-    return None
+    milliseconds = lowered.get("x-ms-retry-after-ms") or lowered.get("retry-after-ms") or ""
+    if (wait := wait_of(milliseconds, timedelta(milliseconds=1))) is not None:
+        return wait
+    if (wait := wait_of(lowered.get("retry-after", ""))) is not None:
+        return wait
+    found = _SECONDS_IN_TEXT.search(message)
+    return wait_of(found.group(1)) if found else None
+
+
+def wait_of(text: str, unit: timedelta = timedelta(seconds=1)) -> timedelta | None:
+    """A wait as a header gives it, at most LONGEST_WAIT; None for anything but digits."""
+    if not _DIGITS.fullmatch(text):
+        return None
+    return min(int(text) * unit, LONGEST_WAIT) if len(text) <= MAX_DIGITS else LONGEST_WAIT

@@ -60,7 +60,7 @@ def principal_of(token: str) -> Principal | None:
     try:
         middle = token.split(".")[1]
         claims = json.parse(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-    except (IndexError, ValueError, RecursionError):
+    except (IndexError, ValueError):
         return None
     object_id = json.text_at(claims, "oid")
     return Principal(object_id, json.text_at(claims, "appid") or json.text_at(claims, "azp")) if object_id else None
@@ -71,6 +71,6 @@ def object_in(value: Json) -> JsonObject:
     if isinstance(value, str):
         try:
             value = json.parse(value)
-        except (ValueError, RecursionError):
+        except ValueError:
             return {}
     return value if isinstance(value, Mapping) else {}

@@ -10,6 +10,12 @@ from typing import Self
 
 from homeostat.core.errors import HomeostatError
 
+MAX_PARTS = 64
+"""More than any resource type has levels for; no text can make an id that takes long to go through."""
+
+MAX_QUOTED = 500
+"""Characters of a text that is no id, as its error quotes it."""
+
 
 class InvalidResourceId(HomeostatError):
     """The text is not the id of a resource in a resource group."""
@@ -33,18 +39,19 @@ class ResourceId:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises InvalidResourceId for anything but a resource inside a resource group."""
-        parts = text.strip().rstrip("/").split("/")
+        parts = text.strip().rstrip("/").split("/", MAX_PARTS)
         match parts:
             case ["", scope, subscription, groups, group, providers, namespace, *rest] if (
                 (scope.lower(), groups.lower(), providers.lower()) == ("subscriptions", "resourcegroups", "providers")
                 and len(rest) >= 2
                 and len(rest) % 2 == 0
                 and all(parts[1:])
+                and len(parts) <= MAX_PARTS
             ):
                 return cls._build(subscription, group, "/".join((namespace, *rest[::2])), tuple(rest[1::2]))
             case _:
                 raise InvalidResourceId(
-                    f"{text!r} is not a resource id; expected "
+                    f"{text[:MAX_QUOTED]!r} is not a resource id; expected "
                     "/subscriptions/ID/resourceGroups/NAME/providers/NAMESPACE/TYPE/NAME"
                 )
 
@@ -76,8 +83,10 @@ class ResourceId:
     @property
     def lineage(self) -> "tuple[ResourceId, ...]":
         """This resource and its ancestors, nearest first."""
-        parent = self.parent
-        return (self,) if parent is None else (self, *parent.lineage)
+        found = [self]
+        while (parent := found[-1].parent) is not None:
+            found.append(parent)
+        return tuple(found)
 
     def child(self, type_: str, name: str) -> "ResourceId":
         """The id of a child, by the last segment of its type: `zone.child("virtualNetworkLinks", "link")`."""

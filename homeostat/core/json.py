@@ -1,14 +1,19 @@
 """JSON as ARM speaks it: the types, and the two ways in which the loop changes and compares it.
 
 A `Path` names a place inside a body by its keys, `("properties", "priority")`; the empty path is the whole body.
+
+A text that is or may be secret stands in a body as a `Secret`, which nothing renders: `sealed` puts it in where the
+body is read, `revealed` takes it out where it is sent.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Final, Literal, cast
+from typing import Final, Literal, Never, cast
 
-type Json = bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None
+from homeostat.core.secret_value import MASK, Secret
+
+type Json = bool | int | float | str | Secret | Sequence[Json] | Mapping[str, Json] | None
 type JsonObject = Mapping[str, Json]
 type Path = tuple[str, ...]
 
@@ -22,6 +27,8 @@ class _Absent(Enum):
 
 ABSENT: Final = _Absent.ABSENT
 """The value of a field that is not there. It differs from `None`, which is JSON's null."""
+
+MIN_QUOTED: Final = 4
 
 type Absent = Literal[_Absent.ABSENT]
 type Value = Json | Absent
@@ -49,6 +56,17 @@ def objects_at(body: Json, *path: str) -> tuple[JsonObject, ...]:
     if not isinstance(found, Sequence) or isinstance(found, str):
         return ()
     return tuple(item for item in found if isinstance(item, Mapping))
+
+
+def secrets_at(body: Json, *path: str) -> dict[str, Secret]:
+    """The texts of the object at `path`, by name; those that were not sealed, as in a recording, are sealed now."""
+    found = at(body, path)
+    members = found.items() if isinstance(found, Mapping) else ()
+    return {
+        name: value if isinstance(value, Secret) else Secret(value)
+        for name, value in members
+        if isinstance(value, str | Secret)
+    }
 
 
 def with_value(body: Json, path: Path, value: Value) -> Json:
@@ -83,9 +101,82 @@ def without_keys(body: Json, names: frozenset[str]) -> Json:
     return body
 
 
+def sealed(body: Json) -> Json:
+    """A copy of `body` in which every text is a Secret, at every depth; names stay as they are."""
+    match body:
+        case str():
+            return Secret(body)
+        case Mapping():
+            return {key: sealed(value) for key, value in body.items()}
+        case Sequence():
+            return [sealed(item) for item in body]
+        case _:
+            return body
+
+
+def revealed(body: Json) -> Json:
+    """A copy of `body` with the text of every Secret in its place: for the last moment before it is sent."""
+    match body:
+        case Secret():
+            return body.reveal()
+        case Mapping():
+            return {key: revealed(value) for key, value in body.items()}
+        case Sequence() if not isinstance(body, str):
+            return [revealed(item) for item in body]
+        case _:
+            return body
+
+
+def secrets_in(body: Json) -> Iterator[Secret]:
+    """Every Secret of a body, at every depth."""
+    match body:
+        case Secret():
+            yield body
+        case Mapping():
+            for value in body.values():
+                yield from secrets_in(value)
+        case Sequence() if not isinstance(body, str):
+            for item in body:
+                yield from secrets_in(item)
+        case _:
+            return
+
+
+def without_secrets(text: str, body: Json) -> str:
+    """The text with a mask for each secret of `body` that it quotes, as an error may quote what was sent.
+
+    A shorter value than MIN_QUOTED stays: `1` stands in many a text by chance, and guards nothing.
+    """
+    quoted = {secret.reveal() for secret in secrets_in(body)}
+    for value in sorted((value for value in quoted if len(value) >= MIN_QUOTED), key=len, reverse=True):
+        text = text.replace(value, MASK)
+    return text
+
+
 def parse(text: str | bytes) -> Json:
-    """The parsed document. Raises ValueError (json.JSONDecodeError) on anything that is not JSON."""
-    return cast("Json", json.loads(text))
+    """The parsed document. Raises ValueError on anything that is not JSON, or nested too deeply to be read.
+
+    Python's own reader takes NaN and Infinity for numbers, which JSON does not know (RFC 8259, 6) and no store takes.
+    """
+    try:
+        return cast("Json", json.loads(text, parse_constant=_refuse))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def is_deeper(body: Json, levels: int) -> bool:
+    """Whether objects and lists are nested in more than so many levels."""
+    match body:
+        case Mapping():
+            return levels == 0 or any(is_deeper(value, levels - 1) for value in body.values())
+        case Sequence() if not isinstance(body, str):
+            return levels == 0 or any(is_deeper(item, levels - 1) for item in body)
+        case _:
+            return False
 
 
 def render(body: Json) -> str:

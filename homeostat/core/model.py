@@ -16,6 +16,7 @@ from homeostat.core.arm_types import ArmType
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, Path, Value
 from homeostat.core.probes import Probe, Probed
+from homeostat.core.secret_value import Secret
 
 
 class Mode(StrEnum):
@@ -331,6 +332,29 @@ class ConflictAware(Protocol):
     """
 
     def conflicts(self, wants: Mapping[str, Want[Any]]) -> tuple[Conflict, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedSecret:
+    """A secret that is declared without its value, so that a change of it is told and not repaired.
+
+    value: None while it is not there or cannot be seen. rotated: what the spec says of its last intended change.
+    """
+
+    resource: ResourceId
+    path: Path
+    item: str
+    value: Secret | None
+    rotated: str = ""
+
+
+@runtime_checkable
+class KeepsSecrets(Protocol):
+    """A remediator of which some items are secrets without a declared value."""
+
+    def secrets(self, want: Want[Any], facts: Facts) -> tuple[GuardedSecret, ...]:
+        """Every such item of the want."""
+        ...
 
 
 type AnyRemediator = Remediator[Any, Any, Any]

@@ -132,6 +132,15 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownSecret:
+    """A secret's value as it was last accepted: its digest, the name of the digest's key, and the spec's `rotated`."""
+
+    digest: str
+    rotated: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """Writes that were begun. Found unfinished, it means: observe again, never replay.
 
@@ -195,6 +204,7 @@ class RootRecord:
     reserved: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # writes: see `homeostat.core.uses`
     flaps: Mapping[str, Flap] = field(default_factory=dict)  # by drift: see `homeostat.core.flapping`
     judgement: Judgement | None = None
+    secrets: Mapping[str, KnownSecret] = field(default_factory=dict)  # by kind and item
 
     @property
     def failures(self) -> int:

@@ -99,10 +99,11 @@ def as_seen(action: Action) -> Action:
 
 def taken(root: Root, action: Action, intent: Intent, number: int, trigger: Trigger, digest: Digest) -> Snapshot:
     """The snapshot of an intent's write. number: which of its writes, from 1."""
+    action = replace(action, before=_clear(action.before))
     open_names = _open_names(root) | _told_in_clear(action)
 
     def hidden(resource: ResourceId, path: Path, value: Value) -> Value:
-        return masked(resource, path, value, open_names, digest)
+        return masked(resource, path, _clear(value), open_names, digest)
 
     return Snapshot(
         id=name(root.id, intent, number),
@@ -121,6 +122,11 @@ def taken(root: Root, action: Action, intent: Intent, number: int, trigger: Trig
             for each in inverses(action)
         ),
     )
+
+
+def _clear(value: Value) -> Value:
+    """With the text of every Secret: what becomes of it is decided here, by name."""
+    return ABSENT if value is ABSENT else json.revealed(value)
 
 
 def _after(inverse: Inverse) -> tuple[ResourceId, Path, Value]:

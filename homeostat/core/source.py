@@ -6,6 +6,7 @@ empty value, `~` or `null` is None. The tree is built from parser events with bo
 included, so that no document can exhaust the process.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from homeostat.core.model import Place
 MAX_DEPTH = 24
 MAX_NODES = 500_000
 MAX_CHARACTERS = 8_000_000
+
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 type Keys = tuple[str | int, ...]
 
@@ -67,6 +70,9 @@ def parse_documents(text: str, file: str) -> tuple[Source, ...]:
     """The documents of one YAML text. Raises SpecError where nothing is left to check: syntax, depth, size."""
     if len(text) > MAX_CHARACTERS:
         raise _refusal(file, 1, f"the file has {len(text)} characters, more than {MAX_CHARACTERS}", "Split the file.")
+    if (odd := _LONE_SURROGATE.search(text)) is not None:
+        line = text.count("\n", 0, odd.start()) + 1
+        raise _refusal(file, line, "half a character stands here, which no file can hold", "Write it anew.")
     try:
         events = yaml.parse(text, Loader=_loader())
         return tuple(_Builder(file, events).documents())

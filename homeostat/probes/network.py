@@ -6,7 +6,7 @@ Every probe ends in bounded time and is tried a second time before it counts, so
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp
@@ -41,7 +41,7 @@ class NetworkProber:
     resolver: ADDRESS and port that are asked instead of every network's own resolver; for tests.
     """
 
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)  # holds connection strings and keys
     networks: frozenset[ResourceId] | None = None
     resolver: tuple[str, int] | None = None
     seconds: float = SECONDS

@@ -11,8 +11,12 @@ from pydantic.alias_generators import to_camel
 
 from homeostat.core import json
 from homeostat.core.errors import HomeostatError
+from homeostat.core.json import Json
 
 MAX_BODY = 64 * 1024
+MAX_DEPTH = 4
+"""Levels of objects and lists in a body; those of today need two."""
+
 MAX_PAUSE = timedelta(days=30)
 MAX_RELEASE = timedelta(days=1)
 MIN_RETEST, MAX_RETEST = 10, 3600  # seconds
@@ -83,11 +87,26 @@ def parse_body[Body: _Body](model: type[Body], body: bytes) -> Body:
     if len(body) > MAX_BODY:
         raise BadRequest(f"the body has {len(body)} bytes, more than {MAX_BODY}")
     try:
-        return model.model_validate(json.parse(body or b"{}"))
+        sent = json.parse(body or b"{}")
+    except ValueError as error:
+        raise BadRequest("the body is not JSON: send an object, encoded as UTF-8") from error
+    if json.is_deeper(sent, MAX_DEPTH):
+        raise BadRequest(f"the body is nested in more than {MAX_DEPTH} levels: send one object with its fields")
+    if not _is_utf8(sent):
+        raise BadRequest("the body holds half a character (a lone surrogate): no store or page can take it")
+    try:
+        return model.model_validate(sent)
     except ValidationError as error:
         raise BadRequest("; ".join(_words(detail) for detail in error.errors(include_url=False))) from error
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("the body is not JSON: send an object, encoded as UTF-8") from error
+
+
+def _is_utf8(sent: Json) -> bool:
+    """JSON can name what UTF-8 cannot say: a reason like that would break every page and terminal that shows it."""
+    try:
+        json.render(sent).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def form(body: bytes) -> Mapping[str, str]:

@@ -88,7 +88,7 @@ async def test_a_change_after_adoption_is_drift_of_what_was_adopted() -> None:
 
 async def test_an_app_without_a_network_is_declared_without_one() -> None:
     found = await adopted(stand("prerequisites"))
-    assert found.data["app_settings"] == {"settings": {"EXTRA_SETTING": "keep"}}
+    assert found.data["app_settings"] == {"settings": {"DB_PASSWORD": {"secret": "true"}, "EXTRA_SETTING": "keep"}}
     assert "vnet_integration" not in found.data
     assert "# - the app is in no virtual network: nothing of a network is declared" in found.text
     assert await found.drifts() == []

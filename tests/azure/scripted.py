@@ -73,8 +73,8 @@ class Answer:
 
     @property
     def content(self) -> bytes:
-        if self.body is None:
-            return b""
+        if self.body is None or isinstance(self.body, bytes):
+            return self.body or b""
         return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
 
 

@@ -62,6 +62,7 @@ def test_an_endpoint_without_tls_is_refused(endpoint: str) -> None:
         ("https://evilmanagement.azure.com/x", False),
         ("https://example.org/?https://management.azure.com", False),
         ("/subscriptions", False),
+        ("https://[", False),
     ],
 )
 def test_a_token_goes_to_its_cloud_alone(url: str, ours: bool) -> None:

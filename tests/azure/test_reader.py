@@ -14,7 +14,9 @@ from homeostat.core.arm_types import (
     ArmType,
 )
 from homeostat.core.ids import ResourceId
+from homeostat.core.json import Json
 from homeostat.core.model import Found, Gone, Read, Unreadable
+from homeostat.core.secret_value import Secret
 from tests.azure.scripted import ARM, Answer, conversation, refusal, resource
 
 pytestmark = pytest.mark.wire
@@ -57,11 +59,18 @@ async def test_without_a_header_the_etag_of_the_body_counts() -> None:
     assert [fact.etag for fact in (first, second) if isinstance(fact, Found)] == ['W/"1"', None]
 
 
-async def test_settings_are_revealed_by_a_post() -> None:
+async def test_settings_are_listed_by_a_post_and_their_values_sealed() -> None:
     talk = conversation(Answer(200, {"properties": {"REDIS_PORT": "6380"}}))
     fact = await talk.arm.reader.read(Read(SITE_CONFIG, SETTINGS))
-    assert fact == Found({"properties": {"REDIS_PORT": "6380"}})
+    assert fact == Found({"properties": {"REDIS_PORT": Secret("6380")}})
     assert talk.script.calls == ["POST sites/app-flask/config/appsettings/list"]
+
+
+@pytest.mark.parametrize("odd", [{}, {"properties": None}, {"properties": "text"}, {"properties": [1, "text"]}, []])
+async def test_settings_of_another_shape_than_arm_s_are_sealed_all_the_same(odd: Json) -> None:
+    fact = await conversation(Answer(200, odd)).arm.reader.read(Read(SITE_CONFIG, SETTINGS))
+    assert isinstance(fact, Found)
+    assert "text" not in repr(fact.body)
 
 
 async def test_all_pages_of_a_listing_are_followed() -> None:
@@ -158,3 +167,10 @@ async def test_the_log_holds_neither_bodies_nor_tokens_nor_queries(caplog: pytes
     await talk.arm.reader.read(Read(SITE_CONFIG, SETTINGS))
     assert "POST /subscriptions/" in caplog.text
     assert not [word for word in ("hunter2", "token-1", "api-version") if word in caplog.text]
+
+
+async def test_a_link_that_is_no_url_makes_the_listing_unreadable() -> None:
+    talk = conversation(Answer(200, {"value": [], "nextLink": "http://["}))
+    fact = await talk.arm.reader.read(Read(VIRTUAL_NETWORK_LINK, ZONE, every=True))
+    assert isinstance(fact, Unreadable)
+    assert len(talk.script.requests) == 1

@@ -23,6 +23,7 @@ from homeostat.core.arm_types import (
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Found, Gone, Read
 from homeostat.core.plan import Action, Verb, writable
+from homeostat.core.secret_value import Secret
 from simulator import worlds
 from simulator.clock import Clock
 from simulator.cloud import Timing
@@ -110,7 +111,7 @@ async def test_settings_and_integration_are_written(simulation: Simulation) -> N
         read = Read(SITE_CONFIG, settings)
         before = await found(arm, read)
         await arm.writer.write(put(settings, SITE_CONFIG, before, ("properties", "REDIS_PORT"), "1"))
-        assert json.text_at((await found(arm, read)).body, "properties", "REDIS_PORT") == "1"
+        assert json.secrets_at((await found(arm, read)).body, "properties")["REDIS_PORT"] == Secret("1")
 
         integration = within(simulation, SITE_NETWORK_CONFIG, "app-flask", "virtualNetwork")
         site = Read(SITE, within(simulation, SITE, "app-flask"))

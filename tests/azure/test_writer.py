@@ -36,6 +36,7 @@ from homeostat.core.arm_types import (
 )
 from homeostat.core.ids import ResourceId
 from homeostat.core.plan import Action, Verb
+from homeostat.core.secret_value import MASK, Secret
 from homeostat.ports import StillRunning, Written
 from tests.azure.scripted import ARM, Answer, Conversation, VirtualAmbient, conversation, refusal, resource
 
@@ -325,6 +326,21 @@ def failed(code: str, state: str = "Failed") -> Answer:
     return Answer(200, {"status": state, "error": {"code": code, "message": "no"}})
 
 
+PUT_SECRET = Action(SETTINGS, SITE_CONFIG, Verb.PUT, (), {"properties": {"DB_PASSWORD": Secret("hunter2!")}})
+
+
+async def test_a_secret_is_revealed_to_arm() -> None:
+    talk = conversation(Answer(200, {}))
+    await talk.arm.writer.write(PUT_SECRET)
+    assert talk.script.requests[0].content == b'{"properties": {"DB_PASSWORD": "hunter2!"}}'
+
+
+async def test_an_answer_that_quotes_a_secret_is_told_without_it() -> None:
+    talk = conversation(refusal(400, "BadRequest", "The value 'hunter2!' of DB_PASSWORD is not allowed"))
+    error = await refused(talk, PUT_SECRET)
+    assert error.message == f"The value '{MASK}' of DB_PASSWORD is not allowed"
+
+
 async def test_a_412_means_that_somebody_else_was_first() -> None:
     error = await refused(conversation(refusal(412, "PreconditionFailed")), PUT_RULE)
     assert (error.error_class, error.executed) == (ErrorClass.STALE, Executed.NO)
@@ -417,7 +433,16 @@ async def test_a_delete_whose_operation_is_not_found_is_not_taken_for_done() -> 
     assert error.error_class is ErrorClass.UNKNOWN
 
 
-@pytest.mark.parametrize("poll", [Answer(200, "<html>"), Answer(200, {"no": "status"}), Answer(200)], ids=str)
+@pytest.mark.parametrize(
+    "poll",
+    [
+        Answer(200, "<html>"),
+        Answer(200, {"no": "status"}),
+        Answer(200, ["status"]),
+        Answer(200),
+    ],
+    ids=str,
+)
 async def test_a_poll_that_makes_no_sense_is_an_error_that_says_so(poll: Answer) -> None:
     error = await refused(conversation(ACCEPTED, poll), PUT_RULE)
     assert (error.code, error.executed) == ("OperationUnreadable", Executed.MAYBE)
@@ -445,3 +470,24 @@ async def test_one_client_and_one_token_serve_many_writes() -> None:
 async def test_preloading_imports_every_sdk_of_the_table() -> None:
     await preload(VirtualAmbient())
     assert {operation.sdk for operation in WRITES.values()} == {WEB, NETWORK, PRIVATE_DNS}
+
+
+async def test_a_date_in_a_header_that_the_sdk_takes_for_seconds_does_not_make_an_accepted_write_a_failure() -> None:
+    dated = Answer(ACCEPTED.status, ACCEPTED.body, {**ACCEPTED.headers, "Retry-After": "Sun, 01 Mar 2026 02:00:05 GMT"})
+    talk = conversation(dated, SUCCEEDED)
+    await talk.arm.writer.write(PUT_RULE)
+    assert talk.ambient.slept == [5]
+
+
+@pytest.mark.parametrize(
+    "body", [["no object"], "[" * 100_000, {"properties": ["no object"]}], ids=["list", "deep", "inner"]
+)
+async def test_an_acceptance_that_makes_no_sense_leaves_open_what_was_done(body: object) -> None:
+    error = await refused(conversation(Answer(201, body)), PUT_RULE)
+    assert (error.code, error.executed) == ("OperationUnreadable", Executed.MAYBE)
+
+
+async def test_settings_that_were_written_and_answered_with_what_the_sdk_cannot_read_are_written() -> None:
+    talk = conversation(Answer(200, "[" * 100_000))
+    await talk.arm.writer.write(PUT_SECRET)
+    assert talk.script.unspoken == 0

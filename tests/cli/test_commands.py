@@ -44,7 +44,7 @@ def test_settings_keep_their_order_and_sticky_ones_are_marked(az: AzureCli) -> N
     settings = ("webapp", "config", "appsettings")
     az(*settings, "set", *IN_GROUP, "--name", APP, "--slot-settings", "STAYS=here")
     listed = az(*settings, "list", *IN_GROUP, "--name", APP)
-    assert [each["name"] for each in listed][:2] == ["EXTRA_SETTING", "WEBSITE_VNET_ROUTE_ALL"]
+    assert [each["name"] for each in listed][:2] == ["EXTRA_SETTING", "DB_PASSWORD"]
     assert listed[-1] == {"name": "STAYS", "value": "here", "slotSetting": True}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from homeostat.cli.main import main
+from tests.support.planted import watch
 
 OURS = ("AZURE_", "HOMEOSTAT_", "IDENTITY_", "MSI_", "NO_COLOR")
 
@@ -37,6 +38,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
             except SystemExit as exit_:
                 code = int(exit_.code or 0)
         said = capsys.readouterr()
+        watch("what the command line said", said.out + said.err)
         return Said(code, said.out, said.err)
 
     return run

@@ -14,11 +14,10 @@ import pytest
 from tests.command_line.conftest import Run
 from tests.command_line.test_against_azure import SPEC, change_settings, settings, writes
 from tests.support.function_app import running_function_app
+from tests.support.planted import HOST_KEY
 from tests.support.simulation import Simulation, running_simulator
 
 pytestmark = pytest.mark.host
-
-HOST_KEY = "the-host-key-opens-every-function"
 
 
 @dataclass(frozen=True, slots=True)

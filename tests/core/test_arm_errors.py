@@ -142,11 +142,36 @@ def test_a_request_that_never_left_was_not_carried_out() -> None:
         ({"x-ms-retry-after-ms": "1500"}, "", 1.5),
         ({}, "Please try again after '6' seconds.", 6),
         ({}, "Retry after 2 seconds.", 2),
+        ({"Retry-After": "9" * 20}, "", 86_400),
+        ({"Retry-After": "9" * 5_000}, "", 86_400),
+        ({"x-ms-retry-after-ms": "9" * 12}, "", 86_400),
     ],
 )
 def test_the_wait_that_arm_names_is_found(headers: dict[str, str], message: str, seconds: float) -> None:
     body = json.dumps({"error": {"code": "429", "message": message}})
     assert ArmError.from_answer(429, headers, body).retry_after == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["\u00b2", "\u0661", "-1", "1.5", "1e3", ""])
+def test_what_is_no_number_of_seconds_is_no_wait(text: str) -> None:
+    assert ArmError.from_answer(429, {"Retry-After": text}, f"after {text or 'no'} seconds").retry_after is None
+
+
+def test_an_answer_that_is_nested_too_deeply_is_an_error_like_any_other() -> None:
+    assert ArmError.from_answer(502, {}, "[" * 100_000).error_class is ErrorClass.TRANSIENT
+
+
+def test_texts_of_any_length_become_short_ones() -> None:
+    body = json.dumps({"error": {"code": "c" * 5_000, "message": "m" * 5_000}})
+    assert len(str(ArmError.from_answer(400, {}, body))) < 600
+
+
+def test_of_a_page_only_the_beginning_is_looked_at() -> None:
+    words = "word " * 3_000
+    assert (
+        ArmError.from_answer(502, {}, f"<p>{words}").message
+        == ArmError.from_answer(502, {}, f"<p>{words * 99}").message
+    )
 
 
 def test_no_wait_is_made_up() -> None:

@@ -50,6 +50,7 @@ def test_the_spelling_that_was_parsed_is_kept() -> None:
         "/subscriptions/s/resourceGroups//providers/Microsoft.Network/networkSecurityGroups/n",
         "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkSecurityGroups/n/securityRules",
         "/subscriptions/s/providers/Microsoft.Network/locations/westeurope",
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkSecurityGroups/n" + "/a/b" * 5_000,
     ],
 )
 def test_what_is_no_resource_in_a_group_is_refused_with_what_was_expected(text: str) -> None:

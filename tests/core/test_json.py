@@ -90,10 +90,16 @@ def test_equal_bodies_are_written_alike_whatever_the_order_of_their_members() ->
     assert json.render({"b": 1, "a": {"d": "ü", "c": None}}) == json.render({"a": {"c": None, "d": "ü"}, "b": 1})
 
 
-@pytest.mark.parametrize("text", ["", "{", "<html>", "{'a': 1}"])
+@pytest.mark.parametrize("text", ["", "{", "<html>", "{'a': 1}", "NaN", "[-Infinity]", "[" * 100_000])
 def test_what_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         json.parse(text)
+
+
+def test_depth_is_that_of_objects_and_lists() -> None:
+    body: Json = {"a": [{"b": "text"}], "c": 1}
+    assert [json.is_deeper(body, levels) for levels in range(5)] == [True, True, True, False, False]
+    assert not json.is_deeper("text", 0)
 
 
 def test_absence_names_itself() -> None:

@@ -139,6 +139,7 @@ def test_keys_of_different_mappings_may_be_equal() -> None:
         ("a: 1\n? [1, 2]\n: 3\n", 2, "a key must be plain text"),
         ("a: 1\n? {b: c}\n: 3\n", 2, "a key must be plain text"),
         ("a: \x07\n", 1, "not YAML"),
+        ("a: 1\nb: \ud800\n", 2, "half a character"),
     ],
 )
 def test_what_is_no_document_is_refused_with_its_line(text: str, line: int, words: str) -> None:

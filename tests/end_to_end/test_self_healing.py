@@ -3,6 +3,7 @@
 The tests share one cloud and run in their order: each leaves it as the guide declares it.
 """
 
+import json
 import subprocess
 import sys
 import time
@@ -19,7 +20,9 @@ from tests.support import azurite
 from tests.support.azure_cli import AzureCli
 from tests.support.breakages import BREAKAGES, Breakage
 from tests.support.function_app import PROJECT, FunctionApp, call, running_function_app
+from tests.support.planted import watch
 from tests.support.simulation import Simulation
+from tests.support.stored import watch_account
 
 pytestmark = pytest.mark.cli
 
@@ -52,6 +55,7 @@ def app(simulation: Simulation, az: AzureCli, specs: Path) -> Iterator[FunctionA
         _events(simulation, running),
     ):
         yield running
+        watch_account(storage)
 
 
 @pytest.fixture
@@ -59,6 +63,7 @@ def storage() -> Iterator[str]:
     """An account of the test's own: no message of an earlier app may do what the test wants to see done."""
     with azurite.running("--inMemoryPersistence") as connection_string:
         yield connection_string
+        watch_account(connection_string)
 
 
 @pytest.fixture(scope="session")
@@ -236,4 +241,6 @@ def _detected(simulation: Simulation) -> list[dict[str, Any]]:
 
 def _alerts(simulation: Simulation) -> list[dict[str, Any]]:
     """What the custom topic received, oldest first."""
-    return [published.event for published in eventgrid.state(simulation.cloud).published]
+    alerts = [published.event for published in eventgrid.state(simulation.cloud).published]
+    watch("the alerts' topic", json.dumps(alerts))
+    return alerts

@@ -6,7 +6,7 @@ failure, and to a poison list after five times.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +34,7 @@ from simulator.exchange import Exchanger
 from simulator.faults import Fault, parse
 from simulator.transport import CloudCredential, CloudTransport
 from tests.azure.scripted import VirtualAmbient
+from tests.support.planted import WatchedDocuments, WatchedQueues, told, watch_at_end
 from tests.support.role import ROLE
 from tests.support.simulation import Answer, Client
 
@@ -246,6 +247,13 @@ class Stand:
         held = self.memory.documents._partitions
         return [f"{partition}/{row}" for partition in held for row in held[partition]]
 
+    def shown(self) -> Iterator[tuple[str, str]]:
+        """What it sent, and how its work failed: what it stored and enqueued was looked at on its way."""
+        for event in self.inbox.events:
+            yield f"the alert {event.id}", f"{event} {json.dumps(event.data)}"
+        for failure in self.failures:
+            yield "an exception of the queue worker", told(failure)
+
     def pass_time(self, **amount: float) -> None:
         self.ambient.time += timedelta(**amount)
 
@@ -315,7 +323,7 @@ def stand(
     arm = arm_over(transport, CloudCredential(cloud, clock), cloud_of({}), ambient)
     memory = MemoryStorage(ambient.now)
     inbox = Inbox()
-    store = Store(documents(memory.documents), memory.queues, memory.blobs, ambient)
+    store = Store(WatchedDocuments(documents(memory.documents)), WatchedQueues(memory.queues), memory.blobs, ambient)
     engine = Engine(
         REGISTRY,
         arm.reader,
@@ -330,4 +338,6 @@ def stand(
     )
     specs = Texts({"homeostat.yaml": spec})
     service = Service(engine, Desired(specs, REGISTRY, ambient, cloud.subscription), {}, arm.identity)
-    return Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)
+    made = Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)
+    watch_at_end(made.shown)
+    return made

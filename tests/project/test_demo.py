@@ -10,6 +10,7 @@ import pytest
 from demo.__main__ import main
 from demo.narrator import GREEN, Narrator
 from demo.operator import NotSeen, until
+from tests.support.planted import watch
 
 pytestmark = pytest.mark.host
 
@@ -20,6 +21,7 @@ def test_the_whole_story_is_seen_and_told() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "demo"], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=300
     )
+    watch("what the demo said", done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "everything is as declared" in done.stdout
     assert "\x1b" not in done.stdout

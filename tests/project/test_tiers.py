@@ -7,16 +7,16 @@ import pytest
 pytestmark = pytest.mark.unit
 pytest_plugins = ["pytester"]
 
-CONFTEST = (Path(__file__).parents[1] / "conftest.py").read_text(encoding="utf-8")
+PROJECT = Path(__file__).parents[2]
+CONFTEST = (PROJECT / "tests" / "conftest.py").read_text(encoding="utf-8")
 MARKERS = "\n".join(f"    {tier}: a tier" for tier in ("unit", "wire", "storage", "host", "cli"))
 
 
 @pytest.fixture(autouse=True)
 def same_settings(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(CONFTEST)
-    pytester.makeini(
-        f"[pytest]\naddopts = --strict-markers\nasyncio_default_fixture_loop_scope = function\nmarkers =\n{MARKERS}\n"
-    )
+    options = ("addopts = --strict-markers", "asyncio_default_fixture_loop_scope = function", f"pythonpath = {PROJECT}")
+    pytester.makeini("\n".join(("[pytest]", *options, f"markers =\n{MARKERS}\n")))
 
 
 def run(pytester: pytest.Pytester, **modules: str) -> pytest.RunResult:

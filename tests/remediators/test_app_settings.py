@@ -23,7 +23,8 @@ from homeostat.core.model import (
     Want,
 )
 from homeostat.core.plan import merge, rebase
-from remediators.app_settings import OTHER_SECRET, REMEDIATOR, SECRET, AppSettingsSection, Setting
+from homeostat.core.secret_value import MASK
+from remediators.app_settings import OTHER_SECRET, REMEDIATOR, AppSettingsSection, Setting
 from tests.remediators.contract import LOCKED, Case, RemediatorContract, want_of
 from tests.remediators.world import World, body_of, healed, look, resource
 
@@ -163,7 +164,7 @@ def test_no_secret_is_shown_anywhere(name: str, want: str | None, have: json.Abs
     seen = look(REMEDIATOR, wanted({name: want}), world)
     (drift,) = seen.drifts
     assert drift.have in {OTHER_SECRET, ABSENT}
-    assert drift.want in {SECRET, KEY_VAULT, "none"}
+    assert drift.want in {MASK, KEY_VAULT, "none"}
     everything = f"{seen.drifts} {seen.answers} {merge(seen.edits, seen.facts)} {wanted({name: want})}"
     assert not any(secret in everything for secret in ("hunter2", "bWFkZSB1cA", "swordfish", "no-secret-by"))
 
@@ -280,6 +281,7 @@ def test_every_form_of_a_setting_is_understood() -> None:
         ({"A": None}, "A has no value"),
         ({"A": {"mode": "alert"}}, "A has no value"),
         ({"A": {"secret": "true", "value": "x"}}, "A is secret and yet has a value here"),
+        ({"A": {"value": "x", "rotated": "2026-10-01"}}, "A is rotated, and yet no secret"),
         ({"A B": "x"}, "'A B' is no name of an app setting"),
         ({"A=B": "x"}, "'A=B' is no name of an app setting"),
         ({"A": "1", "a": "1"}, "'a' and 'A' are one name to Azure"),

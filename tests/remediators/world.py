@@ -1,7 +1,7 @@
 """A tiny ARM for the remediators' tests: resource bodies, what a read of them says, and what a write makes of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from homeostat.core import json
@@ -83,6 +83,7 @@ def healed(world: World, seen: Look) -> World:
 
 def carried_out(world: World, action: Action) -> World:
     """The world after one write: what is left out of a PUT is gone, what only the server sets is kept."""
+    action = replace(action, body=json.revealed(action.body))
     id_ = action.resource
     if id_.is_type("Microsoft.Web/sites/networkConfig") or id_.is_type("Microsoft.Web/sites/slots/networkConfig"):
         site = id_.parent

@@ -33,7 +33,7 @@ def both(production: str, staging: str) -> str:
     )
 
 
-def settings(**values: str) -> str:
+def settings(**values: str | dict[str, str]) -> str:
     return yaml.safe_dump({"app_settings": {"settings": values}})
 
 

@@ -169,6 +169,18 @@ async def test_what_is_to_be_removed_from_a_slot_is_not_while_it_is_being_swappe
     assert "STRANGER" not in settings_of(world, slot(world))
 
 
+async def test_a_secret_of_the_other_side_is_neither_drift_nor_accepted_while_the_slot_is_being_swapped() -> None:
+    """The sticky setting is production's for the time being."""
+    secret = both(settings(), settings(**{STICKY: {"secret": "true"}}))
+    world = slotted(secret, STAGE="staging")
+    world.change_settings(**{STICKY: "production"})
+    await reconcile(world, slot(world))
+    known = (await world.engine.store.load(slot(world))).record.secrets
+    act(world, "applySlotConfig")
+    assert (await reconcile(world, slot(world))).status is Status.IN_SYNC
+    assert (await world.engine.store.load(slot(world))).record.secrets == known != {}
+
+
 async def test_a_slot_of_which_it_cannot_be_told_whether_it_is_being_swapped_is_not_written_to() -> None:
     world = await beside()
     set_settings(world, slot(world), {"RELEASE": "new"})

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.planted import watch
+
 PROJECT = Path(__file__).parents[2]
 _LINE = re.compile(r"^(\w+): .*?(https?://\S+)$")
 _STOP_SECONDS = 30
@@ -53,6 +55,7 @@ def call(url: str, body: Any = None) -> tuple[int, Any]:
             text, status = response.read(), response.status
     except urllib.error.HTTPError as refusal:
         text, status = refusal.read(), refusal.code
+    watch("an answer over HTTP", text.decode(errors="replace"))
     try:
         return status, json.loads(text)
     except ValueError:
@@ -100,6 +103,8 @@ def _read(app: FunctionApp, ready: threading.Event) -> None:
     assert app.process.stdout is not None
     for line in app.process.stdout:
         app.log.append(line)
+        if ready.is_set():  # before that it tells its URLs, whose keys are for whoever started it
+            watch("what the dev host said", line)
         if not ready.is_set() and (match := _LINE.match(line.strip())):
             app.urls[match[1]] = match[2]
         if line.strip() == "ready":

@@ -19,6 +19,7 @@ from homeostat.service import RUN_BACKUP, Service
 from homeostat.web import api
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import SPEC, Stand, stand
+from tests.support.planted import watch
 
 pytestmark = pytest.mark.wire
 
@@ -74,6 +75,7 @@ class Http:
         )
         response = await self.functions[name](request)
         text = response.get_body().decode()
+        watch(f"the answer to {method} {path}", text)
         is_json = response.mimetype == "application/json"
         return Answer(response.status_code, json.loads(text) if is_json else text, response.headers)
 

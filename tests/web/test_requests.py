@@ -94,6 +94,16 @@ def test_what_is_no_json_is_refused_in_words(body: bytes) -> None:
         remediate(body)
 
 
+def test_a_body_that_is_nested_too_deeply_is_refused_by_its_depth() -> None:
+    with pytest.raises(BadRequest, match="nested in more than 4 levels"):
+        remediate(b'{"targets": [[[[1]]]]}')
+
+
+def test_half_a_character_is_refused_since_no_page_could_show_it() -> None:
+    with pytest.raises(BadRequest, match="half a character"):
+        remediate(b'{"targets": ["a"], "reason": "\\ud800"}')
+
+
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"7", b"true", b"NaN"])
 def test_json_that_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):

@@ -35,7 +35,7 @@ def app_settings(survey: Survey) -> Part:
     settings: dict[str, Json] = {}
     comments: dict[Path, str] = {}
     for name in sorted(survey.settings.keys() - platform, key=lambda name: (name.lower(), name)):
-        value, path = survey.settings[name], ("settings", name)
+        value, path = survey.settings[name].reveal(), ("settings", name)
         if must_stay_secret(name, value):
             settings[name] = {"secret": True}
             comments[path] = "taken for a secret: its value is not written here, and its presence is defended"
@@ -72,7 +72,7 @@ _FLAGS: Mapping[str, str] = {
 
 def _routes_by_setting(survey: Survey) -> bool:
     settings = survey.settings or {}
-    named = any(name.upper() == ROUTE_ALL_SETTING and value.strip() == "1" for name, value in settings.items())
+    named = any(name.upper() == ROUTE_ALL_SETTING and value.reveal().strip() == "1" for name, value in settings.items())
     config = survey.config.body if survey.config else None
     return named or json.at(config, ("properties", "vnetRouteAllEnabled")) is True
 
