@@ -16,6 +16,7 @@ from homeostat.ambient import Ambient
 from homeostat.core import alerts, record, retest
 from homeostat.core.alerts import Alert, AlertType
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.arm_time import ArmTime, closer
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.attribution import Actor
 from homeostat.core.causes import causes, completed, of_entry
@@ -193,6 +194,7 @@ class _Reconcile:
     first: Plan | None = None  # to be carried out before anything is observed
     written: list[tuple[Action, Written]] = field(default_factory=list)
     blind: list[BlindWrite] = field(default_factory=list)
+    arm_time: ArmTime | None = None
     asked_who: bool = False  # Azure, for the authors of changes
 
     async def run(self) -> Outcome:
@@ -295,8 +297,16 @@ class _Reconcile:
 
     async def _ask(self, query: Query) -> Fact:
         if isinstance(query, Read):
-            return await self.engine.reader.read(query)
+            return await self._read(query)
         return await self.engine.prober.probe(query)
+
+    async def _read(self, query: Read) -> Fact:
+        """What ARM says now, and what time it says it is."""
+        asked = self.engine.ambient.monotonic()
+        fact = await self.engine.reader.read(query)
+        if isinstance(fact, Found) and fact.at is not None:
+            self.arm_time = closer(self.arm_time, ArmTime(fact.at, asked, self.engine.ambient.monotonic()))
+        return fact
 
     # --- attribute ---
 
@@ -320,7 +330,8 @@ class _Reconcile:
         now = self.engine.ambient.now()
         kinds = sorted({edit.drift.kind for action in plan.actions for edit in action.edits})
         actions = tuple(str(action) for action in plan.actions)
-        unprotected = {action.resource.key: now for action in plan.actions if action.unprotected}
+        since = self._arm_time_at_least()
+        unprotected = {action.resource.key: since for action in plan.actions if action.unprotected}
         intent = Intent(str(self.engine.ambient.uuid()), now, actions, tuple(kinds), unprotected)
         before = leased.stored.record.episodes
         episodes, detected = alerts.opened(self.root, plan.drifts, before, now, await self._causes(plan))
@@ -337,7 +348,7 @@ class _Reconcile:
         """Raises ArmError, StillRunning and LeaseLost; what was written by then is in `written`."""
         for planned, name in zip(plan.actions, names, strict=True):
             await leased.ensure()
-            read_at = self.engine.ambient.now()
+            read_at = self._arm_time_at_least()
             action = await self._rebased(planned) if planned.unprotected else planned
             try:
                 ids = await self.engine.writer.write(action, correlation_id=name, send_by=leased.send_by)
@@ -357,12 +368,21 @@ class _Reconcile:
 
     def _keep_blind(self, action: Action, read_at: datetime, name: str, lands: timedelta = timedelta()) -> None:
         if action.unprotected:
-            until = self.engine.ambient.now() + lands
+            until = self._arm_time_at_most() + lands
             self.blind.append(BlindWrite(action.resource.key, read_at, until, name))
+
+    def _arm_time_at_least(self) -> datetime:
+        """By our own clock where ARM has not said a time yet."""
+        ambient = self.engine.ambient
+        return self.arm_time.earliest(ambient.monotonic()) if self.arm_time else ambient.now()
+
+    def _arm_time_at_most(self) -> datetime:
+        ambient = self.engine.ambient
+        return self.arm_time.latest(ambient.monotonic()) if self.arm_time else ambient.now()
 
     async def _rebased(self, planned: Action) -> Action:
         """Where no ETag protects what others wrote, the edits go over a body that is read right before the write."""
-        match await self.engine.reader.read(Read(planned.type, planned.resource)):
+        match await self._read(Read(planned.type, planned.resource)):
             case Found() as found:
                 return rebase(planned, found)
             case Unreadable(error):
@@ -442,7 +462,7 @@ class _Reconcile:
         now = engine.ambient.now()
         before = self.leased.stored.record if self.leased else self.stored.record
         begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
-        blind = (*record.left_blind(begun, now=now), *self.blind)
+        blind = (*record.left_blind(begun, until=self._arm_time_at_most()), *self.blind)
         judged, changed_by = judged_kinds(self.root, engine.registry), await self._causes(outcome.plan)
         after, pending = conclude(self.root, outcome, before, blind, now, begun, judged=judged, changed_by=changed_by)
         if outcome.correlations:  # ARM may have called them otherwise than we did
