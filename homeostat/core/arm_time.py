@@ -28,11 +28,8 @@ class ArmTime:
         """What it shows at most."""
         return self.said + GRAIN + timedelta(seconds=moment - self.asked)
 
-    @property
-    def doubt(self) -> float:
-        return self.answered - self.asked
-
 
 def closer(known: ArmTime | None, heard: ArmTime) -> ArmTime:
-    """The one that leaves less in doubt; of two that leave as much, the newer."""
-    return heard if known is None or heard.doubt <= known.doubt else known
+    """The one by which it is later: a slow answer, or one out of a cache, bears a time that has passed by then."""
+    moment = heard.answered
+    return heard if known is None or heard.earliest(moment) >= known.earliest(moment) else known

@@ -29,8 +29,17 @@ def test_arms_clock_is_never_outside_of_what_was_reckoned(
     assert shows <= heard.latest(answered + later) + grain
 
 
-def test_the_quicker_answer_is_believed_and_of_equal_ones_the_newer() -> None:
-    slow, quick, newer = ArmTime(NOON, 0, 9), ArmTime(NOON, 10, 11), ArmTime(NOON, 20, 21)
+def test_what_was_said_in_a_quick_answer_counts_more_than_what_a_slow_or_a_cached_one_said() -> None:
+    def at(seconds: int) -> datetime:
+        return NOON + timedelta(seconds=seconds)
+
+    slow, quick, newer, cached = (
+        ArmTime(at(0), 0, 9),
+        ArmTime(at(10), 10, 11),
+        ArmTime(at(20), 20, 21),
+        ArmTime(at(5), 30, 31),
+    )
     assert closer(None, slow) == slow
     assert closer(slow, quick) == closer(quick, slow) == quick
     assert closer(quick, newer) == newer
+    assert closer(newer, cached) == closer(cached, newer) == newer

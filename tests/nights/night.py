@@ -174,7 +174,7 @@ class _Night:
             if entry.seconds:
                 await instance.service.pause(Pause(entry.target, until, "maintenance", "anna"))
             else:
-                await instance.service.resume(entry.target)
+                await instance.service.resume(entry.target, by="anna")
         except Exception as error:  # noqa: BLE001 - the person is told, and that is all
             self.host.end(instance, work, f"{type(error).__name__}: {error}")
         else:
