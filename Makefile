@@ -5,7 +5,7 @@ READY := .venv/.made-from
 # Tests, demo and benchmarks start the SDKs again and again: without bytecode each start takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up test check kill bench fuzz package
+.PHONY: help setup demo up test sim check kill bench fuzz package
 .PHONY: check-format check-lint check-types check-imports check-lock check-paths
 
 help:
@@ -29,6 +29,9 @@ test: $(READY) ## run every test, those with the real Azure CLI and storage API 
 	@scripts/azure-cli >/dev/null
 	@scripts/azurite >/dev/null
 	@$(VENV) -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
+
+sim: $(READY) ## live through simulated nights: SEED=1 RUNS=10000; without SEED others each time
+	@$(VENV) -m tests.nights $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(if $(KEEP),--keep $(KEEP))
 
 check: check-format check-lint check-types check-imports check-lock check-paths ## formatter, linter, types, imports, lock files
 

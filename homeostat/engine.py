@@ -17,6 +17,7 @@ from homeostat.approvals import Approvals
 from homeostat.core import alerts, flapping, known_secrets, record, retest, snapshot, uses
 from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.arm_time import ArmTime, closer
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.attribution import Actor
 from homeostat.core.causes import causes, completed, of_entry
@@ -224,6 +225,7 @@ class _Reconcile:
     first: Plan | None = None  # to be carried out before anything is observed
     written: list[tuple[Action, Written]] = field(default_factory=list)
     blind: list[BlindWrite] = field(default_factory=list)
+    arm_time: ArmTime | None = None
     asked_who: bool = False  # Azure, for the authors of changes
     approval: Approval | None = None  # of the last plan's edits that need one
     counted: int = 0  # of `written`, as repairs in the record
@@ -365,8 +367,16 @@ class _Reconcile:
 
     async def _ask(self, query: Query) -> Fact:
         if isinstance(query, Read):
-            return await self.engine.reader.read(query)
+            return await self._read(query)
         return await self.engine.prober.probe(query)
+
+    async def _read(self, query: Read) -> Fact:
+        """What ARM says now, and what time it says it is."""
+        asked = self.engine.ambient.monotonic()
+        fact = await self.engine.reader.read(query)
+        if isinstance(fact, Found) and fact.at is not None:
+            self.arm_time = closer(self.arm_time, ArmTime(fact.at, asked, self.engine.ambient.monotonic()))
+        return fact
 
     # --- attribute ---
 
@@ -391,7 +401,8 @@ class _Reconcile:
         now = self.engine.ambient.now()
         kinds = sorted({edit.drift.kind for edit in plan.edits})
         actions = tuple(str(action) for action in plan.actions)
-        unprotected = {action.resource.key: now for action in plan.actions if action.unprotected}
+        since = self._arm_time_at_least()
+        unprotected = {action.resource.key: since for action in plan.actions if action.unprotected}
         intent = Intent(str(self.engine.ambient.uuid()), now, actions, tuple(kinds), unprotected)
         intent = replace(intent, snapshots=snapshot.names(self.root.id, intent))
         before = leased.stored.record.episodes
@@ -427,7 +438,7 @@ class _Reconcile:
                 self.refusals |= refused(planned, hold)
 
     async def _send(self, planned: Action, name: str, leased: Leased) -> None:
-        read_at = self.engine.ambient.now()
+        read_at = self._arm_time_at_least()
         action = await self._rebased(planned) if planned.unprotected else planned
         try:
             ids = await self.engine.writer.write(action, correlation_id=name, send_by=leased.send_by)
@@ -455,15 +466,24 @@ class _Reconcile:
 
     def _keep_blind(self, action: Action, read_at: datetime, name: str, lands: timedelta = timedelta()) -> None:
         if action.unprotected:
-            until = self.engine.ambient.now() + lands
+            until = self._arm_time_at_most() + lands
             self.blind.append(BlindWrite(action.resource.key, read_at, until, name))
+
+    def _arm_time_at_least(self) -> datetime:
+        """By our own clock where ARM has not said a time yet."""
+        ambient = self.engine.ambient
+        return self.arm_time.earliest(ambient.monotonic()) if self.arm_time else ambient.now()
+
+    def _arm_time_at_most(self) -> datetime:
+        ambient = self.engine.ambient
+        return self.arm_time.latest(ambient.monotonic()) if self.arm_time else ambient.now()
 
     async def _rebased(self, planned: Action) -> Action:
         """Where no ETag protects what others wrote, the edits go over a body that is read right before the write.
 
         Nothing comes between the two: so its snapshot was taken before, and what it replaces must be the same still.
         """
-        match await self.engine.reader.read(Read(planned.type, planned.resource)):
+        match await self._read(Read(planned.type, planned.resource)):
             case Found() as found:
                 action = rebase(planned, found)
             case Unreadable(error):
@@ -553,7 +573,7 @@ class _Reconcile:
         now = engine.ambient.now()
         before = self.leased.stored.record if self.leased else self.stored.record
         begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
-        blind = (*record.left_blind(begun, now=now), *self.blind)
+        blind = (*record.left_blind(begun, until=self._arm_time_at_most()), *self.blind)
         judged, changed_by = judged_kinds(self.root, engine.registry), await self._causes(outcome.plan)
         after, pending = conclude(
             self.root,

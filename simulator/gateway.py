@@ -5,7 +5,8 @@ the parent exist, whether the caller's role or a lock forbids it; then the provi
 """
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from simulator import access, identity
 from simulator.arm import Call, Handler, Registry, ResourceType, announce, listing, read
@@ -47,6 +48,7 @@ def handle(cloud: Cloud, request: Request, now: datetime, registry: Registry | N
         call.record("Failure", now)
     cloud.advance(now)
     headers = response.headers
+    headers["date"] = format_datetime(now.astimezone(UTC), usegmt=True)
     headers["x-ms-request-id"] = cloud.guid()
     headers["x-ms-correlation-request-id"] = correlation
     headers["x-ms-routing-request-id"] = f"WESTEUROPE:{now:%Y%m%dT%H%M%SZ}:{correlation}"

@@ -4,6 +4,8 @@ Thin on purpose. What the SDKs' models would do costs three times the CPU, and t
 Graph and from recordings, so that one normaliser serves all three.
 """
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -64,7 +66,8 @@ class PipelineReader:
         if _is_listed(read):
             # What ARM shows to POST alone is shown nowhere else: which of it is secret, only its owner knows.
             body = json.with_value(body, ("properties",), json.sealed(_properties(body)))
-        return Found(body, answer.headers.get("ETag") or json.text_at(body, "etag") or None)
+        etag = answer.headers.get("ETag") or json.text_at(body, "etag") or None
+        return Found(body, etag, at=_date(answer))
 
     async def _pages(self, request: HttpRequest) -> Found:
         found: list[Json] = []
@@ -105,6 +108,15 @@ def _body(answer: AsyncHttpResponse) -> Json:
         return json.parse(answer.content)
     except ValueError as error:
         raise _odd_answer(answer.request, "the answer is not JSON") from error
+
+
+def _date(answer: AsyncHttpResponse) -> datetime | None:
+    """The answer's Date, as RFC 9110 (6.6.1) has it; None where there is none that can be read."""
+    try:
+        date = parsedate_to_datetime(answer.headers.get("Date") or "")
+    except ValueError:
+        return None
+    return date.astimezone(UTC) if date.tzinfo else None
 
 
 def _members(page: Json) -> list[Json]:

@@ -134,7 +134,9 @@ def settled(
             if fingerprint != episode.fingerprint:
                 after[kind] = replace(episode, state=AlertType.HELD, fingerprint=fingerprint)
                 data = {**_common(root, kind, episode), "held": [held_json(entry) for entry in held]}
-                alerts.append(_alert(AlertType.HELD, root.id, episode, fingerprint, now, data))
+                # What is held may change and be held as before: as above, the time tells these transitions apart.
+                transition = f"{fingerprint}@{now.isoformat()}"
+                alerts.append(_alert(AlertType.HELD, root.id, episode, transition, now, data))
     return after, tuple(alerts)
 
 
@@ -174,7 +176,7 @@ def overwrites(root: Root, foreign: Iterable[ForeignWrite], now: datetime) -> tu
     """One alert for each foreign write that a write of ours may have undone without seeing it."""
     return tuple(
         Alert(
-            id=_digest(root.id.key, write.correlation_id, write.at.isoformat(), "overwrite"),
+            id=_digest(root.id.key, write.resource, write.correlation_id, write.at.isoformat(), "overwrite"),
             type=AlertType.POSSIBLE_OVERWRITE,
             subject=root.id.text,
             time=now,
@@ -190,7 +192,7 @@ def overwrites(root: Root, foreign: Iterable[ForeignWrite], now: datetime) -> tu
                 "remedy": "Compare the resource with what this actor meant to write, and write it again if it is lost.",
             },
         )
-        for write in foreign
+        for write in dict.fromkeys(foreign)  # an event may be told twice before anybody looks
     )
 
 

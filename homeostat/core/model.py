@@ -5,6 +5,7 @@ All of it is frozen data, so that a plan can be guarded, merged, rendered, store
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol, Self, runtime_checkable
@@ -185,11 +186,13 @@ class Found:
     """The body as ARM gave it. It may hold secret values, so it never shows itself.
 
     fresh is False for a Resource Graph row, which is never the base of a write.
+    at: when, by ARM's own clock, it answered.
     """
 
     body: Json = field(repr=False)
     etag: str | None = None
     fresh: bool = True
+    at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

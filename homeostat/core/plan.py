@@ -15,6 +15,7 @@ from homeostat.core.model import (
     Disruption,
     Drift,
     Edit,
+    Fact,
     Facts,
     Found,
     Milestone,
@@ -178,12 +179,24 @@ def merge(edits: Iterable[Edit], facts: Facts) -> tuple[Action, ...]:
 def _write(
     holder: ResourceId, members: Sequence[ResourceId], edits: Mapping[ResourceId, Sequence[Edit]], facts: Facts
 ) -> Action:
-    if len(members) == 1:
-        return _own_write(members[0], edits[members[0]], body_of(members[0], facts))
     base = facts.get(Read(arm_type(holder), holder))
+    if len(members) == 1 and not _is_new_beside_others(members[0], base):
+        return _own_write(members[0], edits[members[0]], body_of(members[0], facts))
     if not isinstance(base, Found):
         raise HomeostatError(f"{holder.short} must be read before its children can be written together")
     return _family_write(holder, [edit for member in members for edit in edits[member]], base)
+
+
+def _is_new_beside_others(member: ResourceId, parent: Fact | None) -> bool:
+    """Whether an embedded child is missing from its parent's body: then the parent's ETag is what protects its name.
+
+    A PUT of the child itself would carry none, and so replace what somebody may have made under that name meanwhile.
+    """
+    path = arm_type(member).embedded
+    if not path or not isinstance(parent, Found) or parent.etag is None:
+        return False
+    names = {json.text_at(child, "name").lower() for child in json.objects_at(parent.body, *path)}
+    return member.name.lower() not in names
 
 
 def rebase(action: Action, found: Found) -> Action:

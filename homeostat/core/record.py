@@ -95,7 +95,10 @@ class OwnWrite:
 
 @dataclass(frozen=True, slots=True)
 class BlindWrite:
-    """A write of ours that no ETag protected: what was written between the two times may have been overwritten."""
+    """A write of ours that no ETag protected: what was written between the two times may have been overwritten.
+
+    Both are ARM's times, as those of events are.
+    """
 
     resource: str
     read_at: datetime
@@ -144,7 +147,7 @@ class KnownSecret:
 class Intent:
     """Writes that were begun. Found unfinished, it means: observe again, never replay.
 
-    unprotected: by resource, since when a write that no ETag protected may have been on its way.
+    unprotected: by resource, since when, by ARM's clock, a write that no ETag protected may have been on its way.
     snapshots: the names of those that are taken of the state before each write, if it comes to them.
     """
 
@@ -257,7 +260,7 @@ def marked(
     hinted = mark if mark and mark.since <= now else Mark(now, now)
     settled = max(hinted.settled, min(now + settle.after, hinted.since + settle.at_most))
     after = replace(record, mark=Mark(hinted.since, settled, causes))
-    if foreign is not None:
+    if foreign is not None and foreign not in record.foreign_writes:
         after = replace(after, foreign_writes=(*record.foreign_writes, foreign)[-MAX_FOREIGN_WRITES:])
     if _is_under_way(record.pending, hint, now, by=max(now, settled)):
         return after, None
@@ -457,10 +460,10 @@ def intending(record: RootRecord, intent: Intent) -> RootRecord:
     return replace(record, intent=intent)
 
 
-def left_blind(begun: Intent | None, *, now: datetime) -> tuple[BlindWrite, ...]:
+def left_blind(begun: Intent | None, *, until: datetime) -> tuple[BlindWrite, ...]:
     """The windows of unprotected writes of which nobody knows when, or whether, they took effect: they end now."""
     since = begun.unprotected if begun else {}
-    return tuple(BlindWrite(resource, began, now, "") for resource, began in since.items())
+    return tuple(BlindWrite(resource, began, until, "") for resource, began in since.items())
 
 
 # --- what a reconcile found -----------------------------------------------------------------------------------------

@@ -237,6 +237,15 @@ def test_each_target_of_a_retired_web_app_is_told_once() -> None:
     assert types(told) == ["TargetRetired app-a", "TargetRetired app-b"]
 
 
+def test_what_is_held_again_after_it_was_different_meanwhile_is_told_under_an_id_of_its_own() -> None:
+    record, ids = RootRecord(), list[str]()
+    for minutes, seen in enumerate((drift(), drift(have="Other"), drift())):
+        outcome = found(seen, status=Status.HELD, holds=[held(seen)])
+        record, told = conclude(ROOT, outcome, record, (), NOW + minutes * MINUTE)
+        ids += [alert.id for alert in told]
+    assert len(ids) == len(set(ids)) == 6
+
+
 # --- overwrites ---
 
 

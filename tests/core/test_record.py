@@ -136,7 +136,7 @@ def test_an_intent_keeps_what_was_begun_before_it_and_not_ended() -> None:
     both = record.intending(record.intending(RootRecord(), first), later).intent
     assert both == Intent("2", NOW, ("PUT a", "PUT b"), ("app_settings", "nsg_rules"), {"a": NOW}, ("s1", "s2", "s3"))
     end = NOW + seconds(600)
-    assert record.left_blind(both, now=end) == (BlindWrite("a", NOW, end, ""),)
+    assert record.left_blind(both, until=end) == (BlindWrite("a", NOW, end, ""),)
 
 
 def test_what_a_dead_owner_left_does_not_wait_for_a_look_that_is_due_later() -> None:

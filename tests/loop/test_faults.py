@@ -193,6 +193,22 @@ async def test_a_repair_that_somebody_undoes_each_time_ends_and_says_so_where_th
     assert len(world.writes()) == 3
 
 
+async def test_a_rule_that_somebody_makes_at_the_same_moment_keeps_what_is_not_declared_of_it() -> None:
+    world = stand()
+    rule = world.id("nsg").child("securityRules", "allow-sql")
+    properties = world.rule("allow-sql")["properties"]
+    world.operator("DELETE", rule)
+
+    def make() -> None:
+        world.operator(
+            "PUT", rule, {"properties": {**properties, "access": "Deny", "description": "Eve's"}}, NSG_VERSION
+        )
+
+    assert (await meddled(world, before=once(make, Action)).reconcile("nsg")).status is Status.HEALED
+    made = world.rule("allow-sql")["properties"]
+    assert (made["access"], made["description"]) == ("Allow", "Eve's")
+
+
 async def test_a_foreign_setting_that_is_written_after_the_look_survives_the_repair() -> None:
     world = stand()
     world.change_settings(REDIS_PORT="1")

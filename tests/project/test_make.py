@@ -9,7 +9,7 @@ import pytest
 pytestmark = pytest.mark.host
 
 PROJECT = Path(__file__).parents[2]
-TARGETS = {"setup", "demo", "up", "test", "check", "kill", "bench", "fuzz", "package"}
+TARGETS = {"setup", "demo", "up", "test", "sim", "check", "kill", "bench", "fuzz", "package"}
 
 
 def run(*command: str | Path, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:

@@ -280,7 +280,9 @@ def test_a_missing_rule_is_one_drift_and_is_created_whole() -> None:
     seen = look(REMEDIATOR, wanted({"allow-sql": SQL}), world_of({}))
     assert [(drift.path, drift.have) for drift in seen.drifts] == [((), ABSENT)]
     (action,) = merge(seen.edits, seen.facts)
-    assert action.body == {"properties": SQL}
+    (rule,) = json.objects_at(action.body, "properties", "securityRules")
+    assert rule == {"properties": SQL, "name": "allow-sql"}
+    assert action.etag is not None, "so that it replaces no rule that somebody makes under this name meanwhile"
     assert action.creates
 
 

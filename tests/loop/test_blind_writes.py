@@ -1,0 +1,127 @@
+"""App settings have no ETag. What a write of theirs may have undone is told, whatever became of who wrote it.
+
+Simulated nights found each of these (docs/simulation.md).
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from homeostat.core.outcome import Status
+from homeostat.core.plan import Action
+from tests.azure.scripted import VirtualAmbient
+from tests.loop.crashes import Crash, Fate, mortal
+from tests.loop.meddling import meddled, once
+from tests.loop.stand import VISIBILITY, Stand, stand
+
+pytestmark = pytest.mark.wire
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Eve:
+    """Somebody who sets a setting at the worst moment. Her write's event is kept until `told` hands it out."""
+
+    world: Stand
+    event: dict[str, Any] | None = None
+
+    def writes(self) -> None:
+        self.world.change_settings(THEIRS="lost")
+        settings = self.world.id("site").child("config", "appsettings")
+        claims = {"name": "Eve"}
+        self.event = self.world.event(
+            settings, "Microsoft.Web/sites/config/write", correlationId="theirs", claims=claims
+        )
+
+    async def told(self, times: int = 1) -> None:
+        assert self.event is not None, "she has written"
+        for _ in range(times):
+            await self.world.service.on_event(self.event)
+
+    @property
+    def races(self) -> Callable[[Any], Awaitable[None]]:
+        """Her write reaches ARM just before Homeostat's."""
+        return once(self.writes, Action)
+
+
+def overwrites(world: Stand) -> list[Any]:
+    return [event.data["actor"] for event in world.inbox.events if "PossibleOverwrite" in event.type]
+
+
+@pytest.mark.parametrize("status", [0, 500, 504])
+async def test_a_write_that_took_effect_and_was_never_acknowledged_has_a_window_too(status: int) -> None:
+    world = stand()
+    eve = Eve(world)
+    world.change_settings(REDIS_PORT="1")
+    answer = {"status": status, "body": {}} if status else {"drop": True}
+    world.strike(method="PUT", path="/config/appsettings$", when="after", times=1, **answer)
+    outcome = await meddled(world, before=eve.races).reconcile("site")
+    assert outcome.status is Status.FAILED
+    assert "THEIRS" not in world.settings()
+    await eve.told()
+    await world.work_for(HOUR)
+    assert overwrites(world) == ["Eve"]
+
+
+async def test_an_instance_that_dies_after_its_write_leaves_a_window_for_the_next_one_to_tell_of() -> None:
+    world = stand()
+    eve = Eve(world)
+    world.change_settings(REDIS_PORT="1")
+    settings = world.id("site").child("config", "appsettings")
+    await world.service.on_event(world.event(settings, "Microsoft.Web/sites/config/write"))
+    world.pass_time(seconds=16)
+    fate = Fate()
+    dying = meddled(mortal(world, fate), before=eve.races, after=lambda called: _die(fate, called))
+    with pytest.raises(Crash):
+        await dying.deliver()
+    assert "THEIRS" not in world.settings()
+    await eve.told()
+    world.pass_time(seconds=VISIBILITY.total_seconds())
+    await world.work_for(HOUR)
+    assert overwrites(world) == ["Eve"]
+
+
+async def _die(fate: Fate, called: Any) -> None:
+    if isinstance(called, Action):
+        raise Crash(str(len(fate.names)))
+
+
+async def test_an_event_that_comes_twice_is_told_once_and_stops_nothing() -> None:
+    world = stand()
+    eve = Eve(world)
+    world.change_settings(REDIS_PORT="1")
+    await meddled(world, before=eve.races).reconcile("site")
+    await eve.told(times=3)
+    await world.work_for(HOUR)
+    assert (world.failures, world.poisoned) == ([], [])
+    assert overwrites(world) == ["Eve"]
+
+
+@dataclass
+class WrongClock:
+    """Everything of the stand's ambient but the time of day."""
+
+    right: VirtualAmbient
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        return self.right.now() + self.ahead
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.right, name)
+
+
+@pytest.mark.parametrize("minutes", [-90, -1, 1, 90])
+async def test_a_clock_that_is_wrong_hides_no_overwrite(minutes: int) -> None:
+    world = stand()
+    eve = Eve(world)
+    world.change_settings(REDIS_PORT="1")
+    wrong = replace(world.engine, ambient=WrongClock(world.ambient, timedelta(minutes=minutes)))
+    await meddled(replace(world, engine=wrong), before=eve.races).reconcile("site")
+    await eve.told()
+    await world.work_for(4 * HOUR)
+    assert overwrites(world) == ["Eve"]

@@ -1,0 +1,154 @@
+"""What the two documents of a night declare, as data: rendered as YAML for Homeostat, and as paths for the oracle.
+
+Both web apps declare the NSG's rules and the zones' links alike, so that three roots of five have two owners.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final, Self
+
+from tests.nights.place import APPS, LINK, NSG, SUBNET, VNET, ZONES, Path, State
+from tests.nights.schedule import Respec
+
+SECRET_SETTING: Final = "DB_PASSWORD"
+"""Declared `secret: true`: only its presence is defended. It is not there at dusk."""
+
+_RULES: Final = (
+    ("allow-sql", 100, "Allow", "Tcp", "1433"),
+    ("allow-redis", 110, "Allow", "Tcp", "6380"),
+    ("allow-https", 120, "Allow", "Tcp", "443"),
+    ("deny-all-outbound", 4096, "Deny", "*", "*"),
+)
+_SETTINGS: Final = (
+    ("SQL_SERVER_FQDN", "sql-flask.database.windows.net"),
+    ("REDIS_PORT", "6380"),
+    ("KEY_VAULT_URI", "https://kv-flask.vault.azure.net/"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One declared thing: its root, kind and mode, and what has to be where once it is as declared."""
+
+    root: str
+    kind: str
+    name: str
+    mode: str
+    wanted: Mapping[Path, Any]
+
+    def holds(self, state: State) -> bool:
+        return all(state.get(path) == value for path, value in self.wanted.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """modes: by kind, where it is not `enforce`. ports: of rules, where it is not the usual one."""
+
+    settings: tuple[tuple[str, str], ...] = _SETTINGS
+    ports: tuple[tuple[str, str], ...] = ()
+    undeclared: tuple[str, ...] = ()  # rules that are not declared any more
+    modes: tuple[tuple[str, str], ...] = ()
+    defends_secret: bool = False
+
+    def after(self, change: Respec) -> Self:
+        """The next version of the spec."""
+        match change.what:
+            case "setting":
+                return replace(self, settings=_with(self.settings, change.name, change.value))
+            case "no setting":
+                return replace(self, settings=tuple(each for each in self.settings if each[0] != change.name))
+            case "port":
+                return replace(self, ports=_with(self.ports, change.name, change.value))
+            case "no rule":
+                return replace(self, undeclared=(*self.undeclared, change.name))
+            case "mode":
+                return replace(self, modes=_with(self.modes, change.name, change.value))
+            case "secret":
+                return replace(self, defends_secret=True)
+            case other:
+                raise AssertionError(f"there is no such change of a spec: {other}")
+
+    def mode(self, kind: str) -> str:
+        return dict(self.modes).get(kind, "enforce")
+
+    @property
+    def rules(self) -> Iterator[tuple[str, int, str, str, str]]:
+        ports = dict(self.ports)
+        for name, priority, access, protocol, port in _RULES:
+            if name not in self.undeclared:
+                yield name, priority, access, protocol, ports.get(name, port)
+
+    def targets(self, root: str) -> tuple[str, ...]:
+        """Who owns a root."""
+        return (root,) if root in APPS else APPS
+
+
+def _with(pairs: tuple[tuple[str, str], ...], name: str, value: str) -> tuple[tuple[str, str], ...]:
+    return tuple({**dict(pairs), name: value}.items())
+
+
+@lru_cache(maxsize=512)
+def texts(declared: Declared) -> Mapping[str, str]:
+    """The documents, by file name."""
+    return {f"{app}.yaml": _document(app, declared) for app in APPS}
+
+
+def _document(app: str, declared: Declared) -> str:
+    lines = [f"target: {app}", f"web_app: {app}", "resource_group: rg-flask", "vnet_integration:"]
+    lines += [f"  mode: {declared.mode('vnet_integration')}", "  subnet: vnet-appservice/snet-appservice-integration"]
+    lines += ["app_settings:", f"  mode: {declared.mode('app_settings')}", "  settings:"]
+    lines += [f'    {name}: "{value}"' for name, value in declared.settings]
+    if declared.defends_secret:
+        lines.append(f"    {SECRET_SETTING}: {{secret: true}}")
+    lines += ["nsg_rules:", f"  mode: {declared.mode('nsg_rules')}", "  nsg-appservice-integration:", "    rules:"]
+    lines += [
+        f"      {name}: {{priority: {priority}, direction: Outbound, access: {access}, "
+        f'protocol: "{protocol}", ports: "{port}"}}'
+        for name, priority, access, protocol, port in declared.rules
+    ]
+    lines += ["dns_links:", f"  mode: {declared.mode('dns_links')}"]
+    for zone in ZONES.values():
+        lines += [f"  {zone}:", f"    links: {{{LINK}: {{vnet: vnet-appservice, registration: false}}}}"]
+    return "\n".join([*lines, ""])
+
+
+@lru_cache(maxsize=512)
+def items(declared: Declared) -> tuple[Item, ...]:
+    """Everything that is declared, with its place in the world."""
+    return tuple(_items(declared))
+
+
+def _items(declared: Declared) -> Iterator[Item]:
+    for app in APPS:
+        mode = declared.mode("app_settings")
+        for name, value in declared.settings:
+            yield Item(app, "app_settings", name, mode, {(app, f"settings/{name}"): value})
+        yield Item(
+            app, "vnet_integration", "integration", declared.mode("vnet_integration"), {(app, "integration"): SUBNET}
+        )
+    for name, priority, access, protocol, port in declared.rules:
+        fields = {
+            "priority": priority,
+            "direction": "Outbound",
+            "access": access,
+            "protocol": protocol,
+            "sourceAddressPrefix": "*",
+            "sourcePortRange": "*",
+            "destinationAddressPrefix": "*",
+            "destinationPortRange": port,
+        }
+        wanted = {(NSG, f"rules/{name}/{key}"): value for key, value in fields.items()}
+        yield Item(NSG, "nsg_rules", name, declared.mode("nsg_rules"), wanted)
+    for zone in ZONES:
+        link = {"registrationEnabled": False, "virtualNetwork": (("id", VNET),)}
+        wanted = {(zone, f"links/{LINK}/{key}"): value for key, value in link.items()}
+        yield Item(zone, "dns_links", LINK, declared.mode("dns_links"), wanted)
+
+
+@lru_cache(maxsize=512)
+def owned(declared: Declared) -> frozenset[Path]:
+    """Every path that Homeostat may write to. Names of settings are one whatever their case."""
+    return frozenset(
+        (root, path.lower()) for item in items(declared) if item.mode == "enforce" for root, path in item.wanted
+    )

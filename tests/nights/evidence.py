@@ -1,0 +1,207 @@
+"""What a trace proves, looked up once for all promises: who knew what, when the world was how, what was stored."""
+
+import json
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+from tests.nights import schedule
+from tests.nights.declared import SECRET_SETTING, Declared, Item, items, owned
+from tests.nights.night import Dawn
+from tests.nights.place import ROOTS, Path, State, root_at
+from tests.nights.trace import Began, Call, Changed, Happened, Looked, Read, Seen, Stored, Trace
+
+OUTBOX: Final = "outbox:"
+PARTITIONS: Final[Mapping[str, str]] = {id_.lower(): name for name, id_ in ROOTS.items()}
+"""By partition of the durable state, the root that is kept there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as it was stored, at `place` by `work`."""
+
+    place: int
+    work: str
+    root: str
+    id: str
+    type: str
+    data: Mapping[str, Any]
+    text: str
+
+    @property
+    def episode(self) -> str:
+        return str(self.data.get("episode", ""))
+
+
+class Evidence:
+    def __init__(self, dawn: Dawn) -> None:
+        self.dawn = dawn
+        self.trace: Trace = dawn.trace
+        self._by_type: dict[type[Any], list[tuple[int, Any]]] = defaultdict(list)
+        for place, each in enumerate(dawn.trace.seen):
+            self._by_type[type(each)].append((place, each))
+
+    def of[T: Seen](self, type_: type[T]) -> Sequence[tuple[int, T]]:
+        return self._by_type[type_]
+
+    # --- the world ---
+
+    @cached_property
+    def _states(self) -> tuple[list[int], list[State]]:
+        pairs = list(self.trace.states())
+        return [place for place, _ in pairs], [state for _, state in pairs]
+
+    def state_at(self, place: int) -> State:
+        """The world just after this place of the trace."""
+        places, states = self._states
+        return states[bisect_right(places, place) - 1]
+
+    def states_between(self, first: int, last: int) -> Iterator[State]:
+        """The world as it was at `first`, and after each change until `last`."""
+        places, states = self._states
+        begin, end = bisect_right(places, first) - 1, bisect_right(places, last)
+        yield from states[begin:end]
+
+    # --- who knew what ---
+
+    @cached_property
+    def _began(self) -> Mapping[str, int]:
+        return {began.work: place for place, began in self.of(Began)}
+
+    def beginning(self, work: str) -> Began:
+        began = self.trace.seen[self._began[work]]
+        assert isinstance(began, Began), "what began a work is where it began"
+        return began
+
+    def specs_of(self, work: str, until: int) -> list[Declared]:
+        """By which versions of the spec a work may have decided: the one its instance had, and what it read since."""
+        who, begun = work.partition("/")[0], self._began[work]
+        read = [(place, each.declared) for place, each in self.of(Read) if each.who == who and place <= until]
+        before = [declared for place, declared in read if place < begun][-1:]
+        return before + [declared for place, declared in read if place >= begun]
+
+    def may_write(self, work: str, until: int) -> frozenset[Path]:
+        """The paths that were declared `enforce` as far as a work can have known."""
+        return frozenset().union(*(owned(declared) for declared in self.specs_of(work, until)))
+
+    @cached_property
+    def in_force(self) -> Declared:
+        """The spec in the morning."""
+        changes = [each for each in self.dawn.schedule.entries if isinstance(each, schedule.Respec)]
+        declared = self.trace.declared
+        for change in sorted(changes, key=lambda each: each.at):
+            declared = declared.after(change)
+        return declared
+
+    def items(self) -> tuple[Item, ...]:
+        return items(self.in_force)
+
+    # --- what instances wrote ---
+
+    @cached_property
+    def writes(self) -> list[tuple[int, Call]]:
+        """The writes of instances that ARM carried out."""
+        return [(place, call) for place, call in self.of(Call) if call.verb == "write" and call.executed]
+
+    @cached_property
+    def own_changes(self) -> list[tuple[int, Changed]]:
+        """What became different by Homeostat's doing."""
+        return [(place, change) for place, change in self.of(Changed) if change.work]
+
+    # --- the durable state ---
+
+    @cached_property
+    def _records(self) -> Mapping[str, list[tuple[int, str, Mapping[str, Any]]]]:
+        """The record of each root after each change of it: place, work, record."""
+        found: dict[str, list[tuple[int, str, Mapping[str, Any]]]] = defaultdict(list)
+        for place, stored in self.of(Stored):
+            root = PARTITIONS.get(stored.partition)
+            for row, text in stored.rows:
+                if root and row == "root" and text is not None:
+                    found[root].append((place, stored.work, json.loads(text)))
+        return found
+
+    def record_at(self, root: str, place: int) -> Mapping[str, Any]:
+        records = self._records[root]
+        index = bisect_right(records, place, key=lambda each: each[0]) - 1
+        return records[index][2] if index >= 0 else {}
+
+    def records_by(self, root: str, work: str, until: int) -> list[tuple[int, Mapping[str, Any]]]:
+        """What a work made of a root's record until then, oldest first."""
+        return [(place, record) for place, by, record in self._records[root] if by == work and place < until]
+
+    @cached_property
+    def alerts(self) -> list[Alert]:
+        """Every alert that was stored to be sent, in that order; one that was stored again is there again."""
+        found = []
+        for place, stored in self.of(Stored):
+            for row, text in stored.rows:
+                if row.startswith(OUTBOX) and text is not None:
+                    alert = json.loads(text)
+                    root = PARTITIONS.get(stored.partition, "")
+                    content = json.dumps(alert, sort_keys=True)
+                    found.append(Alert(place, stored.work, root, alert["id"], alert["type"], alert["data"], content))
+        return found
+
+    def pauses_at(self, place: int) -> Mapping[str, datetime]:
+        """Every stored pause, by whose it is, with its end."""
+        found: dict[str, datetime] = {}
+        for at, stored in self.of(Stored):
+            if at > place:
+                break
+            if stored.partition == "pauses":
+                for row, text in stored.rows:
+                    if text is None:
+                        found.pop(row, None)
+                    else:
+                        found[row] = datetime.fromisoformat(json.loads(text)["until"])
+        return found
+
+    def last_look_at_pauses(self, work: str, before: int) -> tuple[int, Looked] | None:
+        looks = [(at, each) for at, each in self.of(Looked) if each.work == work and each.partition == "pauses"]
+        return next(((at, each) for at, each in reversed(looks) if at < before), None)
+
+    # --- excuses ---
+
+    def is_looked_at(self, root: str, kind: str, state: State) -> bool:
+        """Whether a kind whose items hold is in order to Homeostat too: nothing that is no item of it differs."""
+        caps = self.entries(schedule.Cap)
+        if caps and max(caps, key=lambda each: each.at).mode == "ignore":
+            return False
+        if kind == "nsg_rules":  # a rule that nobody declares may undo what a declared one promises
+            declared = {name for name, *_ in self.in_force.rules}
+            return {
+                path.split("/")[1] for name, path in state if name == root and path.startswith("rules/")
+            } <= declared
+        secret = (root, f"settings/{SECRET_SETTING}")
+        return kind != "app_settings" or not self.in_force.defends_secret or secret in state
+
+    def happened(self, what: str) -> list[Happened]:
+        return [each for _, each in self.of(Happened) if each.what == what]
+
+    @cached_property
+    def told_correlations(self) -> frozenset[str]:
+        """The correlation ids of the events that an instance took."""
+        return frozenset(each.about for each in self.happened("event taken"))
+
+    def entries[T](self, type_: type[T]) -> list[T]:
+        return [each for each in self.dawn.schedule.entries if isinstance(each, type_)]
+
+    @cached_property
+    def clocks_apart(self) -> float:
+        """How far, in seconds, any two clocks can have been apart."""
+        jumps = [abs(each.seconds) for each in self.entries(schedule.Jump)]
+        return sum(jumps)
+
+    def roots_without_news(self) -> frozenset[str]:
+        """The roots of which some event, or the work it led to, never arrived."""
+        texts = [each.about for what in ("event lost", "event given up", "poison") for each in self.happened(what)]
+        found = set()
+        for text in texts:
+            path = json.loads(text)["root"] if text.startswith('{"root"') else text
+            found.add(root_at(path) or "")
+        return frozenset(found)

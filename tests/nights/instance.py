@@ -1,0 +1,120 @@
+"""One instance of the function app: the real service, engine, SDKs and pipeline over the watched ports."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final, Self
+
+from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
+
+from homeostat.azure.arm import arm_over
+from homeostat.azure.clouds import cloud_of
+from homeostat.core.model import Mode
+from homeostat.core.record import Settle
+from homeostat.engine import Engine
+from homeostat.service import Service
+from homeostat.specs import Desired
+from homeostat.store import Store
+from remediators import REGISTRY
+from simulator.cloud import SUBSCRIPTION
+from tests.nights.azure import Line
+from tests.nights.clock import OwnAmbient
+from tests.nights.declared import Declared, texts
+from tests.nights.ports import Blobs, Channel, Documents, Ground, Life, Queues, Transport
+from tests.nights.trace import Read
+
+SETTLE: Final = Settle(timedelta(seconds=15), timedelta(minutes=2))
+_NEVER_EXPIRES: Final = 4_000_000_000
+
+
+class Credential:
+    """One token for ever: when tokens end is another test's affair."""
+
+    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        del scopes
+        return AccessToken("a token", _NEVER_EXPIRES)
+
+    async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        del scopes, options
+        return AccessTokenInfo("a token", _NEVER_EXPIRES)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+@dataclass(slots=True)
+class Specs:
+    """The documents as they are now, and which of them this instance has read last."""
+
+    ground: Ground
+    who: str
+    read: Declared | None = None
+
+    async def version(self) -> str:
+        return repr(self.ground.declared)
+
+    async def texts(self) -> dict[str, str]:
+        self.read = self.ground.declared
+        self.ground.trace.add(Read(self.ground.loop.time(), self.who, self.read))
+        return dict(texts(self.ground.declared))
+
+
+@dataclass(slots=True)
+class Instance:
+    who: str
+    life: Life
+    ambient: OwnAmbient
+    specs: Specs
+    service: Service
+    works: int = 0
+
+    def next_work(self) -> str:
+        self.works += 1
+        return f"{self.who}/{self.works}"
+
+    @property
+    def cap(self) -> Mode:
+        return self.service.engine.cap
+
+    def capped(self, mode: Mode) -> None:
+        """What begins from now on goes by another HOMEOSTAT_MODE."""
+        self.service = replace(self.service, engine=replace(self.service.engine, cap=mode))
+
+
+type Make = Callable[[Engine], Engine]
+"""What is done to every engine before it runs: nothing, or a deliberate mistake."""
+
+
+def as_it_is(engine: Engine) -> Engine:
+    return engine
+
+
+def start(ground: Ground, who: str, seed: int, cap: Mode, make: Make) -> Instance:
+    """A new instance, which remembers nothing."""
+    ambient = OwnAmbient(ground.loop, who, seed)
+    life = Life(ground.loop, ground.trace, who)
+    transport = Transport(Line(ground.azure, who), life)
+    arm = arm_over(transport, Credential(), cloud_of({}), ambient)
+    parts = ground, life, ambient
+    store = Store(Documents(*parts), Queues(*parts), Blobs(*parts), ambient)
+    engine = Engine(
+        REGISTRY,
+        arm.reader,
+        arm.writer,
+        store,
+        Channel(*parts),
+        ambient,
+        cap=cap,
+        settle=SETTLE,
+        changes=arm.changes,
+        deployments=arm.reader,
+    )
+    specs = Specs(ground, who)
+    service = Service(make(engine), Desired(specs, REGISTRY, ambient, SUBSCRIPTION), {})
+    return Instance(who, life, ambient, specs, service)

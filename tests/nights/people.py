@@ -1,0 +1,198 @@
+"""What people and other tools do to the place, through ARM as anybody does: read, think, write.
+
+A `Change` says what: the functions below make the body to write of the body that was read.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from simulator.cloud import OPERATOR, TENANT, Cloud
+from simulator.gateway import handle
+from simulator.messages import Headers, Principal, Request, Response
+from tests.nights.place import LINK, NSG, ROOTS, VNET
+from tests.nights.schedule import Change
+
+_WEB, _NETWORK, _DNS = "2025-05-01", "2024-05-01", "2024-06-01"
+
+PEOPLE: Final = {
+    "anna": OPERATOR,
+    "terraform": Principal(
+        name="sp-terraform",
+        object_id="00000000-0000-4000-8000-0000000000b7",
+        app_id="00000000-0000-4000-8000-0000000000c7",
+        tenant_id=TENANT,
+    ),
+}
+
+type Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a kind of change is made. `make` gives the body to PUT of the one that was read, or None to delete."""
+
+    path: Callable[[Change], str]
+    version: str
+    make: Callable[[Body, Change], Body | None]
+
+
+def _rule(change: Change) -> str:
+    return f"{ROOTS[NSG]}/securityRules/{change.name}"
+
+
+def _group(_: Change) -> str:
+    return ROOTS[NSG]
+
+
+def _settings(change: Change) -> str:
+    return f"{ROOTS[change.where]}/config/appsettings"
+
+
+def _link(change: Change) -> str:
+    return f"{ROOTS[change.where]}/virtualNetworkLinks/{change.name or LINK}"
+
+
+def _record(change: Change) -> str:
+    return f"{ROOTS[change.where]}/A/{change.name}"
+
+
+def _integration(change: Change) -> str:
+    return f"{ROOTS[change.where]}/networkConfig/virtualNetwork"
+
+
+def _with_field(body: Body, change: Change) -> Body:
+    """`name=value` of a rule that is there; a rule that is not gets the value beside what a rule needs."""
+    key, _, text = change.value.partition("=")
+    value: Any = int(text) if key == "priority" else text
+    there = body.get("properties") or _rule_properties("100")
+    return {"properties": {**there, key: value}}
+
+
+def _new_rule(_: Body, change: Change) -> Body:
+    return {"properties": _rule_properties(change.value)}
+
+
+def _rule_properties(priority: str) -> Body:
+    return {
+        "priority": int(priority),
+        "direction": "Outbound",
+        "access": "Allow",
+        "protocol": "Udp",
+        "sourceAddressPrefix": "10.10.1.0/24",
+        "sourcePortRange": "*",
+        "destinationAddressPrefix": "10.10.9.9",
+        "destinationPortRange": "53",
+    }
+
+
+def _tagged(body: Body, change: Change) -> Body:
+    """The whole group, as the portal and Terraform write it."""
+    return {**body, "tags": {**(body.get("tags") or {}), change.name: change.value}}
+
+
+def _renewed(body: Body, change: Change) -> Body:
+    """The whole group with one rule more, as a tool writes it that has the group as one document."""
+    properties = body.get("properties") or {}
+    rules = [each for each in properties.get("securityRules") or () if each["name"] != change.name]
+    added = {"name": change.name, "properties": _rule_properties(change.value)}
+    return {**body, "properties": {**properties, "securityRules": [*rules, added]}}
+
+
+def _set(body: Body, change: Change) -> Body:
+    return {"properties": {**(body.get("properties") or {}), change.name: change.value}}
+
+
+def _unset(body: Body, change: Change) -> Body:
+    return {
+        "properties": {name: value for name, value in (body.get("properties") or {}).items() if name != change.name}
+    }
+
+
+def _linked(body: Body, change: Change) -> Body:
+    """registration=true, or a tag."""
+    there = body.get("properties") or {"virtualNetwork": {"id": VNET}, "registrationEnabled": False}
+    key, _, value = change.value.partition("=")
+    if key == "registration":
+        return {**body, "location": "global", "properties": {**there, "registrationEnabled": value == "true"}}
+    return {**body, "location": "global", "properties": there, "tags": {**(body.get("tags") or {}), key: value}}
+
+
+def _address(_: Body, change: Change) -> Body:
+    return {"properties": {"ttl": 300, "aRecords": [{"ipv4Address": change.value}]}}
+
+
+def _nothing(_body: Body, _change: Change) -> None:
+    return None
+
+
+WAYS: Final[Mapping[str, Way]] = {
+    "rule field": Way(_rule, _NETWORK, _with_field),
+    "rule gone": Way(_rule, _NETWORK, _nothing),
+    "new rule": Way(_rule, _NETWORK, _new_rule),
+    "group tag": Way(_group, _NETWORK, _tagged),
+    "group with rule": Way(_group, _NETWORK, _renewed),
+    "setting": Way(_settings, _WEB, _set),
+    "no setting": Way(_settings, _WEB, _unset),
+    "link": Way(_link, _DNS, _linked),
+    "link gone": Way(_link, _DNS, _nothing),
+    "record": Way(_record, _DNS, _address),
+    "record gone": Way(_record, _DNS, _nothing),
+    "leave network": Way(_integration, _WEB, _nothing),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a person saw before thinking."""
+
+    body: Body
+    etag: str
+
+
+def look(cloud: Cloud, who: str, change: Change, now: datetime) -> Base:
+    """What is not there reads as an empty body, over which the person writes anew."""
+    way = WAYS[change.what]
+    path = way.path(change)
+    if path.endswith("/appsettings"):
+        answer = _ask(cloud, who, "POST", f"{path}/list", way.version, now, {})
+    elif way.make is _nothing:
+        answer = Response(404)
+    else:
+        answer = _ask(cloud, who, "GET", path, way.version, now)
+    if answer.status >= 400:
+        return Base({}, "")
+    body = answer.parsed()
+    return Base(body, answer.headers.get("etag") or body.get("etag") or "")
+
+
+def act(
+    cloud: Cloud, who: str, change: Change, base: Base, now: datetime, *, honest: bool, correlation: str
+) -> Response:
+    way = WAYS[change.what]
+    body = way.make(base.body, change)
+    headers = {"x-ms-correlation-request-id": correlation}
+    if honest and base.etag:
+        headers["if-match"] = base.etag
+    method = "DELETE" if body is None else "PUT"
+    return _ask(cloud, who, method, way.path(change), way.version, now, body, headers)
+
+
+def _ask(
+    cloud: Cloud,
+    who: str,
+    method: str,
+    path: str,
+    version: str,
+    now: datetime,
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    content = b"" if body is None else json.dumps(body).encode()
+    return handle(
+        cloud,
+        Request(method, path, {"api-version": version}, Headers(headers or {}), content, PEOPLE[who]),
+        now,
+    )

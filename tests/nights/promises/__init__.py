@@ -1,0 +1,54 @@
+"""What Homeostat promises, each as one small function over the evidence of a night.
+
+A promise yields one sentence for each time it was broken. To add one, write it into the module that it belongs to, and
+put it into `PROMISES`: its name is what a report calls it, its docstring what it means.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tests.nights.evidence import Evidence
+from tests.nights.night import Dawn
+from tests.nights.promises import coming_right, nothing_lost, telling, writes
+
+type Promise = Callable[[Evidence], Iterator[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    promise: str
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.promise}: {self.how}"
+
+
+def breaches(dawn: Dawn) -> tuple[Breach, ...]:
+    evidence = Evidence(dawn)
+    return tuple(Breach(name, how) for name, promise in PROMISES.items() for how in promise(evidence))
+
+
+PROMISES: Final[Mapping[str, Promise]] = {
+    promise.__name__.replace("_", " "): promise
+    for promise in (
+        coming_right.converges_once_faults_stop,
+        coming_right.converges_without_a_sweep,
+        nothing_lost.nothing_unowned_is_touched_in_network_and_dns,
+        nothing_lost.no_setting_is_lost_in_silence,
+        writes.no_network_write_without_a_precondition,
+        writes.settings_are_read_again_under_the_intent,
+        writes.no_write_while_held,
+        writes.no_write_beyond_the_mode,
+        writes.every_write_has_its_intent,
+        writes.one_writer_at_a_time,
+        writes.a_reconcile_writes_a_few_times_at_most,
+        telling.healed_is_said_only_of_what_was_right,
+        telling.the_ledger_says_written_only_of_what_was,
+        telling.one_id_per_transition,
+        telling.every_end_is_told,
+        telling.every_alert_is_sent,
+        telling.no_secret_gets_out,
+        telling.nothing_fails_by_mistake,
+    )
+}

@@ -1,0 +1,51 @@
+"""It comes right: what differs is as declared in the end."""
+
+from collections.abc import Iterator
+
+from homeostat.engine import RETRIES
+from tests.nights import schedule
+from tests.nights.declared import Item
+from tests.nights.evidence import Evidence
+from tests.nights.place import NSG, ROOTS, State
+
+
+def converges_once_faults_stop(evidence: Evidence) -> Iterator[str]:
+    """Once faults have stopped and a sweep has been, everything that is enforced and not held is as declared."""
+    yield from _amiss(evidence, evidence.state_at(len(evidence.trace.seen)), frozenset())
+
+
+def converges_without_a_sweep(evidence: Evidence) -> Iterator[str]:
+    """A change whose event arrived is repaired without waiting for the next sweep."""
+    unexpected = (schedule.Respec, schedule.Cap)  # nothing tells of these but a sweep
+    if any(isinstance(each, unexpected) for each in evidence.dawn.schedule.entries):
+        return
+    struck = evidence.dawn.struck
+    if {"denied", "locked", "stale"} & struck.keys():
+        return  # a final error waits for a person; and what was read a moment too late seemed in order
+    before = evidence.dawn.before_sweep
+    given_up = {root for root in ROOTS if evidence.record_at(root, before).get("failures", 0) >= len(RETRIES)}
+    yield from _amiss(evidence, evidence.state_at(before), evidence.roots_without_news() | given_up)
+
+
+def _amiss(evidence: Evidence, state: State, excused: frozenset[str]) -> Iterator[str]:
+    caps = evidence.entries(schedule.Cap)
+    if caps and max(caps, key=lambda each: each.at).mode != "enforce":
+        return
+    for item in evidence.items():
+        if item.mode != "enforce" or item.holds(state) or item.root in excused or _is_blocked(item, state):
+            continue
+        differs = {path: state.get(path) for path, value in item.wanted.items() if state.get(path) != value}
+        yield f"{item.root}: {item.name} is not as declared: {differs}"
+
+
+def _is_blocked(item: Item, state: State) -> bool:
+    """A rule whose priority an undeclared one holds waits for a person (`priority-conflict`)."""
+    if item.kind != "nsg_rules":
+        return False
+    priority = item.wanted[NSG, f"rules/{item.name}/priority"]
+    holders = {
+        path.split("/")[1]
+        for (root, path), value in state.items()
+        if root == NSG and path.endswith("/priority") and value == priority
+    }
+    return any(holder.startswith("human-") for holder in holders)

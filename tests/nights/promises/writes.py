@@ -1,0 +1,103 @@
+"""No write that should not be: each has its permission, its lease, its intent and its precondition."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+
+from homeostat.core.leases import DEFAULT_TERMS
+from homeostat.engine import MAX_ROUNDS
+from tests.nights.evidence import Evidence
+from tests.nights.place import APPS, root_at
+from tests.nights.trace import Call
+
+
+def no_network_write_without_a_precondition(evidence: Evidence) -> Iterator[str]:
+    """A write over something in network or DNS carries the ETag of what is there, or is refused."""
+    for _, call in evidence.writes:
+        if "/microsoft.network/" not in call.path.lower() or call.tag is None:
+            continue
+        if not call.if_match and call.if_none_match != "*":
+            yield f"{call.work}: {call.method} {_short(call)} over {call.tag} without a precondition"
+
+
+def settings_are_read_again_under_the_intent(evidence: Evidence) -> Iterator[str]:
+    """Before app settings are written, they are read again: after the intent, right before the write."""
+    reads = [call for _, call in evidence.of(Call) if call.verb == "read" and call.path.endswith("/appsettings/list")]
+    for _, call in evidence.writes:
+        root = root_at(call.path)
+        if root not in APPS or not call.path.endswith("/appsettings"):
+            continue
+        intents = [place for place, record in evidence.records_by(root, call.work, call.sent) if record.get("intent")]
+        again = [
+            read for read in reads if read.work == call.work and read.path == f"{call.path}/list"
+            and read.executed and intents and intents[-1] <= read.sent < call.sent
+        ]  # fmt: skip
+        if not again:
+            yield f"{call.work}: {_short(call)} written at {call.at:.1f} s without being read again"
+
+
+def no_write_while_held(evidence: Evidence) -> Iterator[str]:
+    """Nothing is written while a pause holds, as far as its decision could know; nor by a look that skipped pauses."""
+    for _, call in evidence.writes:
+        root = root_at(call.path)
+        look = evidence.last_look_at_pauses(call.work, call.sent)
+        if root is None or look is None:
+            yield f"{call.work}: {call.method} {_short(call)} without a look at the pauses"
+            continue
+        place, looked = look
+        clock = datetime.fromisoformat(looked.clock)
+        owners = {"*", *evidence.in_force.targets(root)}
+        active = [whose for whose, until in evidence.pauses_at(place).items() if whose in owners and until > clock]
+        if active:
+            yield f"{call.work}: {call.method} {_short(call)} though {', '.join(active)} is paused"
+
+
+def no_write_beyond_the_mode(evidence: Evidence) -> Iterator[str]:
+    """Nothing is written by work that began under HOMEOSTAT_MODE `alert` or `ignore`."""
+    for _, call in evidence.writes:
+        if (cap := evidence.beginning(call.work).cap) != "enforce":
+            yield f"{call.work}: {call.method} {_short(call)} under HOMEOSTAT_MODE {cap}"
+
+
+def every_write_has_its_intent(evidence: Evidence) -> Iterator[str]:
+    """Before a write is sent, a durable intent names it."""
+    for _, call in evidence.writes:
+        root = root_at(call.path)
+        records = evidence.records_by(root, call.work, call.sent) if root else []
+        intent = records[-1][1].get("intent") if records else None
+        if not intent or f"{call.method} {_short(call)}".lower() not in [each.lower() for each in intent["actions"]]:
+            yield f"{call.work}: {call.method} {_short(call)} at {call.at:.1f} s, and its intent was {intent}"
+
+
+def one_writer_at_a_time(evidence: Evidence) -> Iterator[str]:
+    """A write is sent and takes effect under its writer's lease, while clocks differ by no more than is allowed for."""
+    if evidence.clocks_apart > DEFAULT_TERMS.skew.total_seconds():
+        return
+    for place, call in evidence.writes:
+        root = root_at(call.path)
+        assert root is not None, f"nobody else's resources are written: {call.path}"
+        own = [record["lease"] for _, record in evidence.records_by(root, call.work, call.sent) if record.get("lease")]
+        for when, then in (("sent", call.sent - 1), ("carried out", place)):
+            lease = evidence.record_at(root, then).get("lease")
+            if not own or lease is None or lease["token"] != own[-1]["token"]:
+                where = f"{call.work}: {call.method} {_short(call)} {when} by {call.at:.1f} s"
+                yield f"{where} under lease {own[-1:]}, and the stored one was {lease}"
+
+
+def a_reconcile_writes_a_few_times_at_most(evidence: Evidence) -> Iterator[str]:
+    """Against another writer a reconcile gives up after its rounds."""
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for _, call in evidence.writes:
+        counts[call.work, call.path] += 1
+    for (work, path), count in counts.items():
+        if count > MAX_ROUNDS and not _is_run(evidence, work):
+            yield f"{work} wrote {path.rpartition('/')[2]} {count} times"
+
+
+def _is_run(evidence: Evidence, work: str) -> bool:
+    """A person's run comes back to a root, each time with rounds of its own."""
+    return evidence.beginning(work).what.startswith(("run", 'message {"run"'))
+
+
+def _short(call: Call) -> str:
+    return call.path.partition("/providers/")[2].partition("/")[2]

@@ -1,0 +1,206 @@
+"""What happens in one night, as data: so that a night can be drawn from a seed, run again, shrunk and printed.
+
+Times are seconds since dusk. An entry that says `at` without a moment of its own waits from then on for its chance:
+the next call that fits it, the next message, the next event.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+type Who = Literal["anna", "terraform"]
+type Where = Literal["", "appsettings", "networksecuritygroups", "privatednszones", "/sites/", "virtualnetwork"]
+type Verb = Literal["read", "write", "poll"]
+type Fate = Literal["lost", "twice", "late"]
+type Port = Literal["read", "apply", "scan", "send", "publish"]
+type StoreKind = Literal["unavailable", "answer lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What somebody does to the world. What `what` can be, and what it does with the rest, is in `people`."""
+
+    what: str
+    where: str = ""  # a root, by the name that `place` gives it
+    name: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Somebody reads, thinks, and writes. `honest`: with the ETag of what was read, where there is one."""
+
+    at: float
+    who: Who
+    change: Change
+    think: float = 0.0
+    honest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """Somebody's write reaches ARM just before Homeostat's next one does, or (`after`) between it and its answer."""
+
+    at: float
+    on: Where
+    who: Who
+    change: Change
+    after: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fight:
+    """For so many seconds, another writer undoes what Homeostat writes, `delay` seconds after each time."""
+
+    at: float
+    seconds: float
+    who: Who
+    change: Change
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The next call of an instance that fits is struck. `amount` is seconds where the kind has any."""
+
+    at: float
+    on: Where
+    verb: Verb
+    kind: str
+    amount: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFault:
+    """The next call of an instance to its durable state fails, or only its answer is lost."""
+
+    at: float
+    port: Port
+    kind: StoreKind
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """An instance dies at its so-many-th call of a port from then on: before it was made, or with it on its way."""
+
+    at: float
+    instance: int
+    calls: int
+    after: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """An instance's clock jumps by so many seconds."""
+
+    at: float
+    instance: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What becomes of the so-many-th event of the night."""
+
+    number: int
+    fate: Fate
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """A person pauses a target, or all ("*"), for so many seconds; 0 ends the pause."""
+
+    at: float
+    target: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Respec:
+    """Another spec is in force from then on; what can be said is in `declared`."""
+
+    at: float
+    what: str
+    name: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """HOMEOSTAT_MODE is another from then on, for work that begins then."""
+
+    at: float
+    mode: Literal["enforce", "alert", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A person asks for a reconcile of a target."""
+
+    at: float
+    target: str
+    dry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """The timer fires."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf:
+    """The alert channel takes nothing for so many seconds."""
+
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The queue hands out the next message twice: what came of its first delivery could not be acknowledged."""
+
+    at: float
+
+
+type Entry = (
+    Edit | Race | Fight | Fault | StoreFault | Crash | Jump | Mail | Pausing | Respec | Cap | Run | Sweep | Deaf | Again
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A night: how many instances there are, how long operations take in ARM, and what happens.
+
+    kept: of the entries that the seed drew, the numbers of those that happen; None for all of them.
+    """
+
+    seed: int
+    instances: int
+    operation_seconds: float
+    entries: tuple[Entry, ...]
+    kept: tuple[int, ...] | None = None
+
+    def only(self, numbers: Collection[int]) -> Self:
+        """The same night with a part of its entries, by their numbers in the night as it was drawn."""
+        mine = range(len(self.entries)) if self.kept is None else self.kept
+        pairs = [(number, entry) for number, entry in zip(mine, self.entries, strict=True) if number in numbers]
+        return replace(self, entries=tuple(entry for _, entry in pairs), kept=tuple(number for number, _ in pairs))
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return tuple(range(len(self.entries))) if self.kept is None else self.kept
+
+    @property
+    def command(self) -> str:
+        """What reproduces it."""
+        part = "" if self.kept is None else f" KEEP={','.join(map(str, self.kept)) or 'none'}"
+        return f"make sim SEED={self.seed} RUNS=1{part}"
+
+    def __str__(self) -> str:
+        head = f"night {self.seed}: {self.instances} instances, operations take {self.operation_seconds} s"
+        return "\n".join(
+            [head, *(f"  {number:3} {entry}" for number, entry in zip(self.numbers, self.entries, strict=True))]
+        )

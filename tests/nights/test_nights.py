@@ -1,0 +1,67 @@
+"""What Homeostat promises holds through nights of trouble: other ones each time, so that chance has its chance.
+
+A night that fails names itself; `make sim SEED=... RUNS=1` lives through it again (docs/simulation.md).
+"""
+
+import secrets
+
+import pytest
+
+from tests.nights.draw import draw
+from tests.nights.many import live_through
+from tests.nights.night import play
+from tests.nights.promises import breaches
+from tests.nights.schedule import Change, Crash, Edit, Entry, Fault, Jump, Mail, Race, Respec, Schedule
+from tests.nights.shrink import smallest
+
+pytestmark = pytest.mark.wire
+
+NIGHTS = 120
+"""A dozen seconds. `make sim` takes as many as one has time for."""
+
+
+def test_every_promise_holds_through_fresh_nights(capsys: pytest.CaptureFixture[str]) -> None:
+    first = secrets.randbelow(1_000_000_000)
+    with capsys.disabled():
+        print(f"\nnights {first} to {first + NIGHTS - 1}; the same again: make sim SEED={first} RUNS={NIGHTS}")
+    tally = live_through(range(first, first + NIGHTS))
+    for seed in sorted(tally.failed)[:1]:
+        small = smallest(draw(seed))
+        told = "\n".join(str(breach) for breach in breaches(play(small)))
+        pytest.fail(f"{small}\n{told}\nagain: {small.command}")
+    assert tally.nights == NIGHTS
+    assert tally.writes > NIGHTS, "nights in which nothing is repaired prove nothing"
+
+
+THEIRS = Race(0.0, "/sites/", "anna", Change("setting", "app-flask", "HUMAN_1", "theirs"))
+"""Reaches ARM between Homeostat's last look at the settings and its write."""
+
+DRIFT = Edit(100.0, "terraform", Change("setting", "app-flask", "REDIS_PORT", "1"))
+
+TWICE = tuple(Mail(number, "twice") for number in range(20))
+
+ONCE_BROKEN: dict[str, tuple[Entry, ...]] = {
+    "a write took effect, its answer was lost, and it hid what it had undone": (
+        THEIRS,
+        Fault(0.0, "appsettings", "write", "broken, executed"),
+        DRIFT,
+    ),
+    "an instance died after its write, and hid what it had undone": (THEIRS, DRIFT, Crash(110.0, 0, 9, after=True)),
+    "a clock was wrong, and hid what a write had undone": (THEIRS, Jump(50.0, 0, -40.0), DRIFT),
+    "an event came twice, and its root could not be written again": (THEIRS, DRIFT, *TWICE),
+    "two alerts of one held repair had one id": (
+        Respec(10.0, "secret"),
+        DRIFT,
+        Edit(900.0, "anna", Change("setting", "app-flask", "KEY_VAULT_URI", "1")),
+    ),
+    "a rule was made over one that somebody made at the same moment": (
+        Race(0.0, "networksecuritygroups", "anna", Change("rule field", "nsg", "allow-sql", "description=theirs")),
+        Edit(100.0, "terraform", Change("rule gone", "nsg", "allow-sql")),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ONCE_BROKEN)
+def test_a_night_that_once_broke_a_promise_breaks_it_no_more(what: str) -> None:
+    night = Schedule(seed=1, instances=1, operation_seconds=0.0, entries=ONCE_BROKEN[what])
+    assert breaches(play(night)) == ()
