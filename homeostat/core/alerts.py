@@ -150,7 +150,7 @@ def overwrites(root: Root, foreign: Iterable[ForeignWrite], now: datetime) -> tu
     """One alert for each foreign write that a write of ours may have undone without seeing it."""
     return tuple(
         Alert(
-            id=_digest(root.id.key, write.correlation_id, write.at.isoformat(), "overwrite"),
+            id=_digest(root.id.key, write.resource, write.correlation_id, write.at.isoformat(), "overwrite"),
             type=AlertType.POSSIBLE_OVERWRITE,
             subject=root.id.text,
             time=now,

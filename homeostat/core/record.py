@@ -201,7 +201,7 @@ def marked(
     hinted = mark if mark and mark.since <= now else Mark(now, now)
     settled = max(hinted.settled, min(now + settle.after, hinted.since + settle.at_most))
     after = replace(record, mark=Mark(hinted.since, settled, causes))
-    if foreign is not None:
+    if foreign is not None and foreign not in record.foreign_writes:
         after = replace(after, foreign_writes=(*record.foreign_writes, foreign)[-MAX_FOREIGN_WRITES:])
     if _is_under_way(record.pending, hint, now, by=max(now, settled)):
         return after, None
