@@ -381,7 +381,9 @@ def _entry(found: Document) -> JsonObject:
 
 
 def outbox_rows(pending: Sequence[Alert]) -> tuple[Change, ...]:
-    return tuple(Upsert(_OUTBOX + alert.id, alerts.to_json(alert)) for alert in pending)
+    """One row for each id: a batch that names a row twice is refused, and the root's every reconcile with it."""
+    by_id = {alert.id: alert for alert in pending}
+    return tuple(Upsert(_OUTBOX + id_, alerts.to_json(alert)) for id_, alert in by_id.items())
 
 
 def _after(prefix: str) -> str:

@@ -17,6 +17,7 @@ from homeostat.core.model import Drift, Edit
 from homeostat.core.outcome import Outcome, Status, drift_json
 from homeostat.core.plan import Action, Plan, Verb
 from homeostat.core.spec import Root
+from homeostat.store import outbox_rows
 from tests.support.writes import foreign
 
 pytestmark = pytest.mark.unit
@@ -94,3 +95,9 @@ def test_each_retired_target_has_an_alert_with_what_to_do() -> None:
     assert [alert.data["target"] for alert in found] == ["app-a", "app-b"]
     assert len({alert.id for alert in found}) == 2
     assert all("Remove the target from the spec" in str(alert.data["remedy"]) for alert in found)
+
+
+def test_an_alert_that_is_told_twice_at_once_is_one_row_and_writes_to_two_resources_are_two() -> None:
+    here, there = (foreign(id_.key, "op/write", "Eve", NOW) for id_ in (SETTINGS, SITE_ID))
+    rows = outbox_rows(alerts.overwrites(ROOT, [here, there, here], NOW))
+    assert len(rows) == len({row.row for row in rows}) == 2
