@@ -53,6 +53,11 @@ def build(folder: Path, specs: Path | None = None) -> None:
         elif source.is_file():
             shutil.copy(source, folder / name)
     _install(folder / DEPENDENCIES)
+    compile_unchecked(folder)
+
+
+def compile_unchecked(folder: Path) -> None:
+    """Leaves bytecode beside every module that no change of a file's time can make stale."""
     compiled = compileall.compile_dir(
         folder, quiet=1, workers=0, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH, stripdir=str(folder)
     )
