@@ -37,7 +37,7 @@ async def hello(req: func.HttpRequest) -> func.HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """at: seconds since the process was asked for. cpu: its seconds so far. peak: the most that was resident, in MiB."""
+    """at: seconds since the process was asked for. cpu: seconds so far. peak: the most that was resident, in MiB."""
 
     at: float
     cpu: float

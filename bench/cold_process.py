@@ -1,8 +1,8 @@
 """The process that `bench/coldstart.py` starts: a function app on Microsoft's worker library, driven over its pipes.
 
-`cold_process.py APP` indexes the app, answers with one line of JSON, and then runs one function for each line on stdin:
-`{"function": NAME, "json": VALUE}` or `{"function": NAME, "text": VALUE}`. It imports nothing that the worker library does
-not bring along, so that what is measured is the app's.
+`cold_process.py APP` indexes the app, answers with one line of JSON, and then runs one function for each line on
+stdin: `{"function": NAME, "json": VALUE}` or `{"function": NAME, "text": VALUE}`. It imports nothing that the worker
+library does not bring along, so that what is measured is the app's.
 """
 
 import asyncio

@@ -52,7 +52,7 @@ def build(folder: Path, specs: Path | None = None) -> None:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.is_file():
             shutil.copy(source, folder / name)
-    _install(folder / DEPENDENCIES)
+    install(folder / DEPENDENCIES)
     compile_unchecked(folder)
 
 
@@ -71,7 +71,8 @@ def deployed() -> list[str]:
     return [line.removeprefix("!").strip("/") for line in lines if line.startswith("!")]
 
 
-def _install(site_packages: Path) -> None:
+def install(site_packages: Path) -> None:
+    """Fills `site_packages` with requirements.txt. Raises CalledProcessError when a dependency cannot be had."""
     uv = PROJECT / ".venv" / "bin" / "uv"
     options = ["--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "copy"]
     platform = ["--python-platform", PLATFORM, "--python-version", "3.13", "--python", sys.executable]

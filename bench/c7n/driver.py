@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 POLICY = {
     "name": "web-app-routes-all",
@@ -37,11 +38,11 @@ def main() -> None:
     print(json.dumps({"seconds": time.perf_counter() - began, "peak": peak, "found": found}))
 
 
-def _ready(_handler):
+def _ready(_handler: Any) -> int:
     return len(_policies(EVENT_MODE))
 
 
-def _events(handler, event, count):
+def _events(handler: Any, event: str, count: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.json"
         mode = {**EVENT_MODE, "execution-options": {"output_dir": folder}}
@@ -50,14 +51,14 @@ def _events(handler, event, count):
         return sum(bool(handler.run(json.loads(event), context)) for _ in range(int(count)))
 
 
-def _sweep(_handler):
+def _sweep(_handler: Any) -> dict[str, Any]:
     (policy,) = _policies(None)
     began = time.perf_counter()
     resources = policy.resource_manager.resources()
     return {"drifted": len(resources), "seconds": time.perf_counter() - began}
 
 
-def _policies(mode):
+def _policies(mode: Any) -> Any:
     from c7n.config import Config
     from c7n.policy import PolicyCollection
     from c7n.resources import load_resources
