@@ -9,8 +9,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -77,22 +77,23 @@ class Apps:
     def dependencies(self) -> Path:
         return self.ours / package.DEPENDENCIES
 
-    @contextmanager
-    def process(self, app: Path, settings: Mapping[str, str]) -> Iterator[ColdProcess]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join((str(self.worker), str(self.dependencies))),
-            **settings,
-        }
-        began = time.monotonic()
-        with subprocess.Popen(
-            [sys.executable, "-S", "-P", PROCESS, app],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            yield ColdProcess(process, began, _state(process, began))
+    def process(self, app: Path, settings: Mapping[str, str]) -> AbstractContextManager[ColdProcess]:
+        return started(app, (self.worker, self.dependencies), settings)
+
+
+@contextmanager
+def started(app: Path, path: Sequence[Path], settings: Mapping[str, str]) -> Iterator[ColdProcess]:
+    """Indexes the app in a process that finds modules in its folder and on `path`, and ends it with the block."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, path)), **settings}
+    began = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-S", "-P", PROCESS, app],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield ColdProcess(process, began, _state(process, began))
 
 
 def built(folder: Path) -> Apps:

@@ -3,30 +3,14 @@
 import json
 import os
 import subprocess
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
-from bench.rows import Row
-from demo.programs import PROJECT, simulator
+from demo.programs import PROJECT
 
 DRIVER: Final = PROJECT / "bench" / "c7n" / "driver.py"
-STARTS: Final = 5
-
-
-def rows() -> Iterator[Row]:
-    """What it needs to be ready: provider and policy loaded, as its function does first. Nothing of ours is measured."""
-    with simulator() as cloud:
-        run(cloud, "ready")
-        took, peaks = [], []
-        for _ in range(STARTS):
-            began = time.monotonic()
-            peaks.append(run(cloud, "ready")["peak"])
-            took.append(time.monotonic() - began)
-    yield Row("c7n, for comparison: from process start to ready", "", f"{median(took):.2f} s, {max(peaks):.0f} MiB")
 
 
 @cache
@@ -42,9 +26,12 @@ def site_packages() -> Path:
 
 
 def run(cloud: Mapping[str, str], *arguments: str) -> dict[str, Any]:
-    """seconds, peak (MiB) and what was found. Raises CalledProcessError."""
+    """What it came to: when it was done (`at`, on the machine's clock), `peak` (MiB) and what it `found`.
+
+    Raises CalledProcessError.
+    """
     environment = {"PATH": os.environ["PATH"], **cloud, "AZURE_USE_MSI": "1"}
-    command = [python(), DRIVER, *arguments]
+    command = [str(python()), str(DRIVER), *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     said: dict[str, Any] = json.loads(done.stdout)
     return said

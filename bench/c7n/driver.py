@@ -14,6 +14,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,16 @@ EVENT_MODE = {"type": "azure-event-grid", "events": [{"resourceProvider": "Micro
 
 
 def main() -> None:
-    began = time.perf_counter()
     what, *more = sys.argv[1:]
     from c7n_azure import entry, handler
     from msrestazure.azure_cloud import AZURE_PUBLIC_CLOUD
 
     AZURE_PUBLIC_CLOUD.endpoints.resource_manager = os.environ["HOMEOSTAT_ARM_ENDPOINT"]
     entry.initialize_azure()
-    found = {"ready": _ready, "events": _events, "sweep": _sweep}[what](handler, *more)
+    work: Mapping[str, Callable[..., Any]] = {"ready": _ready, "events": _events, "sweep": _sweep}
+    found = work[what](handler, *more)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": time.perf_counter() - began, "peak": peak, "found": found}))
+    print(json.dumps({"at": time.monotonic(), "peak": peak, "found": found}))
 
 
 def _ready(_handler: Any) -> int:
