@@ -26,7 +26,6 @@ class Runtime:
     home: Path
     _opening: "asyncio.Task[Service] | None" = field(default=None, init=False)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
-    _preloading: "asyncio.Task[None] | None" = field(default=None, init=False)
 
     async def service(self) -> "Service":
         """Raises what stands in the way of opening it, each time anew, so that a repaired setting is noticed."""
@@ -35,12 +34,8 @@ class Runtime:
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> "Service":
-        from homeostat.azure.writer import preload
         from homeostat.bootstrap import open_service
         from homeostat.config import load
 
         config = load(self.environment, home=self.home)
-        service = await self._stack.enter_async_context(open_service(config))
-        # The two big SDKs take half a second to import: begun now, they are there when the first repair needs them.
-        self._preloading = asyncio.create_task(preload(service.engine.ambient))
-        return service
+        return await self._stack.enter_async_context(open_service(config))

@@ -52,7 +52,12 @@ def build(folder: Path, specs: Path | None = None) -> None:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.is_file():
             shutil.copy(source, folder / name)
-    _install(folder / DEPENDENCIES)
+    install(folder / DEPENDENCIES)
+    compile_unchecked(folder)
+
+
+def compile_unchecked(folder: Path) -> None:
+    """Leaves bytecode beside every module that no change of a file's time can make stale."""
     compiled = compileall.compile_dir(
         folder, quiet=1, workers=0, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH, stripdir=str(folder)
     )
@@ -66,7 +71,8 @@ def deployed() -> list[str]:
     return [line.removeprefix("!").strip("/") for line in lines if line.startswith("!")]
 
 
-def _install(site_packages: Path) -> None:
+def install(site_packages: Path) -> None:
+    """Fills `site_packages` with requirements.txt. Raises CalledProcessError when a dependency cannot be had."""
     uv = PROJECT / ".venv" / "bin" / "uv"
     options = ["--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "copy"]
     platform = ["--python-platform", PLATFORM, "--python-version", "3.13", "--python", sys.executable]

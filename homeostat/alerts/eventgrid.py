@@ -7,6 +7,7 @@ https://learn.microsoft.com/azure/event-grid/cloud-event-schema
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from azure.core.credentials import AzureKeyCredential
@@ -18,6 +19,7 @@ from homeostat.ports import AlertChannel, AlertError, CloudEventData
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.messaging import CloudEvent
+    from azure.eventgrid.aio import EventGridPublisherClient
 
     from homeostat.azure.pipeline import Transport
 
@@ -40,10 +42,16 @@ class EventGridChannel:
     def __init__(
         self, endpoint: str, credential: "AsyncTokenCredential | AzureKeyCredential", transport: "Transport"
     ) -> None:
+        self._endpoint = endpoint
+        self._credential = credential
+        self._transport = transport
+
+    @cached_property
+    def _client(self) -> "EventGridPublisherClient":
+        """Imported by the first alert: most instances have nothing to tell."""
         from azure.eventgrid.aio import EventGridPublisherClient
 
-        self._endpoint = endpoint
-        self._client = EventGridPublisherClient(endpoint, credential, transport=transport, retry_total=0)
+        return EventGridPublisherClient(self._endpoint, self._credential, transport=self._transport, retry_total=0)
 
     async def publish(self, events: Sequence[CloudEventData]) -> None:
         for batch in batches(events):

@@ -27,8 +27,6 @@ type StorageCredential = "AzureNamedKeyCredential | AzureSasCredential | AsyncTo
 
 SETTING: Final = "AzureWebJobsStorage"
 TABLE: Final = "homeostat"
-SDK_MODULES: Final = ("azure.data.tables.aio", "azure.storage.queue.aio", "azure.storage.blob.aio")
-"""What a preloading thread can import ahead of the first need."""
 
 CONNECT_TIMEOUT: Final = 5
 READ_TIMEOUT: Final = 20

@@ -1,7 +1,7 @@
 """Writes to ARM: the SDKs send the request, and the operation that it starts is followed to its end.
 
-Which operation of which SDK writes a type is a table, `WRITES`; a new type is a new row. The SDKs are large, so a
-module is imported when the first write needs it, or ahead of time by `preload`.
+Which operation of which SDK writes a type is a table, `WRITES`; a new type is a new row. The SDKs are large, and most
+instances only look, so an SDK is imported by the first write that needs it, in a thread (ADR 0023).
 
 Each SDK operation accepts only the statuses that its specification lists, while ARM accepts some writes with a 202 that
 is not listed. So the first answer is taken from the pipeline, not from the SDK's return value, and followed from there.
@@ -195,7 +195,8 @@ class SdkWriter:
         operation = _operation_for(action)
         answers: list[Response] = []
         options = _options(action, operation, request_id) | {"raw_response_hook": answers.append, SEND_BY: send_by}
-        call = getattr(getattr(self._client(operation.sdk, action), operation.group), operation.method)
+        client = await self._client(operation.sdk, action)
+        call = getattr(getattr(client, operation.group), operation.method)
         try:
             await call(*_arguments(action, operation), **options)
         except (IncompleteReadError, ServiceRequestError, ServiceResponseError) as error:
@@ -216,11 +217,13 @@ class SdkWriter:
         request = HttpRequest(action.verb.value, url, headers=headers, json=revealed(action.body))
         return await self._pipeline.run(request, stream=False, **{SEND_BY: send_by})
 
-    def _client(self, sdk: Sdk, action: Action) -> Any:
+    async def _client(self, sdk: Sdk, action: Action) -> Any:
         version = {} if sdk.version_per_call else {"api_version": action.type.api_version}
         key = (sdk, action.resource.subscription.lower(), version.get("api_version", ""))
         if key not in self._clients:
-            client = getattr(importlib.import_module(sdk.module), sdk.client)
+            # Beside the event loop: 0.3 s in which leases are renewed and other roots are looked at.
+            module = await self._ambient.offload(partial(importlib.import_module, sdk.module))
+            client = getattr(module, sdk.client)
             self._clients[key] = client(
                 self._credential,
                 action.resource.subscription,
@@ -231,12 +234,6 @@ class SdkWriter:
                 **version,
             )
         return self._clients[key]
-
-
-async def preload(ambient: Ambient) -> None:
-    """Imports the SDKs that write, beside the event loop: 0.6 s that the first write need not wait for."""
-    for sdk in (WEB, NETWORK, PRIVATE_DNS):
-        await ambient.offload(partial(importlib.import_module, sdk.module))
 
 
 def _is_over(action: Action, answer: Response) -> bool:

@@ -7,17 +7,17 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
-import dns.asyncresolver
-import dns.exception
-import dns.resolver
 
 from homeostat.azure.pipeline import http_session
 from homeostat.config import ConfigError
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.probes import HttpProbe, NameProbe, Probe, Probed, Result, TcpProbe
+
+if TYPE_CHECKING:
+    from dns.asyncresolver import Resolver
 
 PLATFORM_RESOLVER: Final = "168.63.129.16"
 """https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16"""
@@ -65,17 +65,22 @@ class NetworkProber:
         return await self._port(probe)
 
     async def _name(self, name: str, servers: tuple[str, ...]) -> Probed:
+        from dns.exception import DNSException
+        from dns.resolver import NXDOMAIN, NoAnswer
+
         try:
             answer = await self._resolver(servers).resolve(f"{name}.", "A", lifetime=self.seconds)
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        except (NXDOMAIN, NoAnswer):
             return Probed(Result.NO_SUCH_NAME)
-        except (dns.exception.DNSException, OSError):
+        except (DNSException, OSError):
             return Probed(Result.NO_RESOLVER)
         return Probed(Result.ANSWERED, tuple(sorted(record.to_text() for record in answer)))
 
-    def _resolver(self, servers: tuple[str, ...]) -> dns.asyncresolver.Resolver:
+    def _resolver(self, servers: tuple[str, ...]) -> "Resolver":
         """Without a cache and without the machine's own configuration: what is wanted is what the app's would say."""
-        resolver = dns.asyncresolver.Resolver(configure=False)
+        from dns.asyncresolver import Resolver
+
+        resolver = Resolver(configure=False)
         if self.resolver is not None:
             resolver.nameservers = [self.resolver[0]]
             resolver.port = self.resolver[1]

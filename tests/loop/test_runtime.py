@@ -21,8 +21,6 @@ ENVIRONMENT = {
 
 async def closed(runtime: Runtime) -> None:
     """What the worker's process leaves to its end, a test must not."""
-    if runtime._preloading is not None:
-        await runtime._preloading
     await runtime._stack.aclose()
 
 

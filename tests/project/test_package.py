@@ -1,5 +1,6 @@
 """The deployable zip, as Azure Functions would find it: unpacked, and with nothing of this environment besides."""
 
+import importlib.util
 import json
 import os
 import platform
@@ -52,16 +53,19 @@ def test_it_holds_what_runs_and_nothing_that_helps_developing(zipped: Path) -> N
     assert tops == {*shipped, ".python_packages", "__pycache__"}
 
 
-def test_every_module_has_bytecode_that_no_change_of_time_can_make_stale(zipped: Path) -> None:
-    """PEP 552: the second word of a .pyc is 1 where it is hash-based and unchecked."""
+def test_every_module_has_valid_bytecode_that_no_change_of_time_can_make_stale(zipped: Path) -> None:
+    """PEP 552: magic number, then 1 where it is hash-based and unchecked, then the hash of the source."""
+    tag = sys.implementation.cache_tag
     with zipfile.ZipFile(zipped) as archive:
         names = set(archive.namelist())
-        compiled = [name for name in names if name.endswith(".pyc")]
-        kinds = {int.from_bytes(archive.read(name)[4:8], "little") for name in compiled}
-    tag = sys.implementation.cache_tag
-    modules = {name for name in names if name.endswith(".py") and name.startswith(("homeostat/", "remediators/"))}
-    assert {f"{Path(name).parent}/__pycache__/{Path(name).stem}.{tag}.pyc" for name in modules} <= set(compiled)
-    assert kinds == {1}
+        modules = [Path(name) for name in names if name.endswith(".py")]
+        compiled = {str(path): f"{path.parent}/__pycache__/{path.stem}.{tag}.pyc" for path in modules}
+        assert {str(Path(name)) for name in compiled.values()} <= names
+        headers = {name: archive.read(str(Path(pyc)))[:16] for name, pyc in compiled.items()}
+        hashes = {name: importlib.util.source_hash(archive.read(name)) for name in compiled}
+    assert any(name.startswith(package.DEPENDENCIES) for name in headers)
+    unchecked = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
+    assert headers == {name: unchecked + source for name, source in hashes.items()}
 
 
 def test_when_its_files_were_made_leaves_no_trace_in_the_zip(zipped: Path, tmp_path: Path) -> None:

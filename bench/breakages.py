@@ -1,0 +1,82 @@
+"""One breakage for each kind of drift whose repair is measured: what is done to the world, and what shows it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from demo.damage import NSG, SETTINGS, SITE, integration_removed, link_deleted, rule_deleted, setting_changed
+from demo.operator import Operator
+
+NETWORK: Final = "Microsoft.Network/virtualNetworks/vnet-appservice"
+SUBNET: Final = f"{NETWORK}/subnets/snet-appservice-integration"
+ROUTES: Final = "Microsoft.Network/routeTables/rt-appservice-integration"
+ENDPOINT: Final = "Microsoft.Network/privateEndpoints/pe-sql"
+
+
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """root: the end of the root's id, whose event is delivered. look: differs from before while it is broken."""
+
+    kind: str
+    root: str
+    do: Callable[[Operator], None]
+    look: Callable[[Operator], Any]
+
+
+def all_kinds() -> tuple[Breakage, ...]:
+    """In the order of the chain from the app to its backends. Kinds that are never written by themselves are not here:
+    containers and endpoints wait for a person's word, and backends are only reported.
+    """
+    told = (setting_changed(), integration_removed(), rule_deleted(), link_deleted())
+    setting, integration, rule, link = (Breakage(each.kind, each.root, each.do, each.look) for each in told)
+    return (
+        setting,
+        integration,
+        Breakage("route_all", SITE, _stop_routing, _routing),
+        Breakage("subnet", NETWORK, _strip_subnet, _subnet),
+        rule,
+        Breakage("nsg_rules, changed", NSG, _change_rule, _rule),
+        Breakage("route_table", ROUTES, lambda operator: operator.delete(f"{ROUTES}/routes/to-vnet"), _routes),
+        link,
+        Breakage("private_endpoints", ENDPOINT, _delete_group, _groups),
+    )
+
+
+def _stop_routing(operator: Operator) -> None:
+    """In both places that the guide's world sets: either alone would go on routing."""
+    settings = operator.post(f"{SETTINGS}/list")["properties"]
+    operator.put(SETTINGS, {"properties": {**settings, "WEBSITE_VNET_ROUTE_ALL": "0"}})
+    operator.put(f"{SITE}/config/web", {"properties": {"vnetRouteAllEnabled": False}})
+
+
+def _routing(operator: Operator) -> Any:
+    return operator.get(SITE)["properties"]["outboundVnetRouting"]["applicationTraffic"]
+
+
+def _strip_subnet(operator: Operator) -> None:
+    operator.change(SUBNET, networkSecurityGroup=None)
+
+
+def _subnet(operator: Operator) -> Any:
+    return (operator.get(SUBNET)["properties"].get("networkSecurityGroup") or {}).get("id")
+
+
+def _change_rule(operator: Operator) -> None:
+    operator.change(f"{NSG}/securityRules/allow-sql", destinationAddressPrefix="203.0.113.0/24")
+
+
+def _rule(operator: Operator) -> Any:
+    return operator.get(f"{NSG}/securityRules/allow-sql")["properties"]["destinationAddressPrefix"]
+
+
+def _routes(operator: Operator) -> Any:
+    return sorted(route["name"] for route in operator.get(ROUTES)["properties"]["routes"])
+
+
+def _delete_group(operator: Operator) -> None:
+    operator.delete(f"{ENDPOINT}/privateDnsZoneGroups/default")
+
+
+def _groups(operator: Operator) -> Any:
+    group = operator.get(f"{ENDPOINT}/privateDnsZoneGroups/default")
+    return group and group["properties"]["provisioningState"]

@@ -1,0 +1,120 @@
+"""A fresh process with a function app in it, as Azure's worker starts one: the package's own tree, and nothing besides.
+
+Microsoft's worker library comes from this environment, everything else from the package: with its bytecode, and
+without site-packages (`-S`).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import azure_functions_runtime  # type: ignore[import-untyped]  # Microsoft ships no types for it
+
+from scripts import package
+
+PROJECT: Final = Path(__file__).parents[1]
+PROCESS: Final = PROJECT / "bench" / "cold_process.py"
+WORKER: Final = ("azure_functions_runtime", "azurefunctions")
+
+EMPTY_APP: Final = """
+import azure.functions as func
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+
+@app.route("hello")
+async def hello(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("hello")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """at: seconds since the process was asked for. cpu: seconds so far. peak: the most that was resident, in MiB."""
+
+    at: float
+    cpu: float
+    peak: float
+    modules: frozenset[str]
+
+
+@dataclass(slots=True)
+class ColdProcess:
+    """ready: its state when its functions were indexed."""
+
+    process: subprocess.Popen[str]
+    began: float
+    ready: State
+
+    def event(self, event: Mapping[str, Any], root: str) -> State:
+        """One event, and the work on its root that it leads to."""
+        self._run({"function": "on_resource_event", "json": event})
+        return self._run({"function": "reconcile", "text": json.dumps({"root": root})})
+
+    def _run(self, asked: Mapping[str, Any]) -> State:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        return _state(self.process, self.began)
+
+
+@dataclass(frozen=True, slots=True)
+class Apps:
+    """ours: the unpacked package. empty: an app with one HTTP function. worker: what Azure brings along."""
+
+    ours: Path
+    empty: Path
+    worker: Path
+
+    @property
+    def dependencies(self) -> Path:
+        return self.ours / package.DEPENDENCIES
+
+    def process(self, app: Path, settings: Mapping[str, str]) -> AbstractContextManager[ColdProcess]:
+        return started(app, (self.worker, self.dependencies), settings)
+
+
+@contextmanager
+def started(app: Path, path: Sequence[Path], settings: Mapping[str, str]) -> Iterator[ColdProcess]:
+    """Indexes the app in a process that finds modules in its folder and on `path`, and ends it with the block."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, path)), **settings}
+    began = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-S", "-P", PROCESS, app],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield ColdProcess(process, began, _state(process, began))
+
+
+def built(folder: Path) -> Apps:
+    """Takes half a minute: every dependency is compiled."""
+    apps = Apps(folder / "package", folder / "empty", folder / "worker")
+    package.build(apps.ours, PROJECT / "examples" / "flask-app")
+    apps.empty.mkdir()
+    (apps.empty / "function_app.py").write_text(EMPTY_APP, encoding="utf-8")
+    package.compile_unchecked(apps.empty)
+    apps.worker.mkdir()
+    site_packages = Path(azure_functions_runtime.__file__).parents[1]
+    for name in WORKER:
+        (apps.worker / name).symlink_to(site_packages / name)
+    (apps.worker / "devhost").symlink_to(PROJECT / "devhost")
+    return apps
+
+
+def _state(process: subprocess.Popen[str], began: float) -> State:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"the process ended with {process.wait()} before it answered; its reason is on stderr")
+    said = json.loads(line)
+    return State(said["at"] - began, said["cpu"], said["peak"], frozenset(said["modules"]))

@@ -1,0 +1,28 @@
+"""What happens to the simulated cloud in the measurements, and how Event Grid tells of it."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import uuid4
+
+from demo.damage import NSG
+from demo.operator import GROUP, Operator
+
+RULE: Final = f"{NSG}/securityRules/allow-sql"
+
+
+def resource_id(operator: Operator, path: str, group: str = GROUP) -> str:
+    return f"/subscriptions/{operator.subscription}/resourceGroups/{group}/providers/{path}"
+
+
+def event_of(operator: Operator, path: str, group: str = GROUP) -> dict[str, Any]:
+    """As Event Grid tells of a write of the resource."""
+    subject = resource_id(operator, path, group)
+    return {
+        "id": str(uuid4()),
+        "topic": f"/subscriptions/{operator.subscription}",
+        "subject": subject,
+        "eventType": "Microsoft.Resources.ResourceWriteSuccess",
+        "eventTime": datetime.now(UTC).isoformat(),
+        "dataVersion": "2",
+        "data": {"resourceUri": subject},
+    }
