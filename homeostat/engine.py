@@ -5,20 +5,17 @@ work is a root. What it decides is decided by the pure functions of `homeostat.c
 through the ports.
 """
 
-import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.approvals import Approvals
-from homeostat.core import alerts, flapping, known_secrets, record, retest, snapshot, uses
+from homeostat.core import alerts, known_secrets, record, retest, snapshot, uses
 from homeostat.core.approvals import Approval
-from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
-from homeostat.core.arm_time import ArmTime, closer
-from homeostat.core.arm_types import SITE, SLOT
+from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.attribution import Actor
 from homeostat.core.causes import causes, completed, of_entry
 from homeostat.core.conclusion import conclude
@@ -31,23 +28,20 @@ from homeostat.core.decision import (
     judge,
     judged_kinds,
     misses_container,
-    reads_of,
     root_gone,
     root_is_missing,
 )
+from homeostat.core.endings import Ending, is_web_app
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.approval import APPROVAL_NEEDED
 from homeostat.core.gate.passing import FIRST_GUARDS
 from homeostat.core.gate.situation import Pause
-from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.known_secrets import Comparison
-from homeostat.core.model import Drift, Fact, Facts, Found, Mode, Query, Read, Registry, Unreadable, Verdict
+from homeostat.core.model import Facts, Mode, Registry
 from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger, is_worth_a_line, ledger_entry
-from homeostat.core.plan import Action, Held, Hold, Plan, rebase, unreadable
+from homeostat.core.plan import Held, Plan
 from homeostat.core.record import (
     DEFAULT_SETTLE,
-    GONE_AFTER,
-    BlindWrite,
     Intent,
     KnownSecret,
     Later,
@@ -55,12 +49,12 @@ from homeostat.core.record import (
     RootRecord,
     Settle,
 )
-from homeostat.core.refusal import Key, refusal, refused, waits_for_refused, without_refused
+from homeostat.core.refusal import without_refused
 from homeostat.core.retest import Retest
-from homeostat.core.snapshot import as_seen, inverses
 from homeostat.core.spec import Root
 from homeostat.core.uses import RunUse
 from homeostat.drifting import Drifting
+from homeostat.observing import Observer
 from homeostat.outbox import Outbox
 from homeostat.own import Own
 from homeostat.ports import (
@@ -74,31 +68,21 @@ from homeostat.ports import (
     Prober,
     StillRunning,
     StorageError,
-    Written,
 )
 from homeostat.reservations import Reservations
 from homeostat.rollouts import Known, Rollouts
 from homeostat.situations import Situations
 from homeostat.snapshots import Snapshots
 from homeostat.store import Leased, LeaseLost, Store, Stored, TooMuchContention, ledger_row, outbox_rows
+from homeostat.writing import Writes
 
 log = logging.getLogger(__name__)
-
-MAX_STAGES: Final = 4
-"""How often one read may name the next."""
 
 MAX_ROUNDS: Final = 3
 """How often a reconcile may write before it gives up against another writer."""
 
-RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60, 60, 60))
-"""When a root that failed is tried again by itself; after these it waits for an event or the next sweep."""
-
 UNSEEN: Final = frozenset({Status.IGNORED, Status.BUSY})
 """Of a root that ended so nothing was learned, so that nothing is concluded from it."""
-
-SETTLING_RETRY: Final = timedelta(seconds=30)
-SETTLING_LOOKS: Final = 8
-"""Looks at what settles: after 30 s, 1 min, 2 min and so on, together about two hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +148,7 @@ class Engine:
             working = taken.stored.record.working
             causes = working.causes if working else ()
             trigger = Trigger("event", causes, run=record.sweep_in(causes))
-            answer = await _Reconcile(self, root, trigger, taken.stored, taken).run()
+            answer = await self._pass(root, trigger, taken.stored, taken).run()
             if answer.status is Status.BUSY:
                 # The lease was lost, and with it the work; of the new owner nobody says that it will live to do it.
                 await self.store.enqueue(root.id, self.store.terms.lasts)
@@ -174,7 +158,7 @@ class Engine:
     async def reconcile(self, root: Root, trigger: Trigger) -> Outcome:
         """Reconciles a root now, whatever is marked. Its status is BUSY while another instance works on it."""
         stored = await self.store.load(root.id)
-        outcome = await _Reconcile(self, root, trigger, stored).run()
+        outcome = await self._pass(root, trigger, stored).run()
         if not trigger.dry_run:
             await self.outbox.try_to_send(root.id, outcome)
         return outcome
@@ -195,7 +179,7 @@ class Engine:
             entry = ledger_entry(outcome, trigger, root.targets, now)
             await leased.save(record.released, [ledger_row(entry, now, self.ambient.uuid())])
             return outcome
-        outcome = await _Reconcile(self, root, trigger, leased.stored, leased, first=plan).run()
+        outcome = await self._pass(root, trigger, leased.stored, leased, plan).run()
         await self.outbox.try_to_send(root.id, outcome)
         return outcome
 
@@ -207,6 +191,13 @@ class Engine:
         pauses = tuple(pause for pause in situation.pauses if pause != own)
         situation = replace(situation, pauses=pauses, retest=None if situation.retest == own else situation.retest)
         return holds_together(plan, await self.situations.looked_around(situation, root, {}))
+
+    def _pass(
+        self, root: Root, trigger: Trigger, stored: Stored, leased: Leased | None = None, first: Plan | None = None
+    ) -> "_Reconcile":
+        observer = Observer(self.registry, self.reader, self.prober, self.ambient)
+        writes = Writes(root, trigger, self.writer, self.snapshots, observer, self.ambient)
+        return _Reconcile(self, root, trigger, stored, observer, writes, leased, first)
 
 
 class _Overtaken(Exception):
@@ -221,18 +212,18 @@ class _Reconcile:
     root: Root
     trigger: Trigger
     stored: Stored
+    observer: Observer
+    writes: Writes
     leased: Leased | None = None
     first: Plan | None = None  # to be carried out before anything is observed
-    written: list[tuple[Action, Written]] = field(default_factory=list)
-    blind: list[BlindWrite] = field(default_factory=list)
-    arm_time: ArmTime | None = None
     asked_who: bool = False  # Azure, for the authors of changes
     approval: Approval | None = None  # of the last plan's edits that need one
-    counted: int = 0  # of `written`, as repairs in the record
     alone: RunUse = field(default_factory=RunUse)  # what it has reserved, where it is a run of its own
-    snapshots: list[str] = field(default_factory=list)
-    refusals: dict[Key, Hold] = field(default_factory=dict)
     secrets: Comparison | None = None  # by the last observation
+
+    @property
+    def ending(self) -> Ending:
+        return Ending(self.root.id, self.stored.record, self.engine.ambient.now())
 
     async def run(self) -> Outcome:
         began = self.engine.ambient.monotonic()
@@ -240,9 +231,9 @@ class _Reconcile:
             outcome = await self._outcome()
             outcome = replace(
                 outcome,
-                written=tuple(action for action, _ in self.written),
-                correlations=tuple(ids.correlation_id for _, ids in self.written),
-                snapshots=tuple(self.snapshots),
+                written=tuple(action for action, _ in self.writes.written),
+                correlations=tuple(ids.correlation_id for _, ids in self.writes.written),
+                snapshots=tuple(self.writes.snapshots),
                 took=timedelta(seconds=self.engine.ambient.monotonic() - began),
             )
             if outcome.status in UNSEEN:
@@ -264,12 +255,12 @@ class _Reconcile:
         """How it ends where the store answers. A mistake in the spec or of ours is a failure of this root alone."""
         try:
             stopped = await self._write(self.first) if self.first else None
-            self.counted = len(self.written)  # what was decided elsewhere repairs no drift
+            self.writes.all_counted()  # what was decided elsewhere repairs no drift
             return stopped or await self._observe_and_write()
         except (StorageError, LeaseLost, TooMuchContention):
             raise
         except HomeostatError as error:
-            return self._failed(Plan(self.root.id), error)
+            return self.ending.failed(Plan(self.root.id), error)
 
     async def _observe_and_write(self) -> Outcome:
         """Rounds of observing and writing, until an observation finds nothing more to write."""
@@ -280,16 +271,21 @@ class _Reconcile:
             facts, plan, missing = await self._plan()
             root_missing = root_is_missing(self.root.id, facts)
             # No word of a person's creates a web app, so that none makes a moment's 404 its end.
-            by_word = self.trigger.create and not (root_missing and self._is_web_app)
-            if missing and not (by_word or self._is_gone_for_good()):
-                return self._missing()
+            by_word = self.trigger.create and not (root_missing and is_web_app(self.root.id))
+            known_gone = by_word or self.trigger.dry_run or self.ending.was_missed_twice()
+            if missing and not known_gone:
+                return self.ending.missing()
             if root_missing and not plan.actions:
-                return self._gone(plan)
+                return self.ending.gone(plan)
             if self.trigger.dry_run or not plan.actions:
-                return self._status(plan, facts)
+                return self._judged(plan, facts)
             if rounds_left and (stopped := await self._write(plan)):
                 return stopped
-        return self._failed(plan, HomeostatError(f"drifted again after {MAX_ROUNDS} writes: another writer is at work"))
+        error = HomeostatError(f"drifted again after {MAX_ROUNDS} writes: another writer is at work")
+        return self.ending.failed(plan, error)
+
+    def _judged(self, plan: Plan, facts: Facts) -> Outcome:
+        return self.ending.judged(plan, facts, wrote=bool(self.writes.written), refusals=self.writes.refusals.values())
 
     async def _write(self, plan: Plan) -> Outcome | None:
         """Lease, reservation, intent, apply. None when it is to be observed again.
@@ -306,17 +302,16 @@ class _Reconcile:
                 return None  # another owner came and went since this one looked, and may have done the work
         known = leased.stored.record
         if hold := await self.engine.reservations.reserve(plan, self.root, known, self.trigger, self.alone):
-            return self._status(held_whole(plan, hold), {})
+            return self._judged(held_whole(plan, hold), {})
         self.alone = self.alone.with_plan(plan)
         intent, names = await self._intend(plan, leased)
         try:
-            await self._apply(plan, leased, intent, names)
+            await self.writes.apply(plan, leased, intent, names, together=plan is self.first)
         except ArmError as error:
-            return None if error.error_class is ErrorClass.STALE else self._failed(plan, error)
+            return None if error.error_class is ErrorClass.STALE else self.ending.failed(plan, error)
         except StillRunning as running:
             await self._use_approval(plan)
-            retry_at = self.engine.ambient.now() + running.retry_after
-            return Outcome(self.root.id, Status.SETTLING, plan, error=str(running), retry_at=retry_at)
+            return self.ending.still_running(plan, str(running), running.retry_after)
         await self._use_approval(plan)
         return None
 
@@ -330,14 +325,14 @@ class _Reconcile:
     async def _plan(self) -> tuple[Facts, Plan, bool]:
         """What was read, what follows from it, and whether something is missing that would have to be gone for good."""
         engine, root = self.engine, self.root
-        facts = await self._observe()
+        facts = await self.observer.observe(root)
         judged = await self._with_changed_secrets(judge(root, facts, engine.registry), facts)
-        judged = without_refused(judged, self.refusals)
+        judged = without_refused(judged, self.writes.refusals)
         if root_is_missing(root.id, facts) and not creates(judged, root.id):
             return facts, root_gone(root), True
         if not judged.edits:
             return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
-        record_now = self._counted((self.leased or self).stored.record)
+        record_now = self.writes.in_record((self.leased or self).stored.record)
         situation = await engine.situations.of(root, record_now, self.trigger, judged.edits, self.alone)
         self.approval = situation.approval
         plan = decide(root, judged, facts, situation, FIRST_GUARDS)
@@ -355,29 +350,6 @@ class _Reconcile:
             self.secrets = known_secrets.compare(self.root.id, guarded, remembered, key)
         return known_secrets.with_changes(judged, self.secrets.changed)
 
-    async def _observe(self) -> Facts:
-        """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
-        facts: dict[Query, Fact] = {}
-        for _ in range(MAX_STAGES):
-            wanted = reads_of(self.root, facts, self.engine.registry)
-            if not wanted:
-                break
-            facts.update(zip(wanted, await asyncio.gather(*map(self._ask, wanted)), strict=True))
-        return facts
-
-    async def _ask(self, query: Query) -> Fact:
-        if isinstance(query, Read):
-            return await self._read(query)
-        return await self.engine.prober.probe(query)
-
-    async def _read(self, query: Read) -> Fact:
-        """What ARM says now, and what time it says it is."""
-        asked = self.engine.ambient.monotonic()
-        fact = await self.engine.reader.read(query)
-        if isinstance(fact, Found) and fact.at is not None:
-            self.arm_time = closer(self.arm_time, ArmTime(fact.at, asked, self.engine.ambient.monotonic()))
-        return fact
-
     # --- attribute ---
 
     async def _causes(self, plan: Plan) -> Mapping[str, Actor]:
@@ -390,7 +362,7 @@ class _Reconcile:
         changes = await self.engine.changes.changes(self.root.id, found.since)
         return completed(found, plan.drifts, known, changes)
 
-    # --- intent, apply ---
+    # --- intent ---
 
     async def _intend(self, plan: Plan, leased: Leased) -> tuple[Intent, tuple[str, ...]]:
         """A durable record before the first write: what is about to be done, and the alerts that tell of the drift.
@@ -401,7 +373,7 @@ class _Reconcile:
         now = self.engine.ambient.now()
         kinds = sorted({edit.drift.kind for edit in plan.edits})
         actions = tuple(str(action) for action in plan.actions)
-        since = self._arm_time_at_least()
+        since = self.observer.earliest()
         unprotected = {action.resource.key: since for action in plan.actions if action.unprotected}
         intent = Intent(str(self.engine.ambient.uuid()), now, actions, tuple(kinds), unprotected)
         intent = replace(intent, snapshots=snapshot.names(self.root.id, intent))
@@ -410,150 +382,13 @@ class _Reconcile:
         names = tuple(str(self.engine.ambient.uuid()) for _ in plan.actions)
 
         def transition(current: RootRecord) -> RootRecord:
-            named = record.about_to_write(self._counted(current), names, now=now)
+            named = record.about_to_write(self.writes.in_record(current), names, now=now)
             reserved = uses.with_plan(current.reserved, plan, now)
             return replace(record.intending(named, intent), episodes=episodes, reserved=reserved)
 
         await leased.save(transition, rows=outbox_rows(detected))
-        self.counted = len(self.written)
+        self.writes.all_counted()
         return intent, names
-
-    async def _apply(self, plan: Plan, leased: Leased, intent: Intent, names: Sequence[str]) -> None:
-        """Raises ArmError, StillRunning, LeaseLost and StorageError; what was written by then is in `written`.
-
-        What Azure refuses by a rule is held, and with it what waits for it; a plan of somebody else's ends there.
-        """
-        for number, (planned, name) in enumerate(zip(plan.actions, names, strict=True), 1):
-            if waits_for_refused(planned, self.refusals, plan.actions):
-                continue
-            known = as_seen(planned)
-            self.snapshots.append(await self.engine.snapshots.keep(self.root, known, intent, number, self.trigger))
-            await leased.ensure()
-            try:
-                await self._send(known, name, leased)
-            except ArmError as error:
-                hold = refusal(error)
-                if hold is None or plan is self.first:
-                    raise
-                self.refusals |= refused(planned, hold)
-
-    async def _send(self, planned: Action, name: str, leased: Leased) -> None:
-        read_at = self._arm_time_at_least()
-        action = await self._rebased(planned) if planned.unprotected else planned
-        try:
-            ids = await self.engine.writer.write(action, correlation_id=name, send_by=leased.send_by)
-        except StillRunning as running:
-            self._keep(action, running.written, read_at)
-            raise
-        except ArmError as error:
-            if error.executed is not Executed.NO:  # it may yet take effect
-                self._keep_blind(action, read_at, name, self.engine.store.terms.lands)
-            raise
-        self._keep(action, ids, read_at)
-
-    def _counted(self, current: RootRecord) -> RootRecord:
-        """The record with the repairs that were made since it was stored."""
-        limits, now = self.root.policy.flapping, self.engine.ambient.now()
-        return replace(current, flaps=flapping.healed(current.flaps, self._healed(), limits, now))
-
-    def _healed(self) -> list[Drift]:
-        return [edit.drift for action, _ in self.written[self.counted :] for edit in action.edits]
-
-    def _keep(self, action: Action, ids: Written, read_at: datetime) -> None:
-        """What ARM has accepted counts as written, finished or not."""
-        self.written.append((action, ids))
-        self._keep_blind(action, read_at, ids.correlation_id)
-
-    def _keep_blind(self, action: Action, read_at: datetime, name: str, lands: timedelta = timedelta()) -> None:
-        if action.unprotected:
-            until = self._arm_time_at_most() + lands
-            self.blind.append(BlindWrite(action.resource.key, read_at, until, name))
-
-    def _arm_time_at_least(self) -> datetime:
-        """By our own clock where ARM has not said a time yet."""
-        ambient = self.engine.ambient
-        return self.arm_time.earliest(ambient.monotonic()) if self.arm_time else ambient.now()
-
-    def _arm_time_at_most(self) -> datetime:
-        ambient = self.engine.ambient
-        return self.arm_time.latest(ambient.monotonic()) if self.arm_time else ambient.now()
-
-    async def _rebased(self, planned: Action) -> Action:
-        """Where no ETag protects what others wrote, the edits go over a body that is read right before the write.
-
-        Nothing comes between the two: so its snapshot was taken before, and what it replaces must be the same still.
-        """
-        match await self._read(Read(planned.type, planned.resource)):
-            case Found() as found:
-                action = rebase(planned, found)
-            case Unreadable(error):
-                raise error
-            case _:
-                raise HomeostatError(f"{planned.resource.short} vanished between two reads")
-        if inverses(action) != inverses(planned):
-            message = "what is to be replaced changed since its snapshot was taken"
-            raise ArmError(0, "Moved", message, ErrorClass.STALE, Executed.NO, request=str(planned))
-        return action
-
-    # --- how it ended ---
-
-    def _status(self, plan: Plan, facts: Facts) -> Outcome:
-        """The outcome of a root to which nothing (more) is written: the most pressing of what its drifts say."""
-        verdicts = {drift.verdict for drift in plan.drifts}
-        if Verdict.UNKNOWN in verdicts:
-            errors = [fact.error for _, fact in unreadable(facts)]
-            return self._unknown(plan, errors[0]) if errors else Outcome(plan.root, Status.UNKNOWN, plan)
-        if plan.actions:
-            return Outcome(plan.root, Status.PLANNED, plan)
-        holds = [held.hold for held in plan.held if held.hold.code != MODE_ALERT]
-        if holds:
-            retry_at = min((hold.retry_at for hold in holds if hold.retry_at), default=None)
-            refused_by_azure = "; ".join(dict.fromkeys(hold.message for hold in self.refusals.values()))
-            return Outcome(plan.root, Status.HELD, plan, error=refused_by_azure, retry_at=retry_at)
-        if plan.drifted:
-            return Outcome(plan.root, Status.DRIFTED, plan)
-        if Verdict.SETTLING in verdicts:
-            return Outcome(plan.root, Status.SETTLING, plan, retry_at=self._look_again_at())
-        return Outcome(plan.root, Status.HEALED if self.written else Status.IN_SYNC, plan)
-
-    def _is_gone_for_good(self) -> bool:
-        """Missed twice. A look that writes nothing need not know."""
-        since = self.stored.record.missing_since
-        missed_twice = since is not None and self.engine.ambient.now() - since >= GONE_AFTER
-        return missed_twice or self.trigger.dry_run
-
-    @property
-    def _is_web_app(self) -> bool:
-        return any(self.root.id.is_type(row.name) for row in (SITE, SLOT))
-
-    def _missing(self) -> Outcome:
-        """Once is not proof: a cache behind ARM can lag by some seconds."""
-        retry_at = (self.stored.record.missing_since or self.engine.ambient.now()) + GONE_AFTER
-        message = f"{self.root.id.short}, or what is to be in it, was not found"
-        return Outcome(self.root.id, Status.MISSING, Plan(self.root.id), error=message, retry_at=retry_at)
-
-    def _gone(self, plan: Plan) -> Outcome:
-        status = Status.RETIRED if self._is_web_app else Status.HELD
-        return Outcome(self.root.id, status, plan, error=f"{self.root.id.short} is gone")
-
-    def _unknown(self, plan: Plan, error: ArmError) -> Outcome:
-        return replace(self._failed(plan, error), status=Status.UNKNOWN)
-
-    def _failed(self, plan: Plan, error: HomeostatError) -> Outcome:
-        final = isinstance(error, ArmError) and error.is_final
-        told = error.retry_after if isinstance(error, ArmError) else None
-        retry_at = None if final else self._retry_at(told or timedelta())
-        return Outcome(plan.root, Status.FAILED, plan, error=str(error), final=final, retry_at=retry_at)
-
-    def _look_again_at(self) -> datetime | None:
-        """Ever later, since what settles at all does so soon; None when it is left to the next event or sweep."""
-        looks = self.stored.record.settling
-        return self.engine.ambient.now() + SETTLING_RETRY * 2**looks if looks < SETTLING_LOOKS else None
-
-    def _retry_at(self, at_least: timedelta) -> datetime | None:
-        """None when the tries are used up."""
-        failures = self.stored.record.failures
-        return self.engine.ambient.now() + max(RETRIES[failures], at_least) if failures < len(RETRIES) else None
 
     # --- record, alert ---
 
@@ -573,7 +408,7 @@ class _Reconcile:
         now = engine.ambient.now()
         before = self.leased.stored.record if self.leased else self.stored.record
         begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
-        blind = (*record.left_blind(begun, until=self._arm_time_at_most()), *self.blind)
+        blind = (*record.left_blind(begun, until=self.observer.latest()), *self.writes.blind)
         judged, changed_by = judged_kinds(self.root, engine.registry), await self._causes(outcome.plan)
         after, pending = conclude(
             self.root,
@@ -584,7 +419,7 @@ class _Reconcile:
             begun,
             judged=judged,
             changed_by=changed_by,
-            healed=self._healed(),
+            healed=self.writes.healed(),
         )
         if outcome.correlations:  # ARM may have called them otherwise than we did
             after = record.about_to_write(after, outcome.correlations, now=now)

@@ -10,9 +10,9 @@ import pytest
 
 from homeostat.core import json
 from homeostat.core.arm_errors import ErrorClass
+from homeostat.core.endings import RETRIES
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.outcome import Status
-from homeostat.engine import RETRIES
 from homeostat.store import WORK_QUEUE
 from tests.loop.stand import SPEC, Stand, stand
 

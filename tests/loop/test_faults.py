@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from homeostat.core.arm_types import SITE_CONFIG
+from homeostat.core.endings import RETRIES
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.flapping import FLAPPING
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.model import Read
 from homeostat.core.outcome import Outcome, Status, Trigger
 from homeostat.core.plan import Action
-from homeostat.engine import RETRIES
 from simulator.cloud import Timing
 from tests.loop.meddling import meddled, once
 from tests.loop.stand import DNS_VERSION, NSG_VERSION, SPEC, WEB_VERSION, ZONES, Stand, stand

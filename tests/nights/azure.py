@@ -33,6 +33,7 @@ WORK: ContextVar[str] = ContextVar("work", default="")
 STALE_FOR: Final = timedelta(seconds=60)
 """How long a cache in front of ARM may answer with what was."""
 
+_ASKED_BY_POST = ("/list", "/microsoft.resourcegraph/resources")
 _POLLS = ("/operations/", "/operationresults/", "/privatednsoperationstatuses/", "/privatednsoperationresults/")
 
 
@@ -40,7 +41,7 @@ def verb_of(request: Request) -> str:
     path = request.path.lower()
     if any(each in path for each in _POLLS):
         return "poll"
-    return "read" if request.method == "GET" or path.endswith("/list") else "write"
+    return "read" if request.method == "GET" or path.endswith(_ASKED_BY_POST) else "write"
 
 
 class Azure:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from homeostat.engine import RETRIES
+from homeostat.core.endings import RETRIES
 from tests.nights import schedule
 from tests.nights.declared import Item
 from tests.nights.evidence import Evidence

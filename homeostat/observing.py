@@ -1,0 +1,58 @@
+"""One reconcile's looks at the world: reads in stages, and what time ARM said it was."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from homeostat.ambient import Ambient
+from homeostat.core.arm_time import ArmTime, closer
+from homeostat.core.decision import reads_of
+from homeostat.core.model import Fact, Facts, Found, Query, Read, Registry
+from homeostat.core.spec import Root
+from homeostat.ports import ArmReader, Prober
+
+MAX_STAGES: Final = 4
+"""How often one read may name the next."""
+
+
+@dataclass(slots=True)
+class Observer:
+    """arm_time: by the closest of the answers so far; None while ARM has not said a time yet."""
+
+    registry: Registry
+    reader: ArmReader
+    prober: Prober
+    ambient: Ambient
+    arm_time: ArmTime | None = None
+
+    async def observe(self, root: Root) -> Facts:
+        """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
+        facts: dict[Query, Fact] = {}
+        for _ in range(MAX_STAGES):
+            wanted = reads_of(root, facts, self.registry)
+            if not wanted:
+                break
+            facts.update(zip(wanted, await asyncio.gather(*map(self._ask, wanted)), strict=True))
+        return facts
+
+    async def _ask(self, query: Query) -> Fact:
+        if isinstance(query, Read):
+            return await self.read(query)
+        return await self.prober.probe(query)
+
+    async def read(self, query: Read) -> Fact:
+        """What ARM says now, and what time it says it is."""
+        asked = self.ambient.monotonic()
+        fact = await self.reader.read(query)
+        if isinstance(fact, Found) and fact.at is not None:
+            self.arm_time = closer(self.arm_time, ArmTime(fact.at, asked, self.ambient.monotonic()))
+        return fact
+
+    def earliest(self) -> datetime:
+        """What time it is for ARM at least; by our own clock where ARM has not said a time yet."""
+        return self.arm_time.earliest(self.ambient.monotonic()) if self.arm_time else self.ambient.now()
+
+    def latest(self) -> datetime:
+        """The same at most."""
+        return self.arm_time.latest(self.ambient.monotonic()) if self.arm_time else self.ambient.now()

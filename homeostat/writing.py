@@ -1,0 +1,115 @@
+"""What one reconcile writes: each write with its snapshot before it, under the lease, and what is known of it after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from homeostat.ambient import Ambient
+from homeostat.core import flapping
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.errors import HomeostatError
+from homeostat.core.model import Drift, Found, Read, Unreadable
+from homeostat.core.outcome import Trigger
+from homeostat.core.plan import Action, Hold, Plan, rebase
+from homeostat.core.record import BlindWrite, Intent, RootRecord
+from homeostat.core.refusal import Key, refusal, refused, waits_for_refused
+from homeostat.core.snapshot import as_seen, inverses
+from homeostat.core.spec import Root
+from homeostat.observing import Observer
+from homeostat.ports import ArmWriter, StillRunning, Written
+from homeostat.snapshots import Snapshots
+from homeostat.store import Leased
+
+
+@dataclass(slots=True)
+class Writes:
+    """written: what ARM has accepted, finished or not. snapshots: the names of those that were taken.
+
+    refusals: what Azure did not let be written, by rule. counted: how many of `written` are in the record as repairs.
+    """
+
+    root: Root
+    trigger: Trigger
+    writer: ArmWriter
+    keeper: Snapshots
+    observer: Observer
+    ambient: Ambient
+    written: list[tuple[Action, Written]] = field(default_factory=list)
+    blind: list[BlindWrite] = field(default_factory=list)
+    snapshots: list[str] = field(default_factory=list)
+    refusals: dict[Key, Hold] = field(default_factory=dict)
+    counted: int = 0
+
+    async def apply(
+        self, plan: Plan, leased: Leased, intent: Intent, names: Sequence[str], *, together: bool = False
+    ) -> None:
+        """Carries out the plan under its intent, each write by its name.
+
+        What Azure refuses by a rule is held, and with it what waits for it; writes that only make sense `together` end
+        there. Raises ArmError, StillRunning, LeaseLost and StorageError; what was written by then is in `written`.
+        """
+        for number, (planned, name) in enumerate(zip(plan.actions, names, strict=True), 1):
+            if waits_for_refused(planned, self.refusals, plan.actions):
+                continue
+            known = as_seen(planned)
+            self.snapshots.append(await self.keeper.keep(self.root, known, intent, number, self.trigger))
+            await leased.ensure()
+            try:
+                await self._send(known, name, leased)
+            except ArmError as error:
+                hold = refusal(error)
+                if hold is None or together:
+                    raise
+                self.refusals |= refused(planned, hold)
+
+    async def _send(self, planned: Action, name: str, leased: Leased) -> None:
+        read_at = self.observer.earliest()
+        action = await self._rebased(planned) if planned.unprotected else planned
+        try:
+            ids = await self.writer.write(action, correlation_id=name, send_by=leased.send_by)
+        except StillRunning as running:
+            self._keep(action, running.written, read_at)
+            raise
+        except ArmError as error:
+            if error.executed is not Executed.NO:  # it may yet take effect
+                self._keep_blind(action, read_at, name, leased.store.terms.lands)
+            raise
+        self._keep(action, ids, read_at)
+
+    async def _rebased(self, planned: Action) -> Action:
+        """Where no ETag protects what others wrote, the edits go over a body that is read right before the write.
+
+        Nothing comes between the two: so its snapshot was taken before, and what it replaces must be the same still.
+        """
+        match await self.observer.read(Read(planned.type, planned.resource)):
+            case Found() as found:
+                action = rebase(planned, found)
+            case Unreadable(error):
+                raise error
+            case _:
+                raise HomeostatError(f"{planned.resource.short} vanished between two reads")
+        if inverses(action) != inverses(planned):
+            message = "what is to be replaced changed since its snapshot was taken"
+            raise ArmError(0, "Moved", message, ErrorClass.STALE, Executed.NO, request=str(planned))
+        return action
+
+    def _keep(self, action: Action, ids: Written, read_at: datetime) -> None:
+        self.written.append((action, ids))
+        self._keep_blind(action, read_at, ids.correlation_id)
+
+    def _keep_blind(self, action: Action, read_at: datetime, name: str, lands: timedelta = timedelta()) -> None:
+        if action.unprotected:
+            self.blind.append(BlindWrite(action.resource.key, read_at, self.observer.latest() + lands, name))
+
+    # --- repairs, as the flap breaker counts them ---
+
+    def in_record(self, current: RootRecord) -> RootRecord:
+        """The record with the repairs that were made since it was stored."""
+        limits = self.root.policy.flapping
+        return replace(current, flaps=flapping.healed(current.flaps, self.healed(), limits, self.ambient.now()))
+
+    def healed(self) -> list[Drift]:
+        return [edit.drift for action, _ in self.written[self.counted :] for edit in action.edits]
+
+    def all_counted(self) -> None:
+        self.counted = len(self.written)
