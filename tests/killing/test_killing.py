@@ -4,6 +4,7 @@ A few kills at moments that differ in every run; `make kill` does it a hundred t
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,17 +15,18 @@ import pytest
 
 from tests.killing.ground import DAMAGE, PATIENCE, Ground, ground
 from tests.killing.kills import rounds
+from tests.support.function_app import FunctionApp
 
 pytestmark = pytest.mark.host
 
 KILLS = 6
 
 
-async def until(condition: Callable[[], bool], what: str) -> None:
+async def until(condition: Callable[[], bool], app: FunctionApp, pause: float = 0.005) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, what
-        await asyncio.sleep(0.005)
+        assert time.monotonic() < deadline, "".join(app.log)
+        await asyncio.sleep(pause)
 
 
 def damaged(made: Ground) -> None:
@@ -53,11 +55,12 @@ async def test_a_manual_run_whose_process_was_killed_ends_in_the_next() -> None:
         with made.app() as app:
             status, answer = app.call("remediate", {"targets": ["app-flask"], "reason": "to be killed"})
             assert status == 202
-            await until(lambda: written_by_app(made) > 0, "the run wrote nothing")
+            await until(lambda: written_by_app(made) > 0, app)
             app.kill()
         assert written_by_app(made) < len(DAMAGE), "it was over before it was killed"
         with made.app() as app:
-            await until(lambda: app.call("run", id=answer["id"])[1]["state"] == "done", "".join(app.log))
+            # Who asks more than twice a second is refused.
+            await until(lambda: app.call("run", id=answer["id"])[1]["state"] == "done", app, pause=1)
             await made.is_over()
             _, run = app.call("run", id=answer["id"])
     assert run["status"] == "healed"
@@ -66,14 +69,14 @@ async def test_a_manual_run_whose_process_was_killed_ends_in_the_next() -> None:
 
 async def test_a_nightly_sweep_whose_process_was_killed_goes_on_in_the_next(tmp_path: Path) -> None:
     """As the host's timer does: a run whose end was not noted is past due at the next start."""
-    due = datetime.now(UTC) + timedelta(seconds=6)
-    schedule = {"HOMEOSTAT_NIGHTLY_SCHEDULE": f"{due:%-S %-M %-H * * *}"}
-    option = ("--timer-status", str(tmp_path / "timers.json"))
+    missed = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    timers = tmp_path / "timers.json"
+    timers.write_text(json.dumps({"nightly_reconcile": {"Last": missed, "Next": missed, "LastUpdated": missed}}))
     async with ground(events=False) as made:
         damaged(made)
-        with made.app(*option, **schedule) as app:
-            await until(lambda: made.own_calls() > 0, "".join(app.log))
+        with made.app("--timer-status", str(timers)) as app:
+            await until(lambda: made.own_calls() > 0, app)
             app.kill()
         assert written_by_app(made) < len(DAMAGE), "it was over before it was killed"
-        with made.app(*option, **schedule) as app:
+        with made.app("--timer-status", str(timers)):
             await made.is_over()
