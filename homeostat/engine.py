@@ -34,6 +34,7 @@ from homeostat.core.decision import (
 from homeostat.core.endings import Ending, is_web_app
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.approval import APPROVAL_NEEDED
+from homeostat.core.gate.caps import CAPS
 from homeostat.core.gate.passing import FIRST_GUARDS
 from homeostat.core.gate.situation import Pause
 from homeostat.core.known_secrets import Comparison
@@ -285,6 +286,10 @@ class _Reconcile:
         return self.ending.failed(plan, error)
 
     def _judged(self, plan: Plan, facts: Facts) -> Outcome:
+        capped = next((held.hold for held in plan.held if held.hold.code in CAPS), None)
+        if capped and self.alone.writes > len(self.writes.written):
+            # In this very pass others wrote first each time: with room for more it would be the same, so it is a try.
+            return self.ending.failed(plan, HomeostatError(f"others wrote first each time; then {capped.message}"))
         return self.ending.judged(plan, facts, wrote=bool(self.writes.written), refusals=self.writes.refusals.values())
 
     async def _write(self, plan: Plan) -> Outcome | None:

@@ -12,12 +12,17 @@ from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.limits import RolloutStages
 from homeostat.core.outcome import Status
 from homeostat.core.record import RootRecord
+from homeostat.core.refusal import LOCKED, NOT_AUTHORIZED, POLICY_DENIED
 from homeostat.core.retest import PROBES
 from homeostat.core.rollout import Rollout, advanced, stopped
 from homeostat.core.spec import Root
 
 AS_DECLARED: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.DRIFTED, Status.RETIRED})
 """Nothing of such a root is left to be written: what still differs is only reported."""
+
+
+REFUSED_BY_AZURE: Final = frozenset({LOCKED, POLICY_DENIED, NOT_AUTHORIZED})
+"""Holds that no waiting ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,12 @@ def _trouble(rollout: Rollout, root: Root, record: RootRecord) -> str:
     name = root.id.short
     if WHOLE_ROOT in record.episodes:
         return f"{name} fails"
-    if record.judgement and record.judgement.version == rollout.version and FLAPPING in record.judgement.holds:
-        return f"{name} is held by the flap breaker"
+    if record.judgement and record.judgement.version == rollout.version:
+        holds = record.judgement.holds
+        if FLAPPING in holds:
+            return f"{name} is held by the flap breaker"
+        if refused := sorted(REFUSED_BY_AZURE.intersection(holds)):
+            return f"Azure refuses writes to {name}: {', '.join(refused)}"
     since = rollout.stage_since or rollout.since
     for kind in sorted(record.episodes.keys() & {*PROBES}):
         if record.episodes[kind].opened >= since:

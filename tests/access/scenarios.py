@@ -152,6 +152,22 @@ zones:
     return await _reconciled(world)
 
 
+async def a_route_that_is_there_and_differs(role: Role) -> Played:
+    """It is written itself, where one that is missing is made through its table."""
+    spec = f"""{HEAD}
+route_table:
+  rt-appservice-integration:
+    location: westeurope
+    routes:
+      to-vnet: {{address_prefix: 10.10.0.0/16, next_hop_type: VnetLocal}}
+"""
+    world = stand("guide", spec=spec, role=role)
+    table = ResourceId.of(world.cloud.subscription, "rg-flask", ROUTE_TABLE.name, "rt-appservice-integration")
+    route = {"properties": {"addressPrefix": "10.10.0.0/16", "nextHopType": "None"}}
+    world.operator("PUT", table.child("routes", "to-vnet"), route, NSG_VERSION)
+    return await _reconciled(world)
+
+
 async def somebody_s_change_without_an_event(role: Role) -> Played:
     """Who it was is asked of Resource Graph."""
     world = stand("guide", role=role)
@@ -213,6 +229,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     a_slot,
     what_nobody_declared_is_removed,
     one_rule_one_route_one_record,
+    a_route_that_is_there_and_differs,
     somebody_s_change_without_an_event,
     rules_for_application_security_groups,
     signing_in_and_keeping_secrets,

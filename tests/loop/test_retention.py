@@ -12,6 +12,7 @@ from homeostat.retention import Retention
 from homeostat.snapshots import CONTAINER
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import SPEC, Stand, stand
+from tests.support.patience import POLICY
 
 pytestmark = pytest.mark.wire
 
@@ -67,7 +68,7 @@ async def test_the_entries_of_an_open_episode_are_kept_however_old() -> None:
 
 
 async def test_a_night_forgets_so_much_and_the_next_goes_on() -> None:
-    world = stand()
+    world = stand(spec=f"{SPEC}---\n{POLICY}")
     for _ in range(5):
         await repair(world)
     world.pass_time(days=91)

@@ -235,7 +235,7 @@ async def test_what_the_gate_holds_by_the_time_of_the_write_is_not_switched_off(
     world = stand(spec=ROUTED)
     pause = Pause(FLEET, world.ambient.now() + HOUR, "a freeze", "Ben")
     meddling = meddled(world, after=once(lambda: world.service.pause(pause), Read))
-    with pytest.raises(RetestFailed, match=r"paused until .* by Ben: a freeze"):
+    with pytest.raises(RetestRefused, match=r"paused until .* by Ben: a freeze"):
         await start(meddling)
     assert (world.writes(), routed(world)) == ([], ON)
     (entry,) = await world.history("site")

@@ -20,6 +20,7 @@ from homeostat.snapshots import CONTAINER
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.meddling import meddled, once
 from tests.loop.stand import SPEC, WEB_VERSION, Stand, stand
+from tests.support.patience import POLICY
 from tests.support.role import LEAVE_NETWORK, ROLE
 
 pytestmark = pytest.mark.wire
@@ -78,7 +79,7 @@ async def test_the_state_before_each_write_is_kept_and_the_ledger_names_it() -> 
 
 
 async def test_the_snapshots_of_a_root_are_listed_in_order_of_time() -> None:
-    world = stand()
+    world = stand(spec=f"{SPEC}---\n{POLICY}")
     for number in range(12):
         world.change_rule("allow-sql", access="Deny")
         await world.reconcile("nsg")

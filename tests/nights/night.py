@@ -83,7 +83,8 @@ class _Night:
     async def live(self) -> Dawn:
         handler = _Ear(self.trace, self.loop)
         logger = logging.getLogger("homeostat")
-        level, logger.level = logger.level, logging.INFO
+        level = logger.level
+        logger.setLevel(logging.INFO)  # which makes it forget what it was asked before, unlike the attribute
         logger.addHandler(handler)
         try:
             for number in range(self.night.instances):
@@ -94,7 +95,7 @@ class _Night:
             return await self._morning()
         finally:
             logger.removeHandler(handler)
-            logger.level = level
+            logger.setLevel(level)
             await self._tidy()
 
     # --- instances ---

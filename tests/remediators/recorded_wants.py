@@ -88,7 +88,9 @@ def rule(request: Request) -> Iterator[Case]:
     differing = altered(
         there(request), *properties(access=other, destinationPortRange="7", destinationPortRanges=ABSENT)
     )
-    worlds = tuple({group: body_of(group, {"securityRules": listed})} for listed in ([], [differing]))
+    worlds = tuple(
+        {group: body_of(group, {"securityRules": listed}, location="westeurope")} for listed in ([], [differing])
+    )
     yield Case("nsg_rules", want_of(group, {request.id.name: rule_of(sent)}), worlds)
 
 

@@ -7,7 +7,7 @@ has. Nothing is compulsory in a PATCH, and what it may hold is what a PUT may.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ import pytest
 
 from homeostat.azure.writer import THIN, WRITES
 from homeostat.core import json
+from homeostat.core.arm_types import ARM_TYPES
 from homeostat.core.backends import BACKENDS
 from homeostat.core.ids import InvalidResourceId
 from homeostat.core.json import JsonObject
@@ -87,6 +88,18 @@ def recorded() -> Mapping[str, list[Request]]:
     return found
 
 
+def evidence_of(family: str) -> Evidence:
+    """Of a type, with what was sent of its children by themselves, where a body of its own holds them."""
+    own = Evidence.of(family, recorded()[family])
+    inside: dict[str, frozenset[str]] = {}
+    for child in ARM_TYPES.values():
+        if child.embedded and child.name.lower().rpartition("/")[0] == family:
+            prefix = f"{'.'.join(child.embedded).lower()}[]."
+            sent = Evidence.of(child.name.lower(), recorded()[child.name.lower()]).sent
+            inside |= {f"{prefix}{path}": kinds for path, kinds in sent.items()}
+    return replace(own, sent=united((own.sent, inside)))
+
+
 def actions(request: Request) -> Iterator[Action]:
     """All writes but deletions with which the plan would do what the request did."""
     for case in BUILDS[request.family](request):
@@ -114,7 +127,7 @@ def test_what_is_sent_has_the_shape_of_the_corpus_of_requests(family: str, capsy
             continue
         for action in written:
             type_ = family_of(action.resource)
-            evidence = Evidence.of(type_, recorded()[type_])
+            evidence = evidence_of(type_)
             sent[type_ if evidence.bodies else f"{type_} (nothing recorded)"] += 1
             if evidence.bodies:
                 shape = shape_of(json.revealed(action.body), type_)

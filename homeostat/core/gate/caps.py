@@ -25,6 +25,7 @@ from homeostat.core.uses import (
 CAP_RUN: Final = "cap-run"
 CAP_RESOURCE: Final = "cap-resource"
 CAP_FLEET: Final = "cap-fleet"
+CAPS: Final = frozenset({CAP_RUN, CAP_RESOURCE, CAP_FLEET})
 
 
 def within_caps(plan: Plan, situation: Situation) -> Hold | None:
