@@ -4,9 +4,11 @@ A night of everything at once teaches little and shrinks badly; so each draws it
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from random import Random
 from typing import Final, cast
 
+from tests.nights.clock import DUSK
 from tests.nights.declared import SECRET_SETTING
 from tests.nights.faults import KINDS
 from tests.nights.place import APPS, NSG, ZONES
@@ -16,11 +18,13 @@ from tests.nights.schedule import (
     Change,
     Crash,
     Deaf,
+    Deploy,
     Edit,
     Entry,
     Fate,
     Fault,
     Fight,
+    Govern,
     Jump,
     Mail,
     Pausing,
@@ -43,6 +47,9 @@ LAST: Final = 2100.0
 _RULES: Final = ("allow-sql", "allow-redis", "allow-https", "deny-all-outbound")
 _SETTINGS: Final = ("SQL_SERVER_FQDN", "REDIS_PORT", "KEY_VAULT_URI")
 _WHO: Final[tuple[Who, ...]] = ("anna", "terraform")
+
+
+PAUSE_TAG: Final = "homeostat-pause-until"
 
 
 def planted(seed: int) -> str:
@@ -286,6 +293,55 @@ def _fights(dice: Dice) -> Iterator[Entry]:
     yield Fight(at, dice.pick(60.0, 300.0, 900.0), "terraform", change, dice.pick(0.0, 0.3, 5.0, 45.0))
 
 
+def _caps(dice: Dice) -> Iterator[Entry]:
+    """A policy that allows next to nothing, and more to repair than that."""
+    yield Govern(writes_per_resource=dice.random.randint(1, 3), writes_per_hour=dice.pick(2, 3, 5, 500))
+    yield from _edits(dice)
+    for _ in dice.some(0, 2):
+        yield Run(dice.at(), dice.pick(*APPS))
+
+
+def _long_fights(dice: Dice) -> Iterator[Entry]:
+    """The same drift after each repair, by a tool that is told by events, or runs every so often."""
+    yield Govern(times=dice.pick(2, 3), backoff=dice.pick(1, 5, 15), stop_after=dice.random.randint(1, 5))
+    change, at, who = _owned(dice), dice.between(5, 600), dice.pick(*_WHO)
+    yield Edit(at, who, change, honest=False)
+    yield Fight(at, 1800.0, who, change, dice.pick(1.0, 20.0, 60.0))
+
+
+def _pause_tags(dice: Dice) -> Iterator[Entry]:
+    for _ in dice.some(1, 2):
+        at, who = dice.at(), dice.pick(*_WHO)
+        if dice.pick(True, False):
+            end = dice.pick("soon", _clock(at + dice.between(60, 1200)))
+            yield Edit(at, who, Change("group tag", NSG, PAUSE_TAG, end), honest=False)
+            if end == "soon" or dice.pick(True, False):
+                yield Edit(dice.after(at, 20, 400), who, Change("no group tag", NSG, PAUSE_TAG), honest=False)
+        else:
+            end = _clock(at + dice.between(60, 1200))
+            yield Edit(at, who, Change("link", dice.pick(*ZONES), "", f"{PAUSE_TAG}={end}"), honest=False)
+        yield Edit(dice.after(at, 1, 60), dice.pick(*_WHO), _owned(dice))
+
+
+def _clock(at: float) -> str:
+    return (DUSK + timedelta(seconds=round(at))).isoformat()
+
+
+def _deployments(dice: Dice) -> Iterator[Entry]:
+    for number in dice.some(1, 2):
+        at = dice.at()
+        yield Deploy(at, f"release-{number}", dice.pick(30.0, 200.0, 900.0))
+        yield Edit(dice.after(at, 0, 90), dice.pick(*_WHO), _owned(dice))
+
+
+def _windows(dice: Dice) -> Iterator[Entry]:
+    first = dice.random.randint(0, 30)
+    last = first + dice.random.randint(2, 15)
+    yield Govern(shut=(first, last))
+    for _ in dice.some(1, 3):
+        yield Edit(round(dice.between(max(first, 1), last) * 60, 1), dice.pick(*_WHO), _owned(dice))
+
+
 _THEMES: Final[Mapping[str, Callable[[Dice], Iterator[Entry]]]] = {
     "ARM trouble": _arm_trouble,
     "a storm": _storm,
@@ -303,4 +359,9 @@ _THEMES: Final[Mapping[str, Callable[[Dice], Iterator[Entry]]]] = {
     "requests": _requests,
     "store trouble": _store_trouble,
     "fights": _fights,
+    "caps": _caps,
+    "long fights": _long_fights,
+    "pause tags": _pause_tags,
+    "deployments": _deployments,
+    "windows": _windows,
 }
