@@ -91,13 +91,14 @@ def a_fight_is_told_with_the_other_writer(evidence: Evidence) -> Iterator[str]:
                 yield f"{alert.root} is said to flap after {len(written)} writes"
             told = evidence.told_writers(alert.root, alert.data["kind"], evidence.place_of(alert.work))
             by = str(held["numbers"]["by"])
-            if told and by not in {_name(who) for who in told}:
+            if told and by not in {name for who in told for name in _names(who)}:
                 yield f"the flapping {alert.data['kind']} of {alert.root} names {by}, and it was {told[-1]}"
 
 
-def _name(who: str) -> str:
+def _names(who: str) -> tuple[str, ...]:
+    """As events and Resource Graph name them."""
     principal = PEOPLE[who]
-    return principal.upn or principal.name
+    return principal.upn or principal.app_id, principal.name
 
 
 def no_write_under_a_pause_tag(evidence: Evidence) -> Iterator[str]:
