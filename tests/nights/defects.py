@@ -31,10 +31,15 @@ WRITER: Final = "homeostat/azure/writer.py"
 SURROUNDINGS: Final = "homeostat/core/gate/surroundings.py"
 STANDING: Final = "homeostat/core/gate/standing.py"
 
+ONCE_BROKEN: Final = "tests/nights/test_nights.py::test_a_night_that_once_broke_a_promise_breaks_it_no_more"
+
 _KEEP: Final = (
-    "            self.snapshots.append(await self.engine.snapshots.keep(self.root, known, intent, number, self.trigger))\n"
+    "            self.snapshots.append("
+    "await self.engine.snapshots.keep(self.root, known, intent, number, self.trigger))\n"
 )
-_SEND: Final = "            await leased.ensure()\n            try:\n                await self._send(known, name, leased)\n"
+_SEND: Final = (
+    "            await leased.ensure()\n            try:\n                await self._send(known, name, leased)\n"
+)
 
 DEFECTS: Final = (
     Defect(
@@ -48,10 +53,15 @@ DEFECTS: Final = (
     Defect(
         "no If-None-Match is sent for what is to be new",
         (Patch(WRITER, 'return {"If-None-Match": "*"}', "return {}"),),
+        (ONCE_BROKEN,),
     ),
     Defect(
         "the leases of others are not seen",
-        (Patch("homeostat/core/record.py", "return record.lease is None or record.lease.expires <= now", "return True"),),
+        (
+            Patch(
+                "homeostat/core/record.py", "return record.lease is None or record.lease.expires <= now", "return True"
+            ),
+        ),
     ),
     Defect(
         "a lease is not renewed",

@@ -14,7 +14,7 @@ from tests.nights.clock import DUSK
 from tests.nights.declared import SECRET_SETTING, Declared, Item, items, owned
 from tests.nights.night import Dawn
 from tests.nights.place import ROOTS, Path, State, root_at
-from tests.nights.trace import Began, Call, Changed, Ended, Happened, Looked, Read, Seen, Stored, Trace
+from tests.nights.trace import Acted, Began, Call, Changed, Ended, Happened, Looked, Read, Seen, Stored, Trace
 
 OUTBOX: Final = "outbox:"
 PARTITIONS: Final[Mapping[str, str]] = {id_.lower(): name for name, id_ in ROOTS.items()}
@@ -162,12 +162,14 @@ class Evidence:
     def place_of(self, work: str) -> int:
         return self._began[work]
 
-    def told_writers(self, root: str, kind: str, until: int) -> list[str]:
-        """Who made the last foreign changes of a kind's items, oldest first, if the event of the last one was taken."""
+    def told_writers(self, root: str, kind: str, until: int) -> frozenset[str]:
+        """Whose events had been taken by then, if that of the last foreign change of a kind's items was among them."""
         paths = {path for item in self.items() if (item.root, item.kind) == (root, kind) for path in item.wanted}
         changes = [each for at, each in self.of(Changed) if at < until and not each.work and paths & each.values.keys()]
         taken = {each.about for at, each in self.of(Happened) if at < until and each.what == "event taken"}
-        return [each.who for each in changes] if changes and changes[-1].correlation in taken else []
+        if not changes or changes[-1].correlation not in taken:
+            return frozenset()
+        return frozenset(acted.who for _, acted in self.of(Acted) if acted.correlation in taken)
 
     # --- the durable state ---
 
@@ -224,7 +226,9 @@ class Evidence:
 
     def held_codes(self, root: str, kind: str, before: int) -> frozenset[str]:
         """Why a kind of a root is held, as the last alert of it until then tells."""
-        told = [each for each in self.alerts if each.place < before and (each.root, each.data.get("kind")) == (root, kind)]
+        told = [
+            each for each in self.alerts if each.place < before and (each.root, each.data.get("kind")) == (root, kind)
+        ]
         return frozenset(held["code"] for held in told[-1].data.get("held", ())) if told else frozenset()
 
     # --- excuses ---

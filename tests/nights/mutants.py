@@ -27,7 +27,7 @@ ALONE: Final = ("function_app.py", "pyproject.toml", "host.json")
 FIRST: Final = 1
 """The seed of the first night; each further night has the next."""
 
-NIGHTS: Final = 400
+NIGHTS: Final = 150
 """How many nights a defect may live through unseen."""
 
 
@@ -103,16 +103,17 @@ def page(verdicts: Iterable[Verdict]) -> str:
 
 _PAGE: Final = """# Deliberate defects
 
-A promise that never breaks proves little. So the product's own source is broken on purpose, one line at a time, in a copy
-of the project; then [nights](simulation.md) are lived through until one of their promises breaks. What cannot happen in a
-night has tests of its own.
+A promise that never breaks proves little. So the product's own source is broken on purpose, one line at a time, in a
+copy of the project; then [nights](simulation.md) are lived through until one of their promises breaks. What cannot
+happen in a night has tests of its own.
 
 ```sh
 python -m tests.nights.mutants     # makes this page; ends with 1 if a defect is caught by nothing
 ```
 
-The nights are those of the seeds from {first} on, {most} at most. The table of defects is `tests/nights/defects.py`: each is the text that
-is there, and the text that takes its place. If the text is gone, the run fails.
+The nights are those of the seeds from {first} on, {most} at most. The table of defects is
+`tests/nights/defects.py`: each is the text that is there, and the text that takes its place. If the
+text is gone, the run fails.
 
 | defect | caught by | after |
 |---|---|---|

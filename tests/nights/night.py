@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
-from typing import Final, override
+from typing import Any, Final, override
 
 from homeostat.core.gate.situation import Pause
 from homeostat.core.model import Mode
@@ -144,22 +145,27 @@ class _Night:
                 life.calls_left, life.after = calls, after
             case schedule.Jump(_, number, seconds):
                 self.slots[number % len(self.slots)].ambient.ahead += timedelta(seconds=seconds)
-            case schedule.Pausing():
-                self.host.start(self._pause(entry))
+            case schedule.Pausing() | schedule.Run() | schedule.Sweep():
+                self.host.start(self._asked(entry))
             case schedule.Respec():
                 self.ground.declared = self.ground.declared.after(entry)
             case schedule.Cap(_, mode):
                 self._cap(Mode(mode))
-            case schedule.Run(_, target, dry):
-                self.host.start(self.host.ask(target, dry=dry))
-            case schedule.Sweep():
-                self.host.start(self._sweep())
             case schedule.Deploy():
                 self._deploy(entry)
             case schedule.Deaf(at, seconds):
                 self.ground.deaf_until = at + seconds
             case _:
                 raise AssertionError(f"nobody knows what to do about {entry}")
+
+    def _asked(self, entry: schedule.Pausing | schedule.Run | schedule.Sweep) -> Coroutine[Any, Any, None]:
+        match entry:
+            case schedule.Pausing():
+                return self._pause(entry)
+            case schedule.Run(_, target, dry):
+                return self.host.ask(target, dry=dry)
+            case schedule.Sweep():
+                return self._sweep()
 
     def _cap(self, mode: Mode) -> None:
         self.cap = mode

@@ -191,8 +191,23 @@ class Again:
 
 
 type Entry = (
-    Edit | Race | Fight | Fault | StoreFault | Crash | Jump | Mail | Pausing | Respec | Govern | Deploy | Cap | Run
-    | Sweep | Deaf | Again
+    Edit
+    | Race
+    | Fight
+    | Fault
+    | StoreFault
+    | Crash
+    | Jump
+    | Mail
+    | Pausing
+    | Respec
+    | Govern
+    | Deploy
+    | Cap
+    | Run
+    | Sweep
+    | Deaf
+    | Again
 )
 
 

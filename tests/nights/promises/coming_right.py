@@ -9,10 +9,7 @@ from tests.nights.declared import Item
 from tests.nights.evidence import Evidence
 from tests.nights.place import NSG, ROOTS, State
 
-
-LEFT_ALONE: Final = frozenset(
-    {"flapping", "cap-resource", "cap-fleet", "waits-for-held", "pause-tag-unreadable"}
-)
+LEFT_ALONE: Final = frozenset({"flapping", "cap-resource", "cap-fleet", "waits-for-held", "pause-tag-unreadable"})
 """What may hold a difference until the morning, if it is told: other promises see to it that there was a reason."""
 
 

@@ -10,8 +10,8 @@ from itertools import pairwise
 
 from tests.nights import schedule
 from tests.nights.clock import DUSK
-from tests.nights.draw import PAUSE_TAG
 from tests.nights.evidence import Evidence
+from tests.nights.governed import PAUSE_TAG
 from tests.nights.people import PEOPLE
 from tests.nights.place import NSG, ROOTS, ZONES, State, root_at
 from tests.nights.trace import Call, Queued, Stored
@@ -81,18 +81,23 @@ def _repairs(evidence: Evidence) -> Mapping[tuple[str, tuple[str, ...]], list[tu
 
 
 def a_fight_is_told_with_the_other_writer(evidence: Evidence) -> Iterator[str]:
-    """What is said to flap was repaired before, and the hold names who undid it, once an event of that had come."""
+    """What is said to flap was repaired before; once the event of what undid it last has come, the hold names a writer.
+
+    Of two who wrote it may be either: who deletes what is gone already is told of like who did it.
+    """
     for alert in evidence.alerts:
         for held in alert.data.get("held", ()) if "Held" in alert.type else ():
             if held["code"] != "flapping":
                 continue
-            written = [call for place, call in evidence.writes if place < alert.place and root_at(call.path) == alert.root]
+            written = [
+                call for place, call in evidence.writes if place < alert.place and root_at(call.path) == alert.root
+            ]
             if len(written) < evidence.policy.times:
                 yield f"{alert.root} is said to flap after {len(written)} writes"
             told = evidence.told_writers(alert.root, alert.data["kind"], evidence.place_of(alert.work))
             by = str(held["numbers"]["by"])
             if told and by not in {name for who in told for name in _names(who)}:
-                yield f"the flapping {alert.data['kind']} of {alert.root} names {by}, and it was {told[-1]}"
+                yield f"the flapping {alert.data['kind']} of {alert.root} names {by}, and told of were {sorted(told)}"
 
 
 def _names(who: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from tests.nights.declared import items
-from tests.nights.draw import planted
+from tests.nights.dice import planted
 from tests.nights.evidence import Alert, Evidence
 from tests.nights.trace import Call, Ended, Happened, Logged, Published, Queued, Stored
 
