@@ -31,8 +31,6 @@ WRITER: Final = "homeostat/azure/writer.py"
 SURROUNDINGS: Final = "homeostat/core/gate/surroundings.py"
 STANDING: Final = "homeostat/core/gate/standing.py"
 
-ONCE_BROKEN: Final = "tests/nights/test_nights.py::test_a_night_that_once_broke_a_promise_breaks_it_no_more"
-
 _KEEP: Final = (
     "            self.snapshots.append("
     "await self.engine.snapshots.keep(self.root, known, intent, number, self.trigger))\n"
@@ -53,7 +51,6 @@ DEFECTS: Final = (
     Defect(
         "no If-None-Match is sent for what is to be new",
         (Patch(WRITER, 'return {"If-None-Match": "*"}', "return {}"),),
-        (ONCE_BROKEN,),
     ),
     Defect(
         "the leases of others are not seen",

@@ -11,7 +11,7 @@ from tests.nights.schedule import Change, Edit, Entry, Who
 LAST: Final = 2100.0
 """Seconds since dusk, after which nothing new is begun."""
 
-_RULES: Final = ("allow-sql", "allow-redis", "allow-https", "deny-all-outbound")
+RULES: Final = ("allow-sql", "allow-redis", "allow-https", "deny-all-outbound")
 _SETTINGS: Final = ("SQL_SERVER_FQDN", "REDIS_PORT", "KEY_VAULT_URI")
 WHO: Final[tuple[Who, ...]] = ("anna", "terraform")
 
@@ -56,7 +56,7 @@ def edits(dice: Dice) -> Iterator[Entry]:
 
 def owned(dice: Dice) -> Change:
     """Something that the spec declares becomes different."""
-    app, zone, rule = dice.pick(*APPS), dice.pick(*ZONES), dice.pick(*_RULES)
+    app, zone, rule = dice.pick(*APPS), dice.pick(*ZONES), dice.pick(*RULES)
     return dice.pick(
         Change("rule field", NSG, rule, dice.pick("access=Deny", "destinationPortRange=9999", "protocol=Udp")),
         Change("rule field", NSG, rule, f"priority={dice.random.randint(300, 399)}"),
@@ -77,7 +77,7 @@ def unowned(dice: Dice) -> Change:
         Change("new rule", NSG, f"human-{number}", str(2000 + number)),
         Change("rule gone", NSG, f"human-{number}"),
         Change("group with rule", NSG, f"human-{number}", str(2100 + number)),
-        Change("rule field", NSG, dice.pick(*_RULES), f"description=note {number}"),
+        Change("rule field", NSG, dice.pick(*RULES), f"description=note {number}"),
         Change("group tag", NSG, "owner", f"team-{number}"),
         Change("setting", app, f"HUMAN_{number}", f"value-{dice.random.randint(1, 99)}"),
         Change("no setting", app, dice.pick("EXTRA_SETTING", f"HUMAN_{number}")),

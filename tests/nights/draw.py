@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, cast
 
 from tests.nights import governed
-from tests.nights.dice import WHO, Dice, edits, owned, unowned
+from tests.nights.dice import RULES, WHO, Dice, edits, owned, unowned
 from tests.nights.faults import KINDS
 from tests.nights.place import APPS, NSG, ZONES
 from tests.nights.schedule import (
@@ -87,6 +87,17 @@ def _races(dice: Dice) -> Iterator[Entry]:
         change = dice.pick(owned, unowned, unowned)(dice)
         at = dice.pick(0.0, dice.at())
         yield Race(at, _where(change), dice.pick(*WHO), change, after=dice.pick(False, False, True))
+
+
+def _made_again(dice: Dice) -> Iterator[Entry]:
+    """Something goes, and somebody makes it anew at the moment at which Homeostat does."""
+    at, zone, rule = dice.at(), dice.pick(*ZONES), dice.pick(*RULES)
+    gone, made = dice.pick(
+        (Change("link gone", zone), Change("link", zone, "", "owner=team-1")),
+        (Change("rule gone", NSG, rule), Change("rule field", NSG, rule, "description=made again")),
+    )
+    yield Edit(at, dice.pick(*WHO), gone)
+    yield Race(at, _where(made), dice.pick(*WHO), made)
 
 
 def _where(change: Change) -> Where:
@@ -204,6 +215,7 @@ _THEMES: Final[Mapping[str, Callable[[Dice], Iterator[Entry]]]] = {
     "ARM trouble": _arm_trouble,
     "a storm": _storm,
     "races": _races,
+    "made again": _made_again,
     "lost answers": _lost_answers,
     "crashes": _crashes,
     "a crash in a repair": _crash_in_a_repair,
