@@ -63,10 +63,12 @@ DEFECTS: Final = (
     Defect(
         "a lease is not renewed",
         (Patch("homeostat/store.py", "if self._left() < self.store.terms.for_a_write:", "if False:"),),
+        ("tests/loop/test_faults.py",),
     ),
     Defect(
         "a write is sent however late it is",
         (Patch(ENGINE, "correlation_id=name, send_by=leased.send_by)", "correlation_id=name)"),),
+        ("tests/loop/test_faults.py",),
     ),
     Defect(
         "a guard that fails allows",

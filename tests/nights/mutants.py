@@ -21,13 +21,13 @@ from tests.nights.shrink import broken_by
 
 PROJECT: Final = Path(__file__).parents[2]
 PAGE: Final = PROJECT / "docs" / "mutations.md"
-COPIED: Final = ("homeostat", "remediators", "simulator", "tests")
+COPIED: Final = ("homeostat", "remediators", "simulator", "tests", "infra", "examples")
 ALONE: Final = ("function_app.py", "pyproject.toml", "host.json")
 
 FIRST: Final = 1
 """The seed of the first night; each further night has the next."""
 
-NIGHTS: Final = 150
+NIGHTS: Final = 60
 """How many nights a defect may live through unseen."""
 
 
@@ -84,6 +84,8 @@ def put_in(defect: Defect, folder: Path) -> None:
 def _failed_tests(folder: Path, tests: Sequence[str]) -> tuple[str, ...]:
     program = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "-rf", *tests]
     done = subprocess.run(program, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode not in {0, 1}:
+        raise RuntimeError(f"the tests could not be run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     lines = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
     return tuple(sorted({line.split()[1].rpartition("::")[2].partition("[")[0] for line in lines}))
 
