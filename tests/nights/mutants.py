@@ -31,6 +31,10 @@ NIGHTS: Final = 60
 """How many nights a defect may live through unseen."""
 
 
+NAMED: Final = 3
+"""How many promises or tests the page names of those that caught a defect."""
+
+
 class Gone(Exception):
     """The text that a defect takes the place of is not there, or more than once."""
 
@@ -46,7 +50,9 @@ class Verdict:
     @property
     def row(self) -> str:
         after = "test" if self.defect.tests else f"{self.nights} night{'s' if self.nights > 1 else ''}"
-        return f"| {self.defect.name} | {', '.join(self.by) or '**nothing**'} | {after} |"
+        named, more = ", ".join(self.by[:NAMED]), len(self.by) - NAMED
+        by = f"{named} and {more} more" if more > 0 else named
+        return f"| {self.defect.name} | {by or '**nothing**'} | {after} |"
 
 
 def caught(defect: Defect, nights: int = NIGHTS) -> Verdict:

@@ -52,6 +52,7 @@ PROMISES: Final[Mapping[str, Promise]] = {
         gate.every_write_has_its_snapshot,
         gate.healing_does_not_trigger_itself,
         telling.healed_is_said_only_of_what_was_right,
+        telling.a_difference_is_told_only_where_there_was_one,
         telling.the_ledger_says_written_only_of_what_was,
         telling.one_id_per_transition,
         telling.every_end_is_told,

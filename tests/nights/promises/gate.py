@@ -181,7 +181,8 @@ def every_write_has_its_snapshot(evidence: Evidence) -> Iterator[str]:
 def healing_does_not_trigger_itself(evidence: Evidence) -> Iterator[str]:
     """An event of a write of Homeostat's own marks nothing and sends no message."""
     ours = {call.correlation for _, call in evidence.writes}
-    for _, each in (*evidence.of(Stored), *evidence.of(Queued)):
+    left: list[tuple[int, Stored | Queued]] = [*evidence.of(Stored), *evidence.of(Queued)]
+    for _, each in left:
         what = evidence.beginning(each.work).what if each.work else ""
         if what.startswith("event ") and what.rpartition(" ")[2] in ours:
             yield f"{each.work}, {what}, led to {type(each).__name__} at {each.at:.1f} s"
