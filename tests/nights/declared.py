@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, Self
 
+from tests.nights.clock import DUSK
 from tests.nights.place import APPS, LINK, NSG, SUBNET, VNET, ZONES, Path, State
-from tests.nights.schedule import Respec
+from tests.nights.schedule import Govern, Respec
 
 SECRET_SETTING: Final = "DB_PASSWORD"
 """Declared `secret: true`: only its presence is defended. It is not there at dusk."""
@@ -50,6 +51,7 @@ class Declared:
     undeclared: tuple[str, ...] = ()  # rules that are not declared any more
     modes: tuple[tuple[str, str], ...] = ()
     defends_secret: bool = False
+    policy: Govern | None = None
 
     def after(self, change: Respec) -> Self:
         """The next version of the spec."""
@@ -91,7 +93,19 @@ def _with(pairs: tuple[tuple[str, str], ...], name: str, value: str) -> tuple[tu
 @lru_cache(maxsize=512)
 def texts(declared: Declared) -> Mapping[str, str]:
     """The documents, by file name."""
-    return {f"{app}.yaml": _document(app, declared) for app in APPS}
+    documents = {f"{app}.yaml": _document(app, declared) for app in APPS}
+    return documents | {"policy.yaml": _policy(declared.policy)} if declared.policy else documents
+
+
+def _policy(policy: Govern) -> str:
+    lines = ["policy: fleet", "caps:", f"  writes_per_resource_and_hour: {policy.writes_per_resource}"]
+    lines += [f"  writes_per_hour: {policy.writes_per_hour}", "flapping:", f"  times: {policy.times}"]
+    lines += [f"  backoff: {policy.backoff}m", f"  stop_after: {policy.stop_after}"]
+    if policy.shut:
+        first, last = policy.shut
+        lines += ["windows:", "  evening:", "    effect: deny", f'    cron: "{first} {DUSK.hour} * * *"']
+        lines += [f"    duration: {last - first}m"]
+    return "\n".join([*lines, ""])
 
 
 def _document(app: str, declared: Declared) -> str:

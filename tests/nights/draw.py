@@ -4,10 +4,10 @@ A night of everything at once teaches little and shrinks badly; so each draws it
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from random import Random
 from typing import Final, cast
 
-from tests.nights.declared import SECRET_SETTING
+from tests.nights import governed
+from tests.nights.dice import RULES, WHO, Dice, edits, owned, unowned
 from tests.nights.faults import KINDS
 from tests.nights.place import APPS, NSG, ZONES
 from tests.nights.schedule import (
@@ -34,104 +34,18 @@ from tests.nights.schedule import (
     Sweep,
     Verb,
     Where,
-    Who,
 )
-
-LAST: Final = 2100.0
-"""Seconds since dusk, after which nothing new is begun."""
-
-_RULES: Final = ("allow-sql", "allow-redis", "allow-https", "deny-all-outbound")
-_SETTINGS: Final = ("SQL_SERVER_FQDN", "REDIS_PORT", "KEY_VAULT_URI")
-_WHO: Final[tuple[Who, ...]] = ("anna", "terraform")
-
-
-def planted(seed: int) -> str:
-    """The secret of a night: it must show nowhere."""
-    return f"planted-{seed}-kept-to-itself"
-
-
-class Dice:
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        self.random = Random(f"{seed}/schedule")
-
-    def pick[T](self, *options: T) -> T:
-        return options[self.random.randrange(len(options))]
-
-    def at(self) -> float:
-        return round(self.random.uniform(5, LAST), 1)
-
-    def after(self, start: float, least: float, most: float) -> float:
-        """Some time after, and before the night's last entries can happen."""
-        return round(min(start + self.between(least, most), LAST + 100), 1)
-
-    def between(self, least: float, most: float) -> float:
-        return round(self.random.uniform(least, most), 1)
-
-    def some(self, least: int, most: int) -> range:
-        return range(self.random.randint(least, most))
 
 
 def draw(seed: int) -> Schedule:
     dice = Dice(seed)
     themes = dice.random.sample(sorted(_THEMES), k=dice.pick(1, 2, 2, 3))
-    entries = list(_edits(dice))
+    entries = list(edits(dice))
     for theme in themes:
         entries.extend(_THEMES[theme](dice))
     ordered = sorted(entries, key=lambda entry: entry.number if isinstance(entry, Mail) else entry.at)
     operations = dice.pick(0.0, 0.0, 2.0, 5.0, 20.0)
     return Schedule(seed, dice.pick(1, 2, 2, 3), operations, tuple(ordered))
-
-
-# --- what people do anyway ---
-
-
-def _edits(dice: Dice) -> Iterator[Entry]:
-    """Edits in bursts: what comes close together is what races."""
-    for _ in dice.some(1, 4):
-        start = dice.at()
-        for _ in dice.some(1, 3):
-            change = dice.pick(_owned, _owned, _unowned)(dice)
-            think = dice.pick(0.0, 0.0, dice.between(0, 3), dice.between(5, 60))
-            at = dice.after(start, 0, 40)
-            yield Edit(at, dice.pick(*_WHO), change, think, honest=dice.pick(True, False))
-
-
-def _owned(dice: Dice) -> Change:
-    """Something that the spec declares becomes different."""
-    app, zone, rule = dice.pick(*APPS), dice.pick(*ZONES), dice.pick(*_RULES)
-    return dice.pick(
-        Change("rule field", NSG, rule, dice.pick("access=Deny", "destinationPortRange=9999", "protocol=Udp")),
-        Change("rule field", NSG, rule, f"priority={dice.random.randint(300, 399)}"),
-        Change("rule gone", NSG, rule),
-        Change("setting", app, dice.pick(*_SETTINGS), dice.pick("1", "elsewhere.example.com")),
-        Change("setting", app, dice.pick(*_SETTINGS), f"Server=x;Password={planted(dice.seed)}"),
-        Change("no setting", app, dice.pick(*_SETTINGS)),
-        Change("link gone", zone),
-        Change("link", zone, "", "registration=true"),
-        Change("leave network", app),
-    )
-
-
-def _unowned(dice: Dice) -> Change:
-    """Something that is nobody's business but a person's."""
-    app, zone, number = dice.pick(*APPS), dice.pick(*ZONES), dice.random.randint(1, 3)
-    return dice.pick(
-        Change("new rule", NSG, f"human-{number}", str(2000 + number)),
-        Change("rule gone", NSG, f"human-{number}"),
-        Change("group with rule", NSG, f"human-{number}", str(2100 + number)),
-        Change("rule field", NSG, dice.pick(*_RULES), f"description=note {number}"),
-        Change("group tag", NSG, "owner", f"team-{number}"),
-        Change("setting", app, f"HUMAN_{number}", f"value-{dice.random.randint(1, 99)}"),
-        Change("no setting", app, dice.pick("EXTRA_SETTING", f"HUMAN_{number}")),
-        Change("setting", app, SECRET_SETTING, planted(dice.seed)),
-        Change("link", zone, "", f"owner=team-{number}"),
-        Change("record", zone, f"host-{number}", f"10.10.3.{number}"),
-        Change("record gone", zone, f"host-{number}"),
-    )
-
-
-# --- themes ---
 
 
 def _arm_trouble(dice: Dice) -> Iterator[Entry]:
@@ -170,9 +84,20 @@ def _storm(dice: Dice) -> Iterator[Entry]:
 def _races(dice: Dice) -> Iterator[Entry]:
     """The same moment: somebody's write lands between Homeostat's look and its write."""
     for _ in dice.some(1, 4):
-        change = dice.pick(_owned, _unowned, _unowned)(dice)
+        change = dice.pick(owned, unowned, unowned)(dice)
         at = dice.pick(0.0, dice.at())
-        yield Race(at, _where(change), dice.pick(*_WHO), change, after=dice.pick(False, False, True))
+        yield Race(at, _where(change), dice.pick(*WHO), change, after=dice.pick(False, False, True))
+
+
+def _made_again(dice: Dice) -> Iterator[Entry]:
+    """Something goes, and somebody makes it anew at the moment at which Homeostat does."""
+    at, zone, rule = dice.at(), dice.pick(*ZONES), dice.pick(*RULES)
+    gone, made = dice.pick(
+        (Change("link gone", zone), Change("link", zone, "", "owner=team-1")),
+        (Change("rule gone", NSG, rule), Change("rule field", NSG, rule, "description=made again")),
+    )
+    yield Edit(at, dice.pick(*WHO), gone)
+    yield Race(at, _where(made), dice.pick(*WHO), made)
 
 
 def _where(change: Change) -> Where:
@@ -199,13 +124,13 @@ def _crashes(dice: Dice) -> Iterator[Entry]:
 def _crash_in_a_repair(dice: Dice) -> Iterator[Entry]:
     """An edit, and an instance that dies in what it leads to, with others writing around it."""
     for _ in dice.some(1, 2):
-        at, change = dice.at(), _owned(dice)
-        yield Edit(at, dice.pick(*_WHO), change)
+        at, change = dice.at(), owned(dice)
+        yield Edit(at, dice.pick(*WHO), change)
         for number in range(3):
             yield Crash(at + 10, number, dice.random.randint(6, 22), after=dice.pick(True, False))
         if dice.pick(True, False):
-            other = _unowned(dice)
-            yield Race(at, _where(other), dice.pick(*_WHO), other, after=dice.pick(True, False))
+            other = unowned(dice)
+            yield Race(at, _where(other), dice.pick(*WHO), other, after=dice.pick(True, False))
 
 
 def _stale_reads(dice: Dice) -> Iterator[Entry]:
@@ -280,7 +205,7 @@ def _store_trouble(dice: Dice) -> Iterator[Entry]:
 
 
 def _fights(dice: Dice) -> Iterator[Entry]:
-    change = _owned(dice)
+    change = owned(dice)
     at = dice.at()
     yield Edit(at, "terraform", change)
     yield Fight(at, dice.pick(60.0, 300.0, 900.0), "terraform", change, dice.pick(0.0, 0.3, 5.0, 45.0))
@@ -290,6 +215,7 @@ _THEMES: Final[Mapping[str, Callable[[Dice], Iterator[Entry]]]] = {
     "ARM trouble": _arm_trouble,
     "a storm": _storm,
     "races": _races,
+    "made again": _made_again,
     "lost answers": _lost_answers,
     "crashes": _crashes,
     "a crash in a repair": _crash_in_a_repair,
@@ -303,4 +229,9 @@ _THEMES: Final[Mapping[str, Callable[[Dice], Iterator[Entry]]]] = {
     "requests": _requests,
     "store trouble": _store_trouble,
     "fights": _fights,
+    "caps": governed.caps,
+    "long fights": governed.long_fights,
+    "pause tags": governed.pause_tags,
+    "deployments": governed.deployments,
+    "windows": governed.windows,
 }

@@ -5,15 +5,16 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
 from tests.nights import schedule
+from tests.nights.clock import DUSK
 from tests.nights.declared import SECRET_SETTING, Declared, Item, items, owned
 from tests.nights.night import Dawn
 from tests.nights.place import ROOTS, Path, State, root_at
-from tests.nights.trace import Began, Call, Changed, Happened, Looked, Read, Seen, Stored, Trace
+from tests.nights.trace import Acted, Began, Call, Changed, Ended, Happened, Looked, Read, Seen, Stored, Trace
 
 OUTBOX: Final = "outbox:"
 PARTITIONS: Final[Mapping[str, str]] = {id_.lower(): name for name, id_ in ROOTS.items()}
@@ -112,6 +113,64 @@ class Evidence:
         """What became different by Homeostat's doing."""
         return [(place, change) for place, change in self.of(Changed) if change.work]
 
+    @property
+    def policy(self) -> schedule.Govern:
+        return self.trace.declared.policy or schedule.Govern()
+
+    @cached_property
+    def _calls(self) -> Mapping[str, list[tuple[int, Call]]]:
+        found: dict[str, list[tuple[int, Call]]] = defaultdict(list)
+        for place, call in self.of(Call):
+            found[call.work].append((place, call))
+        return found
+
+    def last_read(self, write: Call, path: str) -> int | None:
+        """Where a write's work had last read what is at a path, or ends with it, and ARM had answered."""
+        reads = [
+            place
+            for place, call in self._calls[write.work]
+            if place < write.sent and call.verb == "read" and call.executed and call.path.lower().endswith(path)
+        ]
+        return reads[-1] if reads else None
+
+    def intent_of(self, write: Call) -> int:
+        """Where the intent of a write was stored."""
+        root = root_at(write.path)
+        assert root is not None, f"nobody else's resources are written: {write.path}"
+        records = self.records_by(root, write.work, write.sent)
+        return next((place for place, record in reversed(records) if record.get("intent")), -1)
+
+    def intended_at(self, write: Call) -> float:
+        place = self.intent_of(write)
+        return self.trace.seen[place].at if place >= 0 else write.sent_at
+
+    def clock_of(self, write: Call) -> datetime:
+        """What its writer's clock showed when a write was sent, had it not jumped since the look at the pauses."""
+        look = self.last_look_at_pauses(write.work, write.sent)
+        if look is None:
+            return DUSK + timedelta(seconds=write.sent_at)
+        return datetime.fromisoformat(look[1].clock) + timedelta(seconds=write.sent_at - look[1].at)
+
+    @cached_property
+    def _endings(self) -> Mapping[str, Ended]:
+        return {ended.work: ended for _, ended in self.of(Ended)}
+
+    def ended_well(self, work: str) -> bool:
+        """Whether a work lived to its end, and could store what it had done."""
+        return work in self._endings and not self._endings[work].failure
+
+    def place_of(self, work: str) -> int:
+        return self._began[work]
+
+    def told_writers(self, root: str, kind: str, until: int) -> frozenset[str]:
+        """Whose events had been taken by then, if that of the last foreign change of a kind's items was among them."""
+        paths = {path for item in self.items() if (item.root, item.kind) == (root, kind) for path in item.wanted}
+        changes = [each for at, each in self.of(Changed) if at < until and not each.work and paths & each.values.keys()]
+        taken = {each.about for at, each in self.of(Happened) if at < until and each.what == "event taken"}
+        if not changes or changes[-1].correlation not in taken:
+            return frozenset()
+        return frozenset(acted.who for _, acted in self.of(Acted) if acted.correlation in taken)
+
     # --- the durable state ---
 
     @cached_property
@@ -164,6 +223,13 @@ class Evidence:
     def last_look_at_pauses(self, work: str, before: int) -> tuple[int, Looked] | None:
         looks = [(at, each) for at, each in self.of(Looked) if each.work == work and each.partition == "pauses"]
         return next(((at, each) for at, each in reversed(looks) if at < before), None)
+
+    def held_codes(self, root: str, kind: str, before: int) -> frozenset[str]:
+        """Why a kind of a root is held, as the last alert of it until then tells."""
+        told = [
+            each for each in self.alerts if each.place < before and (each.root, each.data.get("kind")) == (root, kind)
+        ]
+        return frozenset(held["code"] for held in told[-1].data.get("held", ())) if told else frozenset()
 
     # --- excuses ---
 

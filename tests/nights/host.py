@@ -185,7 +185,7 @@ class Host:
             return
         work = instance.next_work()
         WORK.set(work)
-        self.begin(instance, work, f"event {event['id']}")
+        self.begin(instance, work, f"event {event['id']} of {event['data']['correlationId']}")
         overdue = loop.call_later(EVENT_TIMEOUT, self._again, event, attempt)
         try:
             await instance.service.on_event(event)

@@ -9,6 +9,7 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 
 from homeostat.azure.arm import arm_over
 from homeostat.azure.clouds import cloud_of
+from homeostat.core.attribution import Principal
 from homeostat.core.model import Mode
 from homeostat.core.record import Settle
 from homeostat.engine import Engine
@@ -16,7 +17,7 @@ from homeostat.service import Service
 from homeostat.specs import Desired
 from homeostat.store import Store
 from remediators import REGISTRY
-from simulator.cloud import SUBSCRIPTION
+from simulator.cloud import HOMEOSTAT, SUBSCRIPTION
 from tests.nights.azure import Line
 from tests.nights.clock import OwnAmbient
 from tests.nights.declared import Declared, texts
@@ -87,12 +88,19 @@ class Instance:
         self.service = replace(self.service, engine=replace(self.service.engine, cap=mode))
 
 
-type Make = Callable[[Engine], Engine]
-"""What is done to every engine before it runs: nothing, or a deliberate mistake."""
+type Make = Callable[[Service], Service]
+"""What is done to every instance before it runs: nothing, or a deliberate mistake."""
 
 
-def as_it_is(engine: Engine) -> Engine:
-    return engine
+def as_it_is(service: Service) -> Service:
+    return service
+
+
+class Ourselves:
+    """Homeostat knows who it is to Azure, as events name it."""
+
+    async def principal(self) -> Principal | None:
+        return Principal(HOMEOSTAT.object_id, HOMEOSTAT.app_id)
 
 
 def start(ground: Ground, who: str, seed: int, cap: Mode, make: Make) -> Instance:
@@ -116,5 +124,5 @@ def start(ground: Ground, who: str, seed: int, cap: Mode, make: Make) -> Instanc
         deployments=arm.reader,
     )
     specs = Specs(ground, who)
-    service = Service(make(engine), Desired(specs, REGISTRY, ambient, SUBSCRIPTION), {})
+    service = make(Service(engine, Desired(specs, REGISTRY, ambient, SUBSCRIPTION), {}, Ourselves()))
     return Instance(who, life, ambient, specs, service)

@@ -11,7 +11,7 @@ from homeostat.core.gate.situation import Pause
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
 from homeostat.engine import Engine
-from homeostat.ports import ArmReader, ArmWriter, Change, Document, Documents, Queues, Replace, Written
+from homeostat.ports import Anybody, ArmReader, ArmWriter, Change, Document, Documents, Queues, Replace, Written
 from homeostat.store import Store
 from tests.nights.azure import WORK
 from tests.nights.instance import Make
@@ -116,7 +116,11 @@ class Mute:
 
 
 def _documents(around: Callable[[Documents], Documents]) -> Make:
-    return lambda engine: replace(engine, store=replace(engine.store, documents=around(engine.store.documents)))
+    return _engine(lambda engine: _store(engine, documents=around(engine.store.documents)))
+
+
+def _engine(change: Callable[[Engine], Engine]) -> Make:
+    return lambda service: replace(service, engine=change(service.engine))
 
 
 def _store(engine: Engine, **changes: Any) -> Engine:
@@ -124,17 +128,20 @@ def _store(engine: Engine, **changes: Any) -> Engine:
 
 
 MISTAKES: Final[Mapping[str, Make]] = {
-    "no ETag": lambda engine: replace(engine, writer=WithoutEtag(engine.writer)),
-    "no second read": lambda engine: replace(engine, reader=ReadsOnce(engine.reader)),
-    "a refusal acknowledged": lambda engine: replace(engine, writer=Acknowledging(engine.writer)),
-    "pauses not heard": lambda engine: replace(
-        engine,
-        store=HearsNoPause(engine.store.documents, engine.store.queues, engine.store.blobs, engine.store.ambient),
+    "no ETag": _engine(lambda engine: replace(engine, writer=WithoutEtag(engine.writer))),
+    "no second read": _engine(lambda engine: replace(engine, reader=ReadsOnce(engine.reader))),
+    "a refusal acknowledged": _engine(lambda engine: replace(engine, writer=Acknowledging(engine.writer))),
+    "pauses not heard": _engine(
+        lambda engine: replace(
+            engine,
+            store=HearsNoPause(engine.store.documents, engine.store.queues, engine.store.blobs, engine.store.ambient),
+        )
     ),
     "no intent": _documents(lambda documents: Losing(documents, "intent")),
     "leases not seen": _documents(lambda documents: Losing(documents, "lease", reading=True)),
     "blind writes forgotten": _documents(lambda documents: Losing(documents, "blind_writes")),
     "episodes forgotten": _documents(lambda documents: Losing(documents, "episodes")),
     "no compare-and-swap": _documents(lambda documents: NoConflicts(documents, "")),
-    "no retries": lambda engine: _store(engine, queues=Mute(engine.store.queues)),
+    "own events not known": lambda service: replace(service, identity=Anybody()),
+    "no retries": _engine(lambda engine: _store(engine, queues=Mute(engine.store.queues))),
 }

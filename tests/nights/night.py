@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
-from typing import Final, override
+from typing import Any, Final, override
 
 from homeostat.core.gate.situation import Pause
 from homeostat.core.model import Mode
@@ -70,9 +71,10 @@ class _Night:
         night = self.night
         self.dice = Random(f"{night.seed}/night")
         cloud = place.fresh(night.seed, night.operation_seconds)
-        self.trace = Trace(place.state(cloud), Declared())
+        policy = next((each for each in night.entries if isinstance(each, schedule.Govern)), None)
+        self.trace = Trace(place.state(cloud), Declared(policy=policy))
         self.azure = Azure(self.loop, cloud, self.trace, self.dice)
-        self.ground = Ground(self.loop, self.azure, MemoryStorage(self.azure.now), self.trace, Declared())
+        self.ground = Ground(self.loop, self.azure, MemoryStorage(self.azure.now), self.trace, self.trace.declared)
         mail = [each for each in night.entries if isinstance(each, schedule.Mail)]
         self.host = Host(self.ground, lambda: self.slots, mail)
         self.azure.on_race = lambda race: self._write(
@@ -118,8 +120,8 @@ class _Night:
 
     def _arrange(self, entry: schedule.Entry) -> None:
         match entry:
-            case schedule.Mail():
-                pass  # the host has it
+            case schedule.Mail() | schedule.Govern():
+                pass  # the host has it, and the spec
             case schedule.Fault():
                 self.azure.faults.append(entry)
                 self.azure.recalls |= entry.kind == "stale"
@@ -144,20 +146,27 @@ class _Night:
                 life.calls_left, life.after = calls, after
             case schedule.Jump(_, number, seconds):
                 self.slots[number % len(self.slots)].ambient.ahead += timedelta(seconds=seconds)
-            case schedule.Pausing():
-                self.host.start(self._pause(entry))
+            case schedule.Pausing() | schedule.Run() | schedule.Sweep():
+                self.host.start(self._asked(entry))
             case schedule.Respec():
                 self.ground.declared = self.ground.declared.after(entry)
             case schedule.Cap(_, mode):
                 self._cap(Mode(mode))
-            case schedule.Run(_, target, dry):
-                self.host.start(self.host.ask(target, dry=dry))
-            case schedule.Sweep():
-                self.host.start(self._sweep())
+            case schedule.Deploy():
+                self._deploy(entry)
             case schedule.Deaf(at, seconds):
                 self.ground.deaf_until = at + seconds
             case _:
                 raise AssertionError(f"nobody knows what to do about {entry}")
+
+    def _asked(self, entry: schedule.Pausing | schedule.Run | schedule.Sweep) -> Coroutine[Any, Any, None]:
+        match entry:
+            case schedule.Pausing():
+                return self._pause(entry)
+            case schedule.Run(_, target, dry):
+                return self.host.ask(target, dry=dry)
+            case schedule.Sweep():
+                return self._sweep()
 
     def _cap(self, mode: Mode) -> None:
         self.cap = mode
@@ -211,6 +220,13 @@ class _Night:
         answer = self.azure.observed(who, "", write)
         told = f"{change.what} {change.where} {change.name} {change.value}"
         self.trace.add(Acted(self.loop.time(), who, told, answer.status, correlation))
+
+    def _deploy(self, entry: schedule.Deploy) -> None:
+        change, cloud = Change("deployment", name=entry.name), self.azure.cloud
+        base, timing = self._look("terraform", change), cloud.timing
+        cloud.timing = type(timing)(entry.seconds, timing.retry_after)
+        self._write("terraform", change, base, honest=False)
+        cloud.timing = timing
 
     def _fight_back(self, call: Call) -> None:
         """Another writer undoes what Homeostat wrote, a while later."""

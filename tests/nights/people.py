@@ -12,7 +12,7 @@ from typing import Any, Final
 from simulator.cloud import OPERATOR, TENANT, Cloud
 from simulator.gateway import handle
 from simulator.messages import Headers, Principal, Request, Response
-from tests.nights.place import LINK, NSG, ROOTS, VNET
+from tests.nights.place import GROUP, LINK, NSG, ROOTS, VNET
 from tests.nights.schedule import Change
 
 _WEB, _NETWORK, _DNS = "2025-05-01", "2024-05-01", "2024-06-01"
@@ -93,6 +93,10 @@ def _tagged(body: Body, change: Change) -> Body:
     return {**body, "tags": {**(body.get("tags") or {}), change.name: change.value}}
 
 
+def _untagged(body: Body, change: Change) -> Body:
+    return {**body, "tags": {name: value for name, value in (body.get("tags") or {}).items() if name != change.name}}
+
+
 def _renewed(body: Body, change: Change) -> Body:
     """The whole group with one rule more, as a tool writes it that has the group as one document."""
     properties = body.get("properties") or {}
@@ -124,6 +128,14 @@ def _address(_: Body, change: Change) -> Body:
     return {"properties": {"ttl": 300, "aRecords": [{"ipv4Address": change.value}]}}
 
 
+def _deployment(change: Change) -> str:
+    return f"{GROUP}/providers/Microsoft.Resources/deployments/{change.name}"
+
+
+def _deployed(_body: Body, _change: Change) -> Body:
+    return {"properties": {"mode": "Incremental", "template": {"resources": []}}}
+
+
 def _nothing(_body: Body, _change: Change) -> None:
     return None
 
@@ -133,6 +145,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "rule gone": Way(_rule, _NETWORK, _nothing),
     "new rule": Way(_rule, _NETWORK, _new_rule),
     "group tag": Way(_group, _NETWORK, _tagged),
+    "no group tag": Way(_group, _NETWORK, _untagged),
     "group with rule": Way(_group, _NETWORK, _renewed),
     "setting": Way(_settings, _WEB, _set),
     "no setting": Way(_settings, _WEB, _unset),
@@ -140,6 +153,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "link gone": Way(_link, _DNS, _nothing),
     "record": Way(_record, _DNS, _address),
     "record gone": Way(_record, _DNS, _nothing),
+    "deployment": Way(_deployment, "2025-04-01", _deployed),
     "leave network": Way(_integration, _WEB, _nothing),
 }
 

@@ -18,13 +18,13 @@ ZONES: Final = {"sql": "privatelink.database.windows.net", "vault": "privatelink
 LINK: Final = "link-vnet-appservice"
 NSG: Final = "nsg"
 
-_GROUP: Final = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-flask"
-_NETWORK: Final = f"{_GROUP}/providers/Microsoft.Network"
+GROUP: Final = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-flask"
+_NETWORK: Final = f"{GROUP}/providers/Microsoft.Network"
 VNET: Final = f"{_NETWORK}/virtualNetworks/vnet-appservice"
 SUBNET: Final = f"{VNET}/subnets/snet-appservice-integration"
 
 ROOTS: Final[Mapping[str, str]] = {
-    **{app: f"{_GROUP}/providers/Microsoft.Web/sites/{app}" for app in APPS},
+    **{app: f"{GROUP}/providers/Microsoft.Web/sites/{app}" for app in APPS},
     NSG: f"{_NETWORK}/networkSecurityGroups/nsg-appservice-integration",
     **{zone: f"{_NETWORK}/privateDnsZones/{name}" for zone, name in ZONES.items()},
 }

@@ -127,6 +127,31 @@ class Respec:
 
 
 @dataclass(frozen=True, slots=True)
+class Govern:
+    """The fleet's policy of this night, from its beginning. A shut window is minutes of the hour of dusk.
+
+    times, backoff (in minutes) and stop_after: of the flap breaker, which counts repairs within an hour.
+    """
+
+    at: float = 0.0
+    writes_per_resource: int = 10
+    writes_per_hour: int = 500
+    times: int = 3
+    backoff: int = 15
+    stop_after: int = 5
+    shut: tuple[int, int] | None = None  # from the first of these minutes until the last, exclusive
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Somebody's template deployment in the resource group runs for so many seconds."""
+
+    at: float
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cap:
     """HOMEOSTAT_MODE is another from then on, for work that begins then."""
 
@@ -166,7 +191,23 @@ class Again:
 
 
 type Entry = (
-    Edit | Race | Fight | Fault | StoreFault | Crash | Jump | Mail | Pausing | Respec | Cap | Run | Sweep | Deaf | Again
+    Edit
+    | Race
+    | Fight
+    | Fault
+    | StoreFault
+    | Crash
+    | Jump
+    | Mail
+    | Pausing
+    | Respec
+    | Govern
+    | Deploy
+    | Cap
+    | Run
+    | Sweep
+    | Deaf
+    | Again
 )
 
 

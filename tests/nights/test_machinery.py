@@ -78,6 +78,7 @@ CAUGHT: dict[str, tuple[str, tuple[Entry, ...]]] = {
         "every end is told",
         (PAUSE, DRIFT, Edit(300.0, "anna", Change("setting", "app-flask", "REDIS_PORT", "6380"))),
     ),
+    "own events not known": ("healing does not trigger itself", (DRIFT,)),
     "no retries": (
         "converges without a sweep",
         (*[Fault(0.0, "appsettings", "read", "unavailable")] * 6, DRIFT),

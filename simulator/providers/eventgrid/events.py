@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from simulator.activity import Activity
-from simulator.cloud import Cloud
+from simulator.cloud import HOMEOSTAT, Cloud
 from simulator.identity import identity_id
 from simulator.messages import Json, Principal
 
@@ -110,7 +110,10 @@ def _data(cloud: Cloud, activity: Activity, subject: str) -> Json:
 
 
 def _claims(cloud: Cloud, caller: Principal) -> dict[str, str]:
-    """Of a person with name and upn, of a managed identity with neither, but with the identity's resource id."""
+    """Of a person with name and upn, of a managed identity with neither, but with the identity's resource id.
+
+    Of another application with its id alone.
+    """
     claims = {
         "aud": "https://management.core.windows.net/",
         "iss": f"https://sts.windows.net/{caller.tenant_id}/",
@@ -123,7 +126,7 @@ def _claims(cloud: Cloud, caller: Principal) -> dict[str, str]:
     }
     if caller.upn:
         claims |= {"name": caller.name, f"{_PERSON}/name": caller.upn, f"{_PERSON}/upn": caller.upn}
-    else:
+    elif caller.object_id == HOMEOSTAT.object_id:
         claims["xms_mirid"] = identity_id(cloud)
     return claims
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.nights.evidence import Evidence
 from tests.nights.night import Dawn
-from tests.nights.promises import coming_right, nothing_lost, telling, writes
+from tests.nights.promises import coming_right, gate, nothing_lost, telling, writes
 
 type Promise = Callable[[Evidence], Iterator[str]]
 
@@ -43,7 +43,16 @@ PROMISES: Final[Mapping[str, Promise]] = {
         writes.every_write_has_its_intent,
         writes.one_writer_at_a_time,
         writes.a_reconcile_writes_a_few_times_at_most,
+        gate.writes_stay_within_the_caps,
+        gate.a_drift_that_comes_back_is_left_alone,
+        gate.a_fight_is_told_with_the_other_writer,
+        gate.no_write_under_a_pause_tag,
+        gate.no_write_in_a_shut_window,
+        gate.no_write_while_a_deployment_runs,
+        gate.every_write_has_its_snapshot,
+        gate.healing_does_not_trigger_itself,
         telling.healed_is_said_only_of_what_was_right,
+        telling.a_difference_is_told_only_where_there_was_one,
         telling.the_ledger_says_written_only_of_what_was,
         telling.one_id_per_transition,
         telling.every_end_is_told,

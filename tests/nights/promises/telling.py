@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from tests.nights.declared import items
-from tests.nights.draw import planted
+from tests.nights.dice import planted
 from tests.nights.evidence import Alert, Evidence
 from tests.nights.trace import Call, Ended, Happened, Logged, Published, Queued, Stored
 
@@ -25,6 +25,27 @@ def healed_is_said_only_of_what_was_right(evidence: Evidence) -> Iterator[str]:
         states = list(evidence.states_between(opened[alert.episode], alert.place))
         if not any(all(item.holds(state) for item in each) for each in wanted for state in states):
             yield f"{alert.work} told that {kind} of {alert.root} is repaired, and it never was"
+
+
+def a_difference_is_told_only_where_there_was_one(evidence: Evidence) -> Iterator[str]:
+    """DriftDetected is told only if ARM had something else than was declared while its work looked."""
+    if "stale" in evidence.dawn.struck:
+        return  # what was read was not what was there
+    for alert in _once(evidence.alerts):
+        kind = alert.data.get("kind")
+        states = list(evidence.states_between(evidence.place_of(alert.work), alert.place))
+        mine = [
+            item
+            for spec in evidence.specs_of(alert.work, alert.place)
+            for item in items(spec)
+            if (item.root, item.kind) == (alert.root, kind)
+        ]
+        if "DriftDetected" not in alert.type or not mine:
+            continue
+        if all(evidence.is_looked_at(alert.root, str(kind), state) for state in states) and all(
+            item.holds(state) for item in mine for state in states
+        ):
+            yield f"{alert.work} told of {kind} of {alert.root}, and nothing differed: {alert.data['drifts']}"
 
 
 def _first_places(evidence: Evidence) -> Mapping[str, int]:

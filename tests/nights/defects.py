@@ -1,0 +1,199 @@
+"""Deliberate defects of the product's own source, each as the text that is there and the text that takes its place.
+
+`mutants` puts them in, one at a time, and tells what caught them. A defect whose place is gone fails loudly: whoever
+changes such a line says anew what would be wrong with it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """file: in the project. old: there exactly once."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """tests: that catch it, where nights cannot, because what it does wrong does not happen in them."""
+
+    name: str
+    patches: tuple[Patch, ...]
+    tests: tuple[str, ...] = ()
+
+
+ENGINE: Final = "homeostat/engine.py"
+WRITER: Final = "homeostat/azure/writer.py"
+SURROUNDINGS: Final = "homeostat/core/gate/surroundings.py"
+STANDING: Final = "homeostat/core/gate/standing.py"
+
+ONCE_BROKEN: Final = "tests/nights/test_nights.py::test_a_night_that_once_broke_a_promise_breaks_it_no_more"
+
+_KEEP: Final = (
+    "            self.snapshots.append("
+    "await self.engine.snapshots.keep(self.root, known, intent, number, self.trigger))\n"
+)
+_SEND: Final = (
+    "            await leased.ensure()\n            try:\n                await self._send(known, name, leased)\n"
+)
+
+DEFECTS: Final = (
+    Defect(
+        "app settings are written without being read again",
+        (Patch(ENGINE, "await self._rebased(planned) if planned.unprotected else planned", "planned"),),
+    ),
+    Defect(
+        "no If-Match is sent",
+        (Patch(WRITER, 'return {"If-Match": action.etag}', "return {}"),),
+    ),
+    Defect(
+        "no If-None-Match is sent for what is to be new",
+        (Patch(WRITER, 'return {"If-None-Match": "*"}', "return {}"),),
+    ),
+    Defect(
+        "the leases of others are not seen",
+        (
+            Patch(
+                "homeostat/core/record.py", "return record.lease is None or record.lease.expires <= now", "return True"
+            ),
+        ),
+    ),
+    Defect(
+        "a lease is not renewed",
+        (Patch("homeostat/store.py", "if self._left() < self.store.terms.for_a_write:", "if False:"),),
+        ("tests/loop/test_faults.py",),
+    ),
+    Defect(
+        "a write is sent however late it is",
+        (Patch(ENGINE, "correlation_id=name, send_by=leased.send_by)", "correlation_id=name)"),),
+        ("tests/loop/test_faults.py",),
+    ),
+    Defect(
+        "a guard that fails allows",
+        (
+            Patch(
+                "homeostat/core/gate/passing.py",
+                'return Hold(GUARD_ERROR, f"the guard {name} failed with {type(error).__name__}", {"guard": name})',
+                "return None",
+            ),
+        ),
+        ("tests/core/test_guards.py", "tests/gate/test_surroundings.py"),
+    ),
+    Defect(
+        "a 409 is taken for done",
+        (
+            Patch(
+                WRITER,
+                "if action.verb is Verb.DELETE and error.error_class is ErrorClass.MISSING:",
+                "if error.status == 409 or action.verb is Verb.DELETE and error.error_class is ErrorClass.MISSING:",
+            ),
+        ),
+    ),
+    Defect(
+        "the intent is not stored",
+        (Patch(ENGINE, "replace(record.intending(named, intent), episodes", "replace(named, episodes"),),
+    ),
+    Defect(
+        "pauses are not heard",
+        (Patch(STANDING, "    if not active:\n", "    if True:\n"),),
+    ),
+    Defect(
+        "pause tags are not heard",
+        (Patch(SURROUNDINGS, "if end > situation.now and", "if False and"),),
+    ),
+    Defect(
+        "HOMEOSTAT_MODE is not heard",
+        (Patch(STANDING, "return None if situation.cap is Mode.ENFORCE else", "return None if True else"),),
+    ),
+    Defect(
+        "windows are not looked at",
+        (Patch("homeostat/core/gate/windows.py", "    if not barriers:\n", "    if True:\n"),),
+    ),
+    Defect(
+        "running deployments are not minded",
+        (Patch(SURROUNDINGS, "    if not fresh:\n", "    if True:\n"),),
+    ),
+    Defect(
+        "writes are not reserved",
+        (
+            Patch(
+                "homeostat/reservations.py",
+                "        return hold or await self._of_hour(plan, root)\n",
+                "        return hold\n",
+            ),
+            Patch(ENGINE, "reserved = uses.with_plan(current.reserved, plan, now)", "reserved = current.reserved"),
+        ),
+    ),
+    Defect(
+        "the flap breaker never trips",
+        (Patch("homeostat/core/gate/flapping.py", "if flap is None or not flap.is_tripped(limits, now):", "if True:"),),
+    ),
+    Defect(
+        "repairs are not counted for the flap breaker",
+        (Patch(ENGINE, "for action, _ in self.written[self.counted :] for", "for action, _ in () for"),),
+    ),
+    Defect(
+        "our own events are not recognised",
+        (Patch("homeostat/service.py", "if ours or (foreign and", "if (foreign and"),),
+    ),
+    Defect(
+        "a failed read is taken for absence",
+        (
+            Patch(
+                "homeostat/azure/reader.py",
+                "    if error.error_class is not ErrorClass.MISSING:\n        return Unreadable(error)\n",
+                "    if error.error_class is not ErrorClass.MISSING:\n        return Gone()\n",
+            ),
+        ),
+        ("tests/azure/test_reader.py", "tests/loop/test_faults.py"),
+    ),
+    Defect(
+        "an alert has another id at each delivery",
+        (Patch("homeostat/outbox.py", "CloudEventData(alert.id,", 'CloudEventData(f"{self.store.ambient.uuid()}",'),),
+    ),
+    Defect(
+        "PossibleOverwrite is never told",
+        (
+            Patch(
+                "homeostat/core/conclusion.py",
+                "overwritten = alerts.overwrites(root, possible_overwrites("
+                "replace(before, blind_writes=blind_writes)), now)",
+                "overwritten = ()",
+            ),
+        ),
+    ),
+    Defect(
+        "a write whose answer was lost counts as not made",
+        (Patch(ENGINE, "if error.executed is not Executed.NO:", "if False:"),),
+        (ONCE_BROKEN,),
+    ),
+    Defect(
+        "the snapshot is stored after the write",
+        (Patch(ENGINE, _KEEP + _SEND, _SEND + _KEEP.replace("            ", "                ", 1)),),
+    ),
+    Defect(
+        "a secret value is written into a drift",
+        (
+            Patch(
+                "remediators/app_settings.py",
+                "return OTHER_SECRET if literal or _shown(name, found) == MASK else found",
+                "return found.reveal() if isinstance(found, Secret) else found",
+            ),
+        ),
+    ),
+    Defect(
+        "what failed is not tried again",
+        (
+            Patch(
+                ENGINE,
+                "return self.engine.ambient.now() + max(RETRIES[failures], at_least) "
+                "if failures < len(RETRIES) else None",
+                "return None",
+            ),
+        ),
+    ),
+)

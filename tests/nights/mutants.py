@@ -1,0 +1,159 @@
+"""`python -m tests.nights.mutants`: puts each deliberate defect into a copy of the project, and tells what catches it.
+
+Writes docs/mutations.md. A defect that nothing catches fails the run: then a promise is missing, or a test.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.nights.defects import DEFECTS, Defect
+from tests.nights.draw import draw
+from tests.nights.shrink import broken_by
+
+PROJECT: Final = Path(__file__).parents[2]
+PAGE: Final = PROJECT / "docs" / "mutations.md"
+COPIED: Final = ("homeostat", "remediators", "simulator", "tests", "infra", "examples")
+ALONE: Final = ("function_app.py", "pyproject.toml", "host.json")
+
+FIRST: Final = 1
+"""The seed of the first night; each further night has the next."""
+
+NIGHTS: Final = 60
+"""How many nights a defect may live through unseen."""
+
+
+NAMED: Final = 3
+"""How many promises or tests the page names of those that caught a defect."""
+
+
+class Gone(Exception):
+    """The text that a defect takes the place of is not there, or more than once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """by: the promises that were broken, or the tests that failed. nights: up to the first that broke one."""
+
+    defect: Defect
+    by: tuple[str, ...]
+    nights: int = 0
+
+    @property
+    def row(self) -> str:
+        after = "test" if self.defect.tests else f"{self.nights} night{'s' if self.nights > 1 else ''}"
+        named, more = ", ".join(self.by[:NAMED]), len(self.by) - NAMED
+        by = f"{named} and {more} more" if more > 0 else named
+        return f"| {self.defect.name} | {by or '**nothing**'} | {after} |"
+
+
+def caught(defect: Defect, nights: int = NIGHTS) -> Verdict:
+    """Lives through nights with a defect until a promise breaks, or runs its tests. Raises Gone."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        copy = Path(folder)
+        _copy(copy)
+        put_in(defect, copy)
+        if defect.tests:
+            return Verdict(defect, _failed_tests(copy, defect.tests))
+        program = [sys.executable, "-m", "tests.nights.mutants", "--live", str(nights)]
+        done = subprocess.run(program, cwd=copy, capture_output=True, text=True, check=True)
+        answer = json.loads(done.stdout.splitlines()[-1])
+        return Verdict(defect, tuple(answer["by"]), answer["nights"])
+
+
+def _copy(folder: Path) -> None:
+    for name in COPIED:
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ALONE:
+        shutil.copy(PROJECT / name, folder / name)
+
+
+def put_in(defect: Defect, folder: Path) -> None:
+    """Raises Gone."""
+    for patch in defect.patches:
+        file = folder / patch.file
+        text = file.read_text(encoding="utf-8")
+        if text.count(patch.old) != 1:
+            found = text.count(patch.old)
+            raise Gone(f"{defect.name}: {patch.file} has this {found} times, not once; say it anew: {patch.old!r}")
+        file.write_text(text.replace(patch.old, patch.new), encoding="utf-8")
+
+
+def _failed_tests(folder: Path, tests: Sequence[str]) -> tuple[str, ...]:
+    program = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "-rf", *tests]
+    done = subprocess.run(program, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode not in {0, 1}:
+        raise RuntimeError(f"the tests could not be run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
+    return tuple(sorted({line.split()[1].rpartition("::")[2].partition("[")[0] for line in lines}))
+
+
+def live(nights: int) -> None:
+    """In the copy: nights until a promise breaks. Its last line is what came of it, as JSON."""
+    for number, seed in enumerate(range(FIRST, FIRST + nights), 1):
+        if by := sorted(broken_by(draw(seed))):
+            print(json.dumps({"by": by, "nights": number}))
+            return
+    print(json.dumps({"by": [], "nights": nights}))
+
+
+def page(verdicts: Iterable[Verdict]) -> str:
+    return _PAGE.format(first=FIRST, most=NIGHTS, rows="\n".join(verdict.row for verdict in verdicts))
+
+
+_PAGE: Final = """# Deliberate defects
+
+A promise that never breaks proves little. So the product's own source is broken on purpose, one line at a time, in a
+copy of the project; then [nights](simulation.md) are lived through until one of their promises breaks. What cannot
+happen in a night has tests of its own.
+
+```sh
+python -m tests.nights.mutants     # makes this page; ends with 1 if a defect is caught by nothing
+```
+
+The nights are those of the seeds from {first} on, {most} at most. The table of defects is
+`tests/nights/defects.py`: each is the text that is there, and the text that takes its place. If the
+text is gone, the run fails.
+
+| defect | caught by | after |
+|---|---|---|
+{rows}
+
+Further mistakes, which come from outside of the source (storage that loses fields, answers that are repeated), stand in
+`tests/nights/mistakes.py` and are caught by every `make test`.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.nights.mutants", description=__doc__)
+    parser.add_argument("--live", type=int, metavar="NIGHTS", help=argparse.SUPPRESS)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", help="defects whose name has this in it; then no page is written")
+    asked = parser.parse_args(arguments)
+    if asked.live:
+        live(asked.live)
+        return 0
+    chosen = [defect for defect in DEFECTS if not asked.only or asked.only in defect.name]
+    verdicts = list(_told(chosen, asked.processes))
+    if not asked.only:
+        PAGE.write_text(page(verdicts), encoding="utf-8")
+    return 0 if all(verdict.by for verdict in verdicts) else 1
+
+
+def _told(defects: Sequence[Defect], processes: int) -> Iterator[Verdict]:
+    with ThreadPoolExecutor(processes) as pool:
+        for verdict in pool.map(caught, defects):
+            print(verdict.row, flush=True)
+            yield verdict
+
+
+if __name__ == "__main__":
+    sys.exit(main())
