@@ -20,6 +20,7 @@ from tests.support import azurite
 from tests.support.azure_cli import AzureCli
 from tests.support.breakages import BREAKAGES, Breakage
 from tests.support.function_app import PROJECT, FunctionApp, call, running_function_app
+from tests.support.patience import POLICY
 from tests.support.planted import watch
 from tests.support.simulation import Simulation
 from tests.support.stored import watch_account
@@ -68,11 +69,12 @@ def storage() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def specs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example's spec, with the backends' public doors closed by force and not only watched."""
+    """The example's spec, with the backends' public doors closed by force, and a policy for what breaks all day."""
     folder = tmp_path_factory.mktemp("specs")
     document = yaml.safe_load((PROJECT / SPEC).read_text(encoding="utf-8"))
     document["backend_access"]["mode"] = "enforce"
     (folder / "homeostat.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
     return folder
 
 
