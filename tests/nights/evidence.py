@@ -243,7 +243,7 @@ class Evidence:
             return {
                 path.split("/")[1] for name, path in state if name == root and path.startswith("rules/")
             } <= declared
-        # Of a defended secret it is told, too, that its value is another than was accepted: that is no state of an item.
+        # Of a defended secret it is told, too, that its value is not the accepted one: that is no state of an item.
         return kind != "app_settings" or not self.in_force.defends_secret
 
     def happened(self, what: str) -> list[Happened]:
