@@ -27,6 +27,7 @@ class Defect:
 
 
 ENGINE: Final = "homeostat/engine.py"
+WRITING: Final = "homeostat/writing.py"
 WRITER: Final = "homeostat/azure/writer.py"
 SURROUNDINGS: Final = "homeostat/core/gate/surroundings.py"
 STANDING: Final = "homeostat/core/gate/standing.py"
@@ -34,8 +35,7 @@ STANDING: Final = "homeostat/core/gate/standing.py"
 ONCE_BROKEN: Final = "tests/nights/test_nights.py::test_a_night_that_once_broke_a_promise_breaks_it_no_more"
 
 _KEEP: Final = (
-    "            self.snapshots.append("
-    "await self.engine.snapshots.keep(self.root, known, intent, number, self.trigger))\n"
+    "            self.snapshots.append(await self.keeper.keep(self.root, known, intent, number, self.trigger))\n"
 )
 _SEND: Final = (
     "            await leased.ensure()\n            try:\n                await self._send(known, name, leased)\n"
@@ -44,7 +44,7 @@ _SEND: Final = (
 DEFECTS: Final = (
     Defect(
         "app settings are written without being read again",
-        (Patch(ENGINE, "await self._rebased(planned) if planned.unprotected else planned", "planned"),),
+        (Patch(WRITING, "await self._rebased(planned) if planned.unprotected else planned", "planned"),),
     ),
     Defect(
         "no If-Match is sent",
@@ -69,7 +69,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "a write is sent however late it is",
-        (Patch(ENGINE, "correlation_id=name, send_by=leased.send_by)", "correlation_id=name)"),),
+        (Patch(WRITING, "correlation_id=name, send_by=leased.send_by)", "correlation_id=name)"),),
         ("tests/loop/test_faults.py",),
     ),
     Defect(
@@ -134,7 +134,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "repairs are not counted for the flap breaker",
-        (Patch(ENGINE, "for action, _ in self.written[self.counted :] for", "for action, _ in () for"),),
+        (Patch(WRITING, "for action, _ in self.written[self.counted :] for", "for action, _ in () for"),),
     ),
     Defect(
         "our own events are not recognised",
@@ -168,12 +168,12 @@ DEFECTS: Final = (
     ),
     Defect(
         "a write whose answer was lost counts as not made",
-        (Patch(ENGINE, "if error.executed is not Executed.NO:", "if False:"),),
+        (Patch(WRITING, "if error.executed is not Executed.NO:", "if False:"),),
         (ONCE_BROKEN,),
     ),
     Defect(
         "the snapshot is stored after the write",
-        (Patch(ENGINE, _KEEP + _SEND, _SEND + _KEEP.replace("            ", "                ", 1)),),
+        (Patch(WRITING, _KEEP + _SEND, _SEND + _KEEP.replace("            ", "                ", 1)),),
     ),
     Defect(
         "a secret value is written into a drift",
@@ -189,9 +189,8 @@ DEFECTS: Final = (
         "what failed is not tried again",
         (
             Patch(
-                ENGINE,
-                "return self.engine.ambient.now() + max(RETRIES[failures], at_least) "
-                "if failures < len(RETRIES) else None",
+                "homeostat/core/endings.py",
+                "return self.now + max(RETRIES[failures], at_least) if failures < len(RETRIES) else None",
                 "return None",
             ),
         ),
