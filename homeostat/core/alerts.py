@@ -249,7 +249,8 @@ def by_kind(drifts: Iterable[Drift]) -> Mapping[str, Sequence[Drift]]:
 
 def is_unjudged(kind: str, outcome: Outcome) -> bool:
     """Whether nothing can be said about the kind now: it could not be read, or a write is still under way."""
-    if outcome.status is Status.BUSY or (outcome.status is Status.FAILED and not outcome.plan.drifts):
+    unseen = outcome.status in {Status.FAILED, Status.SETTLING} and not outcome.plan.drifts
+    if outcome.status is Status.BUSY or unseen:
         return True
     return any(
         drift.kind == kind and drift.verdict in {Verdict.UNKNOWN, Verdict.SETTLING} for drift in outcome.plan.drifts

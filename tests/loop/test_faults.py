@@ -308,6 +308,28 @@ async def test_a_write_that_outlasts_the_function_settles_and_is_looked_at_later
     assert world.inbox.events[-1].data["by"] == "homeostat"
 
 
+async def test_a_write_that_fails_after_the_function_ended_is_not_taken_for_done_meanwhile() -> None:
+    """Its resource already looks as it should while the operation runs; simulated nights found this."""
+    world = stand(timing=Timing(operation_seconds=300, retry_after=30))
+    rule = world.id("nsg").child("securityRules", "allow-sql")
+    broken = {"properties": {**world.rule("allow-sql")["properties"], "access": "Deny"}}
+    world.operator("PUT", rule, broken)
+    world.pass_time(minutes=10)
+    await world.rule_event()
+    await world.work_for(timedelta(minutes=3))
+    assert world.rule("allow-sql")["properties"]["access"] == "Allow"
+    assert (await world.record("nsg")).episodes != {}
+    (running,) = (each for each in world.cloud.operations.values() if not each.done)
+    running.finish(world.ambient.now())
+    running.done, running.error = True, {"code": "InternalServerError", "message": "no"}
+    world.operator("PUT", rule, broken)
+    world.pass_time(minutes=10)
+    await world.work_for(HOUR)
+    assert (await world.record("nsg")).episodes == {}
+    assert world.inbox.told() == [("DriftDetected", "nsg_rules"), ("Remediated", "nsg_rules")]
+    assert world.rule("allow-sql")["properties"]["access"] == "Allow"
+
+
 # --- leases and pauses ---
 
 
