@@ -61,6 +61,11 @@ ONCE_BROKEN: dict[str, tuple[Entry, ...]] = {
 }
 
 
+def test_what_is_dropped_from_the_spec_in_the_middle_of_its_repair_ends_untold() -> None:
+    entries = (DRIFT, Crash(110.0, 0, 18), Respec(125.0, "no setting", "REDIS_PORT"))
+    assert breaches(play(Schedule(seed=1, instances=1, operation_seconds=0.0, entries=entries))) == ()
+
+
 @pytest.mark.parametrize("what", ONCE_BROKEN)
 def test_a_night_that_once_broke_a_promise_breaks_it_no_more(what: str) -> None:
     night = Schedule(seed=1, instances=1, operation_seconds=0.0, entries=ONCE_BROKEN[what])

@@ -106,7 +106,10 @@ def the_ledger_says_written_only_of_what_was(evidence: Evidence) -> Iterator[str
 
 
 def every_end_is_told(evidence: Evidence) -> Iterator[str]:
-    """Of what was told to differ and is as declared in the morning, the end was told as well."""
+    """Of what was told to differ and is as declared in the morning, the end was told as well.
+
+    How it ended with what nobody declares any more cannot be said.
+    """
     state = evidence.state_at(len(evidence.trace.seen))
     last: dict[tuple[str, str], Alert] = {}
     for alert in _once(evidence.alerts):
@@ -115,6 +118,9 @@ def every_end_is_told(evidence: Evidence) -> Iterator[str]:
     for (root, kind), alert in last.items():
         of_kind = [item for item in evidence.items() if (item.root, item.kind) == (root, kind)]
         if "Remediated" in alert.type or not of_kind or not evidence.is_looked_at(root, kind, state):
+            continue
+        told = [*alert.data.get("drifts", ()), *(each["drift"] for each in alert.data.get("held", ()))]
+        if told and not {drift.get("item") for drift in told} & {item.name for item in of_kind}:
             continue
         if all(item.holds(state) for item in of_kind):
             yield f"{kind} of {root} is as declared, and the last that was told is {alert.type}"
