@@ -12,7 +12,8 @@ from homeostat.core.arm_types import ArmType
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json, Path, Value
 from homeostat.core.model import Drift, Facts, Found, Gone, Read
-from remediators.common import being_written, unknown, verdict_of, why_unread
+from homeostat.core.provisioning import being_written
+from remediators.common import unknown, verdict_of, why_unread
 
 type Difference = tuple[Value, Value]
 """What is wanted, and what is there."""

@@ -10,7 +10,7 @@ from homeostat.core import json
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.backends import BACKENDS
 from homeostat.core.ids import InvalidResourceId, ResourceId
-from homeostat.core.json import Json, Path, Value
+from homeostat.core.json import Path, Value
 from homeostat.core.model import (
     Drift,
     Fact,
@@ -133,12 +133,6 @@ def site_of(root: ResourceId) -> Read:
 def in_operation(site: Found) -> bool:
     """Whether a write to the web app has not come to its end."""
     return bool(json.text_at(site.body, "properties", "inProgressOperationId"))
-
-
-def being_written(body: Json) -> bool:
-    """Whether a long-running write to a network resource, its creation included, has not come to its end."""
-    state = json.text_at(body, "properties", "provisioningState").lower()
-    return state in {"creating", "updating", "deleting"}
 
 
 def same_location(left: str, right: str) -> bool:

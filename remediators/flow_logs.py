@@ -43,10 +43,10 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
+from homeostat.core.provisioning import being_written
 from remediators.children import Child, Children
 from remediators.common import (
     ByName,
-    being_written,
     by_key,
     keep_the_rest,
     name_problems,

@@ -32,9 +32,9 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
+from homeostat.core.provisioning import being_written
 from remediators import zone_group
 from remediators.common import (
-    being_written,
     by_key,
     keep_the_rest,
     same_location,

@@ -14,7 +14,8 @@ from homeostat.core.arm_types import A_RECORD, PRIVATE_DNS_ZONE_GROUP
 from homeostat.core.ids import ResourceId, same_id
 from homeostat.core.json import ABSENT, Json
 from homeostat.core.model import Drift, Edit, Facts, Found, Gone, Milestone, Read
-from remediators.common import being_written, unknown, verdict_of, why_unread
+from homeostat.core.provisioning import being_written
+from remediators.common import unknown, verdict_of, why_unread
 
 CONFIGS = ("properties", "privateDnsZoneConfigs")
 

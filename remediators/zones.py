@@ -36,10 +36,10 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
+from homeostat.core.provisioning import being_written
 from remediators.common import (
     ByName,
     OneOrMany,
-    being_written,
     by_key,
     keep_the_rest,
     reference_problems,

@@ -249,8 +249,9 @@ def by_kind(drifts: Iterable[Drift]) -> Mapping[str, Sequence[Drift]]:
 
 def is_unjudged(kind: str, outcome: Outcome) -> bool:
     """Whether nothing can be said about the kind now: it could not be read, or a write is still under way."""
-    unseen = outcome.status in {Status.FAILED, Status.SETTLING} and not outcome.plan.drifts
-    if outcome.status is Status.BUSY or unseen:
+    if outcome.status is Status.BUSY:
+        return True
+    if outcome.status in {Status.FAILED, Status.SETTLING} and not outcome.plan.drifts:
         return True
     return any(
         drift.kind == kind and drift.verdict in {Verdict.UNKNOWN, Verdict.SETTLING} for drift in outcome.plan.drifts

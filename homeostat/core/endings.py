@@ -10,9 +10,10 @@ from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.standing import MODE_ALERT
 from homeostat.core.ids import ResourceId
-from homeostat.core.model import Facts, Found, Verdict, is_being_changed
+from homeostat.core.model import Facts, Verdict
 from homeostat.core.outcome import Outcome, Status
 from homeostat.core.plan import Hold, Plan, unreadable
+from homeostat.core.provisioning import anything_being_written
 from homeostat.core.record import GONE_AFTER, RootRecord
 
 RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60, 60, 60))
@@ -49,10 +50,13 @@ class Ending:
             return Outcome(plan.root, Status.HELD, plan, error=refused_by_azure, retry_at=retry_at)
         if plan.drifted:
             return Outcome(plan.root, Status.DRIFTED, plan)
-        # With a write of ours under way it may look as it should and fail yet: nobody has seen its end.
-        if Verdict.SETTLING in verdicts or (self.record.intent is not None and is_under_way(facts)):
+        if Verdict.SETTLING in verdicts or self._awaits_its_write(facts):
             return Outcome(plan.root, Status.SETTLING, plan, retry_at=self._look_again_at())
         return Outcome(plan.root, Status.HEALED if wrote else Status.IN_SYNC, plan)
+
+    def _awaits_its_write(self, facts: Facts) -> bool:
+        """Whether ARM still carries out what an earlier reconcile began: it can fail, and take back what is seen."""
+        return self.record.intent is not None and anything_being_written(facts)
 
     def still_running(self, plan: Plan, words: str, retry_after: timedelta) -> Outcome:
         return Outcome(plan.root, Status.SETTLING, plan, error=words, retry_at=self.now + retry_after)
@@ -89,11 +93,6 @@ class Ending:
         """None when the tries are used up."""
         failures = self.record.failures
         return self.now + max(RETRIES[failures], at_least) if failures < len(RETRIES) else None
-
-
-def is_under_way(facts: Facts) -> bool:
-    """Whether an operation is changing something of what was read."""
-    return any(isinstance(fact, Found) and is_being_changed(fact.body) for fact in facts.values())
 
 
 def is_web_app(root: ResourceId) -> bool:

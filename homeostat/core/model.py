@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from homeostat.core.arm_errors import ArmError
 from homeostat.core.arm_types import ArmType
 from homeostat.core.ids import ResourceId
-from homeostat.core.json import Json, Path, Value, text_at
+from homeostat.core.json import Json, Path, Value
 from homeostat.core.probes import Probe, Probed
 from homeostat.core.secret_value import Secret
 
@@ -215,15 +215,6 @@ type Fact = Found | Gone | Unreadable | Probed
 
 type Facts = Mapping[Any, Fact]
 """By Query. A mapping's keys are invariant to a type checker, and a mapping of Reads alone is to serve as well."""
-
-UNDER_WAY: Final = frozenset({"updating", "inprogress"})
-"""Provisioning states, lower case, of what an operation is changing."""
-
-
-def is_being_changed(body: Json) -> bool:
-    """https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations#provisioningstate-values"""
-    return text_at(body, "properties", "provisioningState").lower() in UNDER_WAY
-
 
 # --- how they differ ------------------------------------------------------------------------------------------------
 

@@ -301,6 +301,9 @@ async def test_a_write_that_outlasts_the_function_settles_and_is_looked_at_later
     assert outcome.status is Status.SETTLING
     assert outcome.retry_at is not None
     assert [action.resource.name for action in outcome.written] == ["allow-sql"]
+    world.pass_time(seconds=40)
+    assert (await world.reconcile("nsg")).status is Status.SETTLING, "it looks as declared, and can still fail"
+    assert world.inbox.told() == [("DriftDetected", "nsg_rules")]
     await world.work_for(HOUR)
     assert (await world.record("nsg")).episodes == {}
     assert len(world.writes()) == 1

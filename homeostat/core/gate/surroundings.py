@@ -15,7 +15,7 @@ from homeostat.core.gate.situation import Situation
 from homeostat.core.gate.standing import PAUSED
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json
-from homeostat.core.model import Edit, Fact, Found, Read, Unreadable, is_being_changed
+from homeostat.core.model import Edit, Fact, Found, Read, Unreadable
 from homeostat.core.plan import Hold, Numbers
 
 PAUSE_TAG: Final[str] = "homeostat-pause-until"
@@ -125,7 +125,7 @@ def at_rest(edit: Edit, situation: Situation) -> Hold | None:
     fact = situation.around.root
     body: Json = fact.body if isinstance(fact, Found) else None
     state, operation = (json.text_at(body, "properties", key) for key in ("provisioningState", "inProgressOperationId"))
-    if not operation and not is_being_changed(body):
+    if not operation and state.lower() not in {"updating", "inprogress"}:
         return None
     message = f"{situation.around.id.short} is being changed: {f'operation {operation}' if operation else state}"
     return Hold(DEPLOYMENT_IN_PROGRESS, message, {"operation": operation or state}, situation.now + SOON)
