@@ -69,6 +69,8 @@ def running_function_app(settings: Mapping[str, str], *options: str) -> Iterator
         **os.environ,
         "HOMEOSTAT_NIGHTLY_SCHEDULE": "0 0 2 * * *",
         "HOMEOSTAT_SETTLE_SECONDS": "0",
+        "HOMEOSTAT_READS_PER_MINUTE": "10000",  # many tests are one caller here
+        "HOMEOSTAT_WRITES_PER_MINUTE": "10000",
         "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:00.200",
         **settings,
     }
