@@ -13,7 +13,7 @@ from tests.nights.place import APPS, LINK, NSG, SUBNET, VNET, ZONES, Path, State
 from tests.nights.schedule import Govern, Respec
 
 SECRET_SETTING: Final = "DB_PASSWORD"
-"""Declared `secret: true`: only its presence is defended. It is not there at dusk."""
+"""Declared `secret: true`: its presence is defended, and another value than the first that was seen is told."""
 
 _RULES: Final = (
     ("allow-sql", 100, "Allow", "Tcp", "1433"),
