@@ -134,11 +134,15 @@ class Evidence:
         return reads[-1] if reads else None
 
     def intent_of(self, write: Call) -> int:
-        """Where the intent of a write was stored."""
+        """Where the intent of a write was stored first; a lease that is renewed stores it again."""
         root = root_at(write.path)
         assert root is not None, f"nobody else's resources are written: {write.path}"
-        records = self.records_by(root, write.work, write.sent)
-        return next((place for place, record in reversed(records) if record.get("intent")), -1)
+        intents = [
+            (place, record["intent"]["id"])
+            for place, record in self.records_by(root, write.work, write.sent)
+            if record.get("intent")
+        ]
+        return next((place for place, intent in intents if intent == intents[-1][1]), -1)
 
     def intended_at(self, write: Call) -> float:
         place = self.intent_of(write)
