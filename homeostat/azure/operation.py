@@ -3,17 +3,21 @@
 https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations
 """
 
+import logging
 from datetime import timedelta
 from typing import Any, Final
 
 from azure.core.exceptions import AzureError
 from azure.core.polling import AsyncLROPoller
+from azure.core.polling.base_polling import BadResponse
 from azure.mgmt.core import AsyncARMPipelineClient
 from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 
 from homeostat.ambient import Ambient
 from homeostat.azure.retry import PASSING, Response, named, with_seconds
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed, wait_of
+
+log = logging.getLogger(__name__)
 
 FIRST_WAITS: Final = (0.0, 0.2)
 """Seconds before the first two polls. Most operations are quick; later waits double."""
@@ -41,7 +45,8 @@ async def follow(
     """Waits for the operation that `answer` began, at most so many seconds.
 
     None when it ended in success, else how long ARM, or its past pace, suggests to wait before looking again: it is
-    still under way, or ARM is too busy to tell. Raises ArmError when it failed, with the code that the operation gave.
+    still under way, or ARM is too busy to tell, or tells nothing that can be read. Raises ArmError when it failed, with
+    the code that the operation gave.
     """
     polling = _Polling(ambient, ambient.monotonic() + seconds)
     try:
@@ -89,6 +94,10 @@ class _Polling(AsyncARMPolling):
                 wait = error.retry_after or timedelta(seconds=_own_wait(self._polls))
                 raise _Unfinished(wait) from error
             raise _after_acceptance(error) from error
+        except (BadResponse, *_TRIPPED) as error:
+            # ARM has the write, and this answer says nothing of it: a failure would be a guess.
+            log.warning("an operation's poll makes no sense, and is left for a later look: %s", type(error).__name__)
+            raise _Unfinished(timedelta(seconds=_own_wait(self._polls))) from error
 
     def _named_wait(self) -> float:
         headers = with_seconds(self._pipeline_response.http_response.headers, self._ambient.now())
