@@ -9,7 +9,7 @@ from typing import Any
 from homeostat.core import alerts, flapping
 from homeostat.core.alerts import WHOLE_ROOT, Alert, Episodes, is_unjudged
 from homeostat.core.approvals import Reason
-from homeostat.core.attribution import Actor, end_of
+from homeostat.core.attribution import Actor, ActorKind, end_of
 from homeostat.core.decision import looked_at
 from homeostat.core.flapping import Flaps
 from homeostat.core.gate.standing import CONTAINER_GONE
@@ -95,11 +95,17 @@ def _unfinished(intent: Intent | None) -> Intent | None:
 
 def _flaps(root: Root, outcome: Outcome, before: RootRecord, repaired: Sequence[Drift], now: datetime) -> Flaps:
     limits = root.policy.flapping
-    counted = flapping.healed(before.flaps, repaired, limits, now)
+    counted = flapping.named(flapping.healed(before.flaps, repaired, limits, now), _writers(before.episodes))
     if outcome.status not in JUDGED:
         return counted
     unclear = {drift.kind for drift in outcome.plan.drifts if drift.verdict in {Verdict.UNKNOWN, Verdict.SETTLING}}
     return flapping.looked(counted, outcome.plan.drifts, unclear, limits, now)
+
+
+def _writers(episodes: Episodes) -> Mapping[str, str]:
+    """By kind, who else brought about what was there before this reconcile ended."""
+    changed_by = {kind: episode.changed_by for kind, episode in episodes.items()}
+    return {kind: by.name for kind, by in changed_by.items() if by.is_known and by.kind is not ActorKind.SPEC}
 
 
 def _judgement(root: Root, outcome: Outcome, before: RootRecord) -> Judgement | None:

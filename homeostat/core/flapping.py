@@ -23,7 +23,7 @@ MAX_FLAPS: Final = 500
 class Flap:
     """One drift's repairs. `heals` are those that still count, `until` when the last trip's backoff ends.
 
-    gone_since: since when looks have found it gone; None while it is there.
+    gone_since: since when looks have found it gone; None while it is there. by: who was last known to bring it about.
     """
 
     kind: str
@@ -33,6 +33,7 @@ class Flap:
     trips: int = 0
     until: datetime | None = None
     gone_since: datetime | None = None
+    by: str = ""
 
     def is_stable(self, limits: Flapping, now: datetime) -> bool:
         return self.gone_since is not None and now - self.gone_since >= limits.stable
@@ -86,6 +87,11 @@ def looked(flaps: Flaps, drifts: Iterable[Drift], unjudged: Collection[str], lim
         # A drift that comes back after the stable time is a new one: its memory must still say that it was away.
         after[name] = flap if flap.is_stable(limits, now) else replace(flap, gone_since=gone_since)
     return after
+
+
+def named(flaps: Flaps, writers: Mapping[str, str]) -> Flaps:
+    """The memory with the writers, by kind, that are known now: the next time it may be known of nobody."""
+    return {name: replace(flap, by=writers.get(flap.kind, flap.by)) for name, flap in flaps.items()}
 
 
 def _bounded(flaps: Flaps) -> Flaps:

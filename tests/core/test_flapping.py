@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from homeostat.core import record
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP
-from homeostat.core.flapping import MAX_FLAPS, Flap, Flaps, healed, looked, name_of
+from homeostat.core.flapping import MAX_FLAPS, Flap, Flaps, healed, looked, name_of, named
 from homeostat.core.gate.flapping import FLAPPING, not_flapping
 from homeostat.core.gate.situation import History, Situation
 from homeostat.core.ids import ResourceId
@@ -162,3 +162,11 @@ def test_the_memory_survives_its_document() -> None:
     flaps, _ = fight({}, NOW, 4)
     whole = RootRecord(flaps=flaps, reserved={"/rules/one": (1, 2)}, judgement=record.Judgement("v", "healed", ("a",)))
     assert record.from_json(record.to_json(whole)) == whole
+
+
+def test_who_was_once_known_to_bring_it_about_is_named_when_nobody_is_known_the_next_time() -> None:
+    flaps, now = fight({}, NOW, 2)
+    thrice = healed(named(flaps, {"nsg_rules": "terraform"}), [DRIFT], LIMITS, now)
+    assert (held(thrice, now) or {})["by"] == "terraform"
+    assert (held(named(thrice, {"dns_links": "Ben"}), now) or {})["by"] == "terraform"
+    assert (held(thrice, now, nsg_rules="Anna") or {})["by"] == "Anna"

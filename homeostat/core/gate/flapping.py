@@ -16,7 +16,8 @@ def not_flapping(edit: Edit, situation: Situation) -> Hold | None:
     flap = situation.history.flaps.get(name_of(edit.drift))
     if flap is None or not flap.is_tripped(limits, now):
         return None
-    by = situation.history.writers.get(edit.drift.kind) or situation.history.writers.get("", "unknown")
+    writers = situation.history.writers
+    by = writers.get(edit.drift.kind) or flap.by or writers.get("", "unknown")
     within = duration_text(limits.within)
     numbers: dict[str, int | str] = {"healed": flap.healed, "within": within, "trips": flap.trips, "by": by}
     message = f"{flap.what} was repaired {flap.healed} times and comes back; the other writer: {by}"
