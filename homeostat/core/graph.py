@@ -16,6 +16,12 @@ MAX_TOP: Final = 1000
 MAX_SCOPES: Final = 1000
 """Subscriptions that one request may name."""
 
+MAX_GROUPS: Final = 10
+"""Management groups that are asked for at once: of more than 10,000 subscriptions in a scope the rest is left out.
+
+https://learn.microsoft.com/azure/governance/resource-graph/concepts/query-language#query-scope
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class TagCondition:

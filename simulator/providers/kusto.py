@@ -98,7 +98,7 @@ class Query:
 def parse(text: str, known: frozenset[str]) -> Query:
     """`text` on one line; `known` are the columns of a row. Raises NotUnderstood."""
     table, *steps = [step.group().strip() for step in _PIPE.finditer(text)] or [""]
-    if table.lower() != "resources" or " | ".join((table, *steps)) != text:
+    if table != "resources" or " | ".join((table, *steps)) != text:
         raise NotUnderstood(text)
     conditions: list[_Where | _Tagged] = []
     columns: tuple[str, ...] = ()

@@ -127,7 +127,7 @@ def _resources(
 
 
 def _candidates(call: Call, query: kusto.Query, subscriptions: frozenset[str]) -> Iterator[kusto.Candidate]:
-    """What the query may be about; a row is rendered only when a page shows it, or a condition asks for it."""
+    """What the query may be about; a row is rendered only when a page shows it."""
     for resource in graph_rows.resources(call, query.types):
         if _subscription_of(resource.key) in subscriptions:
             row = partial(graph_rows.row, call, resource)

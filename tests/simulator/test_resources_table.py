@@ -156,7 +156,7 @@ def test_an_answer_that_is_too_large_is_refused(client: Client, monkeypatch: pyt
         "resources | where tag[0] =~ 'x'",
         "resources | project id, secret",
         "resources | where type in~ ('x",
-        "resourcecontainers",
+        "advisorresources",
     ],
 )
 def test_what_is_not_understood_is_refused(client: Client, text: str) -> None:
