@@ -13,10 +13,12 @@ from homeostat.config import SETTLE_PREFIX, Config, ConfigError
 from homeostat.core.model import Mode
 from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.engine import Engine
+from homeostat.managed import Managed
 from homeostat.memory import MemoryStorage
 from homeostat.own import Own, own_site
 from homeostat.ports import AlertChannel, Elsewhere
 from homeostat.probes.network import prober_of
+from homeostat.selections import Selections
 from homeostat.service import Service
 from homeostat.specs import Desired, SpecBlobs, SpecFiles, SpecSource
 from homeostat.store import Store
@@ -63,8 +65,10 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
             public_url=config.public_url,
         )
         engine = replace(_with_probes(engine, config.environment), changes=arm.changes)
-        desired = Desired(source, REGISTRY, ambient, config.subscription, config.own)
-        yield Service(engine, desired, config.settle_by_kind, arm.identity, config.access, config.kept)
+        selections = Selections(arm.changes, arm.reader, storage.blobs, ambient, config.select_every)
+        desired = Desired(source, REGISTRY, ambient, config.subscription, config.own, selections)
+        managed = Managed(store, storage.blobs, ambient)
+        yield Service(engine, desired, config.settle_by_kind, arm.identity, config.access, config.kept, managed)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from homeostat.own import own_resources
 
 SETTLE_PREFIX: Final = "HOMEOSTAT_SETTLE_SECONDS"
 MAX_SETTLE: Final = timedelta(hours=1)
+DEFAULT_SELECT_EVERY: Final = timedelta(minutes=15)
 MAX_RATE: Final = 100_000
 DEFAULT_KEPT: Final = timedelta(days=90)
 MAX_KEPT: Final = timedelta(days=3650)
@@ -46,6 +47,7 @@ class Config:
     terms: of leases; shorter than usual only where crashes are tested.
     public_url: the address under which people reach the HTTP API; empty where alerts carry no links to it.
     own: what Homeostat itself runs on, which no spec may declare.
+    select_every: how old an answer of Azure may be of which apps the selectors select.
     """
 
     environment: Mapping[str, str] = field(repr=False)  # holds connection strings and keys
@@ -61,6 +63,7 @@ class Config:
     own: OwnResources
     kept: timedelta  # how long the ledger, snapshots and runs are
     terms: LeaseTerms = DEFAULT_TERMS
+    select_every: timedelta = DEFAULT_SELECT_EVERY
 
 
 def load(environment: Mapping[str, str], *, home: Path) -> Config:
@@ -94,10 +97,21 @@ def load(environment: Mapping[str, str], *, home: Path) -> Config:
         public_url=_public_url(environment, problems),
         own=own_resources(environment, problems),
         kept=_days(environment, "HOMEOSTAT_RETENTION_DAYS", DEFAULT_KEPT, problems),
+        select_every=_minutes(environment, "HOMEOSTAT_SELECT_MINUTES", DEFAULT_SELECT_EVERY, problems),
     )
     if problems:
         raise ConfigError(tuple(problems))
     return config
+
+
+def _minutes(environment: Mapping[str, str], name: str, default: timedelta, problems: list[str]) -> timedelta:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    if re.fullmatch(r"\d{1,4}", text) and 1 <= int(text) <= 1440:
+        return timedelta(minutes=int(text))
+    problems.append(f"{name} is {text!r}: give whole minutes from 1 to 1440")
+    return default
 
 
 def _mode(environment: Mapping[str, str], problems: list[str]) -> Mode:

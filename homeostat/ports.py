@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from homeostat.core.arm_types import ArmType
 from homeostat.core.attribution import ForeignWrite, Principal
 from homeostat.core.errors import HomeostatError
+from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Absent, JsonObject
 from homeostat.core.model import Fact, Read
@@ -341,6 +342,18 @@ class ChangeHistory(Protocol):
 
         Never raises: it is asked for a name, not for leave.
         """
+        ...
+
+
+class ResourceTable(Protocol):
+    """The rows of Azure Resource Graph. They lag by minutes, and silently lack what the caller may not read."""
+
+    async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
+        """Raises ArmError; of code `ResponsePayloadTooLarge` where fewer rows must be asked for."""
+        ...
+
+    async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
+        """All pages, in as small ones as need be, within the quota that is left. Raises ArmError if any is lacking."""
         ...
 
 

@@ -23,8 +23,9 @@ from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, word_
 from homeostat.core.record import RootRecord, Settle, is_examined, is_own
 from homeostat.core.spec import Fleet, Root, Target
 from homeostat.engine import Engine
+from homeostat.managed import Managed
 from homeostat.poison import Poison
-from homeostat.ports import Anybody, Identity
+from homeostat.ports import Anybody, Identity, StorageError
 from homeostat.releases import Releases
 from homeostat.retention import Retention
 from homeostat.retest import Retests
@@ -55,6 +56,7 @@ class Service:
     identity: Identity = field(default_factory=Anybody)
     access: Access = DEFAULT_ACCESS
     kept: timedelta = DEFAULT_KEPT  # how long the past is
+    managed: Managed | None = None
 
     @property
     def retests(self) -> Retests:
@@ -107,14 +109,25 @@ class Service:
 
         All marks name the sweep, by which its writes are counted together.
         """
+        await self.renewed()
         fleet = await self._followed()
         await self.engine.reservations.forget_runs(self.engine.ambient.now())
         await self.engine.rollouts.ensure()
         sweep = f"{cause}:{self.engine.ambient.uuid()}"
-        for root in fleet.roots.values():
-            await self.engine.store.mark(root.id, sweep, AT_ONCE, comes_again=False)
+        for root in fleet.roots:
+            await self.engine.store.mark(root, sweep, AT_ONCE, comes_again=False)
         await self.engine.outbox.send_all()
         return len(fleet.roots)
+
+    async def renewed(self) -> Fleet:
+        """The fleet as a sweep needs it: selectors resolved anew, and what is no longer managed told of."""
+        fleet = await self.desired.renewed()
+        if self.managed is not None:
+            try:
+                await self.managed.follow(fleet)
+            except StorageError as error:
+                log.warning("what is no longer managed is told at the next sweep: %s", error)
+        return fleet
 
     # --- the queue worker ---
 

@@ -4,10 +4,13 @@ The specs are parsed again only when they changed. A change that is wrong leaves
 told by `problem`, so that a typo at noon does not stop the healing at night.
 """
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import batched
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -15,25 +18,35 @@ from homeostat.ambient import Ambient
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Place, Registry
 from homeostat.core.own import NOTHING_OWN, OwnResources
+from homeostat.core.selectors import Selection
 from homeostat.core.source import SpecError, SpecProblem
-from homeostat.core.spec import Fleet, load
+from homeostat.core.spec import Fleet, Specs, Wanted
 from homeostat.ports import Blobs
+from homeostat.selections import Held, Selections
 
 log = logging.getLogger(__name__)
 
 CHECK_EVERY: Final = timedelta(seconds=30)
 """How long a change of the specs may stay unnoticed."""
 
+AT_ONCE: Final = 32
+"""Blobs that are read at the same time."""
+
+SHOWN: Final = 20
+"""Apps that are told of by name where they are left out."""
+
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 
 class SpecSource(Protocol):
-    async def version(self) -> str:
-        """Changes whenever a text may have changed. Raises SpecError or StorageError."""
+    async def versions(self) -> Mapping[str, str]:
+        """The texts that there are, by their names, as problems name them; each version changes whenever its text may
+        have changed. Raises SpecError or StorageError.
+        """
         ...
 
-    async def texts(self) -> Mapping[str, str]:
-        """The texts by their names, as problems name them. Raises SpecError or StorageError."""
+    async def texts(self, names: Iterable[str]) -> Mapping[str, str]:
+        """The texts of these names that are there now. Raises SpecError or StorageError."""
         ...
 
 
@@ -43,11 +56,12 @@ class SpecFiles:
 
     paths: tuple[Path, ...]
 
-    async def version(self) -> str:
-        return repr([(str(file), (stat := file.stat()).st_mtime_ns, stat.st_size) for file in self._files()])
+    async def versions(self) -> Mapping[str, str]:
+        return {str(file): f"{(stat := file.stat()).st_mtime_ns} {stat.st_size}" for file in self._files()}
 
-    async def texts(self) -> Mapping[str, str]:
-        return {str(file): _decoded(str(file), file.read_bytes()) for file in self._files()}
+    async def texts(self, names: Iterable[str] | None = None) -> Mapping[str, str]:
+        files = map(Path, names) if names is not None else self._files()
+        return {str(file): _decoded(str(file), file.read_bytes()) for file in files if file.is_file()}
 
     def _files(self) -> list[Path]:
         files: list[Path] = []
@@ -68,13 +82,16 @@ class SpecBlobs:
     blobs: Blobs
     container: str
 
-    async def version(self) -> str:
-        return repr([(info.name, info.version) async for info in self.blobs.list(self.container)])
+    async def versions(self) -> Mapping[str, str]:
+        listed = self.blobs.list(self.container)
+        return {info.name: info.version async for info in listed if Path(info.name).suffix in SUFFIXES}
 
-    async def texts(self) -> Mapping[str, str]:
-        names = [info.name async for info in self.blobs.list(self.container) if Path(info.name).suffix in SUFFIXES]
-        found = {name: await self.blobs.read(self.container, name) for name in names}
-        return {name: _decoded(name, blob.data) for name, blob in found.items() if blob is not None}
+    async def texts(self, names: Iterable[str]) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        for chunk in batched(names, AT_ONCE, strict=False):
+            blobs = await asyncio.gather(*(self.blobs.read(self.container, name) for name in chunk))
+            found |= {blob.name: _decoded(blob.name, blob.data) for blob in blobs if blob is not None}
+        return found
 
 
 def _decoded(name: str, data: bytes) -> str:
@@ -90,35 +107,110 @@ def _problem(name: str, message: str, remedy: str) -> SpecError:
 
 @dataclass(slots=True)
 class Desired:
-    """The fleet in force."""
+    """The fleet in force. Without `selections` selectors select nothing."""
 
     source: SpecSource
     registry: Registry
     ambient: Ambient
     subscription: str = ""
     own: OwnResources = NOTHING_OWN
-    problem: str = ""  # why a change of the specs is not in force
+    selections: Selections | None = None
     loaded: datetime | None = field(default=None, init=False)  # since when the fleet in force is known
+    _problem: str = field(default="", init=False)  # why a change of the specs is not in force
+    _specs: Specs | None = field(default=None, init=False)
+    _versions: Mapping[str, str] = field(default_factory=dict, init=False)
+    _wanted: tuple[Wanted, ...] = field(default=(), init=False)
     _fleet: Fleet | None = field(default=None, init=False)
-    _version: str = field(default="", init=False)
+    _tried: Selection | None = field(default=None, init=False)  # with the texts as they are now
+    _refused: SpecError | None = field(default=None, init=False)  # what came of it, if no fleet
     _checked: datetime | None = field(default=None, init=False)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    @property
+    def problem(self) -> str:
+        """Why what is in force is not all that is declared; empty when it is."""
+        resolved = self.selections.problem if self.selections else ""
+        left_out = self._fleet.left_out if self._fleet else ()
+        more = [f"and {len(left_out) - SHOWN} more"] if len(left_out) > SHOWN else []
+        return "\n".join(filter(None, (self._problem, resolved, *map(str, left_out[:SHOWN]), *more)))
 
     async def fleet(self) -> Fleet:
         """Raises SpecError or StorageError as long as there has been no good one."""
-        now = self.ambient.now()
-        if self._fleet is not None and self._checked is not None and now - self._checked < CHECK_EVERY:
+        if self._fleet is not None and self._is_fresh():
             return self._fleet
+        async with self._lock:
+            if self._fleet is not None and self._is_fresh():
+                return self._fleet
+            return await self._renewed(afresh=False)
+
+    async def renewed(self) -> Fleet:
+        """The fleet, with every selector resolved anew, as before a sweep. Raises as `fleet` does."""
+        async with self._lock:
+            return await self._renewed(afresh=True)
+
+    def _is_fresh(self) -> bool:
+        return self._checked is not None and self.ambient.now() - self._checked < CHECK_EVERY
+
+    async def _renewed(self, *, afresh: bool) -> Fleet:
         try:
-            version = await self.source.version()
-            if self._fleet is None or version != self._version:
-                texts = await self.source.texts()
-                self._fleet = load(texts, self.registry, subscription=self.subscription, own=self.own)
-                self._version, self.loaded = version, now
-            self.problem = ""
+            await self._renew(afresh=afresh)
+            self._problem = ""
         except HomeostatError as error:
             if self._fleet is None:
                 raise
-            self.problem = str(error)
-            log.error("the specs changed and are wrong; the last good ones stay in force:\n%s", error)  # noqa: TRY400 - the traceback would tell nothing
-        self._checked = now
+            if self._problem != str(error):
+                log.error("the specs changed and are wrong; the last good ones stay in force:\n%s", error)  # noqa: TRY400 - the traceback would tell nothing
+            self._problem = str(error)
+        assert self._fleet is not None, "without a fleet the error was raised"
+        self._checked = self.ambient.now()
         return self._fleet
+
+    async def _renew(self, *, afresh: bool) -> None:
+        """Puts what changed in force. Raises SpecError as long as that cannot be, and StorageError."""
+        changed = await self._take_in()
+        assert self._specs is not None, "they were just taken in"
+        if changed:
+            self._wanted, self._tried = self._specs.wanted(self.subscription), None
+        found = await self.selections.look(self._wanted, afresh=afresh) if self.selections else Held()
+        before = self.selections.held if self.selections else found
+        if self._tried is None or self._tried != found.selection:
+            await self._try(found.selection, before.selection)
+        if self._refused is not None:
+            raise self._refused
+        if self.selections:
+            await self.selections.keep(found)
+
+    async def _try(self, selection: Selection, before: Selection) -> None:
+        """Apps that do not go together with the rest must not take the rest with them."""
+        self._tried, self._refused = selection, None
+        try:
+            self._fleet = await self._made(selection)
+        except SpecError as error:
+            self._refused = error
+            if before != selection:
+                with suppress(SpecError):  # then it is the texts that are wrong, and the same is told
+                    self._fleet = await self._made(before)
+
+    async def _made(self, selection: Selection) -> Fleet:
+        assert self._specs is not None, "they were taken in"
+        specs = self._specs
+        # Beside the event loop: a large fleet takes seconds.
+        fleet = await self.ambient.offload(lambda: specs.fleet(self.subscription, selection))
+        if self._fleet is None or self._fleet.spec_version != fleet.spec_version:
+            self.loaded = self.ambient.now()
+        return fleet
+
+    async def _take_in(self) -> bool:
+        """Reads and parses what changed. Whether anything did."""
+        versions = await self.source.versions()
+        if self._specs is None or self._specs.outgrown:
+            self._specs, self._versions = Specs(self.registry, self.own), {}
+        specs = self._specs
+        changed = [name for name, version in versions.items() if self._versions.get(name) != version]
+        gone = self._versions.keys() - versions.keys()
+        if not changed and not gone:
+            return False
+        texts = await self.source.texts(changed)
+        await self.ambient.offload(lambda: specs.update(texts, gone | (set(changed) - texts.keys())))
+        self._versions = versions
+        return True

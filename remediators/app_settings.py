@@ -47,9 +47,10 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
+from homeostat.core.scalars import SCALAR_SCHEMA, Scalar
 from homeostat.core.secret_value import MASK, Secret
 from homeostat.core.secrets import is_key_vault_reference, is_secret_name, looks_like_secret
-from remediators.common import SCALAR_SCHEMA, Scalar, site_of, twice, unknown, verdict_of, why_unread
+from remediators.common import site_of, twice, unknown, verdict_of, why_unread
 
 OTHER_SECRET = "(another secret)"  # noqa: S105 - what is shown in place of one
 

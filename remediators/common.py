@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import ConfigDict
 
 from homeostat.core import json
 from homeostat.core.arm_types import SITE, SLOT
@@ -25,27 +24,10 @@ from homeostat.core.model import (
     Verdict,
 )
 
-SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
-
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
 """https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftnetwork"""
 
 _SERVICE_TAG = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)?")
-
-
-def _as_tuple(value: object) -> object:
-    return (value,) if isinstance(value, str | int) else value
-
-
-type Scalar = Annotated[str, WithJsonSchema(SCALAR_SCHEMA)]
-"""Text in Python; in an editor also a number or a boolean, since YAML's guesses are undone before validation."""
-
-type OneOrMany = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_as_tuple),
-    WithJsonSchema({"anyOf": [SCALAR_SCHEMA, {"type": "array", "items": SCALAR_SCHEMA, "minItems": 1}]}),
-]
-"""One scalar, or a list of them."""
 
 
 class ByName[Entry: Section](KindSection):

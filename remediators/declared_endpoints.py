@@ -115,7 +115,7 @@ def records_of(zone: ResourceId, scope: Scope) -> Mapping[str, str]:
 
 
 def _declared(scope: Scope) -> tuple[Item[Wanted], ...]:
-    section = scope.sections.get(KIND)
+    section = scope.section(KIND)
     if not isinstance(section, PrivateEndpointsSection):
         return ()
     try:

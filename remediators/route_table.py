@@ -36,10 +36,10 @@ from homeostat.core.model import (
     Verdict,
     Want,
 )
+from homeostat.core.scalars import Scalar
 from remediators.children import Children, Embedded
 from remediators.common import (
     ByName,
-    Scalar,
     by_key,
     is_service_tag,
     name_problems,

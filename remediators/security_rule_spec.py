@@ -13,7 +13,8 @@ from pydantic import BeforeValidator, Field
 
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.model import Mode, Problem, Section
-from remediators.common import OneOrMany, Scalar, is_service_tag, name_problems
+from homeostat.core.scalars import OneOrMany, Scalar
+from remediators.common import is_service_tag, name_problems
 from remediators.security_rule import Rule, Terms, is_group
 
 APPLICATION_SECURITY_GROUP = "Microsoft.Network/applicationSecurityGroups"

@@ -39,9 +39,10 @@ from homeostat.core.model import (
     Want,
 )
 from homeostat.core.provisioning import being_written
+from homeostat.core.scalars import OneOrMany
 from remediators.address_room import Network, Room, misfit, network_of, room_of
 from remediators.children import Child, Children
-from remediators.common import ByName, OneOrMany, by_key, keep_the_rest, reference_problems, why_unread
+from remediators.common import ByName, by_key, keep_the_rest, reference_problems, why_unread
 from remediators.subnet_body import (
     DELEGATION,
     GROUP,

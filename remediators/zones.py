@@ -37,9 +37,9 @@ from homeostat.core.model import (
     Want,
 )
 from homeostat.core.provisioning import being_written
+from homeostat.core.scalars import OneOrMany
 from remediators.common import (
     ByName,
-    OneOrMany,
     by_key,
     keep_the_rest,
     reference_problems,

@@ -36,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulator", description="A local Azure over TLS.")
     parser.add_argument("--port", type=int, default=8443, help="TCP port on localhost; 0 picks a free one")
     parser.add_argument("--world", default="prerequisites", metavar="prerequisites|guide|fleet:N|FILE")
+    parser.add_argument(
+        "--subscriptions", type=_count, default=1, metavar="K", help="over which a fleet's apps are spread (default: 1)"
+    )
     parser.add_argument("--env-file", type=Path, metavar="FILE", help="where to write `export` lines once it serves")
     parser.add_argument("--latency", type=float, default=0.0, metavar="MS", help="added to every ARM call")
     parser.add_argument(
@@ -54,10 +57,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _count(text: str) -> int:
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise argparse.ArgumentTypeError("give a number from 1")
+
+
 async def _run(options: argparse.Namespace) -> None:
     clock = wall_clock()
     timing = Timing(operation_seconds=None) if options.pace == "recorded" else Timing(retry_after=0)
-    cloud = worlds.create(options.world, seed=options.seed, timing=timing, now=clock.now())
+    cloud = worlds.create(
+        options.world, seed=options.seed, timing=timing, now=clock.now(), subscriptions=options.subscriptions
+    )
     cloud.role = _role(options.role)
     rules = faults.load(options.faults) if options.faults else []
     exchanger = Exchanger(cloud, clock, options.latency / 1000, rules)

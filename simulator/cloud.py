@@ -6,7 +6,7 @@ equal times give equal answers, byte for byte.
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from simulator.access import Role
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
+"""The first of a cloud's subscriptions; `subscription_ids` numbers those that follow."""
 TENANT = "00000000-0000-4000-8000-00000000000a"
 _REMEMBERED_OPERATIONS = 10_000
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,6 +41,11 @@ HOMEOSTAT = Principal(
     app_id="00000000-0000-4000-8000-0000000000c2",
     tenant_id=TENANT,
 )
+
+
+def subscription_ids(count: int) -> tuple[str, ...]:
+    """The ids of so many subscriptions, SUBSCRIPTION first."""
+    return (SUBSCRIPTION, *(f"{SUBSCRIPTION[:24]}1{number:011}" for number in range(2, count + 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +100,19 @@ class Exchange:
 
 
 class Cloud:
+    """subscriptions: at least one. The first is the one that `subscription` names, where one is enough."""
+
     def __init__(
         self,
         *,
         seed: int = 0,
         timing: Timing | None = None,
-        subscription: str = SUBSCRIPTION,
+        subscriptions: Sequence[str] = (SUBSCRIPTION,),
         tenant: str = TENANT,
     ) -> None:
-        self.subscription = subscription
+        self.subscriptions = tuple(each.lower() for each in subscriptions)
         self.tenant = tenant
+        self.management_groups = {tenant: self.subscriptions}  # below each; the root group is named as the tenant is
         self.timing = timing or Timing()
         self.random = Random(seed)  # noqa: S311  # reproducible identifiers, not secrets
         self.activities = ActivityLog()
@@ -122,6 +131,10 @@ class Cloud:
         self._pending: list[tuple[datetime, int, Operation]] = []
         self._busy: dict[str, Operation] = {}
         self._sequence = 0
+
+    @property
+    def subscription(self) -> str:
+        return self.subscriptions[0]
 
     def forget_history(self) -> None:
         """Drop operations and logs, as after building a world: what follows is all that a reader sees."""

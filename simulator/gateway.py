@@ -180,13 +180,13 @@ def _check_api_version(call: Call) -> None:
 def _check_scope(call: Call) -> None:
     """404 for a subscription, group or parent that is not there."""
     where, cloud = call.address, call.cloud
-    if where.subscription and where.subscription.lower() != cloud.subscription:
+    if where.subscription and where.subscription.lower() not in cloud.subscriptions:
         message = f"The subscription '{where.subscription}' could not be found."
         raise ArmError(404, "SubscriptionNotFound", message, gateway=True)
     if (
         where.group
         and where.namespace
-        and cloud.get(f"/subscriptions/{cloud.subscription}/resourceGroups/{where.group}") is None
+        and cloud.get(f"/subscriptions/{where.subscription}/resourceGroups/{where.group}") is None
     ):
         raise group_not_found(where.group)
     assert call.type is not None

@@ -5,13 +5,13 @@ providers. A dumped world is JSON: what every resource holds.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from simulator.cloud import EPOCH, OPERATOR, Cloud, Resource, Timing
+from simulator.cloud import EPOCH, OPERATOR, Cloud, Resource, Timing, subscription_ids
 from simulator.gateway import handle
 from simulator.ids import address
 from simulator.messages import Json, Request
@@ -25,6 +25,7 @@ PRIVATE_LINKS = {
     "redis": ("Microsoft.Cache/redis", "redisCache", "privatelink.redis.cache.windows.net"),
 }
 APPS_PER_NETWORK = 25
+FLEET_TAGS: Mapping[str, str] = {"homeostat": "prod"}
 PASSWORD = "simulated-Pw-9rT2xVq7Lk4ZmB8s"  # of every web app: a secret among its settings, as most apps have one
 
 _GROUPS, _NETWORK, _DNS, _WEB = "2024-03-01", "2024-05-01", "2024-06-01", "2025-05-01"
@@ -42,6 +43,7 @@ class Site:
     subscription: str
     suffix: str
     apps: tuple[str, ...]
+    tags: Mapping[str, str] = field(default_factory=dict)  # of the apps
 
     @property
     def group(self) -> str:
@@ -68,17 +70,25 @@ class Site:
         return self.id("Microsoft.Storage/storageAccounts", f"st{self.suffix.replace('-', '')}")
 
 
-def create(name: str = "prerequisites", *, seed: int = 0, timing: Timing | None = None, now: datetime = EPOCH) -> Cloud:
+def create(
+    name: str = "prerequisites",
+    *,
+    seed: int = 0,
+    timing: Timing | None = None,
+    now: datetime = EPOCH,
+    subscriptions: int = 1,
+) -> Cloud:
     """A Cloud with the named world: empty, prerequisites, guide, fleet:N, or the path of a dumped one.
 
-    Its operations are quick while it is built; `timing` applies from then on. WorldError when it cannot be had.
+    Its operations are quick while it is built; `timing` applies from then on. Of its subscriptions a fleet uses all,
+    the other worlds the first. WorldError when it cannot be had.
     """
-    cloud = Cloud(seed=seed)
+    cloud = Cloud(seed=seed, subscriptions=subscription_ids(subscriptions))
     if name in {"prerequisites", "guide"}:
         site = Site(cloud.subscription, "flask", ("app-flask",))
         _build(cloud, [*prerequisites(site), *(guide(site) if name == "guide" else ())], now)
     elif name.startswith("fleet:"):
-        _build(cloud, fleet(cloud.subscription, _count(name)), now)
+        _build(cloud, fleet(cloud.subscriptions, _count(name)), now)
     elif name != "empty":
         load(cloud, _read(name))
     cloud.timing = timing or Timing()
@@ -129,15 +139,16 @@ def prerequisites(site: Site) -> Iterator[Step]:
     yield site.vnet, {"location": LOCATION, "properties": {"addressSpace": space, "subnets": [subnet]}}, _NETWORK
     yield from _backends(site)
     for app in site.apps:
-        yield site.id("Microsoft.Web/sites", app), _app(plan), _WEB
+        yield site.id("Microsoft.Web/sites", app), _app(plan, site.tags), _WEB
         settings = {"EXTRA_SETTING": "keep", "DB_PASSWORD": PASSWORD}
         yield f"{site.id('Microsoft.Web/sites', app)}/config/appsettings", {"properties": settings}, _WEB
 
 
-def _app(plan: str) -> Json:
+def _app(plan: str, tags: Mapping[str, str]) -> Json:
     config = {"linuxFxVersion": "PYTHON|3.12", "alwaysOn": True}
     properties = {"serverFarmId": plan, "reserved": True, "httpsOnly": True, "siteConfig": config}
-    return {"location": LOCATION, "kind": "app,linux", "properties": properties}
+    body: Json = {"location": LOCATION, "kind": "app,linux", "properties": properties}
+    return {**body, "tags": dict(tags)} if tags else body
 
 
 def _backends(site: Site) -> Iterator[Step]:
@@ -173,7 +184,7 @@ def guide(site: Site) -> Iterator[Step]:
     yield subnet, {"properties": shape}, _NETWORK
     plan = site.id("Microsoft.Web/serverfarms", f"plan-{site.suffix}")
     for app in site.apps:
-        joined = _app(plan)
+        joined = _app(plan, site.tags)
         joined["identity"] = {"type": "SystemAssigned"}
         joined["properties"] |= {"virtualNetworkSubnetId": subnet, "outboundVnetRouting": {"applicationTraffic": True}}
         yield site.id("Microsoft.Web/sites", app), joined, _WEB
@@ -249,11 +260,14 @@ def _private_endpoints(site: Site) -> Iterator[Step]:
         yield f"{endpoint}/privateDnsZoneGroups/default", {"properties": {"privateDnsZoneConfigs": [config]}}, _NETWORK
 
 
-def fleet(subscription: str, apps: int) -> Iterator[Step]:
-    """`apps` web apps after the guide, 25 to a resource group, plan, VNet and NSG: app-00001, app-00002, ..."""
-    for start in range(0, apps, APPS_PER_NETWORK):
-        names = tuple(f"app-{number + 1:05}" for number in range(start, min(start + APPS_PER_NETWORK, apps)))
-        site = Site(subscription, f"fleet-{start // APPS_PER_NETWORK + 1:04}", names)
+def fleet(subscriptions: Sequence[str], apps: int) -> Iterator[Step]:
+    """`apps` web apps after the guide, 25 to a resource group, plan, VNet and NSG: app-00001, app-00002, ...
+
+    The groups go round the subscriptions. Every app has the tags of FLEET_TAGS.
+    """
+    for number, start in enumerate(range(0, apps, APPS_PER_NETWORK)):
+        names = tuple(f"app-{each + 1:05}" for each in range(start, min(start + APPS_PER_NETWORK, apps)))
+        site = Site(subscriptions[number % len(subscriptions)], f"fleet-{number + 1:04}", names, FLEET_TAGS)
         yield from prerequisites(site)
         yield from guide(site)
 
@@ -263,7 +277,7 @@ def fleet(subscription: str, apps: int) -> Iterator[Step]:
 
 def dump(cloud: Cloud) -> Json:
     """Every resource. Operations still running and the logs are not part of a world."""
-    return {"subscription": cloud.subscription, "resources": [asdict(resource) for resource in cloud]}
+    return {"subscriptions": cloud.subscriptions, "resources": [asdict(resource) for resource in cloud]}
 
 
 def load(cloud: Cloud, document: bytes) -> None:
@@ -280,8 +294,8 @@ def load(cloud: Cloud, document: bytes) -> None:
 
 def _resource(cloud: Cloud, record: Any) -> Resource:
     where = address(record["id"])
-    if where.subscription.lower() != cloud.subscription:
-        raise WorldError(f"{record['id']} is not in subscription {cloud.subscription}")
+    if where.subscription.lower() not in cloud.subscriptions:
+        raise WorldError(f"{record['id']} is not in subscription {' or '.join(cloud.subscriptions)}")
     return Resource(
         id=record["id"],
         type=record["type"],

@@ -22,6 +22,7 @@ from homeostat.core.model import Drift, Place
 from homeostat.core.outcome import Trigger
 from homeostat.core.source import SpecError, parse_documents
 from homeostat.core.spec import Fleet, load
+from homeostat.core.variables import escaped
 from homeostat.engine import Engine
 from homeostat.ports import SubscriptionReader
 from remediators import REGISTRY, WITHOUT_PROBES
@@ -109,8 +110,8 @@ class _Draft:
             part = adopter(found)
             left_out.extend(part.left_out)
             if part.section:
-                data[kind] = part.section
-                comments |= {(kind, *path): (comment,) for path, comment in part.comments.items()}
+                data[kind] = escaped(part.section)
+                comments |= {(kind, *(str(escaped(key)) for key in path)): (it,) for path, it in part.comments.items()}
         draft = cls(now, tuple(findings(found)), data, comments, tuple(left_out), found.unread)
         for path in _unwritable(data, ()):
             draft = draft._taken_out(path, "its name or value cannot stand in a text file")
@@ -169,7 +170,7 @@ def _paths_by_line(written: str) -> Mapping[int, Path]:
     """The shallowest key that begins on each line: an item on one line is that item, not its last field."""
     (source,) = parse_documents(written, FILE)
     paths: dict[int, Path] = {}
-    for keys, line in sorted(source.lines.items(), key=lambda entry: len(entry[0])):
+    for keys, line in sorted(source.every_line(), key=lambda entry: len(entry[0])):
         if keys:
             paths.setdefault(line, tuple(map(str, keys)))
     return paths

@@ -47,7 +47,7 @@ def arm_over(
         reader=PipelineReader(pipeline, cloud),
         writer=SdkWriter(pipeline, credential, cloud, ambient, deadline),
         identity=TokenIdentity(credential, cloud.scope),
-        changes=ResourceGraph(pipeline, cloud),
+        changes=ResourceGraph(pipeline, cloud, ambient),
         credential=credential,
         transport=transport,
         cloud=cloud,

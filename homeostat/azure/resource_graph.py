@@ -1,9 +1,11 @@
-"""Who changed a resource, as Azure Resource Graph remembers it: one query through the shared pipeline.
+"""Azure Resource Graph through the shared pipeline: which resources there are, and who changed one of them.
 
-Its table `resourcechanges` has a row for each change of a resource of the last fourteen days, usually within five
+Its table `resources` has a row for each resource, usually within minutes; a page has up to 1000 of them and 16 MiB. The
+table `resourcechanges` has a row for each change of a resource of the last fourteen days, usually within five
 minutes. App settings are no resources of its own and never in it. A query draws on a quota of 15 in 5 seconds.
 https://learn.microsoft.com/azure/governance/resource-graph/changes/get-resource-changes
 https://learn.microsoft.com/azure/governance/resource-graph/concepts/guidance-for-throttled-requests
+https://learn.microsoft.com/azure/governance/resource-graph/concepts/work-with-data
 """
 
 import asyncio
@@ -12,22 +14,27 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from azure.core.rest import HttpRequest
+from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from homeostat.ambient import Ambient
 from homeostat.azure.clouds import Cloud
 from homeostat.azure.pipeline import Pipeline
 from homeostat.azure.retry import Limits
 from homeostat.core import json
-from homeostat.core.arm_errors import ArmError
+from homeostat.core.arm_errors import ArmError, ErrorClass, clock_seconds
 from homeostat.core.arm_types import root_of
 from homeostat.core.attribution import NOBODY, Actor, ActorKind, ForeignWrite, Source
 from homeostat.core.claims import tool_of
+from homeostat.core.graph import MAX_TOP, Page, RowQuery, quoted
 from homeostat.core.ids import InvalidResourceId, ResourceId
-from homeostat.core.json import JsonObject
+from homeostat.core.json import Json, JsonObject
 
 log = logging.getLogger(__name__)
 
 API_VERSION: Final = "2021-03-01"
+TOO_LARGE: Final = "ResponsePayloadTooLarge"
+MIN_TOP: Final = 25
+MAX_PAGES: Final = 10_000
 MAX_ROWS: Final = 50
 MAX_TEXT: Final = 256
 ANSWER_SECONDS: Final = 10
@@ -52,19 +59,65 @@ _NOTHING: Final = frozenset({"", "null", "unknown"})
 
 
 class ResourceGraph:
-    """The ChangeHistory port."""
+    """The ChangeHistory and ResourceTable ports."""
 
-    def __init__(self, pipeline: Pipeline, cloud: Cloud) -> None:
+    def __init__(self, pipeline: Pipeline, cloud: Cloud, ambient: Ambient) -> None:
         self._pipeline = pipeline
         self._cloud = cloud
+        self._ambient = ambient
+
+    async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
+        body: dict[str, Json] = {
+            "query": query.text,
+            "options": {"$top": top, **({"$skipToken": token} if token else {})},
+        }
+        if query.management_groups:
+            body["managementGroups"] = list(query.management_groups)
+        elif query.subscriptions:
+            body["subscriptions"] = list(query.subscriptions)
+        answer = await self._ask(body)
+        try:
+            shown = json.parse(answer.content)
+        except (ValueError, RecursionError) as error:
+            raise _odd_answer("the answer is not JSON") from error
+        return _page_of(shown, answer.headers)
+
+    async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
+        top = MAX_TOP
+        while True:
+            try:
+                return await self._pages(query, top)
+            except ArmError as error:
+                if error.code != TOO_LARGE or top <= MIN_TOP:
+                    raise
+                top //= 2  # and from the start, since a token continues pages of one size
+
+    async def _pages(self, query: RowQuery, top: int) -> tuple[JsonObject, ...]:
+        rows: list[JsonObject] = []
+        token = ""
+        for _ in range(MAX_PAGES):
+            page = await self.page(query, top=top, token=token)
+            rows.extend(page.rows)
+            token = page.token
+            if not token:
+                if len(rows) < page.total:
+                    raise _odd_answer(f"{page.total} rows were promised, and {len(rows)} came")
+                return tuple(rows)
+            if page.quota_left == 0:
+                await self._ambient.sleep(page.quota_resets)
+        raise _odd_answer(f"the answer has more than {MAX_PAGES} pages")
+
+    async def _ask(self, body: JsonObject, limits: Limits | None = None) -> AsyncHttpResponse:
+        url = f"{self._cloud.arm}/providers/Microsoft.ResourceGraph/resources?api-version={API_VERSION}"
+        request = HttpRequest("POST", url, json=body, headers={"Accept": "application/json"})
+        options = {"limits": limits} if limits else {}
+        return (await self._pipeline.run(request, stream=False, **options)).http_response
 
     async def changes(self, root: ResourceId, since: datetime) -> tuple[ForeignWrite, ...]:
-        url = f"{self._cloud.arm}/providers/Microsoft.ResourceGraph/resources?api-version={API_VERSION}"
-        body = {"subscriptions": [root.subscription], "query": query(root, since)}
-        request = HttpRequest("POST", url, json=body, headers={"Accept": "application/json"})
+        body: JsonObject = {"subscriptions": [root.subscription], "query": query(root, since)}
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                answer = (await self._pipeline.run(request, stream=False, limits=ONCE)).http_response
+                answer = await self._ask(body, ONCE)
             return tuple(_writes(json.parse(answer.content), root))[::-1]
         except (ArmError, ValueError, TimeoutError) as error:
             log.warning("%s: Resource Graph does not say who changed it: %s", root.short, str(error) or "no answer")
@@ -74,12 +127,27 @@ class ResourceGraph:
 def query(root: ResourceId, since: datetime) -> str:
     """In the Kusto Query Language, whose `=~` and `startswith` do not mind case."""
     at = since.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return QUERY.format(since=at, root=_quoted(root.text), rows=MAX_ROWS)
+    return QUERY.format(since=at, root=quoted(root.text), rows=MAX_ROWS)
 
 
-def _quoted(text: str) -> str:
-    """As the inside of a string literal."""
-    return text.replace("\\", "\\\\").replace("'", "\\'")
+def _page_of(shown: Json, headers: Mapping[str, str]) -> Page:
+    rows = json.at(shown, ("data",))
+    total = json.at(shown, ("totalRecords",))
+    if not isinstance(rows, list) or not isinstance(total, int):
+        raise _odd_answer("the answer is no page of rows")
+    left = headers.get("x-ms-user-quota-remaining", "")
+    return Page(
+        json.objects_at(shown, "data"),
+        total,
+        json.text_at(shown, "$skipToken"),
+        int(left) if left.isdigit() else None,
+        clock_seconds(headers.get("x-ms-user-quota-resets-after", "")) or 0.0,
+    )
+
+
+def _odd_answer(message: str) -> ArmError:
+    where = "POST /providers/Microsoft.ResourceGraph/resources"
+    return ArmError(200, "OddAnswer", message, ErrorClass.TRANSIENT, request=where)
 
 
 def _writes(answer: json.Json, root: ResourceId) -> Iterator[ForeignWrite]:

@@ -2,14 +2,19 @@
 
 import asyncio
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from homeostat.ambient import SystemAmbient
+from homeostat.cli.output import progress, say
 from homeostat.core.errors import HomeostatError
 from homeostat.core.own import NOTHING_OWN, OwnResources
-from homeostat.core.spec import Fleet, load
-from homeostat.specs import SpecFiles
+from homeostat.core.spec import Fleet, Specs
+from homeostat.memory import MemoryStorage
+from homeostat.selections import NotResolved, Selections
+from homeostat.specs import Desired, SpecFiles
 from remediators import REGISTRY
 
 SHOWN_NAMES: Final = 20
@@ -23,15 +28,72 @@ class NoSuchTarget(HomeostatError):
     """A --target that no spec declares."""
 
 
-def fleet_of(specs: Sequence[Path], subscription: str, own: OwnResources = NOTHING_OWN) -> Fleet:
-    """own: what Homeostat runs on, which no spec may declare.
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the specs say. selectors: how many there are; without Azure it is not known what they select."""
+
+    fleet: Fleet
+    selectors: int = 0
+
+
+def declared_by(specs: Sequence[Path], subscription: str, own: OwnResources = NOTHING_OWN) -> Declared:
+    """Without asking Azure. own: what Homeostat runs on, which no spec may declare.
 
     Raises SpecError with everything that is wrong, and NothingDeclared.
     """
-    fleet = load(asyncio.run(SpecFiles(tuple(specs)).texts()), REGISTRY, subscription=subscription, own=own)
-    if not fleet.targets:
+    read = Specs(REGISTRY, own)
+    read.update(asyncio.run(SpecFiles(tuple(specs)).texts()))
+    fleet, selectors = read.fleet(subscription), len(read.wanted(subscription))
+    if not fleet.targets and not selectors:
         where = ", ".join(map(str, specs))
         raise NothingDeclared(f"{where} declares no target. Write a document that begins with `target: NAME`.")
+    return Declared(fleet, selectors)
+
+
+def resolved(
+    specs: Sequence[Path], subscription: str, environment: Mapping[str, str], own: OwnResources = NOTHING_OWN
+) -> Fleet:
+    """With the apps that selectors select, if there are any selectors. Raises NotResolved too, and ArmError."""
+    declared = declared_by(specs, subscription, own)
+    if not declared.selectors:
+        return declared.fleet
+    progress(f"asking Azure for what {declared.selectors} selectors select ...")
+    return asyncio.run(_resolved(specs, subscription, environment, own))
+
+
+def names_for_the_service(
+    names: Sequence[str], specs: Sequence[Path], subscription: str, environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The targets that are meant. Names that are given are the service's to judge where selectors make some."""
+    declared = declared_by(specs, subscription)
+    if declared.selectors and names:
+        return tuple(dict.fromkeys(names))
+    return chosen(names, resolved(specs, subscription, environment).targets)
+
+
+def checked_name(name: str, specs: Sequence[Path], subscription: str) -> None:
+    """Raises NoSuchTarget for a target that no spec declares; where there are selectors, the service knows better."""
+    declared = declared_by(specs, subscription)
+    if not declared.selectors:
+        chosen([name], declared.fleet.targets)
+
+
+async def _resolved(
+    specs: Sequence[Path], subscription: str, environment: Mapping[str, str], own: OwnResources
+) -> Fleet:
+    from homeostat.azure.arm import open_arm  # Azure's libraries are imported where they are needed
+
+    ambient = SystemAmbient()
+    async with open_arm(environment, ambient) as arm:
+        selections = Selections(arm.changes, arm.reader, MemoryStorage(ambient.now).blobs, ambient)
+        desired = Desired(SpecFiles(tuple(specs)), REGISTRY, ambient, subscription, own, selections)
+        fleet = await desired.fleet()
+        if selections.problem:
+            raise NotResolved(selections.problem)
+    for problem in fleet.left_out:
+        say(str(problem))
+    if not fleet.targets:
+        raise NothingDeclared("the selectors select no web app. Tag one, or see `select` in the specs.")
     return fleet
 
 

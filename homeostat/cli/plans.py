@@ -5,11 +5,11 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from homeostat import config
 from homeostat.cli import output
-from homeostat.cli.declared import chosen, fleet_of
+from homeostat.cli.declared import chosen, declared_by, names_for_the_service, resolved
 from homeostat.cli.service import ThroughService, service_of
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Mode
@@ -22,6 +22,9 @@ from homeostat.render import FORMATS, text
 from homeostat.render.report import Conclusion, Report
 from homeostat.render.words import counted, summary
 from remediators import REGISTRY
+
+if TYPE_CHECKING:
+    from homeostat.cli.standalone import Standalone
 
 ANY_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 """Stands in where it does not matter which one it is."""
@@ -49,12 +52,15 @@ class _Worker(Protocol):
 def validate(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     subscription = environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION
     try:
-        fleet = fleet_of(options.specs, subscription, _own(environment))
+        declared = declared_by(options.specs, subscription, _own(environment))
     except SpecError as error:
         output.data(f"{error}\n")
         output.say(counted(len(error.problems), "problem"))
         return ON_ERROR
+    fleet = declared.fleet
     output.data(f"valid: {counted(len(fleet.targets), 'target')}, {counted(len(fleet.roots), 'root')}\n")
+    if declared.selectors:
+        output.say(f"{counted(declared.selectors, 'selector')}: what they select is known to Azure alone; see `plan`")
     return 0
 
 
@@ -73,14 +79,19 @@ def schema(options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
 
 
 def plan(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    report = _standalone(options, environment).plan()
+    worker = _standalone(options, environment)
+    report = worker.plan()
     _show(report, options.format, options.out, environment)
+    if worker.fleet.left_out and not options.targets:
+        return ON_ERROR  # what is left out is not as declared either
     return _code(report, detailed=options.detailed_exitcode)
 
 
 def remediate(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     _refuse_what_does_not_go_together(options, environment)
-    worker = _standalone(options, environment) if options.standalone else _through_service(options, environment)
+    worker: _Worker = (
+        _standalone(options, environment) if options.standalone else _through_service(options, environment)
+    )
     if options.standalone and not options.dry_run:
         output.say(STANDALONE_SKIPS)
     planned = worker.plan()
@@ -113,11 +124,11 @@ def _refuse_what_does_not_go_together(options: argparse.Namespace, environment: 
         raise Refused("no terminal to ask on: add --yes to repair without being asked, or --dry-run to look only")
 
 
-def _standalone(options: argparse.Namespace, environment: Mapping[str, str]) -> _Worker:
+def _standalone(options: argparse.Namespace, environment: Mapping[str, str]) -> "Standalone":
     settings = config.load(environment, home=Path.cwd())
     if settings.mode is Mode.IGNORE:
         raise Refused("HOMEOSTAT_MODE is ignore: nothing would be looked at. Set it to alert or enforce, or unset it")
-    fleet = fleet_of(options.specs, settings.subscription, settings.own)
+    fleet = resolved(options.specs, settings.subscription, environment, settings.own)
     names = chosen(options.targets, fleet.targets)
 
     from homeostat.cli.standalone import Standalone  # Azure's libraries are imported when all that is local is right
@@ -129,8 +140,9 @@ def _standalone(options: argparse.Namespace, environment: Mapping[str, str]) -> 
 def _through_service(options: argparse.Namespace, environment: Mapping[str, str]) -> _Worker:
     """The specs only name the targets: what is declared of them is what the service has."""
     service = service_of(environment)
-    fleet = fleet_of(options.specs, environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION)
-    return ThroughService(service, chosen(options.targets, fleet.targets), options.create, options.max_writes)
+    subscription = environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION
+    names = names_for_the_service(options.targets, options.specs, subscription, environment)
+    return ThroughService(service, names, options.create, options.max_writes)
 
 
 def _show(report: Report, format_: str, file: Path | None, environment: Mapping[str, str]) -> None:

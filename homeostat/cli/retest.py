@@ -8,7 +8,7 @@ from typing import Final
 
 from homeostat.ambient import SystemAmbient
 from homeostat.cli import output
-from homeostat.cli.declared import chosen, fleet_of
+from homeostat.cli.declared import checked_name
 from homeostat.cli.plans import ANY_SUBSCRIPTION
 from homeostat.cli.service import Service, path_of, service_of
 from homeostat.core import json
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     name: str = options.target
     if options.specs:
         subscription = environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION
-        chosen([name], fleet_of(options.specs, subscription).targets)
+        checked_name(name, options.specs, subscription)
     path = path_of(name, "retest-route-all")
     output.progress("looking at the probes, then switching routing off ...")
     begun = service.post(path, {"for": seconds, "reason": options.reason})

@@ -33,6 +33,7 @@ class AlertType(StrEnum):
     FAILED = "Homeostat.Failed.v1"
     POSSIBLE_OVERWRITE = "Homeostat.PossibleOverwrite.v1"
     TARGET_RETIRED = "Homeostat.TargetRetired.v1"
+    NO_LONGER_MANAGED = "Homeostat.NoLongerManaged.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,21 @@ def retired(root: Root, missing_since: datetime, now: datetime, by: Actor | None
             },
         )
         for target in root.targets
+    )
+
+
+def unmanaged(target: str, web_app: ResourceId, since: str, now: datetime) -> Alert:
+    """A target that no spec declares any more. `since` is of this very end: a target can come back, and end again."""
+    return Alert(
+        id=_digest(web_app.key, target, since, "unmanaged"),
+        type=AlertType.NO_LONGER_MANAGED,
+        subject=web_app.text,
+        time=now,
+        data={
+            "target": target,
+            "root": web_app.text,
+            "remedy": "If that was not meant, declare it again, or give the app the tags that the selector asks for.",
+        },
     )
 
 

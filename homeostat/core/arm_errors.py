@@ -137,6 +137,7 @@ MAX_DIGITS = 9
 BODY_LIMIT = 16 * 1024
 """Characters of a body without JSON that are looked at: what tells of an error does so at its beginning."""
 
+_FOR_SUPPORT = "Please provide below info when asking for support"
 _TAG = re.compile(r"<[^<>]*>")  # without `<` inside, so that a page of those alone takes no longer than another
 _DIGITS = re.compile(r"[0-9]+")
 _SECONDS_IN_TEXT = re.compile(r"(?:after|in) '?([0-9]{1,4})'? seconds", re.IGNORECASE)
@@ -224,13 +225,19 @@ def _by_status(status: int) -> ErrorClass:
 
 
 def _code_and_message(body: str) -> tuple[str, str]:
-    """Both error shapes: `{"error": {"code", "message"}}` and Microsoft.Web's `{"Code", "Message"}`."""
+    """Both error shapes: `{"error": {"code", "message"}}` and Microsoft.Web's `{"Code", "Message"}`.
+
+    Resource Graph says what is wrong only in the details of the first.
+    """
     try:
         parsed: Json = json.parse(body)
     except ValueError:
         return "", _first_words(_TAG.sub(" ", body[:BODY_LIMIT]))
     error = json.at(parsed, ("error",))
     shape = error if isinstance(error, Mapping) else parsed
+    details = json.objects_at(shape, "details")
+    if details and json.text_at(shape, "message").startswith(_FOR_SUPPORT):
+        shape = details[0]
     code = json.text_at(shape, "code") or json.text_at(shape, "Code")
     message = json.text_at(shape, "message") or json.text_at(shape, "Message")
     return code, _first_words(message)
@@ -251,8 +258,10 @@ def _retry_after(headers: Mapping[str, str], message: str) -> timedelta | None:
         return wait
     if (wait := wait_of(lowered.get("retry-after", ""))) is not None:
         return wait
-    found = _SECONDS_IN_TEXT.search(message)
-    return wait_of(found.group(1)) if found else None
+    if found := _SECONDS_IN_TEXT.search(message):
+        return wait_of(found.group(1))
+    resets = clock_seconds(lowered.get("x-ms-user-quota-resets-after", ""))
+    return None if resets is None else timedelta(seconds=resets)
 
 
 def wait_of(text: str, unit: timedelta = timedelta(seconds=1)) -> timedelta | None:
@@ -260,3 +269,12 @@ def wait_of(text: str, unit: timedelta = timedelta(seconds=1)) -> timedelta | No
     if not _DIGITS.fullmatch(text):
         return None
     return min(int(text) * unit, LONGEST_WAIT) if len(text) <= MAX_DIGITS else LONGEST_WAIT
+
+
+def clock_seconds(text: str) -> float | None:
+    """How Resource Graph tells a wait, `00:00:05`, in seconds; None for anything else.
+
+    https://learn.microsoft.com/azure/governance/resource-graph/concepts/guidance-for-throttled-requests
+    """
+    found = re.fullmatch(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,9})?", text.strip())
+    return float(int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3])) if found else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Final, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -68,13 +68,25 @@ class KindSection(Section):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where a spec says something. Lines count from 1."""
+    """Where a spec says something. Lines count from 1.
+
+    used_at: where the document begins that says it through a profile, if one does; `others`: how many more there are.
+    """
 
     file: str
     line: int
+    used_at: tuple["Place", ...] = ()
+    others: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        if not self.used_at:
+            return f"{self.file}:{self.line}"
+        others = f" and {self.others} more" if self.others else ""
+        return f"{self.file}:{self.line} (used at {self.used_at[0]}{others})"
+
+
+WEB_APP: Final = ""
+"""Stands for the web app among the names of kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +94,23 @@ class Scope:
     """What names in a spec document are relative to: its web app (a site or a slot) and that app's resource group.
 
     sections: all of the document's, by kind, for a kind whose meaning depends on a neighbour's.
+    asked: notes which of these a kind looked at (the web app as WEB_APP), so that what it said of an equal section
+    holds for every app of the group in whose document those are equal too.
     """
 
-    web_app: ResourceId
+    app: ResourceId
     sections: Mapping[str, KindSection] = field(default=MappingProxyType({}), compare=False)
+    asked: set[str] = field(default_factory=set, compare=False, repr=False)
+
+    @property
+    def web_app(self) -> ResourceId:
+        self.asked.add(WEB_APP)
+        return self.app
+
+    def section(self, kind: str) -> KindSection | None:
+        """The document's section of another kind, if it has one."""
+        self.asked.add(kind)
+        return self.sections.get(kind)
 
     def resource(self, reference: str, type_: str) -> ResourceId:
         """A reference as operators write it: a full resource id, or the names of `type_`'s levels joined by `/`.
@@ -97,7 +122,7 @@ class Scope:
             return ResourceId.parse(reference)
         group, found, names = reference.rpartition(":")
         return ResourceId.of(
-            self.web_app.subscription, group if found else self.web_app.resource_group, type_, *names.split("/")
+            self.app.subscription, group if found else self.app.resource_group, type_, *names.split("/")
         )
 
 

@@ -6,6 +6,7 @@ remediators have to say about the others.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -13,8 +14,8 @@ from pydantic.fields import FieldInfo
 
 from homeostat.core import json
 from homeostat.core.json import ABSENT, Json
-from homeostat.core.model import Section
-from homeostat.core.source import Keys, Source, SpecProblem
+from homeostat.core.model import Problem, Section
+from homeostat.core.source import Keys
 
 ROUNDS: Final = 24
 """How often something is taken out before the document is given up: each round climbs at least one level."""
@@ -50,20 +51,26 @@ class Checked[D: Section]:
     """
 
     document: D | None
-    problems: tuple[SpecProblem, ...] = ()
+    problems: tuple[Problem, ...] = ()
     stood_in: frozenset[str] = frozenset()
 
 
-def check[D: Section](source: Source, model: type[D], stand_ins: Mapping[str, str]) -> Checked[D]:
-    """Validates a document. `stand_ins` are valid values of the keys that every document must have."""
-    data, stood_in = source.data, frozenset[str]()
-    problems: tuple[SpecProblem, ...] = ()
+def check[D: Section](
+    data: Json, model: type[D], stand_ins: Mapping[str, Json] = MappingProxyType({}), *, in_part: bool = False
+) -> Checked[D]:
+    """Validates a document. `stand_ins` are valid values of the keys that every document must have.
+
+    in_part: whether it may be half of something, to be completed by another, with variables that are not known yet.
+    """
+    stood_in = frozenset[str]()
+    problems: tuple[Problem, ...] = ()
     for _ in range(ROUNDS):
         try:
             return Checked(model.model_validate(data), problems, stood_in)
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False, include_context=False)
-        problems = problems or tuple(_problem(detail, source, model) for detail in details)
+        told = (detail for detail in details if not (in_part and _is_open(detail, data)))
+        problems = problems or tuple(_problem(detail, model) for detail in told)
         if not isinstance(data, Mapping):
             break
         data = _without(data, details)
@@ -72,7 +79,13 @@ def check[D: Section](source: Source, model: type[D], stand_ins: Mapping[str, st
     return Checked(None, problems, stood_in)
 
 
-def _problem(detail: Mapping[str, Any], source: Source, model: type[Section]) -> SpecProblem:
+def _is_open(detail: Mapping[str, Any], data: Json) -> bool:
+    """Whether what is refused may yet be completed, by what extends it or by a variable."""
+    refused = json.at(data, _path(data, detail["loc"]))
+    return detail["type"] == "missing" or refused is None or (refused is not ABSENT and "${" in json.render(refused))
+
+
+def _problem(detail: Mapping[str, Any], model: type[Section]) -> Problem:
     keys: Keys = detail["loc"]
     name = ".".join(str(key) for key in keys) or "the document"
     ours = _WORDS.get(detail["type"])
@@ -81,7 +94,7 @@ def _problem(detail: Mapping[str, Any], source: Source, model: type[Section]) ->
     remedy = ours[1] if ours else "See `python -m homeostat schema` for what is allowed."
     if len(keys) == 1 and (examples := _examples(model.model_fields.get(str(keys[0])))):
         remedy = f"For example: `{keys[0]}: {examples}`."
-    return SpecProblem(source.place(keys), f"{name}: {message}", remedy)
+    return Problem(keys, f"{name}: {message}", remedy)
 
 
 def _examples(field: FieldInfo | None) -> str:

@@ -1,12 +1,18 @@
-"""Microsoft.ResourceGraph: who changed what, for queries of the one shape that Homeostat sends.
+"""Microsoft.ResourceGraph: which resources there are, and who changed what, for queries as Homeostat sends them.
 
 A query that it does not understand is refused as the real service refuses a wrong one, so that a changed query fails a
-test. Quota headers and refusals: https://learn.microsoft.com/azure/governance/resource-graph/concepts/guidance-for-throttled-requests
+test. The rows of the table `resources` are there at once; the real ones lag. Quota headers, refusals and paging:
+https://learn.microsoft.com/azure/governance/resource-graph/concepts/guidance-for-throttled-requests
+https://learn.microsoft.com/azure/governance/resource-graph/concepts/work-with-data
 """
 
+import base64
+import json
 import re
 from collections import deque
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import NAMESPACE_URL, uuid5
 
 from simulator import access
@@ -14,11 +20,14 @@ from simulator.arm import Call, Function
 from simulator.changes import Change
 from simulator.errors import ArmError
 from simulator.messages import Json, Principal, Response
+from simulator.providers import graph_rows, kusto
 
 PERMISSION = "Microsoft.ResourceGraph/resources/read"
 QUOTA = 15
 WINDOW = timedelta(seconds=5)
 REMEMBERED = timedelta(days=14)
+MAX_TOP = 1000
+MAX_PAYLOAD = 16_777_216
 
 _SHAPE = re.compile(
     r"resourcechanges"
@@ -39,17 +48,116 @@ def _query(call: Call) -> Response:
     access.check_role(call.cloud, call.caller, PERMISSION, f"/subscriptions/{call.cloud.subscription}")
     headers = _take_quota(call)
     body = call.body()
-    match = _SHAPE.fullmatch(" ".join(str(body.get("query") or "").split()))
-    if match is None or match["root"] != match["below"]:
-        message = "Please provide below info when asking for support: the query is not one that this cloud understands."
-        raise ArmError(400, "BadRequest", message, details=[{"code": "InvalidQuery", "message": "Query is invalid."}])
-    subscriptions = [str(each).lower() for each in body.get("subscriptions") or [call.cloud.subscription]]
-    found = _rows(call, match) if call.cloud.subscription in subscriptions else []
-    shown = {"totalRecords": len(found), "count": len(found), "data": found, "facets": [], "resultTruncated": "false"}
-    return Response.json(200, shown, headers)
+    text = " ".join(str(body.get("query") or "").split())
+    subscriptions = _scope(call, body)
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        return _resources(call, text, subscriptions, body.get("options") or {}, headers)
+    if match["root"] != match["below"]:
+        raise _invalid()
+    found = [
+        row for row in _changes(call, match) if _subscription_of(row["properties"]["targetResourceId"]) in subscriptions
+    ]
+    return Response.json(200, _page(found, len(found)), headers)
 
 
-def _rows(call: Call, match: re.Match[str]) -> list[Json]:
+def _invalid() -> ArmError:
+    return _refusal("InvalidQuery", "Query is invalid.")
+
+
+def _refusal(code: str, message: str) -> ArmError:
+    outer = "Please provide below info when asking for support: the query is not one that this cloud answers."
+    return ArmError(400, "BadRequest", outer, details=[{"code": code, "message": message}])
+
+
+def _scope(call: Call, body: Json) -> frozenset[str]:
+    """The subscriptions that are asked of: those named, those below the groups named, or all. Of unknown ones none."""
+    named, groups = body.get("subscriptions"), body.get("managementGroups")
+    if named and groups:
+        raise _refusal("InvalidScope", "Subscriptions and management groups cannot both be given.")
+    if groups:
+        known = {name.lower(): below for name, below in call.cloud.management_groups.items()}
+        found = [each for name in groups for each in known.get(str(name).lower(), ())]
+    else:
+        found = [str(each).lower() for each in named or call.cloud.subscriptions]
+    return frozenset(found) & frozenset(call.cloud.subscriptions)
+
+
+def _subscription_of(resource_id: str) -> str:
+    return resource_id.lower().split("/")[2]
+
+
+def _page(rows: list[Json], total: int, token: str = "") -> Json:
+    return {
+        "totalRecords": total,
+        "count": len(rows),
+        "data": rows,
+        "facets": [],
+        "resultTruncated": "false",
+        **({"$skipToken": token} if token else {}),
+    }
+
+
+# --- resources
+
+
+def _resources(
+    call: Call, text: str, subscriptions: frozenset[str], options: Json, headers: dict[str, str]
+) -> Response:
+    """A page of the rows. As with the real service a token continues its own query only, and needs the column `id`."""
+    try:
+        query = kusto.parse(text, graph_rows.COLUMNS)
+    except kusto.NotUnderstood as error:
+        raise _invalid() from error
+    top, skipped = _number(options.get("$top"), MAX_TOP), _skipped(options.get("$skipToken"), text)
+    if not 1 <= top <= MAX_TOP:
+        raise _refusal("InvalidTop", f"The value of $top must be from 1 to {MAX_TOP}.")
+    found = query.select(list(_candidates(call, query, subscriptions)))
+    page = [query.projected(each.row()) for each in found[skipped : skipped + top]]
+    end = skipped + len(page)
+    more = end < len(found) and "id" in query.columns
+    answer = Response.json(200, _page(page, len(found), _token(end, text) if more else ""), headers)
+    if (size := len(answer.body)) > MAX_PAYLOAD:
+        message = (
+            f"Response payload size is {size}, and has exceeded the limit of {MAX_PAYLOAD}. Please consider querying "
+            "less data at a time and make paginated call if needed."
+        )
+        raise _refusal("ResponsePayloadTooLarge", message)
+    return answer
+
+
+def _candidates(call: Call, query: kusto.Query, subscriptions: frozenset[str]) -> Iterator[kusto.Candidate]:
+    """What the query may be about; a row is rendered only when a page shows it."""
+    for resource in graph_rows.resources(call, query.types):
+        if _subscription_of(resource.key) in subscriptions:
+            row = partial(graph_rows.row, call, resource)
+            yield kusto.Candidate(resource.id, resource.type.lower(), resource.body.get("tags") or {}, row)
+
+
+def _number(given: object, otherwise: int) -> int:
+    return given if isinstance(given, int) else otherwise
+
+
+def _token(end: int, text: str) -> str:
+    return base64.b64encode(json.dumps({"end": end, "query": text}).encode()).decode()
+
+
+def _skipped(token: object, text: str) -> int:
+    if not token:
+        return 0
+    try:
+        known = json.loads(base64.b64decode(str(token), validate=True))
+        if known["query"] == text:
+            return int(known["end"])
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise _refusal("InvalidSkipToken", "The skip token is not one of this query.")
+
+
+# --- resourcechanges
+
+
+def _changes(call: Call, match: re.Match[str]) -> list[Json]:
     """The changes that were asked for, newest first."""
     since = max(datetime.fromisoformat(match["since"]), call.now - REMEMBERED)
     root = re.sub(r"\\(.)", r"\1", match["root"]).lower()

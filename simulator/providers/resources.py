@@ -73,8 +73,7 @@ def _tenants(call: Call) -> Response:
     return Response.json(200, {"value": [body]})
 
 
-def _subscription(call: Call) -> Json:
-    subscription = call.cloud.subscription
+def _subscription(call: Call, subscription: str) -> Json:
     return {
         "id": f"/subscriptions/{subscription}",
         "authorizationSource": "RoleBased",
@@ -92,15 +91,16 @@ def _subscription(call: Call) -> Json:
 
 
 def _list_subscriptions(call: Call) -> Response:
-    return Response.json(200, {"value": [_subscription(call)], "count": {"type": "Total", "value": 1}})
+    found = [_subscription(call, each) for each in call.cloud.subscriptions]
+    return Response.json(200, {"value": found, "count": {"type": "Total", "value": len(found)}})
 
 
 def _get_subscription(call: Call) -> Response:
-    return Response.json(200, _subscription(call))
+    return Response.json(200, _subscription(call, call.address.subscription.lower()))
 
 
 def _locations(call: Call) -> Response:
-    base = f"/subscriptions/{call.cloud.subscription}/locations"
+    base = f"/subscriptions/{call.address.subscription}/locations"
     value = [
         {
             "id": f"{base}/{name}",
@@ -134,7 +134,7 @@ def _put_group(call: Call) -> Response:
     if body.get("tags") is not None:
         stored["tags"] = body["tags"]
     stored["properties"] = {"provisioningState": "Succeeded"}
-    group_id = f"/subscriptions/{call.cloud.subscription}/resourceGroups/{call.address.name}"
+    group_id = f"/subscriptions/{call.address.subscription.lower()}/resourceGroups/{call.address.name}"
     group = call.cloud.put(Resource(existing.id if existing is not None else group_id, GROUP, stored))
     return Response.json(200 if existing else 201, envelope(group))
 
@@ -176,7 +176,8 @@ def _delete_group(call: Call) -> Response:
 
 
 def _list_groups(call: Call) -> Response:
-    return Response.json(200, {"value": [envelope(each) for each in call.cloud.of_type(GROUP)]})
+    found = call.cloud.of_type(GROUP, f"/subscriptions/{call.address.subscription}")
+    return Response.json(200, {"value": [envelope(each) for each in found]})
 
 
 def _list_resources(call: Call) -> Response:
@@ -272,7 +273,7 @@ def _provider(registry: Registry, subscription: str, namespace: str) -> Json:
 
 
 def _list_providers(call: Call) -> Response:
-    found = [_provider(call.registry, call.cloud.subscription, each) for each in call.registry.namespaces]
+    found = [_provider(call.registry, call.address.subscription, each) for each in call.registry.namespaces]
     return Response.json(200, {"value": found})
 
 
@@ -281,7 +282,7 @@ def _get_provider(call: Call) -> Response:
     if name.lower() not in call.registry.namespaces:
         message = f"The resource namespace '{name}' is invalid."
         raise ArmError(404, "InvalidResourceNamespace", message, gateway=True)
-    return Response.json(200, _provider(call.registry, call.cloud.subscription, name))
+    return Response.json(200, _provider(call.registry, call.address.subscription, name))
 
 
 TYPES = (

@@ -118,6 +118,14 @@ async def test_a_reference_that_leads_to_no_secret_would_drift_and_is_left_out_w
     assert await found.drifts() == []
 
 
+async def test_a_value_that_looks_like_a_variable_stands_for_itself() -> None:
+    here = stand("guide")
+    here.change_settings(TEMPLATE="${name} and $${name}")
+    found = await adopted(here)
+    assert "$${name} and $$${name}" in found.text
+    assert await found.drifts() == []
+
+
 async def test_what_the_platform_writes_by_itself_is_left_to_it() -> None:
     here = stand("guide")
     here.change_settings(WEBSITE_RUN_FROM_PACKAGE="https://example.com/app.zip", WEBSITE_DNS_SERVER="10.10.0.4")

@@ -129,6 +129,33 @@ def test_a_plan_shows_no_secret_that_stands_in_azure(run: Run, guide: Simulation
         assert "planted" not in said.out + said.err
 
 
+SELECTOR = "select: {resource_groups: [rg-flask]}\napp_settings: {settings: {REDIS_PORT: 6380}}\n"
+
+
+def test_a_plan_asks_azure_what_the_selectors_select(run: Run, guide: Simulation, tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(SELECTOR)
+    said = run("plan", tmp_path, "--detailed-exitcode", env=guide.env)
+    assert (said.code, said.out.splitlines()[-1][:15]) == (0, "No drift: 1 tar")
+    change_settings(guide, REDIS_PORT="6379")
+    assert run("plan", tmp_path, "--detailed-exitcode", "--target", "app-flask", env=guide.env).code == 2
+
+
+def test_an_app_that_a_selector_leaves_out_is_an_error_of_the_plan(run: Run, guide: Simulation, tmp_path: Path) -> None:
+    own = "---\ntarget: own\nweb_app: another\nresource_group: rg-flask\n"
+    (tmp_path / "fleet.yaml").write_text(SELECTOR.replace("6380", '"${tag:port}"') + own)
+    said = run("plan", tmp_path, env=guide.env)
+    assert said.code == 1
+    assert "sites/app-flask in rg-flask is left out: the app has no tag for ${tag:port}" in said.err
+
+
+def test_a_selector_that_azure_does_not_answer_is_an_error(run: Run, refusing: Simulation, tmp_path: Path) -> None:
+    refusing.exchanger.faults.extend([Fault(re.compile("ResourceGraph"), status=401, body=EXPIRED)])
+    (tmp_path / "fleet.yaml").write_text(SELECTOR)
+    said = run("plan", tmp_path, env=refusing.env)
+    assert (said.code, said.out) == (1, "")
+    assert "a selector could not be resolved" in said.err
+
+
 def test_a_mode_of_the_fleet_caps_the_plan_too(run: Run, guide: Simulation) -> None:
     change_settings(guide, REDIS_PORT="6379")
     said = run("plan", SPEC, "--detailed-exitcode", env={**guide.env, "HOMEOSTAT_MODE": "alert"})

@@ -140,6 +140,18 @@ def test_validate_tells_of_a_file_that_cannot_be_read(
     assert run("validate", path).out == f"{path}{told}\n"
 
 
+def test_validate_says_that_it_does_not_know_what_selectors_select(run: Run, tmp_path: Path) -> None:
+    text = "select: {tags: {homeostat: prod}}\nextends: web\n---\nprofile: web\n"
+    (tmp_path / "fleet.yaml").write_text(text)
+    said = run("validate", tmp_path)
+    assert (said.code, said.out) == (0, "valid: 0 targets, 0 roots\n")
+    assert said.err == "1 selector: what they select is known to Azure alone; see `plan`\n"
+    (tmp_path / "fleet.yaml").write_text(text + "app_setings: {}\n")
+    said = run("validate", tmp_path)
+    assert said.code == 1
+    assert "fleet.yaml:5 (used at" in said.out
+
+
 def test_specs_that_declare_nothing_are_not_valid(run: Run, tmp_path: Path) -> None:
     said = run("validate", tmp_path)
     assert said.code == 1

@@ -25,7 +25,8 @@ def test_there_are_examples_of_every_section() -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_is_valid(example: str) -> None:
     """An example that shows a section alone is one of the app of the first example."""
-    text = example if example.startswith("target:") else f"{HEAD}{'---\n' * example.startswith('policy:')}{example}"
+    alone = "---\n" if example.startswith(("policy:", "profile:", "select:")) else ""
+    text = example if example.startswith("target:") else f"{HEAD}{alone}{example}"
     assert load({"docs/spec.md": text}, REGISTRY, subscription=SUBSCRIPTION).targets
 
 

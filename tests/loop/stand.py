@@ -6,7 +6,7 @@ failure, and to a poison list after five times.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,8 +20,10 @@ from homeostat.core.outcome import Outcome, Trigger
 from homeostat.core.record import RootRecord, Settle
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
+from homeostat.managed import Managed
 from homeostat.memory import MemoryStorage
 from homeostat.ports import AlertError, CloudEventData, Documents, QueuedMessage
+from homeostat.selections import Selections
 from homeostat.service import Service
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE, Store
@@ -96,13 +98,15 @@ class Texts:
 
     by_name: dict[str, str]
     asked: int = 0
+    read: list[str] = field(default_factory=list)
 
-    async def version(self) -> str:
+    async def versions(self) -> Mapping[str, str]:
         self.asked += 1
-        return repr(sorted(self.by_name.items()))
-
-    async def texts(self) -> Mapping[str, str]:
         return dict(self.by_name)
+
+    async def texts(self, names: Iterable[str]) -> Mapping[str, str]:
+        self.read.extend(names := list(names))
+        return {name: self.by_name[name] for name in names if name in self.by_name}
 
 
 @dataclass(slots=True)
@@ -307,6 +311,7 @@ def stand(
     spec: str = SPEC,
     settle: Settle = SETTLE,
     timing: Timing | None = None,
+    subscriptions: int = 1,
     documents: Callable[[Documents], Documents] = lambda documents: documents,
     role: Role = ROLE,
 ) -> Stand:
@@ -316,7 +321,7 @@ def stand(
     """
     ambient = VirtualAmbient()
     clock = Clock(ambient.now, ambient.sleep)
-    cloud = worlds.create(world, timing=timing, now=ambient.now())
+    cloud = worlds.create(world, timing=timing, now=ambient.now(), subscriptions=subscriptions)
     cloud.role = role
     exchanger = Exchanger(cloud, clock)
     transport = CloudTransport(exchanger)
@@ -337,7 +342,9 @@ def stand(
         public_url=PUBLIC,
     )
     specs = Texts({"homeostat.yaml": spec})
-    service = Service(engine, Desired(specs, REGISTRY, ambient, cloud.subscription), {}, arm.identity)
+    selections = Selections(arm.changes, arm.reader, memory.blobs, ambient)
+    desired = Desired(specs, REGISTRY, ambient, cloud.subscription, selections=selections)
+    service = Service(engine, desired, {}, arm.identity, managed=Managed(store, memory.blobs, ambient))
     made = Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)
     watch_at_end(made.shown)
     return made

@@ -76,6 +76,14 @@ def test_leases_are_shortened_for_tests_alone_and_keep_their_proportions() -> No
         load({TEST_LEASE: "0"}, home=HOME)
 
 
+def test_how_often_selectors_are_resolved_is_whole_minutes() -> None:
+    assert load({}, home=HOME).select_every == timedelta(minutes=15)
+    assert load({"HOMEOSTAT_SELECT_MINUTES": "60"}, home=HOME).select_every == timedelta(hours=1)
+    for wrong in ("0", "1441", "1.5", "often"):
+        with pytest.raises(ConfigError, match="HOMEOSTAT_SELECT_MINUTES"):
+            load({"HOMEOSTAT_SELECT_MINUTES": wrong}, home=HOME)
+
+
 def test_nothing_need_settle() -> None:
     assert load({"HOMEOSTAT_SETTLE_SECONDS": "0"}, home=HOME).settle.after == timedelta()
 

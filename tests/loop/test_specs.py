@@ -1,6 +1,6 @@
 """The fleet in force: picked up when it changes, and kept when a change is wrong."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 
 from homeostat.core.source import SpecError
 from homeostat.memory import MemoryStorage
-from homeostat.ports import BlobInfo, StorageUnavailable
+from homeostat.ports import Blob, BlobInfo, StorageUnavailable
 from homeostat.specs import CHECK_EVERY, Desired, SpecBlobs, SpecFiles
 from remediators import REGISTRY
 from tests.azure.scripted import SUBSCRIPTION, VirtualAmbient
@@ -99,10 +99,10 @@ async def test_a_store_that_is_down_for_a_while_changes_nothing_and_is_told() ->
     class Flaky(Texts):
         down = False
 
-        async def version(self) -> str:
+        async def versions(self) -> Mapping[str, str]:
             if Flaky.down:
                 raise StorageUnavailable("no answer")
-            return await super().version()
+            return await super().versions()
 
     wanted, ambient = desired(Flaky({"a.yaml": SPEC}))
     good = await wanted.fleet()
@@ -137,12 +137,13 @@ async def test_a_file_that_is_written_anew_is_another_version(tmp_path: Path) ->
     file = tmp_path / "a.yaml"
     file.write_text("one", encoding="utf-8")
     source = SpecFiles((tmp_path,))
-    before = await source.version()
-    assert await source.version() == before
+    before = await source.versions()
+    assert await source.versions() == before
     file.write_text("other", encoding="utf-8")
-    changed = await source.version()
+    changed = await source.versions()
     (tmp_path / "b.yaml").write_text("", encoding="utf-8")
-    assert len({before, changed, await source.version()}) == 3
+    assert changed != before
+    assert set(await source.versions()) == {*changed, str(tmp_path / "b.yaml")}
 
 
 async def test_a_path_that_is_not_there_and_a_file_that_is_no_text_are_named(tmp_path: Path) -> None:
@@ -175,11 +176,11 @@ async def test_an_uploaded_blob_comes_into_force_within_half_a_minute() -> None:
 
 async def test_equal_text_that_is_uploaded_again_is_another_version() -> None:
     memory, source = blobs()
-    versions = set()
+    versions = []
     for _ in range(2):
         await memory.blobs.write("specs", "a.yaml", SPEC.encode())
-        versions.add(await source.version())
-    assert len(versions) == 2
+        versions.append((await source.versions())["a.yaml"])
+    assert versions[0] != versions[1]
 
 
 async def test_a_blob_that_vanishes_between_listing_and_reading_is_left_out() -> None:
@@ -196,4 +197,41 @@ async def test_a_blob_that_vanishes_between_listing_and_reading_is_left_out() ->
                 yield info
             yield BlobInfo("gone.yaml", 1, "v", VirtualAmbient().now())
 
-    assert await SpecBlobs(Vanishing(), "specs").texts() == {"a.yaml": SPEC}
+    source = SpecBlobs(Vanishing(), "specs")
+    assert await source.texts(await source.versions()) == {"a.yaml": SPEC}
+
+
+async def test_only_blobs_that_changed_are_downloaded_again() -> None:
+    memory, source = blobs()
+    for number in range(50):
+        name = f"app-{number}"
+        text = SPEC.replace("target: app-flask", f"target: {name}").replace("web_app: app-flask", f"web_app: {name}")
+        await memory.blobs.write("specs", f"{name}.yaml", text.encode())
+    downloads: list[str] = []
+
+    class Counting:
+        write = memory.blobs.write
+        delete = memory.blobs.delete
+        list = memory.blobs.list
+
+        async def read(self, container: str, name: str) -> Blob | None:
+            downloads.append(name)
+            return await memory.blobs.read(container, name)
+
+    ambient = VirtualAmbient()
+    wanted = Desired(SpecBlobs(Counting(), source.container), REGISTRY, ambient, SUBSCRIPTION)
+    assert len(await targets(wanted)) == len(downloads) == 50
+    await memory.blobs.write("specs", "b.yaml", OTHER.encode())
+    ambient.time += CHECK_EVERY
+    assert len(await targets(wanted)) == 51
+    assert downloads[50:] == ["b.yaml"]
+
+
+async def test_a_blob_that_is_deleted_takes_its_target_with_it() -> None:
+    source = Texts({"a.yaml": SPEC, "b.yaml": OTHER})
+    wanted, ambient = desired(source)
+    assert len(await targets(wanted)) == 2
+    del source.by_name["a.yaml"]
+    ambient.time += CHECK_EVERY
+    assert await targets(wanted) == ["app-other"]
+    assert source.read == ["a.yaml", "b.yaml"]

@@ -1,6 +1,6 @@
 """One instance of the function app: the real service, engine, SDKs and pipeline over the watched ports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, Self
@@ -57,13 +57,14 @@ class Specs:
     who: str
     read: Declared | None = None
 
-    async def version(self) -> str:
-        return repr(self.ground.declared)
+    async def versions(self) -> dict[str, str]:
+        return dict.fromkeys(texts(self.ground.declared), repr(self.ground.declared))
 
-    async def texts(self) -> dict[str, str]:
+    async def texts(self, names: Iterable[str]) -> dict[str, str]:
         self.read = self.ground.declared
         self.ground.trace.add(Read(self.ground.loop.time(), self.who, self.read))
-        return dict(texts(self.ground.declared))
+        found = texts(self.ground.declared)
+        return {name: found[name] for name in names if name in found}
 
 
 @dataclass(slots=True)

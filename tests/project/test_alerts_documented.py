@@ -124,6 +124,13 @@ async def retired(world: Stand) -> None:
     await world.work_for(HOUR)
 
 
+async def declared_no_more(world: Stand) -> None:
+    await world.service.mark_all("nightly")
+    world.specs.by_name.clear()
+    world.pass_time(minutes=1)
+    await world.service.mark_all("nightly")
+
+
 SCENES: Mapping[Callable[[Stand], Awaitable[None]], set[AlertType]] = {
     repaired: {AlertType.DRIFT_DETECTED, AlertType.REMEDIATED},
     held: {AlertType.DRIFT_DETECTED, AlertType.HELD},
@@ -131,6 +138,7 @@ SCENES: Mapping[Callable[[Stand], Awaitable[None]], set[AlertType]] = {
     failed_and_over: {AlertType.FAILED, AlertType.REMEDIATED},
     overwritten: {AlertType.DRIFT_DETECTED, AlertType.REMEDIATED, AlertType.POSSIBLE_OVERWRITE},
     retired: {AlertType.TARGET_RETIRED},
+    declared_no_more: {AlertType.NO_LONGER_MANAGED},
 }
 
 

@@ -142,7 +142,7 @@ class _Replayer:
         self._conversation = conversation
         self._exchanges = exchanges
         self._now: datetime = EPOCH
-        self._cloud = Cloud(subscription=SUBSCRIPTION, timing=Timing(operation_seconds=None))
+        self._cloud = Cloud(subscriptions=(SUBSCRIPTION,), timing=Timing(operation_seconds=None))
         self._urls: dict[str, str] = {}  # recorded operation path > ours
         self._lasting: list[int] = []  # index before which nothing may complete
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from simulator.activity import Activity
 from simulator.cloud import HOMEOSTAT, Cloud
 from simulator.identity import identity_id
+from simulator.ids import address
 from simulator.messages import Json, Principal
 
 type Schema = Literal["EventGridSchema", "CloudEventSchemaV1_0"]
@@ -96,7 +97,7 @@ def _data(cloud: Cloud, activity: Activity, subject: str) -> Json:
         "resourceUri": subject,
         "operationName": activity.operation_name,
         "status": "Succeeded" if activity.status == "Success" else "Failed",
-        "subscriptionId": cloud.subscription,
+        "subscriptionId": address(subject).subscription or cloud.subscription,
         "tenantId": cloud.tenant,
     }
     if not activity.long_running:  # the record of a completion knows no request

@@ -127,7 +127,7 @@ def _store(call: Call, given: Json, status: int = 201) -> Response:
 def _await_consent(call: Call, stored: Resource, before: Resource | None) -> Any:
     """Begin the operation that ends with the handshake, and return what ends it."""
     cloud, operation_id = call.cloud, call.cloud.guid()
-    names = {"subscription": cloud.subscription, "location": "global", "id": operation_id}
+    names = {"subscription": call.address.subscription or cloud.subscription, "location": "global", "id": operation_id}
     status_url = f"{call.base_url}{(_PROTOCOL.status_path or '').format(**names)}?api-version={_PROTOCOL.api_version}"
     due = call.now + _HANDSHAKE_TIME
     operation = Operation(

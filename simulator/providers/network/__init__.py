@@ -18,7 +18,7 @@ _DELEGATIONS = (
 
 
 def _available_delegations(call: Call) -> Response:
-    base = f"/subscriptions/{call.cloud.subscription}/providers/Microsoft.Network/availableDelegations"
+    base = f"/subscriptions/{call.address.subscription}/providers/Microsoft.Network/availableDelegations"
     value = []
     for service, actions in _DELEGATIONS:
         name = service.replace("/", ".")

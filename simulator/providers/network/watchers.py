@@ -25,7 +25,11 @@ def _put_watcher(call: Call) -> Response:
     nrp.guard(call)
     existing = call.resource
     head = nrp.envelope_of(call, call.body(), existing)
-    others = [each for each in call.cloud.of_type(WATCHER) if each.key != call.id.lower()]
+    others = [
+        each
+        for each in call.cloud.of_type(WATCHER, f"/subscriptions/{call.address.subscription}")
+        if each.key != call.id.lower()
+    ]
     if any(each.body["location"] == head["location"] for each in others):
         message = "Cannot create more than 1 network watchers for this subscription in this region."
         raise bad_request("NetworkWatcherCountLimitReached", message)

@@ -1,0 +1,78 @@
+"""Which targets are managed, written down, so that one that no spec declares any more is told of and not forgotten.
+
+Looked at before each sweep, against the targets of the sweep before: a document that was removed and an app that no
+selector selects any more look alike. Nothing becomes of the web app; it is only no longer looked after.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from homeostat.ambient import Ambient
+from homeostat.core import json
+from homeostat.core.alerts import unmanaged
+from homeostat.core.errors import HomeostatError
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import ABSENT, Absent, JsonObject
+from homeostat.core.outcome import Trigger, word_entry
+from homeostat.core.spec import Fleet
+from homeostat.ports import Blobs, Conflict
+from homeostat.selections import CONTAINER
+from homeostat.store import Store, ledger_row, outbox_rows
+
+log = logging.getLogger(__name__)
+
+BLOB: Final = "targets.json"
+NO_LONGER_MANAGED: Final = "no-longer-managed"
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    store: Store
+    blobs: Blobs
+    ambient: Ambient
+
+    async def follow(self, fleet: Fleet) -> tuple[str, ...]:
+        """Writes the fleet's targets down and tells of those that are no longer among them; their names.
+
+        It is told first and written down after, so that a crash in between tells it again, under the same id.
+        Raises StorageError.
+        """
+        blob = await self.blobs.read(CONTAINER, BLOB)
+        before = _targets_of(blob.data) if blob else {}
+        now = {name: target.web_app for name, target in fleet.targets.items()}
+        kept = set(now.values())
+        gone = {name: app for name, app in before.items() if name not in now and app not in kept}
+        for name, app in gone.items():
+            await self._tell(name, app, blob.version if blob else "")
+        if before != now:
+            await self._write(now, blob.version if blob else ABSENT)
+        return tuple(gone)
+
+    async def _tell(self, name: str, app: ResourceId, version: str) -> None:
+        now = self.ambient.now()
+        log.warning("target %s (%s) is no longer managed: no spec declares it", name, app.text)
+        alert = unmanaged(name, app, version, now)
+        entry = word_entry(NO_LONGER_MANAGED, app, (name,), Trigger("spec"), now)
+        rows = [*outbox_rows([alert]), ledger_row(entry, now, self.ambient.uuid())]
+        await self.store.documents.apply(app.key, rows)
+
+    async def _write(self, targets: Mapping[str, ResourceId], version: str | Absent) -> None:
+        body: JsonObject = {"format": 1, "targets": {name: app.text for name, app in targets.items()}}
+        data = json.render(body).encode()
+        try:
+            await self.blobs.write(CONTAINER, BLOB, data, expected=version, content_type="application/json")
+        except Conflict:
+            log.info("another instance wrote down the targets at the same time")
+
+
+def _targets_of(data: bytes) -> Mapping[str, ResourceId]:
+    """Nothing where the blob is not one of ours."""
+    try:
+        stored = json.at(json.parse(data), ("targets",))
+        if isinstance(stored, Mapping):
+            return {name: ResourceId.parse(str(app)) for name, app in stored.items()}
+    except (ValueError, RecursionError, HomeostatError) as error:
+        log.warning("the targets that were managed make no sense: %s", error)
+    return {}

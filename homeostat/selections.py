@@ -1,0 +1,223 @@
+"""Which web apps the selectors select: asked of Azure Resource Graph, and kept in a blob.
+
+What was found last stays in force until something newer is: an instance that starts reads the blob and asks nobody, an
+answer that fails changes nothing, and one of which no fleet can be made is not kept. Where all apps of a subscription
+are missing from an answer, one of them is read: Resource Graph leaves out silently what the caller may not see.
+https://learn.microsoft.com/azure/governance/resource-graph/overview#permissions-in-azure-resource-graph
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from homeostat.ambient import Ambient
+from homeostat.core import json
+from homeostat.core.arm_errors import ArmError
+from homeostat.core.arm_types import SITE, SLOT
+from homeostat.core.errors import HomeostatError
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import ABSENT, JsonObject
+from homeostat.core.model import Read, Unreadable
+from homeostat.core.selectors import Criteria, SelectedApp, Selection
+from homeostat.core.spec import Wanted
+from homeostat.ports import ArmReader, Blobs, Conflict, ResourceTable, StorageError
+
+log = logging.getLogger(__name__)
+
+CONTAINER: Final = "homeostat-fleet"
+BLOB: Final = "selection.json"
+
+RETRY_EVERY: Final = timedelta(minutes=2)
+"""How soon Azure is asked again after it did not answer."""
+
+FORGOTTEN_AFTER: Final = timedelta(days=7)
+"""How long an answer is kept that no selector asks for: another instance may still have the spec that does."""
+
+GONE: Final = frozenset({"resourcegroupnotfound", "resourcenotfound"})
+"""Codes of ARM, in lower case, of those who may see that there is nothing."""
+
+ENDED: Final = "subscriptionnotfound"
+
+
+class NotResolved(HomeostatError):
+    """A selector could not be resolved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found for one selector's criteria. tags: whose values the apps have with them, in lower case."""
+
+    at: datetime
+    tags: frozenset[str]
+    apps: tuple[SelectedApp, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """All answers, by the criteria's key. version: of the blob that has them; ABSENT when there is none yet.
+
+    unkept: whether some are newer than the blob.
+    """
+
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    version: "str | json.Absent" = ABSENT
+    unkept: bool = False
+
+    @property
+    def selection(self) -> Selection:
+        return {key: answer.apps for key, answer in self.answers.items()}
+
+
+@dataclass(slots=True)
+class Selections:
+    """held: what was last good. problem: why that is not the latest."""
+
+    table: ResourceTable
+    reader: ArmReader
+    blobs: Blobs
+    ambient: Ambient
+    every: timedelta = timedelta(minutes=15)
+    problem: str = ""
+    held: Held = field(default_factory=Held)
+    _asked_at: dict[str, datetime] = field(default_factory=dict, init=False)  # by the criteria's key
+
+    async def look(self, wanted: Sequence[Wanted], *, afresh: bool = False) -> Held:
+        """The best answers that can be had for what is wanted: the newest that are stored, or newer ones from Azure.
+
+        afresh: whether Azure is asked though the answers are not old yet. Nothing of it is in force before `keep`.
+        """
+        if not wanted:
+            self.problem = ""
+            return self.held
+        now = self.ambient.now()
+        self.held = await self._stored()
+        due = [each for each in _together(wanted) if afresh or self._is_due(self.held, each, now)]
+        return await self._asked(self.held, due, now) if due else self.held
+
+    def _is_due(self, found: Held, wanted: Wanted, now: datetime) -> bool:
+        answer, asked = found.answers.get(wanted.criteria.key), self._asked_at.get(wanted.criteria.key)
+        if asked is not None and now - asked < RETRY_EVERY:
+            return False
+        return answer is None or not wanted.tags <= answer.tags or now - answer.at >= self.every
+
+    async def _asked(self, found: Held, due: Sequence[Wanted], now: datetime) -> Held:
+        answers = dict(found.answers)
+        problems: list[str] = []
+        for each in due:
+            self._asked_at[each.criteria.key] = now
+            before = answers.get(each.criteria.key)
+            try:
+                answers[each.criteria.key] = await self._ask(each, before, now)
+            except (ArmError, NotResolved) as error:
+                kept = f"what was selected at {before.at:%Y-%m-%d %H:%M} UTC stays" if before else "nothing is selected"
+                problems.append(f"a selector could not be resolved, and {kept}: {error}")
+        self.problem = "\n".join(sorted(set(problems)))
+        if self.problem:
+            log.error("%s", self.problem)
+        return replace(found, answers=answers, unkept=True)
+
+    async def _ask(self, wanted: Wanted, before: Answer | None, now: datetime) -> Answer:
+        """Raises ArmError and NotResolved."""
+        apps: dict[ResourceId, SelectedApp] = {}
+        for query in wanted.criteria.queries():
+            for row in await self.table.every_row(query):
+                if app := wanted.criteria.selected(row):
+                    tags = {name: value for name, value in app.tags.items() if name in wanted.tags}
+                    apps[app.id] = replace(app, tags=tags)
+        if before:
+            await self._check_vanished(wanted.criteria, before.apps, apps.values())
+        return Answer(now, wanted.tags, tuple(sorted(apps.values(), key=lambda app: app.id.key)))
+
+    async def _check_vanished(
+        self, criteria: Criteria, before: Iterable[SelectedApp], now: Iterable[SelectedApp]
+    ) -> None:
+        """Raises NotResolved when a subscription has no selected app any more, and may not be read."""
+        left = {app.id.subscription.lower() for app in now}
+        vanished = {key: app.id for app in before if (key := app.id.subscription.lower()) not in left}
+        for subscription, app in sorted(vanished.items()):
+            fact = await self.reader.read(Read(SLOT if app.is_type(SLOT.name) else SITE, app))
+            if isinstance(fact, Unreadable) and not _is_gone(fact.error, named=subscription in criteria.subscriptions):
+                raise NotResolved(
+                    f"subscription {subscription} had selected apps and can no longer be read ({fact.error.code}): "
+                    "give our identity its role there, or take the subscription out of the selector"
+                )
+
+    async def _stored(self) -> Held:
+        """What the blob has, if it is another than what is known. A store that fails leaves what is known."""
+        try:
+            versions = [info.version async for info in self.blobs.list(CONTAINER, BLOB) if info.name == BLOB]
+            if not versions or versions[0] == self.held.version:
+                return self.held
+            blob = await self.blobs.read(CONTAINER, BLOB)
+        except StorageError as error:
+            log.warning("what was selected last cannot be read: %s", error)
+            return self.held
+        return Held(_answers(blob.data), blob.version) if blob else self.held
+
+    async def keep(self, found: Held) -> None:
+        """Takes the answers for good: a fleet could be made of them. Raises StorageError but for another's write."""
+        self.held = replace(found, unkept=False)
+        if not found.unkept:
+            return
+        now = self.ambient.now()
+        kept = {key: answer for key, answer in found.answers.items() if now - answer.at < FORGOTTEN_AFTER}
+        data = json.render({"format": 1, "answers": {key: _answer_json(each) for key, each in kept.items()}}).encode()
+        try:
+            version = await self.blobs.write(
+                CONTAINER, BLOB, data, expected=found.version, content_type="application/json"
+            )
+        except Conflict:
+            return  # another instance resolved them at the same time: its answers are read at the next look
+        self.held = Held(kept, version)
+
+
+def _together(wanted: Iterable[Wanted]) -> list[Wanted]:
+    """Selectors with equal criteria are asked for once, with the tags of all."""
+    found: dict[str, Wanted] = {}
+    for each in wanted:
+        known = found.get(each.criteria.key)
+        found[each.criteria.key] = replace(each, tags=each.tags | known.tags) if known else each
+    return list(found.values())
+
+
+def _is_gone(error: ArmError, *, named: bool) -> bool:
+    """A subscription that a selector names must be taken out of it; one of a management group may just end."""
+    return error.code.lower() in GONE or (not named and error.code.lower() == ENDED)
+
+
+def _answer_json(answer: Answer) -> JsonObject:
+    return {
+        "at": answer.at.isoformat(),
+        "tags": sorted(answer.tags),
+        "apps": [[app.id.text, dict(app.tags)] for app in answer.apps],
+    }
+
+
+def _answers(data: bytes) -> Mapping[str, Answer]:
+    """Nothing where the blob is not one of ours: then Azure is asked."""
+    try:
+        body = json.parse(data)
+        stored = json.at(body, ("answers",))
+        if json.at(body, ("format",)) != 1 or not isinstance(stored, Mapping):
+            return {}
+        return {key: _answer_of(each) for key, each in stored.items()}
+    except (ValueError, TypeError, KeyError, RecursionError, HomeostatError) as error:
+        log.warning("what was selected last makes no sense: %s", error)
+        return {}
+
+
+def _answer_of(stored: json.Json) -> Answer:
+    """Raises ValueError, TypeError, KeyError and InvalidResourceId for what is no answer."""
+    if not isinstance(stored, Mapping):
+        raise TypeError("an answer is an object")
+    apps, tags = stored["apps"], stored["tags"]
+    if not isinstance(apps, list) or not isinstance(tags, list):
+        raise TypeError("an answer has lists of apps and tags")
+    found = []
+    for id_, values in apps:
+        if not isinstance(values, Mapping):
+            raise TypeError("an app's tags are an object")
+        found.append(SelectedApp(ResourceId.parse(str(id_)), {name: str(value) for name, value in values.items()}))
+    return Answer(datetime.fromisoformat(json.text_at(stored, "at")), frozenset(map(str, tags)), tuple(found))
