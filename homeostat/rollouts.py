@@ -61,7 +61,7 @@ _TOGETHER = 50  # records that are read, or roots that are marked, at once
 class Known:
     """What a process remembers, so that it does not ask again for each root."""
 
-    followed: tuple[str, datetime] | None = None  # a version, and when it was last seen to be in force
+    followed: tuple[str, float] | None = None  # a version, and when, monotonic, it was last seen to be in force
     indexes: dict[str, Index] = field(default_factory=dict)  # by version; never more than one
     changed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)  # by base and version; as many
 
@@ -95,19 +95,20 @@ class Rollouts:
 
         loaded: since when this process has the version. first: whether it may become the first one that is known.
         """
-        now, version = self.store.ambient.now(), fleet.spec_version
+        now, monotonic = self.store.ambient.now(), self.store.ambient.monotonic()
+        version = fleet.spec_version
         followed = self.known.followed
-        if followed and followed[0] == version and now - followed[1] < FOLLOW_EVERY:
+        if followed and followed[0] == version and monotonic - followed[1] < FOLLOW_EVERY.total_seconds():
             return
         current = await self.state()
         if current is None and not first:
             return
         if current is None or current.version != version:
-            if current is not None and loaded < current.since and now - current.since < STALE_FOR:
+            if current is not None and loaded < current.since and abs(now - current.since) < STALE_FOR:
                 return  # it is this process that has not noticed the change yet
             if not await self._begin(fleet, current, now):
                 return
-        self.known.followed = version, now
+        self.known.followed = version, monotonic
 
     async def _begin(self, fleet: Fleet, current: Rollout | None, now: datetime) -> bool:
         """Whether this process, and no other, began it."""

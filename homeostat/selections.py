@@ -81,7 +81,7 @@ class Selections:
     every: timedelta = timedelta(minutes=15)
     problem: str = ""
     held: Held = field(default_factory=Held)
-    _asked_at: dict[str, datetime] = field(default_factory=dict, init=False)  # by the criteria's key
+    _asked_at: dict[str, float] = field(default_factory=dict, init=False)  # monotonic, by the criteria's key
 
     async def look(self, wanted: Sequence[Wanted], *, afresh: bool = False) -> Held:
         """The best answers that can be had for what is wanted: the newest that are stored, or newer ones from Azure.
@@ -98,15 +98,17 @@ class Selections:
 
     def _is_due(self, found: Held, wanted: Wanted, now: datetime) -> bool:
         answer, asked = found.answers.get(wanted.criteria.key), self._asked_at.get(wanted.criteria.key)
-        if asked is not None and now - asked < RETRY_EVERY:
+        if asked is not None and self.ambient.monotonic() - asked < RETRY_EVERY.total_seconds():
             return False
-        return answer is None or not wanted.tags <= answer.tags or now - answer.at >= self.every
+        if answer is None or not wanted.tags <= answer.tags:
+            return True
+        return not timedelta() <= now - answer.at < self.every  # nor is one from the future, by a clock that was wrong
 
     async def _asked(self, found: Held, due: Sequence[Wanted], now: datetime) -> Held:
         answers = dict(found.answers)
         problems: list[str] = []
         for each in due:
-            self._asked_at[each.criteria.key] = now
+            self._asked_at[each.criteria.key] = self.ambient.monotonic()
             before = answers.get(each.criteria.key)
             try:
                 answers[each.criteria.key] = await self._ask(each, before, now)

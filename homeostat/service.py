@@ -20,7 +20,7 @@ from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, word_entry, worst
-from homeostat.core.record import RootRecord, Settle, is_examined, is_own
+from homeostat.core.record import RootRecord, Settle, is_examined, is_owed, is_own
 from homeostat.core.spec import Fleet, Root, Target
 from homeostat.engine import Engine
 from homeostat.managed import Managed
@@ -84,8 +84,9 @@ class Service:
         """Marks the roots that an event concerns: one as a rule, none when it concerns nothing that is declared.
 
         None either when it tells of a write of our own, which was verified when it was made, or again of a write that
-        was looked after already. Whether it is our own is known only where the event names us: its correlation id
-        alone anybody can choose. One that names nobody is looked after, and is held against nobody.
+        was looked after already, unless its first handling owes a message on which other hints rely. Whether it is our
+        own is known only where the event names us: its correlation id alone anybody can choose. One that names nobody
+        is looked after, and is held against nobody.
 
         Raises MalformedEvent, and StorageError, upon which the event must come again.
         """
@@ -99,7 +100,9 @@ class Service:
             ours = hint.is_by(await self.identity.principal()) if looks_own else False
             foreign = hint.as_foreign_write() if ours is False else None
             if ours or (foreign and is_examined(stored.record, foreign)):
-                continue
+                if not is_owed(stored.record, hint.id):
+                    continue
+                foreign = None
             await self.engine.store.mark(root.id, hint.id, self._settle_of(root), foreign, known=stored)
             marked.append(root)
         return tuple(marked)

@@ -123,7 +123,7 @@ class Desired:
     _fleet: Fleet | None = field(default=None, init=False)
     _tried: Selection | None = field(default=None, init=False)  # with the texts as they are now
     _refused: SpecError | None = field(default=None, init=False)  # what came of it, if no fleet
-    _checked: datetime | None = field(default=None, init=False)
+    _checked: float | None = field(default=None, init=False)  # on the monotonic clock: the other one may be set back
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @property
@@ -149,7 +149,7 @@ class Desired:
             return await self._renewed(afresh=True)
 
     def _is_fresh(self) -> bool:
-        return self._checked is not None and self.ambient.now() - self._checked < CHECK_EVERY
+        return self._checked is not None and self.ambient.monotonic() - self._checked < CHECK_EVERY.total_seconds()
 
     async def _renewed(self, *, afresh: bool) -> Fleet:
         try:
@@ -162,7 +162,7 @@ class Desired:
                 log.error("the specs changed and are wrong; the last good ones stay in force:\n%s", error)  # noqa: TRY400 - the traceback would tell nothing
             self._problem = str(error)
         assert self._fleet is not None, "without a fleet the error was raised"
-        self._checked = self.ambient.now()
+        self._checked = self.ambient.monotonic()
         return self._fleet
 
     async def _renew(self, *, afresh: bool) -> None:

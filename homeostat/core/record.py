@@ -275,6 +275,11 @@ def _is_under_way(pending: Pending | None, hint: str, now: datetime, *, by: date
     return now - MESSAGE_GRACE < pending.due <= by
 
 
+def is_owed(record: RootRecord, hint: str) -> bool:
+    """Whether a message was promised for this very hint and may never have been sent: its handling can have died."""
+    return record.pending is not None and record.pending.by == hint
+
+
 @dataclass(frozen=True, slots=True)
 class Later:
     """Not now: ask again after `delay`."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.happenings import Happenings
 from tests.loop.stand import SETTLE, Stand, stand
 from tests.loop.test_healing import change_setting, leave_network
@@ -83,3 +84,24 @@ async def test_twenty_events_of_two_drifts_of_one_app_are_healed_in_one_go() -> 
     assert world.subnet_of_site()
     calls = len(world.cloud.exchanges)
     assert calls < LIMIT, f"{EVENTS} events cost {calls} ARM calls: {world.calls()}"
+
+
+async def test_a_message_owed_for_an_event_is_sent_when_it_comes_again_though_a_person_had_it_looked_at_meanwhile() -> (
+    None
+):
+    """The next event relies on that message, and sends none of its own."""
+    world = stand()
+    happenings = Happenings(world)
+    world.change_settings(UNMANAGED="1")
+    (event, *_) = [each for each in happenings.take() if each["eventType"].endswith("WriteSuccess")]
+    steps = Fate()
+    await mortal(stand(), steps).service.on_event(event)
+    with pytest.raises(Crash, match=r"queues\.send"):
+        await mortal(world, Fate(steps.names.index("queues.send") + 1)).service.on_event(event)
+    await world.reconcile("site")
+    await world.service.on_event(event)
+    change_setting(world)
+    (later, *_) = [each for each in happenings.take() if each["eventType"].endswith("WriteSuccess")]
+    await world.service.on_event(later)
+    await world.work_for(HOUR)
+    assert world.settings()["REDIS_PORT"] == "6380"

@@ -75,6 +75,15 @@ async def test_a_target_that_waits_says_which_stage_there_is_and_is_not_looked_a
     assert ("Held", "app_settings") not in world.inbox.told()
 
 
+async def test_a_version_comes_into_force_though_the_clock_was_set_back_since_the_last_one() -> None:
+    world = fleet_stand(len(APPS), POLICY)
+    world.ambient.offset = timedelta(hours=1)
+    await world.service.mark_all("nightly")
+    world.ambient.offset = timedelta()
+    await change(world)
+    assert await state(world) == (State.RUNNING, 1, 1)
+
+
 async def test_what_did_not_change_is_healed_on_every_target_as_ever() -> None:
     world = await calm()
     world.specs.by_name["homeostat.yaml"] = text({**dict.fromkeys(APPS, 1), 7: 6380}, POLICY)

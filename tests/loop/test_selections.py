@@ -98,6 +98,16 @@ async def test_and_without_a_sweep_after_a_while() -> None:
     assert await targets(made) == ["app-flask", "app-new"]
 
 
+async def test_and_though_the_clock_was_set_back_meanwhile() -> None:
+    made = world()
+    made.ambient.offset = timedelta(hours=1)
+    await made.fleet()
+    made.ambient.offset = timedelta()
+    tag(made, "app-new", homeostat="prod", team="new")
+    made.ambient.time += RETRY_EVERY
+    assert await targets(made) == ["app-flask", "app-new"]
+
+
 async def test_an_event_of_a_selected_app_asks_nobody_what_is_selected() -> None:
     made = world()
     await made.fleet()

@@ -235,3 +235,14 @@ async def test_a_blob_that_is_deleted_takes_its_target_with_it() -> None:
     ambient.time += CHECK_EVERY
     assert await targets(wanted) == ["app-other"]
     assert source.read == ["a.yaml", "b.yaml"]
+
+
+async def test_a_clock_that_is_set_back_makes_no_change_of_the_specs_wait() -> None:
+    source = Texts({"a.yaml": SPEC})
+    wanted, ambient = desired(source)
+    ambient.offset = timedelta(hours=1)
+    assert await targets(wanted) == ["app-flask"]
+    ambient.offset = timedelta()
+    source.by_name["b.yaml"] = OTHER
+    ambient.time += CHECK_EVERY
+    assert await targets(wanted) == ["app-flask", "app-other"]
