@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         "--faults", metavar="NAME|FILE", help=f"one of {', '.join(sorted(faults.NAMED))}, or a JSON file"
     )
     parser.add_argument(
+        "--throttle", action="store_true", help="refuse what is beyond ARM's and its providers' quotas, as Azure does"
+    )
+    parser.add_argument(
         "--pace",
         choices=("quick", "recorded"),
         default="quick",
@@ -70,6 +73,7 @@ async def _run(options: argparse.Namespace) -> None:
         options.world, seed=options.seed, timing=timing, now=clock.now(), subscriptions=options.subscriptions
     )
     cloud.role = _role(options.role)
+    cloud.throttling.on = options.throttle
     rules = faults.load(options.faults) if options.faults else []
     exchanger = Exchanger(cloud, clock, options.latency / 1000, rules)
     stopped = asyncio.Event()

@@ -2,6 +2,7 @@
 
     GET    /_simulator/requests   every ARM call so far: time, duration, method, path, status, caller, correlation id
     DELETE /_simulator/requests   forget them
+    GET    /_simulator/throttling what each bucket gave, and how often it refused
     GET    /_simulator/activities the activity log
     GET    /_simulator/world      every resource, in the form that PUT (and `--world FILE`) takes
     PUT    /_simulator/world      replace every resource
@@ -44,6 +45,10 @@ def _forget_requests(cloud: Cloud, _: Request) -> Response:
     return Response.empty(204)
 
 
+def _list_throttling(cloud: Cloud, _: Request) -> Response:
+    return Response.json(200, cloud.throttling.shown())
+
+
 def _list_activities(cloud: Cloud, _: Request) -> Response:
     records, _cursor = cloud.activities.since()
     return Response.json(200, [{**asdict(each), "at": each.at.isoformat()} for each in records])
@@ -64,6 +69,7 @@ def _load(cloud: Cloud, request: Request) -> Response:
 _HANDLERS: dict[tuple[str, str], Callable[[Cloud, Request], Response]] = {
     ("GET", "/_simulator/requests"): _list_requests,
     ("DELETE", "/_simulator/requests"): _forget_requests,
+    ("GET", "/_simulator/throttling"): _list_throttling,
     ("GET", "/_simulator/activities"): _list_activities,
     ("GET", "/_simulator/world"): _dump,
     ("PUT", "/_simulator/world"): _load,

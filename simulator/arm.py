@@ -118,6 +118,7 @@ class Call:
     correlation_id: str
     type: ResourceType | None = None  # set by the gateway's routing
     operation: Operation | None = None  # set by `accept`
+    quotas: dict[str, str] = field(default_factory=dict)  # the headers that tell what is left of the caller's quotas
     operation_name: str = ""
     row: "Row | None" = None  # what Resource Graph shows of the addressed resource, before the handler ran
 

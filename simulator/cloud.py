@@ -18,6 +18,7 @@ from simulator.changes import ChangeLog
 from simulator.ids import name_of, parent_of
 from simulator.messages import Json, Principal, Response
 from simulator.operations import Operation, Protocol
+from simulator.throttling import Throttling
 
 if TYPE_CHECKING:
     from simulator.access import Role
@@ -117,6 +118,7 @@ class Cloud:
         self.random = Random(seed)  # noqa: S311  # reproducible identifiers, not secrets
         self.activities = ActivityLog()
         self.changes = ChangeLog()
+        self.throttling = Throttling()
         self.exchanges: deque[Exchange] = deque(maxlen=100_000)
         self.operations: dict[str, Operation] = {}
         self.revision = 0
@@ -141,6 +143,7 @@ class Cloud:
         self.advance(datetime.max.replace(tzinfo=UTC))
         self.operations.clear()
         self.exchanges.clear()
+        self.throttling.forget()
         self.activities = ActivityLog()
         self.changes = ChangeLog()
 

@@ -48,10 +48,11 @@ def handle(cloud: Cloud, request: Request, now: datetime, registry: Registry | N
         call.record("Failure", now)
     cloud.advance(now)
     headers = response.headers
+    headers |= call.quotas
     headers["date"] = format_datetime(now.astimezone(UTC), usegmt=True)
     headers["x-ms-request-id"] = cloud.guid()
     headers["x-ms-correlation-request-id"] = correlation
-    headers["x-ms-routing-request-id"] = f"WESTEUROPE:{now:%Y%m%dT%H%M%SZ}:{correlation}"
+    headers["x-ms-routing-request-id"] = f"{cloud.throttling.region}:{now:%Y%m%dT%H%M%SZ}:{correlation}"
     return response
 
 
@@ -60,6 +61,7 @@ def _answer(call: Call) -> Response:
     if function is not None and function.anonymous:
         return function.handler(call)
     call.caller = identity.authenticate(call.cloud, call.request, call.now)
+    _admit(call)
     operation = call.cloud.operations.get(call.address.path.rpartition("/")[2])
     if operation is not None and call.request.method == "GET":
         access.check_role(call.cloud, call.caller, f"{call.address.shape}/read", call.address.path)
@@ -67,6 +69,17 @@ def _answer(call: Call) -> Response:
     if call.request.method == "GET":
         return _cached(call, function.handler if function is not None else None)
     return _perform(call, function.handler if function is not None else None)
+
+
+def _admit(call: Call) -> None:
+    """Draws on the caller's quotas. A provider refuses in its own shape, so its type is looked up for that."""
+    try:
+        call.quotas = call.cloud.throttling.admit(call.request.method, call.address, call.caller, call.now)
+    except ArmError:
+        shape = call.address.shape
+        is_action = call.request.method == "POST" and call.address.is_collection
+        call.type = call.registry.types.get(shape.rpartition("/")[0] if is_action else shape)
+        raise
 
 
 def _cached(call: Call, function: Handler | None) -> Response:

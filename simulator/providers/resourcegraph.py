@@ -1,15 +1,14 @@
 """Microsoft.ResourceGraph: which resources there are, and who changed what, for queries as Homeostat sends them.
 
 A query that it does not understand is refused as the real service refuses a wrong one, so that a changed query fails a
-test. The rows of the table `resources` are there at once; the real ones lag. Quota headers, refusals and paging:
-https://learn.microsoft.com/azure/governance/resource-graph/concepts/guidance-for-throttled-requests
+test. The rows of the table `resources` are there at once; the real ones lag. Its quota is
+`simulator.throttling`'s. Paging:
 https://learn.microsoft.com/azure/governance/resource-graph/concepts/work-with-data
 """
 
 import base64
 import json
 import re
-from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,8 +22,6 @@ from simulator.messages import Json, Principal, Response
 from simulator.providers import graph_rows, kusto
 
 PERMISSION = "Microsoft.ResourceGraph/resources/read"
-QUOTA = 15
-WINDOW = timedelta(seconds=5)
 REMEMBERED = timedelta(days=14)
 MAX_TOP = 1000
 MAX_PAYLOAD = 16_777_216
@@ -46,19 +43,18 @@ _CLIENTS = {
 
 def _query(call: Call) -> Response:
     access.check_role(call.cloud, call.caller, PERMISSION, f"/subscriptions/{call.cloud.subscription}")
-    headers = _take_quota(call)
     body = call.body()
     text = " ".join(str(body.get("query") or "").split())
     subscriptions = _scope(call, body)
     match = _SHAPE.fullmatch(text)
     if match is None:
-        return _resources(call, text, subscriptions, body.get("options") or {}, headers)
+        return _resources(call, text, subscriptions, body.get("options") or {})
     if match["root"] != match["below"]:
         raise _invalid()
     found = [
         row for row in _changes(call, match) if _subscription_of(row["properties"]["targetResourceId"]) in subscriptions
     ]
-    return Response.json(200, _page(found, len(found)), headers)
+    return Response.json(200, _page(found, len(found)))
 
 
 def _invalid() -> ArmError:
@@ -101,9 +97,7 @@ def _page(rows: list[Json], total: int, token: str = "") -> Json:
 # --- resources
 
 
-def _resources(
-    call: Call, text: str, subscriptions: frozenset[str], options: Json, headers: dict[str, str]
-) -> Response:
+def _resources(call: Call, text: str, subscriptions: frozenset[str], options: Json) -> Response:
     """A page of the rows. As with the real service a token continues its own query only, and needs the column `id`."""
     try:
         query = kusto.parse(text, graph_rows.COLUMNS)
@@ -116,7 +110,7 @@ def _resources(
     page = [query.projected(each.row()) for each in found[skipped : skipped + top]]
     end = skipped + len(page)
     more = end < len(found) and "id" in query.columns
-    answer = Response.json(200, _page(page, len(found), _token(end, text) if more else ""), headers)
+    answer = Response.json(200, _page(page, len(found), _token(end, text) if more else ""))
     if (size := len(answer.body)) > MAX_PAYLOAD:
         message = (
             f"Response payload size is {size}, and has exceeded the limit of {MAX_PAYLOAD}. Please consider querying "
@@ -194,23 +188,6 @@ def _properties(change: Change) -> Json:
 
 def _name(caller: Principal) -> str:
     return caller.upn or caller.app_id
-
-
-def _take_quota(call: Call) -> dict[str, str]:
-    """The quota's headers, after one query was taken from it; 429 when there is none left."""
-    taken = call.cloud.extras.setdefault("Microsoft.ResourceGraph", {}).setdefault(call.caller.object_id, deque())
-    while taken and taken[0] <= call.now - WINDOW:
-        taken.popleft()
-    resets = (taken[0] if taken else call.now) + WINDOW - call.now
-    headers = {
-        "x-ms-user-quota-remaining": str(max(0, QUOTA - len(taken) - 1)),
-        "x-ms-user-quota-resets-after": str(timedelta(seconds=-(-resets // timedelta(seconds=1)))).rjust(8, "0"),
-    }
-    if len(taken) >= QUOTA:
-        message = "Please provide below info when asking for support: the user's query quota is used up."
-        raise ArmError(429, "RateLimiting", message, headers=headers)
-    taken.append(call.now)
-    return headers
 
 
 TYPES = ()

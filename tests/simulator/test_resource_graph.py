@@ -12,7 +12,8 @@ from homeostat.core.ids import ResourceId
 from simulator import worlds
 from simulator.access import Role
 from simulator.cloud import EPOCH, HOMEOSTAT, OPERATOR
-from simulator.providers.resourcegraph import PERMISSION, QUOTA
+from simulator.providers.resourcegraph import PERMISSION
+from simulator.throttling import QUERIES
 from tests.support.simulation import Answer, Client
 
 pytestmark = pytest.mark.wire
@@ -105,8 +106,8 @@ def test_a_query_of_another_shape_is_refused(client: Client, asked: Any) -> None
 
 
 def test_fifteen_queries_in_five_seconds_are_a_callers_quota(client: Client) -> None:
-    left = [int(ask(client, NSG).headers["x-ms-user-quota-remaining"]) for _ in range(QUOTA)]
-    assert left == list(range(QUOTA - 1, -1, -1))
+    left = [int(ask(client, NSG).headers["x-ms-user-quota-remaining"]) for _ in range(QUERIES.size)]
+    assert left == list(range(QUERIES.size - 1, -1, -1))
     refused = ask(client, NSG)
     assert (refused.status, refused.body["error"]["code"]) == (429, "RateLimiting")
     assert refused.headers["x-ms-user-quota-resets-after"] == "00:00:05"

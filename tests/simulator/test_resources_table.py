@@ -8,6 +8,7 @@ from homeostat.core.graph import RowQuery, TagCondition
 from simulator import worlds
 from simulator.cloud import HOMEOSTAT, subscription_ids
 from simulator.providers import graph_rows, resourcegraph
+from simulator.throttling import QUERIES
 from tests.support.simulation import Answer, Client
 
 pytestmark = pytest.mark.wire
@@ -23,7 +24,7 @@ def cloud() -> Any:
 
 @pytest.fixture
 def client(cloud: Any) -> Client:
-    cloud.extras.pop("Microsoft.ResourceGraph", None)  # a full quota
+    cloud.throttling.forget()  # a full quota
     return Client(cloud)
 
 
@@ -170,5 +171,5 @@ def test_a_page_has_from_one_to_a_thousand_rows(client: Client, top: int) -> Non
 
 def test_the_table_draws_on_the_callers_quota(client: Client) -> None:
     client.caller = HOMEOSTAT
-    answers = [ask(client, "resources | project id") for _ in range(resourcegraph.QUOTA + 1)]
+    answers = [ask(client, "resources | project id") for _ in range(QUERIES.size + 1)]
     assert [answer.status for answer in answers[-2:]] == [200, 429]
