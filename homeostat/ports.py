@@ -21,6 +21,7 @@ from homeostat.core.json import Absent, JsonObject
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
 from homeostat.core.probes import Probe, Probed, Result
+from homeostat.core.quotas import Quota
 from homeostat.core.record import LONGEST_DELAY
 
 MAX_CHANGES: Final = 100
@@ -354,6 +355,17 @@ class ResourceTable(Protocol):
 
     async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
         """All pages, in as small ones as need be, within the quota that is left. Raises ArmError if any is lacking."""
+        ...
+
+
+class Allowance(Protocol):
+    """What all instances that sweep may send to ARM together."""
+
+    async def take(self, scope: str, quota: Quota, tokens: int) -> float:
+        """Takes so many tokens at once or none: 0 when they are taken, else the seconds until there may be so many.
+
+        scope: a subscription, or "" for the tenant. Raises StorageError when it is not known what is left.
+        """
         ...
 
 

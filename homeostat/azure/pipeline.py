@@ -20,6 +20,7 @@ from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
 from homeostat.ambient import Ambient
 from homeostat.azure.clouds import Cloud
+from homeostat.azure.governor import Governor, GovernorPolicy
 from homeostat.azure.retry import Limits, Request, Response, RetryPolicy, named
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 
@@ -40,7 +41,12 @@ READ_SECONDS: Final = 70
 
 
 def arm_pipeline(
-    transport: Transport, credential: AsyncTokenCredential, cloud: Cloud, ambient: Ambient, limits: Limits | None = None
+    transport: Transport,
+    credential: AsyncTokenCredential,
+    cloud: Cloud,
+    ambient: Ambient,
+    governor: Governor,
+    limits: Limits | None = None,
 ) -> Pipeline:
     """The policies, outermost first. What stands below the retries happens again for each attempt."""
     return AsyncPipeline(
@@ -51,6 +57,7 @@ def arm_pipeline(
             _OwnCloudPolicy(cloud),
             RetryPolicy(ambient, limits or Limits()),
             AsyncARMChallengeAuthenticationPolicy(credential, cloud.scope),
+            GovernorPolicy(governor),
             _InTimePolicy(ambient),
             _LogPolicy(ambient),
         ],
@@ -126,7 +133,7 @@ class _OwnCloudPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class _InTimePolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Sends nothing after the call's `SEND_BY`. Below the retries and the token, whose waiting counts as well."""
+    """Sends nothing after the call's `SEND_BY`. Below retries, token and governor, whose waiting counts as well."""
 
     def __init__(self, ambient: Ambient) -> None:
         super().__init__()

@@ -11,7 +11,9 @@ from urllib.parse import quote
 
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
+from homeostat.azure.blocks import HEALING, Pace
 from homeostat.azure.clouds import Cloud
+from homeostat.azure.governor import PACE
 from homeostat.azure.pipeline import Pipeline
 from homeostat.azure.retry import named
 from homeostat.core import json
@@ -33,9 +35,10 @@ ACCEPT: Final = {"Accept": "application/json"}
 class PipelineReader:
     """The ArmReader, SubscriptionReader and DeploymentReader ports over the shared pipeline."""
 
-    def __init__(self, pipeline: Pipeline, cloud: Cloud) -> None:
+    def __init__(self, pipeline: Pipeline, cloud: Cloud, pace: Pace = HEALING) -> None:
         self._pipeline = pipeline
         self._cloud = cloud
+        self._options = {PACE: pace}
 
     async def read(self, read: Read) -> Fact:
         try:
@@ -81,7 +84,7 @@ class PipelineReader:
         raise _odd_answer(request, f"the listing has more than {MAX_PAGES} pages")
 
     async def _send(self, request: HttpRequest) -> AsyncHttpResponse:
-        return (await self._pipeline.run(request, stream=False)).http_response
+        return (await self._pipeline.run(request, stream=False, **self._options)).http_response
 
 
 def _request(cloud: Cloud, read: Read) -> HttpRequest:

@@ -17,7 +17,9 @@ from typing import Final
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from homeostat.ambient import Ambient
+from homeostat.azure.blocks import HEALING, Pace
 from homeostat.azure.clouds import Cloud
+from homeostat.azure.governor import PACE
 from homeostat.azure.pipeline import Pipeline
 from homeostat.azure.retry import Limits
 from homeostat.core import json
@@ -61,10 +63,11 @@ _NOTHING: Final = frozenset({"", "null", "unknown"})
 class ResourceGraph:
     """The ChangeHistory and ResourceTable ports."""
 
-    def __init__(self, pipeline: Pipeline, cloud: Cloud, ambient: Ambient) -> None:
+    def __init__(self, pipeline: Pipeline, cloud: Cloud, ambient: Ambient, pace: Pace = HEALING) -> None:
         self._pipeline = pipeline
         self._cloud = cloud
         self._ambient = ambient
+        self._pace = pace
 
     async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
         body: dict[str, Json] = {
@@ -110,7 +113,7 @@ class ResourceGraph:
     async def _ask(self, body: JsonObject, limits: Limits | None = None) -> AsyncHttpResponse:
         url = f"{self._cloud.arm}/providers/Microsoft.ResourceGraph/resources?api-version={API_VERSION}"
         request = HttpRequest("POST", url, json=body, headers={"Accept": "application/json"})
-        options = {"limits": limits} if limits else {}
+        options = {PACE: self._pace} | ({"limits": limits} if limits else {})
         return (await self._pipeline.run(request, stream=False, **options)).http_response
 
     async def changes(self, root: ResourceId, since: datetime) -> tuple[ForeignWrite, ...]:

@@ -104,7 +104,7 @@ async def test_a_listing_that_is_a_bare_array_is_read_too() -> None:
 
 async def test_a_listing_without_end_is_given_up() -> None:
     again = f"{ARM}{ZONE}/virtualNetworkLinks?$skiptoken=same"
-    talk = conversation(*[Answer(200, {"value": [], "nextLink": again})] * 600)
+    talk = conversation(*[Answer(200, {"value": [], "nextLink": again}, took=1)] * 600)
     fact = await talk.arm.reader.read(Read(VIRTUAL_NETWORK_LINK, ZONE, every=True))
     assert isinstance(fact, Unreadable)
     assert "more than 500 pages" in fact.error.message

@@ -1,0 +1,46 @@
+"""What the sweeping instances may draw on together: one row for each subscription and quota, by compare-and-swap.
+
+A row holds what `homeostat.core.budget.sweeps_part` needs to know, in seconds of the clock on the wall. An instance
+whose clock is behind takes less for it, one whose clock is ahead takes what comes between two times of its own.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from homeostat.ambient import Ambient
+from homeostat.core.budget import sweeps_part
+from homeostat.core.json import JsonObject
+from homeostat.core.quotas import Quota
+from homeostat.fleetwide import changed
+from homeostat.ports import Documents, StorageUnavailable
+from homeostat.store import TooMuchContention
+
+PARTITION: Final = "arm-allowance"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAllowance:
+    """The Allowance port over Documents."""
+
+    documents: Documents
+    ambient: Ambient
+    share_left: float
+
+    async def take(self, scope: str, quota: Quota, tokens: int) -> float:
+        wait = 0.0
+
+        def transition(current: JsonObject | None) -> JsonObject | None:
+            nonlocal wait
+            now = self.ambient.now().timestamp()
+            part = sweeps_part(quota, self.share_left, now, current)
+            wait = part.due(tokens, now)
+            if wait:
+                return None
+            part.draw(tokens, now)
+            return part.to_json()
+
+        try:
+            await changed(self.documents, self.ambient, (PARTITION, f"{scope or 'tenant'}:{quota.name}"), transition)
+        except TooMuchContention as error:
+            raise StorageUnavailable(str(error)) from error
+        return wait

@@ -1,0 +1,86 @@
+"""A sweep's tokens: taken from what all instances share, a block at a time, so that a store is asked once a second.
+
+Healing never comes here: a repair waits for no store. A block that is not used soon is lost, which makes a sweep slower
+and nothing else; were it kept, instances could save up blocks and spend them at once.
+"""
+
+import asyncio
+import logging
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+from homeostat.ambient import Ambient
+from homeostat.core.budget import RESERVED_FOR_HEALING, Lane, sweeps_part
+from homeostat.core.quotas import Quota
+from homeostat.ports import Allowance, StorageError
+
+log = logging.getLogger(__name__)
+
+LARGEST_BLOCK: Final = 50
+BLOCKS_IN_PART: Final = 8
+STORE_PAUSE: Final = 5.0
+"""Seconds until a store that failed is asked again."""
+
+
+@dataclass(slots=True)
+class _Stock:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    tokens: int = 0
+    until: float = 0.0  # on the ambient's monotonic clock
+
+
+class Blocks:
+    """What this instance holds of the sweep's tokens, by subscription and quota."""
+
+    def __init__(self, allowance: Allowance, share_left: float, ambient: Ambient) -> None:
+        self._allowance = allowance
+        self._share_left = share_left
+        self._ambient = ambient
+        self._stocks: dict[tuple[str, str], _Stock] = {}
+
+    async def take(self, scope: str, quota: Quota, longest: float) -> float:
+        """Takes one token, in the order of asking. 0 when it has it; else the seconds to wait, if that is too long."""
+        stock = self._stocks.setdefault((scope, quota.name), _Stock())
+        started = self._ambient.monotonic()
+        async with stock.lock:
+            while not self._has(stock):
+                wait = await self._fill(stock, scope, quota)
+                if wait and self._ambient.monotonic() - started + wait > longest:
+                    return wait
+                if wait:
+                    await self._ambient.sleep(wait)
+            stock.tokens -= 1
+            return 0.0
+
+    def _has(self, stock: _Stock) -> bool:
+        return stock.tokens > 0 and self._ambient.monotonic() < stock.until
+
+    async def _fill(self, stock: _Stock, scope: str, quota: Quota) -> float:
+        """Takes a block. The seconds until there is one where there is none now, or where the store does not answer."""
+        size = block_of(quota, self._share_left)
+        try:
+            wait = await self._allowance.take(scope, quota, size)
+        except StorageError as error:
+            log.warning("the sweep waits: what is left of %s is not known: %s", quota.name, error)
+            return STORE_PAUSE
+        if not wait:
+            stock.tokens, stock.until = size, self._ambient.monotonic() + quota.seconds * RESERVED_FOR_HEALING
+        return wait
+
+
+def block_of(quota: Quota, share_left: float) -> int:
+    """So large that stores are asked seldom, and so small that what one instance holds back is little."""
+    part = sweeps_part(quota, share_left, 0.0).most
+    return max(1, min(LARGEST_BLOCK, math.floor(part / BLOCKS_IN_PART)))
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a request goes: in which lane, and with whose tokens where instances share them."""
+
+    lane: Lane = Lane.HEALING
+    blocks: Blocks | None = None
+
+
+HEALING: Final = Pace()

@@ -1,0 +1,271 @@
+"""The governor: no request goes to ARM before our part of every quota that it draws on has a token for it.
+
+A policy at the bottom of the pipeline, so that each attempt draws, a poll and a retry too. What the quotas are is a
+table of the core, corrected by what ARM's answers say; so that being refused with 429 is an exception, and no method.
+A wait that is longer than the retry policy's budget is no wait but the ArmError of a throttled request, with
+`retry_after`: the work is put off through the queue.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+from azure.core.pipeline.policies import AsyncHTTPPolicy
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+
+from homeostat.ambient import Ambient
+from homeostat.azure.blocks import HEALING, Pace
+from homeostat.azure.retry import Limits, Request, Response, named, with_seconds
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.budget import DEFAULT_SHARE_LEFT, Budget, Lane
+from homeostat.core.json import JsonObject
+from homeostat.core.quotas import Draw, Quota, draw_of, left_by, told_by
+from homeostat.core.turns import Route, Turns
+
+log = logging.getLogger(__name__)
+
+PACE: Final = "pace"
+"""A call's option: the Pace at which it goes. Without it, it heals."""
+
+ROUTED: Final = "x-ms-routing-request-id"
+SHORTEST_SLEEP: Final = 0.001
+TIDIED_EVERY: Final = 1000
+MAX_SHAPES: Final = 512
+
+
+@dataclass(slots=True)
+class Desk:
+    """Where the requests of one subscription, or of the tenant, wait. Budgets are by region and quota."""
+
+    ambient: Ambient
+    longest: float
+    budgets: dict[tuple[str, str], Budget] = field(default_factory=dict)
+    turns: Turns[asyncio.Future[None]] = field(default_factory=Turns)
+    _alarm: asyncio.Task[None] | None = None
+    _rings: float = math.inf
+
+    async def turn(self, lane: Lane, route: Route, request: HttpRequest) -> tuple[int, ...]:
+        """Waits for a token of each budget, and gives the numbers of the draws. Raises ArmError for too long a wait."""
+        now = self.ambient.monotonic()
+        if not self.turns and not any(budget.wait(lane, now) for budget in route):
+            return tuple(budget.draw(now) for budget in route)
+        if (expected := self.turns.expected(lane, route, now)) > self.longest:
+            raise spent(expected, request)
+        waiter = self.turns.join(lane, route, asyncio.get_running_loop().create_future(), now + self.longest)
+        self.serve()
+        try:
+            await waiter.ticket
+        except asyncio.CancelledError:
+            self.turns.leave(waiter)
+            self.ended(route, waiter.numbers)  # the tokens may have been drawn a moment ago
+            raise
+        if not waiter.numbers:
+            raise spent(self.turns.expected(lane, route, self.ambient.monotonic()), request)
+        return waiter.numbers
+
+    def serve(self) -> None:
+        """Lets all go whose turn it is or who have waited for long enough, and sees to the next."""
+        now = self.ambient.monotonic()
+        for waiter in (*self.turns.serve(now), *self.turns.overdue(now)):
+            if not waiter.ticket.done():
+                waiter.ticket.set_result(None)
+        wait = self.turns.next_turn(now)
+        if self._alarm is not None and (wait == math.inf or now + wait < self._rings):
+            self._alarm.cancel()
+            self._alarm = None
+        if self._alarm is None and wait < math.inf:
+            self._rings = now + max(wait, SHORTEST_SLEEP)
+            self._alarm = asyncio.create_task(self._ring(self._rings - now), name="governor")
+
+    async def _ring(self, seconds: float) -> None:
+        await self.ambient.sleep(seconds)
+        self._alarm = None
+        self.serve()
+
+    def ended(self, route: Route, numbers: tuple[int, ...], told: Mapping[str, int] | None = None) -> None:
+        now = self.ambient.monotonic()
+        for budget, number in zip(route, numbers, strict=False):
+            budget.answered(number, now, told.get(budget.quota.told) if told else None)
+
+    def tidy(self) -> None:
+        """Forgets budgets of which there is nothing to remember."""
+        now = self.ambient.monotonic()
+        if not self.turns:
+            self.budgets = {key: budget for key, budget in self.budgets.items() if not budget.is_full(now)}
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A request that was let through, with what it drew."""
+
+    draw: Draw
+    desk: Desk
+    region: str
+    route: Route
+    numbers: tuple[int, ...]
+
+
+class Governor:
+    """The budgets of one principal in one process.
+
+    share_left: of each quota, from 0 to below 1, that is left to the owner's other tools.
+    longest: seconds that a request waits for its turn at most.
+    """
+
+    def __init__(
+        self, ambient: Ambient, share_left: float = DEFAULT_SHARE_LEFT, longest: float = Limits().budget
+    ) -> None:
+        self.share_left = share_left
+        self._ambient = ambient
+        self._longest = longest
+        self._desks: dict[str, Desk] = {}
+        self._shapes: dict[str, tuple[Quota, ...]] = {}
+        self._region = ""  # of ARM's front end, as the last answer named it
+        self._entered = 0
+
+    async def enter(self, request: HttpRequest, path: str, pace: Pace = HEALING) -> Passage:
+        """Waits for the request's turn. Raises the ArmError of a throttled request when that is too far away."""
+        self._entered += 1
+        if self._entered % TIDIED_EVERY == 0:
+            self._tidy()
+        draw = draw_of(request.method, path)
+        if known := self._shapes.get(draw.shape):
+            draw = replace(draw, quotas=known)
+        if pace.blocks is not None and (wait := await pace.blocks.take(draw.scope, draw.quotas[0], self._longest)):
+            raise spent(wait, request)
+        desk = self._desks.get(draw.scope) or self._desks.setdefault(draw.scope, Desk(self._ambient, self._longest))
+        region = self._region
+        route = self._route(desk, region, draw.quotas)
+        return Passage(draw, desk, region, route, await desk.turn(pace.lane, route, request))
+
+    def _route(self, desk: Desk, region: str, quotas: tuple[Quota, ...]) -> Route:
+        found = []
+        for quota in quotas:
+            budget = desk.budgets.get((region, quota.name))
+            if budget is None:
+                budget = Budget(quota, self.share_left, self._ambient.monotonic())
+                desk.budgets[region, quota.name] = budget
+            found.append(budget)
+        return tuple(found)
+
+    def unanswered(self, passage: Passage) -> None:
+        passage.desk.ended(passage.route, passage.numbers)
+
+    async def answered(self, passage: Passage, answer: AsyncHttpResponse) -> None:
+        """Learns from an answer where the request was counted, on which quotas, and what was left of them."""
+        told = dict(left_by(answer.headers))
+        passage = self._corrected(passage, answer.headers, told)
+        passage.desk.ended(passage.route, passage.numbers, told)
+        if answer.status_code == 429:
+            await self._refused(passage, answer, told)
+
+    def _corrected(self, passage: Passage, headers: Mapping[str, str], told: Mapping[str, int]) -> Passage:
+        """The passage as ARM counted it, which may be elsewhere than was thought."""
+        region = headers.get(ROUTED, "").partition(":")[0].lower()[:64] or passage.region
+        quotas = told_by(passage.draw, told)
+        if region == passage.region and quotas == passage.draw.quotas:
+            return passage
+        if not self._region:
+            self._name_region(region)
+        self._region = region
+        if quotas != passage.draw.quotas:
+            self._learn(passage.draw.shape, quotas)
+        route = self._route(passage.desk, region, quotas)
+        if route == passage.route:
+            return replace(passage, region=region)
+        self.unanswered(passage)
+        now = self._ambient.monotonic()
+        return replace(passage, region=region, route=route, numbers=tuple(budget.draw(now) for budget in route))
+
+    def _name_region(self, region: str) -> None:
+        """What was drawn before any answer came was drawn in the region of the first."""
+        for desk in self._desks.values():
+            desk.budgets = {(where or region, name): budget for (where, name), budget in desk.budgets.items()}
+
+    def _learn(self, shape: str, quotas: tuple[Quota, ...]) -> None:
+        if len(self._shapes) >= MAX_SHAPES:
+            self._shapes.clear()
+        self._shapes[shape] = quotas
+        log.info("ARM counts %s on %s", shape, ", ".join(quota.name for quota in quotas))
+
+    async def _refused(self, passage: Passage, answer: AsyncHttpResponse, told: Mapping[str, int]) -> None:
+        """Empties what was refused for as long as ARM says. A 429 may also be a resource that is busy: that is no
+        quota's matter.
+        """
+        if not answer.is_stream_consumed:
+            await answer.read()
+        text = answer.content.decode("utf-8", errors="replace")
+        error = ArmError.from_answer(429, with_seconds(answer.headers, self._ambient.now()), text)
+        if error.error_class is not ErrorClass.THROTTLED:
+            return
+        now = self._ambient.monotonic()
+        for budget in _emptied(passage.route, told):
+            name, left = budget.quota.name, budget.left(now)
+            log.warning("%s: throttled, though %s seemed to have %.0f left", named(answer.request), name, left)
+            budget.shut((error.retry_after or timedelta()).total_seconds(), now)
+        passage.desk.serve()
+
+    def _tidy(self) -> None:
+        for desk in self._desks.values():
+            desk.tidy()
+        self._desks = {scope: desk for scope, desk in self._desks.items() if desk.budgets or desk.turns}
+
+    def low(self) -> tuple[JsonObject, ...]:
+        """The budgets of which less than half is left, the emptiest first."""
+        now = self._ambient.monotonic()
+        found = [
+            (budget.left(now) / budget.most, scope, region, budget)
+            for scope, desk in self._desks.items()
+            for (region, _), budget in desk.budgets.items()
+            if budget.left(now) < budget.most / 2
+        ]
+        return tuple(
+            {
+                "quota": budget.quota.name,
+                "subscription": scope,
+                "region": region,
+                "left": max(0, math.floor(budget.left(now))),
+                "of": math.floor(budget.most),
+            }
+            for _, scope, region, budget in sorted(found, key=lambda each: each[:3])
+        )
+
+
+def _emptied(route: Route, told: Mapping[str, int]) -> list[Budget]:
+    """What a refusal is about: the quotas that it says are empty, else those that it cannot tell of, else the first."""
+    empty = [budget for budget in route if told.get(budget.quota.told) == 0]
+    return empty or [budget for budget in route if not budget.quota.told] or list(route[:1])
+
+
+def spent(wait: float, request: HttpRequest) -> ArmError:
+    return ArmError(
+        status=0,
+        code="BudgetSpent",
+        message=f"our part of ARM's quota is spent, for {math.ceil(wait)} s: it was not sent, and is put off",
+        error_class=ErrorClass.THROTTLED,
+        executed=Executed.NO,
+        retry_after=timedelta(seconds=wait),
+        request=named(request),
+    )
+
+
+class GovernorPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
+    def __init__(self, governor: Governor) -> None:
+        super().__init__()
+        self._governor = governor
+
+    async def send(self, request: Request) -> Response:
+        context, sent = request.context, request.http_request
+        pace = context.setdefault(PACE, context.options.pop(PACE, HEALING))  # options are for the first attempt
+        passage = await self._governor.enter(sent, named(sent).partition(" ")[2], pace)
+        try:
+            response = await self.next.send(request)
+        except BaseException:
+            self._governor.unanswered(passage)
+            raise
+        await self._governor.answered(passage, response.http_response)
+        return response

@@ -1,0 +1,237 @@
+"""Our part of one of Azure's quotas: what is left of it, for whom, and when there will be more.
+
+It is a client's estimate. Time alone raises it, up to our part; our own requests lower it, and so does an answer that
+says that less is left than we thought, for others spend of the same. A share of each quota is the owner's, whose other
+tools draw on it as well: we never touch it by ourselves. Of the rest a reserve is kept for healing, so that a sweep
+that takes all it can get leaves a repair what it needs at once.
+
+It does no I/O and is told the time, as seconds of any clock that does not run backwards. It changes in place, since a
+sweep asks it for each of a million requests.
+"""
+
+import math
+from collections import deque
+from enum import StrEnum
+from typing import Final, Protocol
+
+from homeostat.core import json
+from homeostat.core.json import Json, JsonObject
+from homeostat.core.quotas import Quota
+
+RESERVED_FOR_HEALING: Final = 0.2
+"""Of our part."""
+
+DEFAULT_SHARE_LEFT: Final = 0.25
+_STEPS: Final = 64
+"""In how many steps a window slides: it grants a 64th later than it could, and remembers no more than that."""
+
+_ENOUGH: Final = 1e-6
+"""Tokens that sums of floating point may lack."""
+
+
+class Lane(StrEnum):
+    HEALING = "healing"  # a person, an event or a repair waits for it
+    SWEEPING = "sweeping"  # it looks where nothing is known to be wrong
+
+
+class Store(Protocol):
+    """So many tokens at some time."""
+
+    most: float
+
+    def level(self, now: float) -> float: ...
+
+    def draw(self, tokens: float, now: float) -> None: ...
+
+    def lower(self, level: float, now: float) -> None:
+        """Makes the level no higher than this: somebody else has drawn."""
+        ...
+
+    def due(self, level: float, now: float) -> float:
+        """Seconds until the level is reached; more than `most` is understood as drawing as it comes."""
+        ...
+
+    def to_json(self) -> JsonObject: ...
+
+
+class TokenBucket:
+    """`most` tokens, and `refill` more each second."""
+
+    __slots__ = ("_at", "_tokens", "most", "refill")
+
+    def __init__(self, most: float, refill: float, at: float, tokens: float | None = None) -> None:
+        self.most, self.refill = most, refill
+        self._tokens, self._at = most if tokens is None else min(tokens, most), at
+
+    def level(self, now: float) -> float:
+        if now > self._at:
+            self._tokens = min(self.most, self._tokens + (now - self._at) * self.refill)
+            self._at = now
+        return self._tokens
+
+    def draw(self, tokens: float, now: float) -> None:
+        self._tokens = self.level(now) - tokens
+
+    def lower(self, level: float, now: float) -> None:
+        self._tokens = min(self.level(now), level)
+
+    def due(self, level: float, now: float) -> float:
+        lacking = level - self.level(now)
+        return lacking / self.refill if lacking > _ENOUGH else 0.0
+
+    def to_json(self) -> JsonObject:
+        return {"tokens": self._tokens, "at": self._at}
+
+
+class SlidingWindow:
+    """`most` tokens in any `length` seconds.
+
+    What others were seen to draw is taken to come back evenly within a length, since nobody says when they drew it.
+    """
+
+    __slots__ = ("_debt", "_debt_at", "_drawn", "_slots", "_step", "length", "most")
+
+    def __init__(self, most: float, length: float) -> None:
+        self.most, self.length = most, length
+        self._step = length / _STEPS
+        self._slots: deque[list[float]] = deque()  # [end of the step, tokens drawn in it]
+        self._drawn = 0.0
+        self._debt, self._debt_at = 0.0, 0.0
+
+    def level(self, now: float) -> float:
+        while self._slots and self._slots[0][0] + self.length <= now:
+            self._drawn -= self._slots.popleft()[1]
+        return self.most - self._drawn - self._owed(now)
+
+    def _owed(self, now: float) -> float:
+        if not self._debt:
+            return 0.0
+        return self._debt * max(0.0, 1 - max(0.0, now - self._debt_at) / self.length)
+
+    def draw(self, tokens: float, now: float) -> None:
+        self.recall((math.floor(now / self._step) + 1) * self._step, tokens)
+
+    def recall(self, end: float, tokens: float) -> None:
+        """Tokens that were drawn in the step that ended then; no earlier than what is known of already."""
+        if self._slots and self._slots[-1][0] >= end:
+            self._slots[-1][1] += tokens
+        else:
+            self._slots.append([end, tokens])
+        self._drawn += tokens
+
+    def lower(self, level: float, now: float) -> None:
+        if (lacking := self.level(now) - level) > 0:
+            self._debt, self._debt_at = self._owed(now) + lacking, now
+
+    def due(self, level: float, now: float) -> float:
+        later = max(0.0, math.ceil(level / self.most - _ENOUGH) - 1)
+        lacking = level - later * self.most - self.level(now)
+        if lacking <= _ENOUGH:
+            return later * self.length
+        return later * self.length + self._until(lacking, now)
+
+    def _until(self, lacking: float, now: float) -> float:
+        """Seconds until so many tokens have come back: of steps that end, and of the debt that melts meanwhile."""
+        owed, rate, back = self._owed(now), self._debt / self.length, 0.0
+        for end, tokens in self._slots:
+            passed = end + self.length - now
+            if back + min(owed, rate * passed) >= lacking:
+                break
+            back += tokens
+            if back + min(owed, rate * passed) >= lacking - _ENOUGH:
+                return passed
+        return max(0.0, lacking - back) / rate if rate else self.length
+
+    def to_json(self) -> JsonObject:
+        return {"drawn": [[end, tokens] for end, tokens in self._slots]}
+
+
+def sweeps_part(quota: Quota, share_left: float, now: float, known: JsonObject | None = None) -> Store:
+    """What all sweeping instances together may draw on, as it was stored last."""
+    most = _ours(quota, share_left)
+    return _store(quota, most - _reserve(quota, most), share_left, now, known)
+
+
+def _store(quota: Quota, most: float, share_left: float, now: float, known: JsonObject | None = None) -> Store:
+    if not quota.window:
+        refill = (1 - share_left) * quota.size / quota.seconds
+        at, tokens = _number(known, "at", now), _number(known, "tokens", most)
+        return TokenBucket(most, refill, at, tokens)
+    window = SlidingWindow(most, quota.seconds)
+    drawn = json.at(known, ("drawn",)) if known else None
+    for slot in drawn if isinstance(drawn, list) else ():
+        match slot:
+            case [int() | float() as end, int() | float() as tokens]:
+                window.recall(float(end), float(tokens))
+    return window
+
+
+def _ours(quota: Quota, share_left: float) -> float:
+    ours = quota.size * (1 - share_left)
+    return max(1.0, math.floor(ours + _ENOUGH) if quota.window else ours)
+
+
+def _reserve(quota: Quota, most: float) -> float:
+    kept = RESERVED_FOR_HEALING * most
+    return max(0.0, min(math.floor(kept) if quota.window else kept, most - 1))
+
+
+def _number(known: JsonObject | None, name: str, default: float) -> float:
+    value: Json = known.get(name) if known else None
+    return float(value) if isinstance(value, int | float) else default
+
+
+class Budget:
+    """Our part of one quota, in one region, subscription and process."""
+
+    __slots__ = ("_answered", "_drawn", "_shut", "_store", "owners", "quota", "reserve")
+
+    def __init__(self, quota: Quota, share_left: float, now: float) -> None:
+        most = _ours(quota, share_left)
+        self.quota = quota
+        self.owners = quota.size - most
+        self.reserve = _reserve(quota, most)
+        self._store = _store(quota, most, share_left, now)
+        self._shut = now
+        self._drawn = self._answered = 0
+
+    @property
+    def most(self) -> float:
+        return self._store.most
+
+    def left(self, now: float) -> float:
+        """Tokens that are ours to draw; below 0 while others spend what is ours."""
+        level = self._store.level(now)
+        return min(0.0, level) if now < self._shut else level
+
+    def wait(self, lane: Lane, now: float, place: int = 1) -> float:
+        """Seconds until the next request of a lane may go, or the one that has this place in the queue."""
+        kept = self.reserve if lane is Lane.SWEEPING else 0.0
+        start = max(now, self._shut)
+        return start - now + self._store.due(kept + place, start)
+
+    def draw(self, now: float) -> int:
+        """Takes a token, and gives the number by which `answered` is told of the request later."""
+        self._store.draw(1.0, now)
+        self._drawn += 1
+        return self._drawn
+
+    def answered(self, number: int, now: float, remaining: int | None = None) -> None:
+        """A request has ended; its answer may say what remained of the quota when ARM had counted it.
+
+        Of what remained then, our requests that are still under way may have taken their part since; and a header
+        holds whole numbers, rounded down.
+        """
+        self._answered += 1
+        if remaining is not None:
+            since = min(self._drawn - number, self._drawn - self._answered)
+            self._store.lower(remaining + 1 - self.owners - since, now)
+
+    def shut(self, seconds: float, now: float) -> None:
+        """ARM refuses: nothing is left, and there is one token again when it says so."""
+        self._shut = max(self._shut, now + seconds)
+        self._store.lower(1.0, self._shut)
+
+    def is_full(self, now: float) -> bool:
+        """Whether there is nothing to remember of it."""
+        return self._drawn == self._answered and self.left(now) >= self.most
