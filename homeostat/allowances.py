@@ -26,7 +26,7 @@ class SharedAllowance:
     ambient: Ambient
     share_left: float
 
-    async def take(self, scope: str, quota: Quota, tokens: int) -> float:
+    async def take(self, scope: str, quota: Quota, tokens: int, within: float) -> float:
         wait = 0.0
 
         def transition(current: JsonObject | None) -> JsonObject | None:
@@ -34,9 +34,9 @@ class SharedAllowance:
             now = self.ambient.now().timestamp()
             part = sweeps_part(quota, self.share_left, now, current)
             wait = part.due(tokens, now)
-            if wait:
+            if wait > within:
                 return None
-            part.draw(tokens, now)
+            part.draw(tokens, now, after=wait)
             return part.to_json()
 
         try:

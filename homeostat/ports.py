@@ -361,8 +361,8 @@ class ResourceTable(Protocol):
 class Allowance(Protocol):
     """What all instances that sweep may send to ARM together."""
 
-    async def take(self, scope: str, quota: Quota, tokens: int) -> float:
-        """Takes so many tokens at once or none: 0 when they are taken, else the seconds until there may be so many.
+    async def take(self, scope: str, quota: Quota, tokens: int, within: float) -> float:
+        """Takes so many tokens, to be spent after the seconds that it gives; none, if these are more than `within`.
 
         scope: a subscription, or "" for the tenant. Raises StorageError when it is not known what is left.
         """

@@ -45,26 +45,28 @@ class Blocks:
         started = self._ambient.monotonic()
         async with stock.lock:
             while not self._has(stock):
-                wait = await self._fill(stock, scope, quota)
-                if wait and self._ambient.monotonic() - started + wait > longest:
+                left = started + longest - self._ambient.monotonic()
+                if (wait := await self._fill(stock, scope, quota, left)) > left:
                     return wait
-                if wait:
-                    await self._ambient.sleep(wait)
             stock.tokens -= 1
             return 0.0
 
     def _has(self, stock: _Stock) -> bool:
         return stock.tokens > 0 and self._ambient.monotonic() < stock.until
 
-    async def _fill(self, stock: _Stock, scope: str, quota: Quota) -> float:
-        """Takes a block. The seconds until there is one where there is none now, or where the store does not answer."""
+    async def _fill(self, stock: _Stock, scope: str, quota: Quota, within: float) -> float:
+        """Takes a block and waits until it may be spent; the seconds that this takes, when they are too many.
+
+        A store that does not answer is asked again after a pause.
+        """
         size = block_of(quota, self._share_left)
         try:
-            wait = await self._allowance.take(scope, quota, size)
+            wait = await self._allowance.take(scope, quota, size, within)
         except StorageError as error:
             log.warning("the sweep waits: what is left of %s is not known: %s", quota.name, error)
-            return STORE_PAUSE
-        if not wait:
+            size, wait = 0, STORE_PAUSE
+        if wait <= within:
+            await self._ambient.sleep(wait)
             stock.tokens, stock.until = size, self._ambient.monotonic() + quota.seconds * RESERVED_FOR_HEALING
         return wait
 

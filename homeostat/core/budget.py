@@ -41,7 +41,9 @@ class Store(Protocol):
 
     def level(self, now: float) -> float: ...
 
-    def draw(self, tokens: float, now: float) -> None: ...
+    def draw(self, tokens: float, now: float, after: float = 0.0) -> None:
+        """Takes tokens, which are spent after so many seconds: those until they are `due`."""
+        ...
 
     def lower(self, level: float, now: float) -> None:
         """Makes the level no higher than this: somebody else has drawn."""
@@ -69,7 +71,7 @@ class TokenBucket:
             self._at = now
         return self._tokens
 
-    def draw(self, tokens: float, now: float) -> None:
+    def draw(self, tokens: float, now: float, after: float = 0.0) -> None:  # noqa: ARG002  # it fills evenly anyway
         self._tokens = self.level(now) - tokens
 
     def lower(self, level: float, now: float) -> None:
@@ -108,8 +110,8 @@ class SlidingWindow:
             return 0.0
         return self._debt * max(0.0, 1 - max(0.0, now - self._debt_at) / self.length)
 
-    def draw(self, tokens: float, now: float) -> None:
-        self.recall((math.floor(now / self._step) + 1) * self._step, tokens)
+    def draw(self, tokens: float, now: float, after: float = 0.0) -> None:
+        self.recall((math.floor((now + after) / self._step) + 1) * self._step, tokens)
 
     def recall(self, end: float, tokens: float) -> None:
         """Tokens that were drawn in the step that ended then; no earlier than what is known of already."""
