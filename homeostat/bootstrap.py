@@ -42,7 +42,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
         raise ConfigError((f"{names}: there is no such kind; there are {', '.join(REGISTRY)}",))
     ambient = SystemAmbient()
     async with AsyncExitStack() as stack:
-        arm = await stack.enter_async_context(open_arm(config.environment, ambient))
+        arm = await stack.enter_async_context(open_arm(config.environment, ambient, config.arm_share_left))
         storage = await _storage(config, arm, ambient, stack)
         source: SpecSource = (
             SpecBlobs(storage.blobs, config.spec_container)
@@ -68,7 +68,16 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
         selections = Selections(arm.changes, arm.reader, storage.blobs, ambient, config.select_every)
         desired = Desired(source, REGISTRY, ambient, config.subscription, config.own, selections)
         managed = Managed(store, storage.blobs, ambient)
-        yield Service(engine, desired, config.settle_by_kind, arm.identity, config.access, config.kept, managed)
+        yield Service(
+            engine,
+            desired,
+            config.settle_by_kind,
+            arm.identity,
+            config.access,
+            config.kept,
+            managed,
+            low_budgets=arm.governor.low,
+        )
 
 
 @asynccontextmanager

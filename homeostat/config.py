@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from homeostat.core.access import DEFAULT_ACCESS, Access, Auth, Rate
+from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.errors import HomeostatError
 from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
 from homeostat.core.model import Mode
@@ -20,6 +21,7 @@ SETTLE_PREFIX: Final = "HOMEOSTAT_SETTLE_SECONDS"
 MAX_SETTLE: Final = timedelta(hours=1)
 DEFAULT_SELECT_EVERY: Final = timedelta(minutes=15)
 MAX_RATE: Final = 100_000
+MAX_SHARE_LEFT: Final = 90
 DEFAULT_KEPT: Final = timedelta(days=90)
 MAX_KEPT: Final = timedelta(days=3650)
 
@@ -48,6 +50,7 @@ class Config:
     public_url: the address under which people reach the HTTP API; empty where alerts carry no links to it.
     own: what Homeostat itself runs on, which no spec may declare.
     select_every: how old an answer of Azure may be of which apps the selectors select.
+    arm_share_left: of each of ARM's quotas, that is left to the owner's other tools: from 0 to below 1.
     """
 
     environment: Mapping[str, str] = field(repr=False)  # holds connection strings and keys
@@ -64,6 +67,7 @@ class Config:
     kept: timedelta  # how long the ledger, snapshots and runs are
     terms: LeaseTerms = DEFAULT_TERMS
     select_every: timedelta = DEFAULT_SELECT_EVERY
+    arm_share_left: float = DEFAULT_SHARE_LEFT
 
 
 def load(environment: Mapping[str, str], *, home: Path) -> Config:
@@ -98,6 +102,7 @@ def load(environment: Mapping[str, str], *, home: Path) -> Config:
         own=own_resources(environment, problems),
         kept=_days(environment, "HOMEOSTAT_RETENTION_DAYS", DEFAULT_KEPT, problems),
         select_every=_minutes(environment, "HOMEOSTAT_SELECT_MINUTES", DEFAULT_SELECT_EVERY, problems),
+        arm_share_left=_share_left(environment, problems),
     )
     if problems:
         raise ConfigError(tuple(problems))
@@ -112,6 +117,16 @@ def _minutes(environment: Mapping[str, str], name: str, default: timedelta, prob
         return timedelta(minutes=int(text))
     problems.append(f"{name} is {text!r}: give whole minutes from 1 to 1440")
     return default
+
+
+def _share_left(environment: Mapping[str, str], problems: list[str]) -> float:
+    text = environment.get("HOMEOSTAT_ARM_SHARE_LEFT", "").strip()
+    if not text:
+        return DEFAULT_SHARE_LEFT
+    if re.fullmatch(r"[0-9]{1,2}", text) and int(text) <= MAX_SHARE_LEFT:
+        return int(text) / 100
+    problems.append(f"HOMEOSTAT_ARM_SHARE_LEFT is {text!r}: give a whole number of percent from 0 to {MAX_SHARE_LEFT}")
+    return DEFAULT_SHARE_LEFT
 
 
 def _mode(environment: Mapping[str, str], problems: list[str]) -> Mode:

@@ -1,7 +1,7 @@
 """What the triggers ask for, in the words of the loop. One service stands behind every trigger of the function app."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
@@ -57,6 +57,7 @@ class Service:
     access: Access = DEFAULT_ACCESS
     kept: timedelta = DEFAULT_KEPT  # how long the past is
     managed: Managed | None = None
+    low_budgets: Callable[[], Sequence[JsonObject]] = tuple  # of ARM's quotas, what this instance has less than half of
 
     @property
     def retests(self) -> Retests:
@@ -303,6 +304,7 @@ class Service:
             "roots": len(fleet.roots),
             "pauses": [_pause_json(pause) for pause in pauses],
             "poison": poisoned,
+            "budgets": list(self.low_budgets()),
         }
 
     async def _declared(self, name: str) -> Target:

@@ -39,17 +39,18 @@ class Blocks:
         self._ambient = ambient
         self._stocks: dict[tuple[str, str], _Stock] = {}
 
-    async def take(self, scope: str, quota: Quota, longest: float) -> float:
-        """Takes one token, in the order of asking. 0 when it has it; else the seconds to wait, if that is too long."""
+    async def take(self, scope: str, quota: Quota, until: float) -> float | None:
+        """Takes one token, in the order of asking; or says in how many seconds there may be one, where that is after
+        `until`, on the ambient's monotonic clock.
+        """
         stock = self._stocks.setdefault((scope, quota.name), _Stock())
-        started = self._ambient.monotonic()
         async with stock.lock:
             while not self._has(stock):
-                left = started + longest - self._ambient.monotonic()
+                left = max(0.0, until - self._ambient.monotonic())
                 if (wait := await self._fill(stock, scope, quota, left)) > left:
                     return wait
             stock.tokens -= 1
-            return 0.0
+            return None
 
     def _has(self, stock: _Stock) -> bool:
         return stock.tokens > 0 and self._ambient.monotonic() < stock.until

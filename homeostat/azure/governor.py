@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 PACE: Final = "pace"
 """A call's option: the Pace at which it goes. Without it, it heals."""
 
+_UNTIL: Final = "governor_until"
 ROUTED: Final = "x-ms-routing-request-id"
 SHORTEST_SLEEP: Final = 0.001
 TIDIED_EVERY: Final = 1000
@@ -42,26 +43,26 @@ class Desk:
     """Where the requests of one subscription, or of the tenant, wait. Budgets are by region and quota."""
 
     ambient: Ambient
-    longest: float
     budgets: dict[tuple[str, str], Budget] = field(default_factory=dict)
     turns: Turns[asyncio.Future[None]] = field(default_factory=Turns)
     _alarm: asyncio.Task[None] | None = None
     _rings: float = math.inf
 
-    async def turn(self, lane: Lane, route: Route, request: HttpRequest) -> tuple[int, ...]:
+    async def turn(self, lane: Lane, route: Route, until: float, request: HttpRequest) -> tuple[int, ...]:
         """Waits for a token of each budget, and gives the numbers of the draws. Raises ArmError for too long a wait."""
         now = self.ambient.monotonic()
         if not self.turns and not any(budget.wait(lane, now) for budget in route):
             return tuple(budget.draw(now) for budget in route)
-        if (expected := self.turns.expected(lane, route, now)) > self.longest:
+        if (expected := self.turns.expected(lane, route, now)) > until - now:
             raise spent(expected, request)
-        waiter = self.turns.join(lane, route, asyncio.get_running_loop().create_future(), now + self.longest)
+        waiter = self.turns.join(lane, route, asyncio.get_running_loop().create_future(), until)
         self.serve()
         try:
             await waiter.ticket
         except asyncio.CancelledError:
             self.turns.leave(waiter)
             self.ended(route, waiter.numbers)  # the tokens may have been drawn a moment ago
+            self.serve()
             raise
         if not waiter.numbers:
             raise spent(self.turns.expected(lane, route, self.ambient.monotonic()), request)
@@ -113,7 +114,7 @@ class Governor:
     """The budgets of one principal in one process.
 
     share_left: of each quota, from 0 to below 1, that is left to the owner's other tools.
-    longest: seconds that a request waits for its turn at most.
+    longest: seconds that a request waits for its turns at most, in all its attempts.
     """
 
     def __init__(
@@ -121,26 +122,28 @@ class Governor:
     ) -> None:
         self.share_left = share_left
         self._ambient = ambient
-        self._longest = longest
+        self.longest = longest
         self._desks: dict[str, Desk] = {}
         self._shapes: dict[str, tuple[Quota, ...]] = {}
         self._region = ""  # of ARM's front end, as the last answer named it
         self._entered = 0
 
-    async def enter(self, request: HttpRequest, path: str, pace: Pace = HEALING) -> Passage:
-        """Waits for the request's turn. Raises the ArmError of a throttled request when that is too far away."""
+    async def enter(self, request: HttpRequest, path: str, pace: Pace, until: float) -> Passage:
+        """Waits for the request's turn. Raises the ArmError of a throttled request when that comes after `until`."""
         self._entered += 1
         if self._entered % TIDIED_EVERY == 0:
             self._tidy()
         draw = draw_of(request.method, path)
         if known := self._shapes.get(draw.shape):
             draw = replace(draw, quotas=known)
-        if pace.blocks is not None and (wait := await pace.blocks.take(draw.scope, draw.quotas[0], self._longest)):
-            raise spent(wait, request)
-        desk = self._desks.get(draw.scope) or self._desks.setdefault(draw.scope, Desk(self._ambient, self._longest))
+        if pace.blocks is not None:
+            wait = await pace.blocks.take(draw.scope, draw.quotas[0], until)
+            if wait is not None:
+                raise spent(wait, request)
+        desk = self._desks.get(draw.scope) or self._desks.setdefault(draw.scope, Desk(self._ambient))
         region = self._region
         route = self._route(desk, region, draw.quotas)
-        return Passage(draw, desk, region, route, await desk.turn(pace.lane, route, request))
+        return Passage(draw, desk, region, route, await desk.turn(pace.lane, route, until, request))
 
     def _route(self, desk: Desk, region: str, quotas: tuple[Quota, ...]) -> Route:
         found = []
@@ -254,14 +257,16 @@ def spent(wait: float, request: HttpRequest) -> ArmError:
 
 
 class GovernorPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    def __init__(self, governor: Governor) -> None:
+    def __init__(self, governor: Governor, ambient: Ambient) -> None:
         super().__init__()
         self._governor = governor
+        self._ambient = ambient
 
     async def send(self, request: Request) -> Response:
         context, sent = request.context, request.http_request
         pace = context.setdefault(PACE, context.options.pop(PACE, HEALING))  # options are for the first attempt
-        passage = await self._governor.enter(sent, named(sent).partition(" ")[2], pace)
+        until = context.setdefault(_UNTIL, self._ambient.monotonic() + self._governor.longest)
+        passage = await self._governor.enter(sent, named(sent).partition(" ")[2], pace, until)
         try:
             response = await self.next.send(request)
         except BaseException:

@@ -57,7 +57,7 @@ def arm_pipeline(
             _OwnCloudPolicy(cloud),
             RetryPolicy(ambient, limits or Limits()),
             AsyncARMChallengeAuthenticationPolicy(credential, cloud.scope),
-            GovernorPolicy(governor),
+            GovernorPolicy(governor, ambient),
             _InTimePolicy(ambient),
             _LogPolicy(ambient),
         ],

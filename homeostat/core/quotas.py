@@ -19,6 +19,11 @@ QUERIES_LEFT: Final = "x-ms-user-quota-remaining"
 GLOBAL_FACTOR: Final = 15
 HOUR: Final = 3600.0
 NETWORK_WINDOW: Final = 300.0
+
+UNKNOWN_SIZE: Final = 500
+UNKNOWN_SECONDS: Final = 300.0
+"""What a bucket is taken for of which only a header is known. Should it fill more slowly, its next header says so."""
+
 MAX_LEFT: Final = 1_000_000
 """What a header says beyond this is no number of requests."""
 
@@ -134,7 +139,7 @@ def told_by(draw: Draw, told: Mapping[str, int]) -> tuple[Quota, ...]:
         return draw.quotas
     rest = tuple(quota for quota in draw.quotas if not quota.told)
     if RESOURCE_REQUESTS in told:
-        size = max(1, told[RESOURCE_REQUESTS] + 1)
-        return (Quota(f"requests: {draw.shape}", size, HOUR, RESOURCE_REQUESTS), *rest)
+        size = max(UNKNOWN_SIZE, told[RESOURCE_REQUESTS] + 1)
+        return (Quota(f"requests: {draw.shape}", size, UNKNOWN_SECONDS, RESOURCE_REQUESTS), *rest)
     named = next((quotas for quotas in ARM.values() if any(quota.told in told for quota in quotas)), None)
     return draw.quotas if named is None else (*named, *rest)

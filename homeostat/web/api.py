@@ -191,7 +191,7 @@ async def _reset_breaker(service: "Service", req: func.HttpRequest, caller: Call
 
 
 async def _fleet(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    return _json(await service.releases.state())
+    return _json({**await service.releases.state(), "budgets": list(service.low_budgets())})
 
 
 async def _retest(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:

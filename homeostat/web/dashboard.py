@@ -27,6 +27,7 @@ def page(health: JsonObject, targets: Sequence[JsonObject], now: datetime) -> st
         warning += (
             f'<p class="bad">{escape(str(poison))} messages failed too often: see <code>homeostat poison</code></p>'
         )
+    warning += "".join(_budget(budget) for budget in json.objects_at(health, "budgets"))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Homeostat</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -36,6 +37,13 @@ def page(health: JsonObject, targets: Sequence[JsonObject], now: datetime) -> st
         "<table><thead><tr><th>Target</th><th>State</th><th>Declared</th><th>Roots</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></body></html>"
     )
+
+
+def _budget(budget: JsonObject) -> str:
+    """Of a quota of which the answering instance has little left."""
+    where = " ".join(json.text_at(budget, name) for name in ("subscription", "region"))
+    left = f"{budget['left']} of {budget['of']} {json.text_at(budget, 'quota')} are left"
+    return f'<p class="note">{escape(f"{left} to this instance in {where or 'the tenant'}")}</p>'
 
 
 def _row(target: JsonObject) -> str:

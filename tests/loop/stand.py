@@ -345,6 +345,7 @@ def stand(
     selections = Selections(arm.changes, arm.reader, memory.blobs, ambient)
     desired = Desired(specs, REGISTRY, ambient, cloud.subscription, selections=selections)
     service = Service(engine, desired, {}, arm.identity, managed=Managed(store, memory.blobs, ambient))
+    service = replace(service, low_budgets=arm.governor.low)
     made = Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)
     watch_at_end(made.shown)
     return made

@@ -41,6 +41,7 @@ def test_every_wrong_variable_is_named_at_once_with_its_value() -> None:
         "HOMEOSTAT_PUBLIC_URL": "homeostat.example",
         "HOMEOSTAT_OWN_RESOURCES": "sthomeostat",
         "HOMEOSTAT_RETENTION_DAYS": "0",
+        "HOMEOSTAT_ARM_SHARE_LEFT": "91",
     }
     with pytest.raises(ConfigError) as raised:
         load(wrong, home=HOME)
@@ -82,6 +83,14 @@ def test_how_often_selectors_are_resolved_is_whole_minutes() -> None:
     for wrong in ("0", "1441", "1.5", "often"):
         with pytest.raises(ConfigError, match="HOMEOSTAT_SELECT_MINUTES"):
             load({"HOMEOSTAT_SELECT_MINUTES": wrong}, home=HOME)
+
+
+def test_the_share_of_arms_quotas_that_is_left_to_the_owner_is_whole_percent() -> None:
+    assert load({}, home=HOME).arm_share_left == 0.25
+    assert load({"HOMEOSTAT_ARM_SHARE_LEFT": " 40 "}, home=HOME).arm_share_left == 0.4
+    for wrong in ("91", "-1", "0.25", "25%", "half"):
+        with pytest.raises(ConfigError, match="whole number of percent from 0 to 90"):
+            load({"HOMEOSTAT_ARM_SHARE_LEFT": wrong}, home=HOME)
 
 
 def test_nothing_need_settle() -> None:

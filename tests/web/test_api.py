@@ -12,7 +12,9 @@ import azure.functions as func
 import pytest
 
 from homeostat.core.access import HOLDER
+from homeostat.core.arm_types import SITE
 from homeostat.core.gate.situation import FLEET
+from homeostat.core.model import Read
 from homeostat.ports import Documents, StorageUnavailable
 from homeostat.runtime import Runtime
 from homeostat.service import RUN_BACKUP, Service
@@ -341,6 +343,16 @@ async def test_the_state_of_the_fleet_has_the_policy_the_hours_use_and_the_rollo
     assert fleet["policy"]["caps"]["share_per_run"] == "25%"
     assert fleet["hour"] == {"writes": 1, "writesAllowed": 500, "roots": 1, "rootsAllowed": 30}
     assert (fleet["rollout"]["state"], fleet["rollout"]["version"]) == ("done", fleet["specVersion"])
+
+
+async def test_the_state_of_the_fleet_has_the_quotas_of_arm_of_which_little_is_left(http: Http) -> None:
+    assert (await http("GET", "/fleet")).body["budgets"] == []
+    for _ in range(100):
+        await http.world.arm.reader.read(Read(SITE, http.world.id("site")))
+    low = (await http("GET", "/fleet")).body["budgets"]
+    assert [(each["quota"], each["region"], each["left"], each["of"]) for each in low] == [
+        ("subscription-reads", "westeurope", 87, 187)
+    ]
 
 
 async def test_a_breaker_is_reset_for_a_declared_target_only(http: Http) -> None:

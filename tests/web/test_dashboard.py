@@ -61,6 +61,18 @@ def test_a_retired_target_says_so() -> None:
     assert "as declared" not in text
 
 
+def test_a_quota_of_which_little_is_left_is_told() -> None:
+    budget: JsonObject = {
+        "quota": "subscription-reads",
+        "subscription": "s1",
+        "region": "westeurope",
+        "left": 9,
+        "of": 187,
+    }
+    text = Reader(page({**health(), "budgets": [budget]}, [], NOW)).text
+    assert "9 of 187 subscription-reads are left to this instance in s1 westeurope" in text
+
+
 @pytest.mark.parametrize(
     ("state", "word"),
     [("Homeostat.DriftDetected.v1", "drifted"), ("Homeostat.Held.v1", "held"), ("Homeostat.Failed.v1", "failing")],
