@@ -169,9 +169,9 @@ class Throttling:
 
         Raises the ArmError of a 429, drawing on none of them, when one has nothing left.
         """
-        limits = limits_of(method, address)
-        if not (self.on or limits == (QUERIES,)):
+        if not self.on and address.shape != _GRAPH:
             return {}
+        limits = limits_of(method, address)
         tallies = [self._tally(limit, address.subscription.lower(), caller, now) for limit in limits]
         waits = [(wait, tally) for tally in tallies if (wait := tally.refusal(now)) is not None]
         if waits:

@@ -23,6 +23,9 @@ STORE_PAUSE: Final = 5.0
 """Seconds until a store that failed is asked again."""
 
 
+TIDIED_EVERY: Final = 1000
+
+
 @dataclass(slots=True)
 class _Stock:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -38,11 +41,15 @@ class Blocks:
         self._share_left = share_left
         self._ambient = ambient
         self._stocks: dict[tuple[str, str], _Stock] = {}
+        self._taken = 0
 
     async def take(self, scope: str, quota: Quota, until: float) -> float | None:
         """Takes one token, in the order of asking; or says in how many seconds there may be one, where that is after
         `until`, on the ambient's monotonic clock.
         """
+        self._taken += 1
+        if self._taken % TIDIED_EVERY == 0:
+            self._stocks = {key: each for key, each in self._stocks.items() if each.lock.locked() or self._has(each)}
         stock = self._stocks.setdefault((scope, quota.name), _Stock())
         async with stock.lock:
             while not self._has(stock):
