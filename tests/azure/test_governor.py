@@ -181,6 +181,22 @@ def test_a_burst_of_repairs_goes_before_a_sweep_as_a_whole() -> None:
     assert on_virtual_time(program) <= LATENCY + (200 - RESERVE + 1) / REFILL
 
 
+def test_repairs_of_an_instance_that_knows_nothing_yet_are_not_refused_amid_the_sweep_of_others() -> None:
+    async def program(ground: Ground) -> float:
+        sweeps = [ground.instance()[1] for _ in range(3)]
+        sweeping = [asyncio.create_task(many(400, _reading(sweep, ground))) for sweep in sweeps]
+        await ground.ambient.sleep(20)
+        fresh, _ = ground.instance()
+        started = ground.loop.time()
+        assert all_found(await many(60, lambda: fresh.reader.read(Read(SITE, ground.site)), at_once=60))
+        took = ground.loop.time() - started
+        assert all(all_found(facts) for facts in await asyncio.gather(*sweeping))
+        assert (ground.cloud.throttling.refused, ground.statuses()) == (0, {200})
+        return took
+
+    assert on_virtual_time(program) == pytest.approx(LATENCY)
+
+
 def test_anothers_load_on_the_same_buckets_slows_a_sweep_down_and_nobody_is_refused() -> None:
     async def program(ground: Ground) -> tuple[float, set[int]]:
         _, sweep = ground.instance()
