@@ -88,6 +88,7 @@ class Desk:
         self.serve()
 
     def ended(self, route: Route, numbers: tuple[int, ...], told: Mapping[str, int] | None = None) -> None:
+        """Without numbers nothing was drawn."""
         now = self.ambient.monotonic()
         for budget, number in zip(route, numbers, strict=False):
             budget.answered(number, now, told.get(budget.quota.told) if told else None)
@@ -104,6 +105,7 @@ class Passage:
     """A request that was let through, with what it drew."""
 
     draw: Draw
+    quotas: tuple[Quota, ...]  # as they were taken to be
     desk: Desk
     region: str
     route: Route
@@ -134,16 +136,15 @@ class Governor:
         if self._entered % TIDIED_EVERY == 0:
             self._tidy()
         draw = draw_of(request.method, path)
-        if known := self._shapes.get(draw.shape):
-            draw = replace(draw, quotas=known)
+        quotas = self._shapes.get(draw.shape, draw.quotas)
         if pace.blocks is not None:
-            wait = await pace.blocks.take(draw.scope, draw.quotas[0], until)
+            wait = await pace.blocks.take(draw.scope, quotas[0], until)
             if wait is not None:
                 raise spent(wait, request)
         desk = self._desks.get(draw.scope) or self._desks.setdefault(draw.scope, Desk(self._ambient))
         region = self._region
-        route = self._route(desk, region, draw.quotas)
-        return Passage(draw, desk, region, route, await desk.turn(pace.lane, route, until, request))
+        route = self._route(desk, region, quotas)
+        return Passage(draw, quotas, desk, region, route, await desk.turn(pace.lane, route, until, request))
 
     def _route(self, desk: Desk, region: str, quotas: tuple[Quota, ...]) -> Route:
         found = []
@@ -169,13 +170,13 @@ class Governor:
     def _corrected(self, passage: Passage, headers: Mapping[str, str], told: Mapping[str, int]) -> Passage:
         """The passage as ARM counted it, which may be elsewhere than was thought."""
         region = headers.get(ROUTED, "").partition(":")[0].lower()[:64] or passage.region
-        quotas = told_by(passage.draw, told)
-        if region == passage.region and quotas == passage.draw.quotas:
+        quotas = told_by(passage.draw, passage.quotas, told)
+        if region == passage.region and quotas == passage.quotas:
             return passage
         if not self._region:
             self._name_region(region)
         self._region = region
-        if quotas != passage.draw.quotas:
+        if quotas != passage.quotas:
             self._learn(passage.draw.shape, quotas)
         route = self._route(passage.desk, region, quotas)
         if route == passage.route:

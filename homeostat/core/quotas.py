@@ -130,16 +130,19 @@ def left_by(headers: Mapping[str, str]) -> Iterator[tuple[str, int]]:
             yield lowered, min(int(value[:9]), MAX_LEFT)
 
 
-def told_by(draw: Draw, told: Mapping[str, int]) -> tuple[Quota, ...]:
+def told_by(draw: Draw, current: tuple[Quota, ...], told: Mapping[str, int]) -> tuple[Quota, ...]:
     """The quotas that requests of this shape draw on, after an answer named headers (as `left_by` gives them).
 
-    A request that was answered with a header of another quota than was thought draws on that one from now on.
+    current: what they were taken to draw on. A header of another quota moves them there: back to the documented one if
+    it is that one's, else to a bucket of their own or to ARM's. Resource Graph's quota always holds.
     """
-    if not told or any(quota.told in told for quota in draw.quotas):
+    if not told or QUERIES in current or any(quota.told in told for quota in current):
+        return current
+    if any(quota.told in told for quota in draw.quotas):
         return draw.quotas
-    rest = tuple(quota for quota in draw.quotas if not quota.told)
+    untold = tuple(quota for quota in draw.quotas if not quota.told)
     if RESOURCE_REQUESTS in told:
         size = max(UNKNOWN_SIZE, told[RESOURCE_REQUESTS] + 1)
-        return (Quota(f"requests: {draw.shape}", size, UNKNOWN_SECONDS, RESOURCE_REQUESTS), *rest)
+        return (Quota(f"requests: {draw.shape}", size, UNKNOWN_SECONDS, RESOURCE_REQUESTS), *untold)
     named = next((quotas for quotas in ARM.values() if any(quota.told in told for quota in quotas)), None)
-    return draw.quotas if named is None else (*named, *rest)
+    return current if named is None else (*named, *untold)

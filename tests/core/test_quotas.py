@@ -76,17 +76,27 @@ def test_headers_are_read_in_any_case_and_junk_in_them_is_not() -> None:
 
 def test_an_answer_that_names_another_bucket_moves_requests_of_that_shape_there() -> None:
     draw = draw_of("GET", f"{NETWORK}/networkSecurityGroups/nsg")
-    moved = told_by(draw, {RESOURCE_REQUESTS: 499})
+    moved = told_by(draw, draw.quotas, {RESOURCE_REQUESTS: 499})
     assert [(quota.name, quota.size) for quota in moved] == [
         ("requests: GET microsoft.network/networksecuritygroups", 500),
         ("network-reads", 10_000),
     ]
-    back = told_by(draw_of("PATCH", SITE), {READS[0].told: 11_999})
-    assert back == READS
+
+
+def test_an_answer_that_names_the_documented_bucket_again_moves_them_back() -> None:
+    draw = draw_of("PATCH", SITE)
+    moved = told_by(draw, draw.quotas, {WRITES[0].told: 199})
+    assert moved == WRITES
+    assert told_by(draw, moved, {RESOURCE_REQUESTS: 799}) == (SITE_WRITES,)
+
+
+def test_the_quota_of_resource_graph_holds_whatever_else_an_answer_names() -> None:
+    draw = draw_of("POST", "/providers/Microsoft.ResourceGraph/resources")
+    assert told_by(draw, draw.quotas, {ARM["tenant", "reads"][0].told: 11_999}) == (QUERIES,)
 
 
 def test_an_answer_that_names_the_bucket_that_was_thought_of_or_none_changes_nothing() -> None:
     draw = draw_of("GET", SITE)
-    assert told_by(draw, {}) == READS
-    assert told_by(draw, {READS[1].told: 16_499}) == READS
-    assert told_by(draw, {"x-ms-ratelimit-remaining-subscription-resource-entities-read": 60_000}) == READS
+    assert told_by(draw, READS, {}) == READS
+    assert told_by(draw, READS, {READS[1].told: 16_499}) == READS
+    assert told_by(draw, READS, {"x-ms-ratelimit-remaining-subscription-resource-entities-read": 60_000}) == READS
