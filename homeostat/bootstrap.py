@@ -99,7 +99,7 @@ def standalone_over(arm: Arm, ambient: Ambient, cap: Mode = Mode.ENFORCE, own: O
 async def _storage(config: Config, arm: Arm, ambient: Ambient, stack: AsyncExitStack) -> AzureStorage | MemoryStorage:
     if config.in_memory:
         return memory_storage()
-    account = account_from(config.environment, identity=arm.credential)
+    account = account_from(config.environment, identity=arm.credential, suffix=arm.cloud.storage)
     storage = AzureStorage(account, new_id=lambda: str(ambient.uuid()), transport=arm.transport)
     stack.push_async_callback(storage.aclose)
     return storage
