@@ -184,7 +184,11 @@ class Selections:
         if not found.unkept:
             return
         now = self.ambient.now()
-        kept = {key: answer for key, answer in found.answers.items() if now - answer.at < FORGOTTEN_AFTER}
+        kept = {
+            key: answer
+            for key, answer in found.answers.items()
+            if key in self._asked_at or now - answer.at < FORGOTTEN_AFTER
+        }
         data = json.render({"format": 1, "answers": {key: _answer_json(each) for key, each in kept.items()}}).encode()
         try:
             version = await self.blobs.write(

@@ -22,7 +22,7 @@ from homeostat.core.secret_value import Secret
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import AsyncHttpTransport
-    from azure.core.rest import AsyncHttpResponse, HttpRequest
+    from azure.core.rest import HttpRequest
 
 CHOICE: Final = "AZURE_TOKEN_CREDENTIALS"
 
@@ -36,7 +36,8 @@ AUTHORITY: Final = "AUTHORITY_HOST"
 
 REMEDY = (
     "give the function app a managed identity, or run `az login`; "
-    "AZURE_TOKEN_CREDENTIALS, when set, must name a credential that works here"
+    "AZURE_TOKEN_CREDENTIALS, when set, must name a credential that works here; "
+    "in a further cloud, mend the variables that begin with its name"
 )
 
 
@@ -71,7 +72,7 @@ def in_azure(environment: Mapping[str, str]) -> bool:
 def default_credential(
     cloud: Cloud,
     environment: Mapping[str, str],
-    transport: "AsyncHttpTransport[HttpRequest, AsyncHttpResponse] | None" = None,
+    transport: "AsyncHttpTransport[HttpRequest, Any] | None" = None,
 ) -> AsyncTokenCredential:
     """The credential of this place, asking over `transport`. Nobody is ever prompted.
 
@@ -92,7 +93,7 @@ def default_credential(
 def further_credential(
     cloud: Cloud,
     environment: Mapping[str, str],
-    transport: "AsyncHttpTransport[HttpRequest, AsyncHttpResponse] | None" = None,
+    transport: "AsyncHttpTransport[HttpRequest, Any] | None" = None,
 ) -> AsyncTokenCredential:
     """The credential of an app registration in a cloud that is not the deployment's own, asking over `transport`.
 
