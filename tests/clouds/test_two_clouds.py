@@ -105,14 +105,21 @@ async def test_when_one_cloud_is_down_the_other_is_healed_and_nothing_is_taken_f
     assert port(clouds.government) == "1433"
 
 
-async def test_without_a_token_for_one_cloud_its_roots_fail_alone() -> None:
-    clouds = two_clouds(environment={**ENVIRONMENT, "AZUREUSGOVERNMENT_CLIENT_SECRET": "expired"})
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        pytest.param("CLIENT_SECRET", "expired", "no token for Azure", id="refused"),
+        pytest.param("AUTHORITY_HOST", "login.nowhere.example", "Cannot connect to host login.nowhere", id="silent"),
+    ],
+)
+async def test_without_a_token_for_one_cloud_its_roots_fail_alone(variable: str, value: str, said: str) -> None:
+    clouds = two_clouds(environment={**ENVIRONMENT, f"AZUREUSGOVERNMENT_{variable}": value})
     for each in (clouds.home, clouds.government):
         each.change_rule("allow-sql", **{PORT: "1434"})
     await clouds.sweep()
     assert port(clouds.home) == "1433"
     failed = await clouds.home.engine.reconcile(await clouds.government.root("nsg"), Trigger("manual"))
-    assert "no token" in str(failed.error)
+    assert said in str(failed.error)
 
 
 async def test_an_event_is_compared_with_who_we_are_in_its_cloud() -> None:
