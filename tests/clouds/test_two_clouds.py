@@ -15,6 +15,7 @@ from tests.loop.stand import SPEC, WEB_VERSION, Stand
 pytestmark = pytest.mark.wire
 
 WRITE_OF_RULE = "Microsoft.Network/networkSecurityGroups/securityRules/write"
+GOVERNMENT_ZONE = "privatelink.database.usgovcloudapi.net"
 PORT = "destinationPortRange"
 NAMED = "name: ${web_app}-${subscription}\n"
 PROFILE = "profile: web\napp_settings: {settings: {NAME: '${web_app}'}}\n"
@@ -83,9 +84,20 @@ async def test_the_token_of_one_cloud_is_never_sent_to_the_other() -> None:
 async def test_a_link_into_the_other_cloud_is_not_followed() -> None:
     clouds = two_clouds()
     page = {"value": [], "nextLink": f"https://management.azure.com/subscriptions/{clouds.home.cloud.subscription}"}
-    clouds.government.strike(path="networkSecurityGroups", status=200, body=page)
-    await clouds.sweep()
+    clouds.government.strike(path="virtualNetworkLinks$", status=200, body=page)
+    outcome = await clouds.home.engine.reconcile(await clouds.government.root(GOVERNMENT_ZONE), Trigger("manual"))
+    assert "the token is not sent there" in outcome.error
     assert ("management.azure.com", GOVERNMENT.tenant) not in clouds.transport.sent
+
+
+async def test_nothing_that_is_in_one_cloud_is_asked_of_the_other() -> None:
+    clouds = two_clouds()
+    for each in (clouds.home, clouds.government):
+        each.change_rule("allow-sql", **{PORT: "1434"})
+    await clouds.sweep()
+    for each, other in ((clouds.home, clouds.government), (clouds.government, clouds.home)):
+        assert any("deployments" in exchange.path for exchange in each.cloud.exchanges)
+        assert not [exchange for exchange in each.cloud.exchanges if other.cloud.subscription in exchange.path]
 
 
 @pytest.mark.parametrize("failure", [{"status": 503}, {"drop": True}])
@@ -164,13 +176,14 @@ async def test_while_one_cloud_does_not_answer_its_apps_stay_and_the_other_s_are
     failing, well = getattr(clouds, down), clouds.home if down == "government" else clouds.government
     fault = failing.strike(path="Microsoft.ResourceGraph", status=503)
     tag(well, "app-new")
+    clouds.home.pass_time(minutes=16)
     fleet = await clouds.home.service.renewed()
     assert len(fleet.targets) == 3
     assert "could not be resolved" in (await clouds.home.service.health())["problem"]  # type: ignore[operator]  # a text
     failing.exchanger.faults.remove(fault)
     tag(failing, "app-later")
-    clouds.home.pass_time(minutes=3)
-    assert len((await clouds.home.service.renewed()).targets) == 4
+    clouds.home.pass_time(minutes=3)  # as old as it was, the answer is due at the next look, without a sweep
+    assert len((await clouds.home.service.desired.fleet()).targets) == 4
 
 
 async def test_a_cloud_that_is_down_for_weeks_loses_none_of_its_apps() -> None:
