@@ -82,6 +82,7 @@ class Selections:
     every: timedelta = timedelta(minutes=15)
     problem: str = ""
     held: Held = field(default_factory=Held)
+    _in_use: frozenset[str] = field(default=frozenset(), init=False)  # keys of the criteria that are wanted now
     _asked_at: dict[str, float] = field(default_factory=dict, init=False)  # monotonic, by the criteria's key
 
     async def look(self, wanted: Sequence[Wanted], *, afresh: bool = False) -> Held:
@@ -89,6 +90,7 @@ class Selections:
 
         afresh: whether Azure is asked though the answers are not old yet. Nothing of it is in force before `keep`.
         """
+        self._in_use = frozenset(each.criteria.key for each in wanted)
         if not wanted:
             self.problem = ""
             return self.held
@@ -187,7 +189,7 @@ class Selections:
         kept = {
             key: answer
             for key, answer in found.answers.items()
-            if key in self._asked_at or now - answer.at < FORGOTTEN_AFTER
+            if key in self._in_use or now - answer.at < FORGOTTEN_AFTER
         }
         data = json.render({"format": 1, "answers": {key: _answer_json(each) for key, each in kept.items()}}).encode()
         try:
