@@ -19,6 +19,7 @@ from homeostat.azure.clouds import Cloud
 from homeostat.core.arm_errors import MESSAGE_LIMIT, ArmError, ErrorClass, Executed
 from homeostat.core.errors import HomeostatError
 from homeostat.core.secret_value import Secret
+from homeostat.core.secrets import is_key_vault_reference
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import AsyncHttpTransport
@@ -125,6 +126,11 @@ def further_credential(
 
 def _check(cloud: Cloud, given: Mapping[str, str], secret: Secret) -> None:
     """Raises FurtherCredentialWrong with all that is missing, or given twice."""
+    if is_key_vault_reference(secret.reveal()):
+        raise FurtherCredentialWrong(
+            f"{cloud.prefix}_{SECRET} is a Key Vault reference that was not resolved: "
+            "let the function app's identity read the vault's secrets"
+        )
     missing = [f"{cloud.prefix}_{name}" for name in (TENANT_ID, CLIENT_ID) if not given[name]]
     proofs = bool(given[CERTIFICATE]) + bool(secret.reveal())
     either = f"{cloud.prefix}_{CERTIFICATE} or {cloud.prefix}_{SECRET}"

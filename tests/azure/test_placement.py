@@ -90,6 +90,10 @@ def test_a_placement_that_makes_no_sense_is_told_with_its_remedy(value: str, sai
             "not both",
         ),
         (
+            {**WHO, "AZUREUSGOVERNMENT_CLIENT_SECRET": "@Microsoft.KeyVault(VaultName=kv;SecretName=government)"},
+            "AZUREUSGOVERNMENT_CLIENT_SECRET is a Key Vault reference that was not resolved",
+        ),
+        (
             {**WHO, "AZUREUSGOVERNMENT_CLIENT_CERTIFICATE_PATH": "/nowhere/homeostat.pem"},
             "AZUREUSGOVERNMENT_CLIENT_CERTIFICATE_PATH is '/nowhere/homeostat.pem', which cannot be read",
         ),
