@@ -76,7 +76,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
             config.access,
             config.kept,
             managed,
-            low_budgets=arm.governor.low,
+            low_budgets=arm.low_budgets,
         )
 
 
@@ -108,7 +108,7 @@ def standalone_over(arm: Arm, ambient: Ambient, cap: Mode = Mode.ENFORCE, own: O
 async def _storage(config: Config, arm: Arm, ambient: Ambient, stack: AsyncExitStack) -> AzureStorage | MemoryStorage:
     if config.in_memory:
         return memory_storage()
-    account = account_from(config.environment, identity=arm.credential)
+    account = account_from(config.environment, identity=arm.credential, suffix=arm.cloud.storage)
     storage = AzureStorage(account, new_id=lambda: str(ambient.uuid()), transport=arm.transport)
     stack.push_async_callback(storage.aclose)
     return storage

@@ -324,15 +324,15 @@ class ArmWriter(Protocol):
 
 
 class Identity(Protocol):
-    async def principal(self) -> Principal | None:
-        """Who we are to Azure; None while that cannot be told."""
+    async def principal(self, subscription: str) -> Principal | None:
+        """Who we are to Azure in the cloud of that subscription; None while that cannot be told."""
         ...
 
 
 class Anybody:
     """The identity of a process that hears of no events."""
 
-    async def principal(self) -> Principal | None:
+    async def principal(self, subscription: str) -> Principal | None:  # noqa: ARG002 - nobody is asked
         return None
 
 
@@ -351,6 +351,10 @@ class ResourceTable(Protocol):
 
     async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
         """Raises ArmError; of code `ResponsePayloadTooLarge` where fewer rows must be asked for."""
+        ...
+
+    def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
+        """The query as several, each of which may fail without the others: one for each cloud that it is about."""
         ...
 
     async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:

@@ -17,6 +17,7 @@ from homeostat.core import json
 from homeostat.core.arm_errors import ArmError
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.errors import HomeostatError
+from homeostat.core.graph import RowQuery
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, JsonObject
 from homeostat.core.model import Read, Unreadable
@@ -81,6 +82,7 @@ class Selections:
     every: timedelta = timedelta(minutes=15)
     problem: str = ""
     held: Held = field(default_factory=Held)
+    _in_use: frozenset[str] = field(default=frozenset(), init=False)  # keys of the criteria that are wanted now
     _asked_at: dict[str, float] = field(default_factory=dict, init=False)  # monotonic, by the criteria's key
 
     async def look(self, wanted: Sequence[Wanted], *, afresh: bool = False) -> Held:
@@ -88,6 +90,7 @@ class Selections:
 
         afresh: whether Azure is asked though the answers are not old yet. Nothing of it is in force before `keep`.
         """
+        self._in_use = frozenset(each.criteria.key for each in wanted)
         if not wanted:
             self.problem = ""
             return self.held
@@ -110,27 +113,46 @@ class Selections:
         for each in due:
             self._asked_at[each.criteria.key] = self.ambient.monotonic()
             before = answers.get(each.criteria.key)
+            failures: Sequence[HomeostatError]
             try:
-                answers[each.criteria.key] = await self._ask(each, before, now)
+                answers[each.criteria.key], failures = await self._ask(each, before, now)
             except (ArmError, NotResolved) as error:
-                kept = f"what was selected at {before.at:%Y-%m-%d %H:%M} UTC stays" if before else "nothing is selected"
-                problems.append(f"a selector could not be resolved, and {kept}: {error}")
+                failures = [error]
+            kept = f"what was selected at {before.at:%Y-%m-%d %H:%M} UTC stays" if before else "nothing is selected"
+            problems.extend(f"a selector could not be resolved, and {kept}: {error}" for error in failures)
         self.problem = "\n".join(sorted(set(problems)))
         if self.problem:
             log.error("%s", self.problem)
         return replace(found, answers=answers, unkept=True)
 
-    async def _ask(self, wanted: Wanted, before: Answer | None, now: datetime) -> Answer:
-        """Raises ArmError and NotResolved."""
+    async def _ask(self, wanted: Wanted, before: Answer | None, now: datetime) -> tuple[Answer, Sequence[ArmError]]:
+        """With why some clouds have not answered, whose apps stay as they were. Raises ArmError and NotResolved."""
         apps: dict[ResourceId, SelectedApp] = {}
-        for query in wanted.criteria.queries():
-            for row in await self.table.every_row(query):
-                if app := wanted.criteria.selected(row):
-                    tags = {name: value for name, value in app.tags.items() if name in wanted.tags}
-                    apps[app.id] = replace(app, tags=tags)
+        failures: list[ArmError] = []
+        unanswered: set[str] = set()  # subscriptions
+        for query in (part for whole in wanted.criteria.queries() for part in self.table.apart(whole)):
+            try:
+                apps |= await self._selected(query, wanted)
+            except ArmError as error:
+                if before is None or not query.subscriptions or not wanted.tags <= before.tags:
+                    raise  # it is not known which apps, or which of their tags, stay
+                failures.append(error)
+                unanswered.update(query.subscriptions)
         if before:
-            await self._check_vanished(wanted.criteria, before.apps, apps.values())
-        return Answer(now, wanted.tags, tuple(sorted(apps.values(), key=lambda app: app.id.key)))
+            stay = {app.id: app for app in before.apps if app.id.subscription.lower() in unanswered}
+            await self._check_vanished(wanted.criteria, before.apps, (*apps.values(), *stay.values()))
+            apps |= stay
+        at = before.at if before and failures else now  # what stays is as old as it was
+        return Answer(at, wanted.tags, tuple(sorted(apps.values(), key=lambda app: app.id.key))), failures
+
+    async def _selected(self, query: RowQuery, wanted: Wanted) -> dict[ResourceId, SelectedApp]:
+        """Raises ArmError."""
+        apps: dict[ResourceId, SelectedApp] = {}
+        for row in await self.table.every_row(query):
+            if app := wanted.criteria.selected(row):
+                tags = {name: value for name, value in app.tags.items() if name in wanted.tags}
+                apps[app.id] = replace(app, tags=tags)
+        return apps
 
     async def _check_vanished(
         self, criteria: Criteria, before: Iterable[SelectedApp], now: Iterable[SelectedApp]
@@ -164,7 +186,11 @@ class Selections:
         if not found.unkept:
             return
         now = self.ambient.now()
-        kept = {key: answer for key, answer in found.answers.items() if now - answer.at < FORGOTTEN_AFTER}
+        kept = {
+            key: answer
+            for key, answer in found.answers.items()
+            if key in self._in_use or now - answer.at < FORGOTTEN_AFTER
+        }
         data = json.render({"format": 1, "answers": {key: _answer_json(each) for key, each in kept.items()}}).encode()
         try:
             version = await self.blobs.write(

@@ -98,7 +98,7 @@ class Service:
         for root in route(await self.desired.fleet(), hint, self.engine.registry):
             stored = await self.engine.store.load(root.id)
             looks_own = is_own(stored.record, hint.correlation_id)
-            ours = hint.is_by(await self.identity.principal()) if looks_own else False
+            ours = hint.is_by(await self.identity.principal(root.id.subscription)) if looks_own else False
             foreign = hint.as_foreign_write() if ours is False else None
             if ours or (foreign and is_examined(stored.record, foreign)):
                 if not is_owed(stored.record, hint.id):

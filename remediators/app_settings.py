@@ -383,4 +383,4 @@ def _problems(name: str, setting: SettingSpec) -> Iterator[Problem]:
 
 def _public_name(host: str) -> str:
     name = re.sub(r"privatelink\.", "", host, flags=re.IGNORECASE)
-    return name.replace(".vaultcore.azure.net", ".vault.azure.net")
+    return name.replace(".vaultcore.", ".vault.")  # which holds in every cloud

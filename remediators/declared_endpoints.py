@@ -41,7 +41,7 @@ class EndpointSpec(Section):
     zone: str | None = Field(
         default=None,
         description="The zone that the group leads to: NAME, RESOURCE-GROUP:NAME, or a full resource id; "
-        "by default the one of the backend's kind, in the web app's resource group.",
+        "by default the one of the backend's kind in the location's cloud, in the web app's resource group.",
     )
     mode: Mode | None = Field(default=None, description="Wins over the section's mode.")
 
@@ -74,7 +74,7 @@ def _items(name: str, spec: EndpointSpec, scope: Scope) -> Iterator[Item[Wanted]
     endpoint = EndpointWant(spec.location, subnet, backend, row.group_id, spec.recreate)
     yield Item(root, ENDPOINT, endpoint, (name,), spec.mode)
     if spec.zone_group is not None:
-        zone = scope.resource(spec.zone or row.zone, PRIVATE_DNS_ZONE.name)
+        zone = scope.resource(spec.zone or row.zone(spec.location), PRIVATE_DNS_ZONE.name)
         yield Item(root, ZONE_GROUP, ZoneGroupWant(spec.zone_group, zone), (name, ZONE_GROUP), spec.mode)
 
 
@@ -91,6 +91,9 @@ def endpoint_problems(name: str, spec: EndpointSpec, scope: Scope) -> Iterator[P
         yield Problem((name, "zone"), "zone is given without a zone_group", "Name the zone_group, or remove the zone.")
     if spec.zone_group is not None:
         yield from name_problems(spec.zone_group, "zone group", (name, ZONE_GROUP))
+        if spec.zone is None and not BACKENDS[spec.kind].zone(spec.location):
+            message = f"the private DNS zone of {spec.kind} in {spec.location} is not known"
+            yield Problem((name, ZONE_GROUP), message, "Name the zone beside it, as the endpoint's own page shows it.")
 
 
 def endpoints_of(backend: ResourceId, scope: Scope) -> frozenset[ResourceId]:

@@ -8,7 +8,6 @@ from typing import Final
 
 from homeostat.core import json
 from homeostat.core.arm_types import VIRTUAL_NETWORK
-from homeostat.core.backends import BACKENDS
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.model import Facts, Found, Read
 from homeostat.core.probes import Probed, Result, is_private
@@ -69,11 +68,6 @@ def reference_at(body: json.Json, *path: str) -> ResourceId | None:
         return ResourceId.parse(json.text_at(body, *path))
     except InvalidResourceId:
         return None
-
-
-def is_backend(host: str) -> bool:
-    """Whether it is the name of an Azure service that is to be reached by a private endpoint."""
-    return any(host.lower().endswith(f".{row.suffix}") for row in BACKENDS.values())
 
 
 def dns_fault(probed: Probed, *, private: bool) -> str:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from homeostat.core import json
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE, SITE, SLOT, SUBNET, ArmType
+from homeostat.core.backends import is_public_name
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Value
 from homeostat.core.model import (
@@ -36,7 +37,7 @@ from homeostat.core.probes import HttpProbe, Probed, Result, TcpProbe
 from remediators.common import by_key, keep_the_rest, twice, unknown, why_unread
 from remediators.dns_resolution import host_problems
 from remediators.egress import Address, Packet, deciding
-from remediators.probing import ELSEWHERE, NOT_JOINED, Network, dns_fault, is_backend, joined, reference_at
+from remediators.probing import ELSEWHERE, NOT_JOINED, Network, dns_fault, joined, reference_at
 from remediators.security_rule import Rule, rule_of
 
 HEALTH = "health_url"
@@ -185,7 +186,7 @@ REMEDIATOR = TcpReachability()
 
 def _fault(endpoint: Endpoint, probed: Probed, filter_: Filter) -> str:
     """What stands between the app and the backend, nearest to the app first; "" when nothing does."""
-    if fault := dns_fault(probed, private=is_backend(endpoint.host)):
+    if fault := dns_fault(probed, private=is_public_name(endpoint.host)):
         return fault
     for address in probed.addresses:
         if rule := filter_.blocked_by(address, endpoint.port):

@@ -12,7 +12,7 @@ from pathlib import Path
 from simulator import dns, environment, faults, worlds
 from simulator.access import Role
 from simulator.clock import wall_clock
-from simulator.cloud import Timing
+from simulator.cloud import PLACES, PUBLIC, Timing
 from simulator.exchange import Exchanger
 from simulator.server import certificates, serve
 
@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulator", description="A local Azure over TLS.")
     parser.add_argument("--port", type=int, default=8443, help="TCP port on localhost; 0 picks a free one")
     parser.add_argument("--world", default="prerequisites", metavar="prerequisites|guide|fleet:N|FILE")
+    parser.add_argument("--cloud", choices=sorted(PLACES), default=PUBLIC.name, help="which of the Azure clouds it is")
     parser.add_argument(
         "--subscriptions", type=_count, default=1, metavar="K", help="over which a fleet's apps are spread (default: 1)"
     )
@@ -70,7 +71,12 @@ async def _run(options: argparse.Namespace) -> None:
     clock = wall_clock()
     timing = Timing(operation_seconds=None) if options.pace == "recorded" else Timing(retry_after=0)
     cloud = worlds.create(
-        options.world, seed=options.seed, timing=timing, now=clock.now(), subscriptions=options.subscriptions
+        options.world,
+        seed=options.seed,
+        timing=timing,
+        now=clock.now(),
+        subscriptions=options.subscriptions,
+        place=PLACES[options.cloud],
     )
     cloud.role = _role(options.role)
     cloud.throttling.on = options.throttle

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from simulator.cloud import HOMEOSTAT, Cloud
+from simulator.cloud import PLACES, Cloud
 from simulator.errors import ArmError
 from simulator.ids import ancestors
 from simulator.messages import Json, Principal
 
 LOCKS = "Microsoft.Authorization/locks"
+
+_APPLICATIONS = frozenset(place.application.object_id for place in PLACES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def _allows(role: Role, wanted: str) -> bool:
 
 def is_restricted(caller: Principal) -> bool:
     """Whether a role binds this caller: Homeostat's identity. People are never restricted."""
-    return caller.object_id == HOMEOSTAT.object_id
+    return caller.object_id in _APPLICATIONS
 
 
 def check_role(cloud: Cloud, caller: Principal, operation: str, scope: str) -> None:

@@ -18,6 +18,7 @@ from simulator.changes import ChangeLog
 from simulator.ids import name_of, parent_of
 from simulator.messages import Json, Principal, Response
 from simulator.operations import Operation, Protocol
+from simulator.places import CHINA, GOVERNMENT, Place
 from simulator.throttling import Throttling
 
 if TYPE_CHECKING:
@@ -42,11 +43,22 @@ HOMEOSTAT = Principal(
     app_id="00000000-0000-4000-8000-0000000000c2",
     tenant_id=TENANT,
 )
+PUBLIC = Place(
+    name="AzureCloud",
+    arm="management.azure.com",
+    authority="login.microsoftonline.com",
+    audiences=("management.azure.com", "management.core.windows.net"),
+    tenant=TENANT,
+    subscription=SUBSCRIPTION,
+    application=HOMEOSTAT,
+)
+PLACES = {place.name: place for place in (PUBLIC, GOVERNMENT, CHINA)}
 
 
-def subscription_ids(count: int) -> tuple[str, ...]:
-    """The ids of so many subscriptions, SUBSCRIPTION first."""
-    return (SUBSCRIPTION, *(f"{SUBSCRIPTION[:24]}1{number:011}" for number in range(2, count + 1)))
+def subscription_ids(count: int, place: Place = PUBLIC) -> tuple[str, ...]:
+    """The ids of so many subscriptions, the place's own first."""
+    first = place.subscription
+    return (first, *(f"{first[:24]}{first[-1]}{number:011}" for number in range(2, count + 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +113,20 @@ class Exchange:
 
 
 class Cloud:
-    """subscriptions: at least one. The first is the one that `subscription` names, where one is enough."""
+    """subscriptions: the place's own if none is given. The first is the one that `subscription` names."""
 
     def __init__(
         self,
         *,
         seed: int = 0,
         timing: Timing | None = None,
-        subscriptions: Sequence[str] = (SUBSCRIPTION,),
-        tenant: str = TENANT,
+        subscriptions: Sequence[str] = (),
+        place: Place = PUBLIC,
     ) -> None:
-        self.subscriptions = tuple(each.lower() for each in subscriptions)
-        self.tenant = tenant
-        self.management_groups = {tenant: self.subscriptions}  # below each; the root group is named as the tenant is
+        self.place = place
+        self.subscriptions = tuple(each.lower() for each in subscriptions) or (place.subscription,)
+        self.tenant = place.tenant
+        self.management_groups = {self.tenant: self.subscriptions}  # below each; the root one has the tenant's name
         self.timing = timing or Timing()
         self.random = Random(seed)  # noqa: S311  # reproducible identifiers, not secrets
         self.activities = ActivityLog()

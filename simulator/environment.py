@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from simulator import identity
-from simulator.cloud import HOMEOSTAT, Cloud
+from simulator.cloud import HOMEOSTAT, PUBLIC, Cloud
 
 ALERT_TOPIC = "homeostat-alerts"
 ALERT_TOPIC_KEY = "c2ltdWxhdGVkLWV2ZW50LWdyaWQtdG9waWMta2V5"  # base64, like a real topic key
@@ -16,8 +16,11 @@ ALERT_TOPIC_KEY = "c2ltdWxhdGVkLWV2ZW50LWdyaWQtdG9waWMta2V5"  # base64, like a r
 def environment(cloud: Cloud, endpoint: str, bundle: Path, folder: Path, resolver: str = "") -> dict[str, str]:
     """Every variable, by name. `folder` is private to this simulator: the CLI's configuration goes below it.
 
-    `resolver` is the ADDRESS:PORT where the network's names are answered, if they are.
+    `resolver` is the ADDRESS:PORT where the network's names are answered, if they are. A cloud that is not the public
+    one is described as a further one, beside a public one's environment.
     """
+    if cloud.place is not PUBLIC:
+        return _further(cloud, endpoint, bundle)
     config = folder / "azure-config"
     config.mkdir(exist_ok=True)
     return {
@@ -34,6 +37,20 @@ def environment(cloud: Cloud, endpoint: str, bundle: Path, folder: Path, resolve
         "HOMEOSTAT_ALERT_TOPIC_ENDPOINT": f"{endpoint}/topics/{ALERT_TOPIC}/api/events",
         "HOMEOSTAT_ALERT_TOPIC_KEY": ALERT_TOPIC_KEY,
         **({"HOMEOSTAT_DNS_SERVER": resolver} if resolver else {}),
+    }
+
+
+def _further(cloud: Cloud, endpoint: str, bundle: Path) -> dict[str, str]:
+    """SSL_CERT_FILE alone, so that the other cloud's REQUESTS_CA_BUNDLE stays: both are trusted."""
+    prefix = cloud.place.prefix
+    return {
+        "HOMEOSTAT_CLOUD_OF_SUBSCRIPTIONS": f"{cloud.place.name}={','.join((*cloud.subscriptions, cloud.tenant))}",
+        f"{prefix}_ARM_ENDPOINT": endpoint,
+        f"{prefix}_AUTHORITY_HOST": endpoint,
+        f"{prefix}_TENANT_ID": cloud.tenant,
+        f"{prefix}_CLIENT_ID": cloud.place.application.app_id,
+        f"{prefix}_CLIENT_SECRET": identity.CLIENT_SECRET,
+        "SSL_CERT_FILE": str(bundle),
     }
 
 

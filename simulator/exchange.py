@@ -25,6 +25,11 @@ class Exchanger:
 
     async def exchange(self, request: Request) -> Response | None:
         """The answer, or None when the connection is to be dropped without one."""
+        place = self.cloud.place
+        answer = await self._answered(place.inward(request))
+        return place.outward(answer) if answer is not None else None
+
+    async def _answered(self, request: Request) -> Response | None:
         if request.path.startswith("/_simulator/"):
             return admin.handle(self.cloud, request, self.clock.now())
         if not request.path.lower().startswith(_LOGGED):

@@ -29,6 +29,8 @@ def handle(cloud: Cloud, request: Request, now: datetime, registry: Registry | N
     cloud.advance(now)
     if request.path == identity.PATH:
         return identity.token(cloud, request, now)
+    if request.path.endswith(identity.AUTHORITY_PATH):
+        return identity.application_token(cloud, request, now)
     correlation = request.headers.get("x-ms-correlation-request-id") or cloud.guid()
     call = Call(
         cloud=cloud,

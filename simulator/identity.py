@@ -1,12 +1,16 @@
-"""Managed identity the way App Service serves it, and the check that ARM makes of what it hands out.
+"""Managed identity the way App Service serves it, an authority for applications, and ARM's check of their tokens.
 
 https://learn.microsoft.com/azure/app-service/overview-managed-identity: GET IDENTITY_ENDPOINT with X-IDENTITY-HEADER.
 With `client_id` naming Homeostat's identity the token is Homeostat's; without one it is the operator's, so that one
 environment serves both the service under test and a person with the Azure CLI.
+
+https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow: POST /TENANT/oauth2/v2.0/token,
+for Homeostat's application and its secret.
 """
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 
@@ -15,12 +19,13 @@ from simulator.errors import ArmError
 from simulator.messages import Principal, Request, Response
 
 PATH = "/msi/token"
+AUTHORITY_PATH = "/oauth2/v2.0/token"
+CLIENT_SECRET = "simulated-Cs-4hG8kT1nWz6QyR3v"
 HEADER = "6f1c3a52-4f5b-4a6e-9f6a-0d7d4e0f2f6b"
 LIFETIME = 86_400
 
 _KEY = "a signing key that protects nothing but a simulated cloud"
 _API_VERSIONS = ("2019-08-01", "2017-09-01")
-_ARM_AUDIENCES = ("management.azure.com", "management.core.windows.net", "arm.")
 
 
 def issue(cloud: Cloud, principal: Principal, audience: str, now: datetime, lifetime: int = LIFETIME) -> str:
@@ -77,6 +82,29 @@ def token(cloud: Cloud, request: Request, now: datetime) -> Response:
     return Response.json(200, body)
 
 
+def application_token(cloud: Cloud, request: Request, now: datetime) -> Response:
+    """Answer the authority, in the form and with the codes of Entra's refusals."""
+    given = dict(parse_qsl(request.body.decode()))
+    application = cloud.place.application
+    if request.path.removesuffix(AUTHORITY_PATH).strip("/") != cloud.tenant:
+        return _refused(400, "invalid_request", "AADSTS90002: Tenant was not found.")
+    if given.get("client_id") != application.app_id:
+        return _refused(400, "unauthorized_client", "AADSTS700016: Application was not found in the directory.")
+    if given.get("client_secret") != CLIENT_SECRET:
+        return _refused(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.")
+    audience = given.get("scope", "").removesuffix("/.default")
+    body = {
+        "token_type": "Bearer",
+        "expires_in": LIFETIME,
+        "access_token": issue(cloud, application, audience, now),
+    }
+    return Response.json(200, body)
+
+
+def _refused(status: int, error: str, description: str) -> Response:
+    return Response.json(status, {"error": error, "error_description": description})
+
+
 def _principal(client_id: str | None, request: Request) -> Principal | None:
     object_id = request.query.get("principal_id") or request.query.get("object_id")
     resource_id = request.query.get("mi_res_id")
@@ -121,7 +149,10 @@ def _verified(cloud: Cloud, credential: str) -> dict[str, Any]:
         raise _unauthorized(cloud, "InvalidAuthenticationToken", "The access token is invalid.") from error
     audience = claims["aud"].removeprefix("https://").rstrip("/")
     local = audience.startswith(("localhost", "127.0.0.1"))
-    if not local and not any(audience.startswith(each) for each in _ARM_AUDIENCES):
+    if claims["tid"] != cloud.tenant:
+        message = f"The access token is from the wrong issuer '{claims['iss']}'. It must match the tenant of the cloud."
+        raise _unauthorized(cloud, "InvalidAuthenticationTokenTenant", message)
+    if not local and not any(audience.startswith(each) for each in (*cloud.place.audiences, "arm.")):
         message = (
             "The access token has been obtained for wrong audience or resource "
             f"'{claims['aud']}'. It should exactly match with one of the allowed audiences "

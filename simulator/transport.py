@@ -1,12 +1,12 @@
 """An azure-core transport that answers from a Cloud in this process: the real SDKs on top, no socket beneath."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
-from azure.core.exceptions import ServiceResponseError
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import HttpRequest
 from azure.core.rest._http_response_impl_async import AsyncHttpResponseImpl  # what azure-core's own transports return
@@ -25,12 +25,16 @@ class CloudTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponseImpl]):
         self._exchanger = exchanger
 
     async def send(self, request: HttpRequest, **_: Any) -> AsyncHttpResponseImpl:
-        answer = await self._exchanger.exchange(_inward(request))
+        answer = await self._at(request).exchange(_inward(request))
         if answer is None:
             raise ServiceResponseError("Server disconnected")
         response = _outward(request, answer)
         await response.read()
         return response
+
+    def _at(self, request: HttpRequest) -> Exchanger:  # noqa: ARG002  # there is one place only
+        """Who answers the request."""
+        return self._exchanger
 
     async def sleep(self, duration: float) -> None:
         await self._exchanger.clock.sleep(duration)
@@ -46,6 +50,21 @@ class CloudTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponseImpl]):
 
     async def __aexit__(self, *_: object) -> None:
         return None
+
+
+class CloudsTransport(CloudTransport):
+    """Several clouds on one clock, each at its place's hosts. Another host raises ServiceRequestError."""
+
+    def __init__(self, exchangers: Iterable[Exchanger]) -> None:
+        found = list(exchangers)
+        super().__init__(found[0])
+        self._by_host = {host: each for each in found for host in (each.cloud.place.arm, each.cloud.place.authority)}
+
+    def _at(self, request: HttpRequest) -> Exchanger:
+        host = urlsplit(request.url).hostname or ""
+        if host not in self._by_host:
+            raise ServiceRequestError(f"Cannot connect to host {host}: Name or service not known")
+        return self._by_host[host]
 
 
 class CloudCredential:
@@ -90,6 +109,8 @@ def _bytes(request: HttpRequest) -> bytes:
     content = request.content if content is None else content
     if content is None:
         return b""
+    if isinstance(content, Mapping):  # a form
+        return urlencode(content).encode()
     return content.encode() if isinstance(content, str) else bytes(content)
 
 

@@ -11,10 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from simulator.cloud import EPOCH, OPERATOR, Cloud, Resource, Timing, subscription_ids
+from simulator.cloud import EPOCH, OPERATOR, PUBLIC, Cloud, Resource, Timing, subscription_ids
 from simulator.gateway import handle
 from simulator.ids import address
 from simulator.messages import Json, Request
+from simulator.places import Place
 
 type Step = tuple[str, Json, str]  # id of what is PUT, body, api-version
 
@@ -77,13 +78,14 @@ def create(
     timing: Timing | None = None,
     now: datetime = EPOCH,
     subscriptions: int = 1,
+    place: Place = PUBLIC,
 ) -> Cloud:
     """A Cloud with the named world: empty, prerequisites, guide, fleet:N, or the path of a dumped one.
 
     Its operations are quick while it is built; `timing` applies from then on. Of its subscriptions a fleet uses all,
     the other worlds the first. WorldError when it cannot be had.
     """
-    cloud = Cloud(seed=seed, subscriptions=subscription_ids(subscriptions))
+    cloud = Cloud(seed=seed, subscriptions=subscription_ids(subscriptions, place), place=place)
     if name in {"prerequisites", "guide"}:
         site = Site(cloud.subscription, "flask", ("app-flask",))
         _build(cloud, [*prerequisites(site), *(guide(site) if name == "guide" else ())], now)

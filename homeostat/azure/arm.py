@@ -1,57 +1,67 @@
 """ARM as the loop sees it: a reader and a writer, with the session and the credential they share behind them."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from azure.core.credentials_async import AsyncTokenCredential
 
 from homeostat.ambient import Ambient
 from homeostat.azure.blocks import Blocks, Pace
-from homeostat.azure.clouds import Cloud, cloud_of
-from homeostat.azure.credentials import default_credential
+from homeostat.azure.clouds import Cloud
+from homeostat.azure.credentials import default_credential, further_credential
 from homeostat.azure.governor import Governor
 from homeostat.azure.identity import TokenIdentity
-from homeostat.azure.pipeline import Pipeline, Transport, arm_pipeline, http_session, session_transport
+from homeostat.azure.pipeline import Transport, arm_pipeline, http_session, session_transport
+from homeostat.azure.placement import Placement, placement_of
 from homeostat.azure.reader import PipelineReader
 from homeostat.azure.resource_graph import ResourceGraph
 from homeostat.azure.retry import Limits
+from homeostat.azure.routing import (
+    Graph,
+    OneTenant,
+    Reader,
+    RoutedGraph,
+    RoutedIdentity,
+    RoutedReader,
+    RoutedWriter,
+    Routes,
+)
 from homeostat.azure.writer import DEADLINE, SdkWriter
 from homeostat.core.budget import DEFAULT_SHARE_LEFT, Lane
-from homeostat.ports import Allowance, ArmWriter
+from homeostat.core.json import JsonObject
+from homeostat.ports import Allowance, ArmWriter, Identity
 
 
 @dataclass(frozen=True, slots=True)
 class Sweeping:
     """What a sweep reads with: slower than healing, and from what all instances share."""
 
-    reader: PipelineReader
-    table: ResourceGraph
+    reader: Reader
+    table: Graph
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """`credential` and `transport` are there for the other adapters that talk to Azure."""
+    """ARM in one cloud, or in all of a deployment.
 
-    pipeline: Pipeline
-    governor: Governor
-    ambient: Ambient
-    reader: PipelineReader
+    `credential`, `transport` and `cloud` are there for the other adapters that talk to Azure: those of the
+    deployment's own cloud, as `governor` is.
+    sweeping: makes the readers of a sweep, once for the process: they hold what they took of the allowance.
+    low_budgets: our parts of ARM's quotas of which less than half is left.
+    """
+
+    reader: Reader
     writer: ArmWriter
-    identity: TokenIdentity
-    changes: ResourceGraph
+    identity: Identity
+    changes: Graph
     credential: AsyncTokenCredential
     transport: Transport
     cloud: Cloud
-
-    def sweeping(self, allowance: Allowance) -> Sweeping:
-        """The readers of a sweep, once for the process: they hold what they took of the allowance."""
-        pace = Pace(Lane.SWEEPING, Blocks(allowance, self.governor.share_left, self.ambient))
-        return Sweeping(
-            PipelineReader(self.pipeline, self.cloud, pace),
-            ResourceGraph(self.pipeline, self.cloud, self.ambient, pace),
-        )
+    governor: Governor
+    sweeping: Callable[[Allowance], Sweeping]
+    low_budgets: Callable[[], tuple[JsonObject, ...]]
 
 
 def arm_over(
@@ -70,10 +80,12 @@ def arm_over(
     """
     governor = Governor(ambient, share_left, (limits or Limits()).budget)
     pipeline = arm_pipeline(transport, credential, cloud, ambient, governor, limits)
+
+    def sweeping(allowance: Allowance) -> Sweeping:
+        pace = Pace(Lane.SWEEPING, Blocks(allowance, share_left, ambient))
+        return Sweeping(PipelineReader(pipeline, cloud, pace), ResourceGraph(pipeline, cloud, ambient, pace))
+
     return Arm(
-        pipeline=pipeline,
-        governor=governor,
-        ambient=ambient,
         reader=PipelineReader(pipeline, cloud),
         writer=SdkWriter(pipeline, credential, cloud, ambient, deadline),
         identity=TokenIdentity(credential, cloud.scope),
@@ -81,23 +93,62 @@ def arm_over(
         credential=credential,
         transport=transport,
         cloud=cloud,
+        governor=governor,
+        sweeping=sweeping,
+        low_budgets=governor.low,
     )
+
+
+def routed(home: Arm, further: Sequence[Arm], placement: Placement) -> Arm:
+    """One ARM of several, each call of which goes to the cloud of its subscription."""
+    routes = Routes(placement, {arm.cloud.name: arm for arm in (home, *further)})
+
+    def sweeping(allowance: Allowance) -> Sweeping:
+        parts = routes.of(lambda arm: arm.sweeping(OneTenant(allowance, arm.cloud.name)))
+        return Sweeping(
+            RoutedReader(parts.of(lambda part: part.reader)), RoutedGraph(parts.of(lambda part: part.table))
+        )
+
+    return replace(
+        home,
+        reader=RoutedReader(routes.of(lambda arm: arm.reader)),
+        writer=RoutedWriter(routes.of(lambda arm: arm.writer)),
+        identity=RoutedIdentity(routes.of(lambda arm: arm.identity)),
+        changes=RoutedGraph(routes.of(lambda arm: arm.changes)),
+        sweeping=sweeping,
+        low_budgets=lambda: tuple(low for arm in routes.by_cloud.values() for low in arm.low_budgets()),
+    )
+
+
+@asynccontextmanager
+async def arm_on(
+    transport: Transport, environment: Mapping[str, str], ambient: Ambient, share_left: float = DEFAULT_SHARE_LEFT
+) -> AsyncIterator[Arm]:
+    """ARM as the environment describes it, over a transport that stays the caller's to close.
+
+    Where all subscriptions are in one cloud, nothing stands between the loop and that cloud's adapters. Raises
+    UnknownCloud, CredentialsUnavailable when the environment asks for a credential that does not exist, and
+    FurtherCredentialWrong. A credential that merely does not work shows in the first read or write of its cloud.
+    """
+    placement = placement_of(environment)
+    async with AsyncExitStack() as stack:
+
+        def opened(cloud: Cloud, credential: AsyncTokenCredential) -> Arm:
+            stack.push_async_callback(credential.close)
+            return arm_over(transport, credential, cloud, ambient, share_left=share_left)
+
+        home = opened(placement.home, default_credential(placement.home, environment, transport))
+        further = [opened(cloud, further_credential(cloud, environment, transport)) for cloud in placement.further]
+        yield routed(home, further, placement) if further else home
 
 
 @asynccontextmanager
 async def open_arm(
     environment: Mapping[str, str], ambient: Ambient, share_left: float = DEFAULT_SHARE_LEFT
 ) -> AsyncIterator[Arm]:
-    """ARM as the environment describes it, once for the process; session and credential are closed on the way out.
-
-    Raises UnknownCloud, and CredentialsUnavailable when the environment asks for a credential that does not exist. A
-    credential that merely does not work shows in the first read or write.
-    """
-    cloud = cloud_of(environment)
-    async with http_session(environment) as session:
-        transport = session_transport(session)
-        credential = default_credential(cloud, environment, transport)
-        try:
-            yield arm_over(transport, credential, cloud, ambient, share_left=share_left)
-        finally:
-            await credential.close()
+    """The same over a session of its own, once for the process, which is closed on the way out."""
+    async with (
+        http_session(environment) as session,
+        arm_on(session_transport(session), environment, ambient, share_left) as arm,
+    ):
+        yield arm

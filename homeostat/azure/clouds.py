@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from homeostat.core.clouds import CloudName
 from homeostat.core.errors import HomeostatError
+
+HTTPS: Final = 443
 
 
 class UnknownCloud(HomeostatError):
@@ -20,63 +23,84 @@ class Cloud:
     """arm: the endpoint of Azure Resource Manager, without a trailing slash.
 
     scope: what a token for it is asked for. authority: the host that issues tokens.
+    storage: the suffix of storage accounts' names.
     """
 
-    name: str
+    name: CloudName
     arm: str
     scope: str
     authority: str
+    storage: str
+
+    @property
+    def prefix(self) -> str:
+        """Of the variables that say how to reach it and who we are there, where it is not the deployment's own."""
+        return self.name.upper()
 
     def owns(self, url: str) -> bool:
         """Whether a token for this cloud may be sent there: to ARM's own host, or to one below it, over TLS."""
         try:
             arm, other = urlsplit(self.arm), urlsplit(url)
+            same_port = (other.port or HTTPS) == (arm.port or HTTPS)
         except ValueError:  # no URL at all, as a link out of an answer may be
             return False
         same = other.hostname == arm.hostname or (other.hostname or "").endswith(f".{arm.hostname}")
-        return same and other.scheme == "https"
+        return same and same_port and other.scheme == "https"
 
 
 CLOUDS: Final[Mapping[str, Cloud]] = {
     cloud.name.lower(): cloud
     for cloud in (
         Cloud(
-            name="AzureCloud",
+            name=CloudName.PUBLIC,
             arm="https://management.azure.com",
             scope="https://management.azure.com/.default",
             authority="login.microsoftonline.com",
+            storage="core.windows.net",
         ),
         Cloud(
-            name="AzureUSGovernment",
+            name=CloudName.US_GOVERNMENT,
             arm="https://management.usgovcloudapi.net",
             scope="https://management.core.usgovcloudapi.net/.default",
             authority="login.microsoftonline.us",
+            storage="core.usgovcloudapi.net",
         ),
         Cloud(
-            name="AzureChinaCloud",
+            name=CloudName.CHINA,
             arm="https://management.chinacloudapi.cn",
             scope="https://management.chinacloudapi.cn/.default",
             authority="login.chinacloudapi.cn",
+            storage="core.chinacloudapi.cn",
         ),
     )
 }
 
 
 def cloud_of(environment: Mapping[str, str]) -> Cloud:
-    """The cloud that the environment names.
+    """The cloud that the environment names, where all is that is not placed elsewhere.
 
     HOMEOSTAT_CLOUD picks it by its Azure CLI name. HOMEOSTAT_ARM_ENDPOINT replaces its ARM endpoint; tokens are still
     asked for the cloud's own ARM, unless HOMEOSTAT_ARM_SCOPE says otherwise. Raises UnknownCloud.
     """
-    name = environment.get("HOMEOSTAT_CLOUD", "").strip() or "AzureCloud"
+    name = environment.get("HOMEOSTAT_CLOUD", "").strip() or CloudName.PUBLIC
+    return adjusted(named_cloud(name, "HOMEOSTAT_CLOUD"), environment, "HOMEOSTAT")
+
+
+def named_cloud(name: str, variable: str) -> Cloud:
+    """The row of a cloud that a variable names. Raises UnknownCloud."""
     cloud = CLOUDS.get(name.lower())
     if cloud is None:
         known = ", ".join(row.name for row in CLOUDS.values())
-        raise UnknownCloud(f"HOMEOSTAT_CLOUD is {name!r}: set it to one of {known}")
-    endpoint = environment.get("HOMEOSTAT_ARM_ENDPOINT", "").strip().rstrip("/")
-    scope = environment.get("HOMEOSTAT_ARM_SCOPE", "").strip()
+        raise UnknownCloud(f"{variable} is {name!r}: set it to one of {known}")
+    return cloud
+
+
+def adjusted(cloud: Cloud, environment: Mapping[str, str], prefix: str) -> Cloud:
+    """With the ARM endpoint and scope that variables of this prefix put in their place. Raises UnknownCloud."""
+    endpoint = environment.get(f"{prefix}_ARM_ENDPOINT", "").strip().rstrip("/")
+    scope = environment.get(f"{prefix}_ARM_SCOPE", "").strip()
     if endpoint and not (endpoint.startswith("https://") and urlsplit(endpoint).hostname):
         raise UnknownCloud(
-            f"HOMEOSTAT_ARM_ENDPOINT is {endpoint!r}: tokens travel over TLS only, give a URL that begins with https://"
+            f"{prefix}_ARM_ENDPOINT is {endpoint!r}: tokens travel over TLS only, give a URL that begins with https://"
         )
     return replace(cloud, arm=endpoint or cloud.arm, scope=scope or cloud.scope)

@@ -1,9 +1,12 @@
-"""Who we are to Azure: one credential for the whole process, and one clear error when there is none.
+"""Who we are to Azure: one credential for each cloud, and one clear error when there is none.
 
 In Azure that is the function app's managed identity and nothing else: a chain that goes on to environment variables or
 a developer's login could end as somebody whom nobody meant. Elsewhere azure-identity finds the credential, the Azure
 CLI's login on a desk. AZURE_TOKEN_CREDENTIALS overrules both (`prod`, `dev` or one credential's name).
 https://learn.microsoft.com/azure/developer/python/sdk/authentication/credential-chains
+
+A managed identity has tokens for its own cloud alone. In each further cloud we are an app registration there, described
+by the variables of azure-identity's EnvironmentCredential with the cloud's name, in capitals, in place of AZURE.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,16 +17,28 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from homeostat.azure.clouds import Cloud
 from homeostat.core.arm_errors import MESSAGE_LIMIT, ArmError, ErrorClass, Executed
+from homeostat.core.errors import HomeostatError
+from homeostat.core.secret_value import Secret
+from homeostat.core.secrets import is_key_vault_reference
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import AsyncHttpTransport
-    from azure.core.rest import AsyncHttpResponse, HttpRequest
+    from azure.core.rest import HttpRequest
 
 CHOICE: Final = "AZURE_TOKEN_CREDENTIALS"
 
+TENANT_ID: Final = "TENANT_ID"
+CLIENT_ID: Final = "CLIENT_ID"
+SECRET: Final = "CLIENT_SECRET"  # noqa: S105  # a variable's name
+CERTIFICATE: Final = "CLIENT_CERTIFICATE_PATH"
+PASSWORD: Final = "CLIENT_CERTIFICATE_PASSWORD"  # noqa: S105  # a variable's name
+AUTHORITY: Final = "AUTHORITY_HOST"
+"""Of a further cloud, each after its prefix."""
+
 REMEDY = (
     "give the function app a managed identity, or run `az login`; "
-    "AZURE_TOKEN_CREDENTIALS, when set, must name a credential that works here"
+    "AZURE_TOKEN_CREDENTIALS, when set, must name a credential that works here; "
+    "in a further cloud, mend the variables that begin with its name"
 )
 
 
@@ -42,6 +57,10 @@ class CredentialsUnavailable(ArmError):
         )
 
 
+class FurtherCredentialWrong(HomeostatError):
+    """The variables that say who we are in a further cloud are missing, or contradict each other."""
+
+
 def in_azure(environment: Mapping[str, str]) -> bool:
     """Whether this process runs on App Service or Functions, of any plan.
 
@@ -54,7 +73,7 @@ def in_azure(environment: Mapping[str, str]) -> bool:
 def default_credential(
     cloud: Cloud,
     environment: Mapping[str, str],
-    transport: "AsyncHttpTransport[HttpRequest, AsyncHttpResponse] | None" = None,
+    transport: "AsyncHttpTransport[HttpRequest, Any] | None" = None,
 ) -> AsyncTokenCredential:
     """The credential of this place, asking over `transport`. Nobody is ever prompted.
 
@@ -70,6 +89,58 @@ def default_credential(
         return DefaultAzureCredential(authority=cloud.authority, **over)
     except ValueError as error:
         raise CredentialsUnavailable.because(str(error)) from error
+
+
+def further_credential(
+    cloud: Cloud,
+    environment: Mapping[str, str],
+    transport: "AsyncHttpTransport[HttpRequest, Any] | None" = None,
+) -> AsyncTokenCredential:
+    """The credential of an app registration in a cloud that is not the deployment's own, asking over `transport`.
+
+    Raises FurtherCredentialWrong, which quotes no secret.
+    """
+    from azure.identity.aio import CertificateCredential, ClientSecretCredential
+
+    over: dict[str, Any] = {"transport": transport} if transport else {}
+
+    def told(name: str) -> str:
+        return environment.get(f"{cloud.prefix}_{name}", "").strip()
+
+    given = {name: told(name) for name in (TENANT_ID, CLIENT_ID, CERTIFICATE)}
+    secret, password, authority = Secret(told(SECRET)), Secret(told(PASSWORD)), told(AUTHORITY) or cloud.authority
+    _check(cloud, given, secret)
+    who = given[TENANT_ID], given[CLIENT_ID]
+    try:
+        if given[CERTIFICATE]:
+            over["password"] = password.reveal() or None
+            return CertificateCredential(*who, given[CERTIFICATE], authority=authority, **over)
+        return ClientSecretCredential(*who, secret.reveal(), authority=authority, **over)
+    except OSError as error:
+        where = f"{cloud.prefix}_{CERTIFICATE} is {given[CERTIFICATE]!r}"
+        raise FurtherCredentialWrong(f"{where}, which cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError) as error:
+        names = ", ".join(f"{cloud.prefix}_{name}" for name in (TENANT_ID, AUTHORITY, CERTIFICATE, PASSWORD))
+        raise FurtherCredentialWrong(f"one of {names} is wrong: {error}") from error
+
+
+def _check(cloud: Cloud, given: Mapping[str, str], secret: Secret) -> None:
+    """Raises FurtherCredentialWrong with all that is missing, or given twice."""
+    if is_key_vault_reference(secret.reveal()):
+        raise FurtherCredentialWrong(
+            f"{cloud.prefix}_{SECRET} is a Key Vault reference that was not resolved: "
+            "let the function app's identity read the vault's secrets"
+        )
+    missing = [f"{cloud.prefix}_{name}" for name in (TENANT_ID, CLIENT_ID) if not given[name]]
+    proofs = bool(given[CERTIFICATE]) + bool(secret.reveal())
+    either = f"{cloud.prefix}_{CERTIFICATE} or {cloud.prefix}_{SECRET}"
+    if proofs != 1:
+        missing.append(f"one of {either}, not both" if proofs else either)
+    if missing:
+        raise FurtherCredentialWrong(
+            f"subscriptions are placed in {cloud.name}, where a managed identity of another cloud has no token: "
+            f"register an application there and set {', '.join(missing)}"
+        )
 
 
 def blocking_tokens(cloud: Cloud, audience: str) -> Callable[[], str]:

@@ -17,14 +17,14 @@ TOKEN_SECONDS: Final = 10
 
 
 class TokenIdentity:
-    """The Identity port over the credential that ARM is asked with. Once known, it stays: a process has one."""
+    """The Identity port over the credential that a cloud's ARM is asked with. Once known, it stays."""
 
     def __init__(self, credential: AsyncTokenCredential, scope: str) -> None:
         self._credential = credential
         self._scope = scope
         self._known: Principal | None = None
 
-    async def principal(self) -> Principal | None:
+    async def principal(self, subscription: str) -> Principal | None:  # noqa: ARG002 - one cloud's is the same everywhere
         if self._known is None:
             try:
                 async with asyncio.timeout(TOKEN_SECONDS):

@@ -85,6 +85,9 @@ class ResourceGraph:
             raise _odd_answer("the answer is not JSON") from error
         return _page_of(shown, answer.headers)
 
+    def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
+        return (query,)
+
     async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
         top = MAX_TOP
         while True:

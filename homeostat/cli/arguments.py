@@ -16,6 +16,7 @@ environment:
   AZURE_SUBSCRIPTION_ID    the subscription of documents that name none
   AZURE_TOKEN_CREDENTIALS  which credential of azure-identity to use: prod, dev, or one by its name
   HOMEOSTAT_CLOUD          AzureCloud (default), AzureUSGovernment or AzureChinaCloud
+  HOMEOSTAT_CLOUD_OF_SUBSCRIPTIONS  those of other clouds: AzureUSGovernment=ID,ID (docs/clouds.md)
   HOMEOSTAT_ARM_ENDPOINT   another Azure Resource Manager than the cloud's
   HOMEOSTAT_MODE           caps every mode: enforce, alert or ignore
   HOMEOSTAT_URL            the deployed service, https://NAME.azurewebsites.net

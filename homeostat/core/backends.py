@@ -1,8 +1,9 @@
 """The services behind private endpoints, as a table: another kind of backend is another row.
 
-A row says how a private endpoint reaches the service and where the service keeps its public door. Group ids, zones and
-public names are those of the public Azure cloud in
-https://learn.microsoft.com/azure/private-link/private-endpoint-dns; a spec names another zone where it needs one.
+A row says how a private endpoint reaches the service, where the service keeps its public door, and what it is called in
+each cloud. Group ids, zones and public names are those of
+https://learn.microsoft.com/azure/private-link/private-endpoint-dns, its sections Government and China included; a spec
+names another zone where it needs one.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from homeostat.core.arm_types import (
     STORAGE_ACCOUNT,
     ArmType,
 )
+from homeostat.core.clouds import CloudName, cloud_of_region
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, Path
 
@@ -28,11 +30,20 @@ DISABLED = "Disabled"
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """zone: the private DNS zone. suffix: of the public name, which the network resolves privately."""
+
+    zone: str
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """One kind of service.
 
-    group_id: the sub-resource that a private endpoint connects to. zone: the private DNS zone of its names.
-    port: what its clients connect to, with TLS. suffix: of its public name, which the network resolves privately.
+    group_id: the sub-resource that a private endpoint connects to.
+    port: what its clients connect to, with TLS.
+    names: by cloud; the documentation has none of clouds that are missing.
     public_access: where the body of the resource says whether the public network may connect.
     regional: its public names hold its region.
     """
@@ -40,9 +51,8 @@ class Backend:
     kind: str
     type: ArmType
     group_id: str
-    zone: str
     port: int
-    suffix: str
+    names: Mapping[CloudName, Names]
     public_access: Path = ("properties", "publicNetworkAccess")
     regional: bool = False
 
@@ -53,9 +63,15 @@ class Backend:
         """
         return json.text_at(body, *self.public_access) or ENABLED
 
+    def zone(self, region: str) -> str:
+        """The private DNS zone of its names, in the region's cloud; empty where none is documented."""
+        names = self.names.get(cloud_of_region(region))
+        return names.zone if names else ""
+
     def hostname(self, resource: ResourceId, region: str) -> str:
-        """The public name that clients use, such as `sql-flask.database.windows.net`."""
-        return f"{self.record(resource, region)}.{self.suffix}"
+        """The public name that clients use, `sql-flask.database.windows.net`; empty where none is documented."""
+        names = self.names.get(cloud_of_region(region))
+        return f"{self.record(resource, region)}.{names.suffix}" if names else ""
 
     def record(self, resource: ResourceId, region: str) -> str:
         """The name of its record in the private DNS zone."""
@@ -63,39 +79,80 @@ class Backend:
         return f"{name}.{region.lower().replace(' ', '')}" if self.regional else name
 
 
+def _names(public: str, government: str, china: str) -> Mapping[CloudName, Names]:
+    """From the suffixes in the three clouds: the zone is `privatelink.` and the suffix."""
+    suffixes = {CloudName.PUBLIC: public, CloudName.US_GOVERNMENT: government, CloudName.CHINA: china}
+    return {cloud: Names(f"privatelink.{suffix}", suffix) for cloud, suffix in suffixes.items()}
+
+
 _ROWS = (
     # Port 1433 alone suffices with the `Proxy` connection policy, which private endpoints use by default:
     # https://learn.microsoft.com/azure/azure-sql/database/connectivity-architecture
-    Backend("sql", SQL_SERVER, "sqlServer", "privatelink.database.windows.net", 1433, "database.windows.net"),
-    Backend("key_vault", KEY_VAULT, "vault", "privatelink.vaultcore.azure.net", 443, "vault.azure.net"),
+    Backend(
+        "sql",
+        SQL_SERVER,
+        "sqlServer",
+        1433,
+        _names("database.windows.net", "database.usgovcloudapi.net", "database.chinacloudapi.cn"),
+    ),
+    Backend(
+        "key_vault",
+        KEY_VAULT,
+        "vault",
+        443,
+        {
+            CloudName.PUBLIC: Names("privatelink.vaultcore.azure.net", "vault.azure.net"),
+            CloudName.US_GOVERNMENT: Names("privatelink.vaultcore.usgovcloudapi.net", "vault.usgovcloudapi.net"),
+            CloudName.CHINA: Names("privatelink.vaultcore.azure.cn", "vault.azure.cn"),
+        },
+    ),
     # TLS; https://learn.microsoft.com/azure/azure-cache-for-redis/cache-configure#access-ports
-    Backend("redis", REDIS, "redisCache", "privatelink.redis.cache.windows.net", 6380, "redis.cache.windows.net"),
+    Backend(
+        "redis",
+        REDIS,
+        "redisCache",
+        6380,
+        _names("redis.cache.windows.net", "redis.cache.usgovcloudapi.net", "redis.cache.chinacloudapi.cn"),
+    ),
     # Of an account's services, blobs. The others have groups, zones and names of their own.
-    Backend("storage", STORAGE_ACCOUNT, "blob", "privatelink.blob.core.windows.net", 443, "blob.core.windows.net"),
+    Backend(
+        "storage",
+        STORAGE_ACCOUNT,
+        "blob",
+        443,
+        _names("blob.core.windows.net", "blob.core.usgovcloudapi.net", "blob.core.chinacloudapi.cn"),
+    ),
     # The API for NoSQL; https://learn.microsoft.com/azure/cosmos-db/how-to-configure-private-endpoints
-    Backend("cosmos_db", COSMOS_DB, "Sql", "privatelink.documents.azure.com", 443, "documents.azure.com"),
+    Backend(
+        "cosmos_db", COSMOS_DB, "Sql", 443, _names("documents.azure.com", "documents.azure.us", "documents.azure.cn")
+    ),
     # https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-private-link
     Backend(
         "postgresql",
         POSTGRESQL,
         "postgresqlServer",
-        "privatelink.postgres.database.azure.com",
         5432,
-        "postgres.database.azure.com",
+        _names(
+            "postgres.database.azure.com", "postgres.database.usgovcloudapi.net", "postgres.database.chinacloudapi.cn"
+        ),
         ("properties", "network", "publicNetworkAccess"),
     ),
     # AMQP; https://learn.microsoft.com/azure/service-bus-messaging/service-bus-faq#what-ports-do-i-need-to-open
     Backend(
-        "service_bus", SERVICE_BUS, "namespace", "privatelink.servicebus.windows.net", 5671, "servicebus.windows.net"
+        "service_bus",
+        SERVICE_BUS,
+        "namespace",
+        5671,
+        _names("servicebus.windows.net", "servicebus.usgovcloudapi.net", "servicebus.chinacloudapi.cn"),
     ),
     # NAME.REGION.redis.azure.net; https://learn.microsoft.com/azure/redis/private-link
+    # The zones of the other clouds are not in the documentation.
     Backend(
         "managed_redis",
         MANAGED_REDIS,
         "redisEnterprise",
-        "privatelink.redis.azure.net",
         10000,
-        "redis.azure.net",
+        {CloudName.PUBLIC: Names("privatelink.redis.azure.net", "redis.azure.net")},
         regional=True,
     ),
 )
@@ -107,3 +164,11 @@ BACKENDS: Mapping[str, Backend] = {row.kind: row for row in _ROWS}
 def backend_of(resource: ResourceId) -> Backend | None:
     """The row of a resource's type."""
     return next((row for row in _ROWS if resource.is_type(row.type.name)), None)
+
+
+_SUFFIXES = tuple(f".{names.suffix}" for row in _ROWS for names in row.names.values())
+
+
+def is_public_name(host: str) -> bool:
+    """Whether it is the public name of a backend of these kinds, in any cloud."""
+    return host.lower().endswith(_SUFFIXES)

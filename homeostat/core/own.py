@@ -12,7 +12,10 @@ from homeostat.core.ids import ResourceId
 
 @dataclass(frozen=True, slots=True)
 class OwnResources:
-    """storage_account: a name suffices, for it is unique in all of Azure; empty when it is not known."""
+    """storage_account: a name suffices, for it is unique in its cloud; empty when it is not known.
+
+    One of the same name in another cloud is left alone as well.
+    """
 
     ids: frozenset[ResourceId] = frozenset()
     storage_account: str = ""

@@ -56,6 +56,8 @@ def test_an_endpoint_without_tls_is_refused(endpoint: str) -> None:
     [
         ("https://management.azure.com/subscriptions", True),
         ("https://management.azure.com:443/subscriptions", True),
+        ("https://management.azure.com:8443/subscriptions", False),
+        ("https://management.azure.com:port/subscriptions", False),
         ("https://westeurope.management.azure.com/x", True),
         ("http://management.azure.com/x", False),
         ("https://management.azure.com.example.org/x", False),

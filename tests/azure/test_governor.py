@@ -329,7 +329,7 @@ def test_another_front_end_has_buckets_of_its_own() -> None:
         ground.cloud.throttling.region = "NORTHEUROPE"
         assert isinstance(await arm.reader.read(Read(SITE, ground.site)), Found)
         assert all_found(await many(count - 1, lambda: arm.reader.read(Read(SITE, ground.site)), at_once=count))
-        assert {each["region"] for each in arm.governor.low()} == {"westeurope", "northeurope"}
+        assert {each["region"] for each in arm.low_budgets()} == {"westeurope", "northeurope"}
         return ground.loop.time()
 
     assert on_virtual_time(program) <= 3 * LATENCY + 1 / REFILL

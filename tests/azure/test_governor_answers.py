@@ -23,7 +23,7 @@ async def read(talk: Conversation, times: int = 1) -> list[Fact]:
 
 
 def low(talk: Conversation) -> list[tuple[object, ...]]:
-    return [(each["quota"], each["left"], each["of"]) for each in talk.arm.governor.low()]
+    return [(each["quota"], each["left"], each["of"]) for each in talk.arm.low_budgets()]
 
 
 async def test_an_answer_that_names_another_bucket_moves_what_follows_there() -> None:

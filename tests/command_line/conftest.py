@@ -9,7 +9,7 @@ import pytest
 from homeostat.cli.main import main
 from tests.support.planted import watch
 
-OURS = ("AZURE_", "HOMEOSTAT_", "IDENTITY_", "MSI_", "NO_COLOR")
+OURS = ("AZURE", "HOMEOSTAT_", "IDENTITY_", "MSI_", "NO_COLOR")
 
 
 @dataclass(frozen=True, slots=True)

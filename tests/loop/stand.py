@@ -345,7 +345,7 @@ def stand(
     selections = Selections(arm.changes, arm.reader, memory.blobs, ambient)
     desired = Desired(specs, REGISTRY, ambient, cloud.subscription, selections=selections)
     service = Service(engine, desired, {}, arm.identity, managed=Managed(store, memory.blobs, ambient))
-    service = replace(service, low_budgets=arm.governor.low)
+    service = replace(service, low_budgets=arm.low_budgets)
     made = Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)
     watch_at_end(made.shown)
     return made

@@ -157,7 +157,7 @@ async def test_who_we_are_is_what_our_token_says_and_is_asked_once() -> None:
     credential = Counted(world.arm.credential)
     identity = TokenIdentity(credential, "https://management.azure.com/.default")
     for _ in range(3):
-        assert await identity.principal() == Principal(HOMEOSTAT.object_id, HOMEOSTAT.app_id)
+        assert await identity.principal(world.cloud.subscription) == Principal(HOMEOSTAT.object_id, HOMEOSTAT.app_id)
     assert credential.asked == 1
 
 

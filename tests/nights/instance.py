@@ -100,7 +100,7 @@ def as_it_is(service: Service) -> Service:
 class Ourselves:
     """Homeostat knows who it is to Azure, as events name it."""
 
-    async def principal(self) -> Principal | None:
+    async def principal(self, subscription: str) -> Principal | None:
         return Principal(HOMEOSTAT.object_id, HOMEOSTAT.app_id)
 
 

@@ -86,6 +86,7 @@ class _Backend:
     kind: Backend
     host: str
     record: str
+    zone: str
 
     @property
     def port(self) -> int:
@@ -106,13 +107,13 @@ class _World:
         for kind in BACKENDS.values():
             for id_ in self.of(kind.type):
                 region = json.text_at(self.bodies[id_], "location")
-                yield _Backend(id_, kind, kind.hostname(id_, region), kind.record(id_, region))
+                yield _Backend(id_, kind, kind.hostname(id_, region), kind.record(id_, region), kind.zone(region))
 
     def works(self, app: ResourceId, backend: _Backend) -> bool:
         subnet_id = json.text_at(self.bodies[app], "properties", "virtualNetworkSubnetId")
         subnet = self.body(subnet_id)
         vnet = subnet_id.lower().partition("/subnets/")[0]
-        zone = self.zone_of(vnet, backend.kind.zone) if subnet is not None else None
+        zone = self.zone_of(vnet, backend.zone) if subnet is not None else None
         if zone is None:
             is_open = backend.kind.public_network_access(self.bodies[backend.id]) == ENABLED
             through = subnet is None or not self.routes_all(app) or self.lets_out(subnet, SOMEWHERE, backend.port)

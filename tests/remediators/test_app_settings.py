@@ -298,6 +298,8 @@ def test_a_section_s_problem_is_named(written: dict[str, Json], expected: str) -
         ("sql-flask.privatelink.database.windows.net", "sql-flask.database.windows.net"),
         ("https://kv-flask.privatelink.vaultcore.azure.net/", "kv-flask.vault.azure.net"),
         ("tcp:x.PrivateLink.redis.cache.windows.net,1433", "x.redis.cache.windows.net"),
+        ("https://kv-flask.privatelink.vaultcore.usgovcloudapi.net/", "kv-flask.vault.usgovcloudapi.net"),
+        ("kv-flask.privatelink.vaultcore.azure.cn", "kv-flask.vault.azure.cn"),
     ],
 )
 def test_a_private_link_host_is_refused_and_the_public_name_given(value: str, public: str) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from homeostat.core import json
 from homeostat.core.arm_types import PRIVATE_ENDPOINT, SQL_SERVER
-from homeostat.core.backends import BACKENDS, Backend, backend_of
+from homeostat.core.backends import BACKENDS, Backend, backend_of, is_public_name
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json, Value
 from homeostat.core.model import AnyRemediator, Disruption, Milestone, Mode, Scope, Want
@@ -168,3 +168,25 @@ def test_a_public_name_holds_the_region_where_the_service_has_it_so() -> None:
     assert BACKENDS["sql"].hostname(SQL, "West Europe") == "sql-flask.database.windows.net"
     redis = resource(BACKENDS["managed_redis"].type.name, "Redis-Flask")
     assert BACKENDS["managed_redis"].hostname(redis, "West Europe") == "redis-flask.westeurope.redis.azure.net"
+
+
+@pytest.mark.parametrize(
+    ("kind", "region", "zone", "host"),
+    [
+        ("sql", "USGov Virginia", "privatelink.database.usgovcloudapi.net", "sql-flask.database.usgovcloudapi.net"),
+        ("sql", "chinanorth3", "privatelink.database.chinacloudapi.cn", "sql-flask.database.chinacloudapi.cn"),
+        ("key_vault", "usdodeast", "privatelink.vaultcore.usgovcloudapi.net", "sql-flask.vault.usgovcloudapi.net"),
+        ("key_vault", "chinaeast2", "privatelink.vaultcore.azure.cn", "sql-flask.vault.azure.cn"),
+        ("redis", "usgovtexas", "privatelink.redis.cache.usgovcloudapi.net", "sql-flask.redis.cache.usgovcloudapi.net"),
+        ("cosmos_db", "usgovarizona", "privatelink.documents.azure.us", "sql-flask.documents.azure.us"),
+        ("managed_redis", "usgovarizona", "", ""),
+    ],
+)
+def test_a_backend_has_the_names_of_its_region_s_cloud(kind: str, region: str, zone: str, host: str) -> None:
+    assert (BACKENDS[kind].zone(region), BACKENDS[kind].hostname(SQL, region)) == (zone, host)
+
+
+@pytest.mark.parametrize("suffix", ["database.windows.net", "vault.usgovcloudapi.net", "documents.azure.cn"])
+def test_a_public_name_is_known_as_one_in_every_cloud(suffix: str) -> None:
+    assert is_public_name(f"Some.{suffix.upper()}")
+    assert not is_public_name(suffix)

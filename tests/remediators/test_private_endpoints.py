@@ -361,4 +361,17 @@ def test_every_kind_of_backend_can_be_declared(kind: str) -> None:
     assert isinstance(first.value.backend, ResourceId)
     assert first.value.backend.is_type(BACKENDS[kind].type.name)
     assert isinstance(second.value, ZoneGroupWant)
-    assert second.value.zone.name == BACKENDS[kind].zone
+    assert second.value.zone.name == BACKENDS[kind].zone("westeurope")
+
+
+def test_the_zone_of_an_endpoint_is_that_of_its_location_s_cloud() -> None:
+    (_, second) = REMEDIATOR.items(section(location="usgovvirginia", zone_group="default"), Scope(APP))
+    assert isinstance(second.value, ZoneGroupWant)
+    assert second.value.zone.name == "privatelink.database.usgovcloudapi.net"
+
+
+def test_where_the_cloud_s_zone_is_not_known_it_must_be_named() -> None:
+    written = {"location": "usgovvirginia", "kind": "managed_redis", "zone_group": "default"}
+    (problem,) = REMEDIATOR.problems(section(**written), Scope(APP))
+    assert problem.message == "the private DNS zone of managed_redis in usgovvirginia is not known"
+    assert REMEDIATOR.problems(section(**written, zone="privatelink.example"), Scope(APP)) == ()

@@ -14,11 +14,12 @@ from typing import Any
 from simulator import admin, environment, worlds
 from simulator.access import Role
 from simulator.clock import Clock, wall_clock
-from simulator.cloud import EPOCH, OPERATOR, Cloud, Timing
+from simulator.cloud import EPOCH, OPERATOR, PUBLIC, Cloud, Timing
 from simulator.exchange import Exchanger
 from simulator.faults import Fault
 from simulator.gateway import handle
 from simulator.messages import Headers, Principal, Request, Response
+from simulator.places import Place
 from simulator.server import certificates, serve
 from tests.support.role import ROLE
 
@@ -121,13 +122,14 @@ def running_simulator(
     faults: list[Fault] | None = None,
     clock: Clock | None = None,
     role: Role | None = ROLE,
+    place: Place = PUBLIC,
 ) -> Iterator[Simulation]:
     """Serve a world on a free port until the block ends. `latency` is in seconds; Retry-After is 0 without `timing`.
 
     Homeostat's identity is held to `role`, if it is to one.
     """
     clock = clock or wall_clock()
-    cloud = worlds.create(world, seed=seed, timing=timing or Timing(retry_after=0), now=clock.now())
+    cloud = worlds.create(world, seed=seed, timing=timing or Timing(retry_after=0), now=clock.now(), place=place)
     cloud.role = role
     exchanger = Exchanger(cloud, clock, latency, faults or [])
     with tempfile.TemporaryDirectory(prefix="simulation-") as folder:

@@ -116,7 +116,8 @@ def _zone_group(scope: Scope, endpoint: Endpoint, row: Backend) -> JsonObject:
         return {}
     group = endpoint.groups[0]
     found = zones_of(group)
-    fitting = next((zone for zone in found if zone.name.lower() == row.zone.lower()), found[0] if found else None)
+    usual = row.zone(endpoint.resource.text("location")).lower()
+    fitting = next((zone for zone in found if zone.name.lower() == usual), found[0] if found else None)
     named: dict[str, Json] = {"zone_group": group.id.name}
     return {**named, "zone": reference(scope, fitting)} if fitting else named
 
@@ -168,5 +169,7 @@ def _named_backends(survey: Survey) -> Iterator[tuple[Endpoint, str, int]]:
     """The endpoints whose backend's public name is known: with that name, and the port of its kind."""
     for endpoint in survey.endpoints:
         row, backend = row_of(endpoint), endpoint.backend
-        if row is not None and backend is not None and endpoint.groups:
-            yield endpoint, row.hostname(backend.id, backend.text("location")), row.port
+        if row is None or backend is None or not endpoint.groups:
+            continue
+        if host := row.hostname(backend.id, backend.text("location")):
+            yield endpoint, host, row.port
