@@ -32,9 +32,9 @@ checked token, role, api-version, locks, the resource group and the parent; it w
   checks the delegation and keeps the service association link. `leave_app_service(cloud, subnet_id, app_id)` undoes it.
 - `cloud.extras["name"]` holds what is no ARM resource (keys, deliveries).
 
-**Quotas.** With `cloud.throttling.on` (`--throttle`) requests are counted on ARM's token buckets and its providers' own,
-answers tell what is left, and what is beyond is refused: `simulator.throttling`. `simulator.virtual` has an event loop
-on which an hour of waiting takes no time.
+**Quotas.** With `cloud.throttling.on` (`--throttle`) requests are counted on ARM's token buckets and its providers'
+own, answers tell what is left, and what is beyond is refused: `simulator.throttling`. `simulator.virtual` has an event
+loop on which an hour of waiting takes no time.
 
 **Following what happens.** `cloud.activities` is append-only: `since(cursor)` reads, `subscribe(wake)` wakes. Because
 long operations end only when a Cloud is told the time, whoever pushes events also calls `cloud.advance(now)` at
