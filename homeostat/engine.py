@@ -5,8 +5,9 @@ work is a root. What it decides is decided by the pure functions of `homeostat.c
 through the ports.
 """
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,7 +17,7 @@ from homeostat.approvals import Approvals
 from homeostat.core import alerts, known_secrets, record, retest, snapshot, uses
 from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass
-from homeostat.core.attribution import Actor
+from homeostat.core.attribution import Actor, ForeignWrite
 from homeostat.core.causes import causes, completed, of_entry
 from homeostat.core.conclusion import conclude
 from homeostat.core.decision import (
@@ -38,7 +39,7 @@ from homeostat.core.gate.caps import CAPS
 from homeostat.core.gate.passing import FIRST_GUARDS
 from homeostat.core.gate.situation import Pause
 from homeostat.core.known_secrets import Comparison
-from homeostat.core.model import Facts, Mode, Registry
+from homeostat.core.model import Drift, Facts, Mode, Registry
 from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger, is_worth_a_line, ledger_entry
 from homeostat.core.plan import Held, Plan
 from homeostat.core.record import (
@@ -217,7 +218,7 @@ class _Reconcile:
     writes: Writes
     leased: Leased | None = None
     first: Plan | None = None  # to be carried out before anything is observed
-    asked_who: bool = False  # Azure, for the authors of changes
+    changes: Sequence[ForeignWrite] | None = None  # as Azure remembers them; None while it was not asked
     approval: Approval | None = None  # of the last plan's edits that need one
     alone: RunUse = field(default_factory=RunUse)  # what it has reserved, where it is a run of its own
     secrets: Comparison | None = None  # by the last observation
@@ -331,6 +332,7 @@ class _Reconcile:
         """What was read, what follows from it, and whether something is missing that would have to be gone for good."""
         engine, root = self.engine, self.root
         facts = await self.observer.observe(root)
+        self.changes = self.changes and ()  # what was told of an earlier look's drifts may not explain these
         judged = await self._with_changed_secrets(judge(root, facts, engine.registry), facts)
         judged = without_refused(judged, self.writes.refusals)
         if root_is_missing(root.id, facts) and not creates(judged, root.id):
@@ -338,11 +340,14 @@ class _Reconcile:
         if not judged.edits:
             return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
         record_now = self.writes.in_record((self.leased or self).stored.record)
-        situation = await engine.situations.of(root, record_now, self.trigger, judged.edits, self.alone)
+        situation, _ = await asyncio.gather(
+            engine.situations.of(root, record_now, self.trigger, judged.edits, facts, self.alone),
+            self._ask_who(judged.drifts),
+        )
         self.approval = situation.approval
         plan = decide(root, judged, facts, situation, FIRST_GUARDS)
         if plan.actions:  # or else nothing around it can matter
-            plan = decide(root, judged, facts, await engine.situations.looked_around(situation, root, facts))
+            plan = decide(root, judged, facts, situation)
         return facts, plan, misses_container(judged)
 
     async def _with_changed_secrets(self, judged: Judged, facts: Facts) -> Judged:
@@ -357,15 +362,21 @@ class _Reconcile:
 
     # --- attribute ---
 
+    async def _ask_who(self, drifts: Sequence[Drift]) -> None:
+        """Asks Azure who changed the root, at most once, and only for news that nothing else explains.
+
+        Beside what the repair waits for anyway: the alerts that go out with its intent name whoever it was.
+        """
+        found = causes(self.root, drifts, (self.leased or self).stored.record)
+        if found.open and found.since is not None and self.changes is None and not self.trigger.dry_run:
+            self.changes = ()
+            self.changes = await self.engine.changes.changes(self.root.id, found.since)
+
     async def _causes(self, plan: Plan) -> Mapping[str, Actor]:
-        """By kind, who or what brought the plan's drifts about. Azure is asked at most once, and only for news."""
+        """By kind, who or what brought the plan's drifts about."""
+        await self._ask_who(plan.drifts)
         known = (self.leased or self).stored.record
-        found = causes(self.root, plan.drifts, known)
-        if not found.open or found.since is None or self.asked_who:
-            return found.known
-        self.asked_who = True
-        changes = await self.engine.changes.changes(self.root.id, found.since)
-        return completed(found, plan.drifts, known, changes)
+        return completed(causes(self.root, plan.drifts, known), plan.drifts, known, self.changes or ())
 
     # --- intent ---
 

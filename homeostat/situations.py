@@ -1,13 +1,14 @@
 """Gathers what the guards of `homeostat.core.gate` may look at, once for every look that found something to write.
 
-In two steps: what the store knows, and then, only where something is left to be written, what Azure says is around it.
-What is remembered of the root is in its record; what is remembered of the fleet is only read where the guards of the
-single edits let something through, and is one read then, with one more for the run.
+In two steps: first what the fleet's owners said, which is one read; then, only where the guards of the single edits let
+something through, what else is remembered of the fleet and what Azure says is around the root, both at once, since a
+repair waits for them. What is remembered of the root itself is in its record.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from homeostat.ambient import Ambient
 from homeostat.approvals import Approvals
@@ -50,11 +51,14 @@ class Situations:
         record: RootRecord,
         asked: Trigger,
         edits: Sequence[Edit] = (),
+        facts: Facts = MappingProxyType({}),
         alone: RunUse = NOTHING_RESERVED,
     ) -> Situation:
-        """The situation of a root with this record, for which these edits are meant.
+        """The situation of a root with this record and these facts, for which these edits are meant.
 
-        alone: what a reconcile that is a run of its own has written so far. Raises StorageError.
+        What Azure says is around it is asked where the guards of the single edits let something through, beside what
+        the store knows of the fleet. alone: what a reconcile that is a run of its own has written so far. Raises
+        StorageError.
         """
         fleet = Fleetwide(self.store.documents, self.ambient)
         rows, pauses = await asyncio.gather(fleet.read(), self.store.pauses())
@@ -88,7 +92,10 @@ class Situations:
         allowed, _ = guard_edits(edits, situation, FIRST_GUARDS)
         if not allowed:
             return situation
-        return replace(situation, history=await self._of_fleet(root, record, asked, allowed, history, rows))
+        history, situation = await asyncio.gather(
+            self._of_fleet(root, record, asked, allowed, history, rows), self.looked_around(situation, root, facts)
+        )
+        return replace(situation, history=history)
 
     async def looked_around(self, situation: Situation, root: Root, facts: Facts) -> Situation:
         """The situation right before a write: one read of the root's own body, and one of its group's deployments."""
