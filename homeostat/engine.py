@@ -381,7 +381,7 @@ class _Reconcile:
     # --- intent ---
 
     async def _intend(self, plan: Plan, leased: Leased) -> tuple[Intent, tuple[str, ...]]:
-        """A durable record before the first write: what is about to be done, and the alerts that tell of the drift.
+        """A durable record before the first write: what is about to be done, what was there before, and the alerts.
 
         With it the names of the writes, one for each action: known before they are sent, since an event can overtake an
         answer.
@@ -402,7 +402,8 @@ class _Reconcile:
             reserved = uses.with_plan(current.reserved, plan, now)
             return replace(record.intending(named, intent), episodes=episodes, reserved=reserved)
 
-        await leased.save(transition, rows=outbox_rows(detected))
+        saved = leased.save(transition, rows=outbox_rows(detected))
+        await asyncio.gather(saved, self.writes.keep_first(plan, intent))
         self.writes.all_counted()
         return intent, names
 

@@ -40,10 +40,17 @@ class Writes:
     refusals: dict[Key, Hold] = field(default_factory=dict)
     counted: int = 0
 
+    async def keep_first(self, plan: Plan, intent: Intent) -> None:
+        """Stores the state before the plan's first write. May go on beside the storing of the intent that names it."""
+        await self._keep_state(plan.actions[0], intent, 1)
+
+    async def _keep_state(self, planned: Action, intent: Intent, number: int) -> None:
+        self.snapshots.append(await self.keeper.keep(self.root, as_seen(planned), intent, number, self.trigger))
+
     async def apply(
         self, plan: Plan, leased: Leased, intent: Intent, names: Sequence[str], *, together: bool = False
     ) -> None:
-        """Carries out the plan under its intent, each write by its name.
+        """Carries out the plan under its intent, each write by its name. The state before the first one is kept already.
 
         What Azure refuses by a rule is held, and with it what waits for it; writes that only make sense `together` end
         there. Raises ArmError, StillRunning, LeaseLost and StorageError; what was written by then is in `written`.
@@ -51,11 +58,11 @@ class Writes:
         for number, (planned, name) in enumerate(zip(plan.actions, names, strict=True), 1):
             if waits_for_refused(planned, self.refusals, plan.actions):
                 continue
-            known = as_seen(planned)
-            self.snapshots.append(await self.keeper.keep(self.root, known, intent, number, self.trigger))
+            if number > 1:
+                await self._keep_state(planned, intent, number)
             await leased.ensure()
             try:
-                await self._send(known, name, leased)
+                await self._send(as_seen(planned), name, leased)
             except ArmError as error:
                 hold = refusal(error)
                 if hold is None or together:

@@ -66,15 +66,25 @@ def arm_pipeline(
 
 def http_session(environment: Mapping[str, str] | None = None) -> aiohttp.ClientSession:
     """The one session that all pipelines share, with one TLS context. Needs a running event loop."""
+    environment = os.environ if environment is None else environment
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls_context(os.environ if environment is None else environment)),
+        connector=aiohttp.TCPConnector(ssl=tls_context(environment)),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,  # azure-core does it
-        trust_env=True,  # proxies
+        trust_env=names_proxy(environment),
     )
     # aiohttp repeats a PUT by itself when a kept connection turns out to be closed, though ARM may have had it.
     session._retry_connection = False  # noqa: SLF001  # it offers no other switch; a test holds it to this
     return session
+
+
+def names_proxy(environment: Mapping[str, str]) -> bool:
+    """Whether requests may have to go through a proxy.
+
+    Only then aiohttp is to look there: for each request it asks for the proxy, and in a thread for a .netrc file, too.
+    """
+    names = ("http_proxy", "https_proxy", "all_proxy")
+    return any(value and name.lower() in names for name, value in environment.items())
 
 
 def session_transport(session: aiohttp.ClientSession) -> Transport:

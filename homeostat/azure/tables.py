@@ -127,19 +127,30 @@ class _Batch:
         """The new versions by row. Raises the SDK's error for what was refused."""
         made = False
         while self._changes:
-            operations = [self._operation(change) for change in self._changes]
             try:
-                answers = await self._table.submit_transaction(operations, retry_total=0)
+                return await self._send_once()
             except HttpResponseError as error:
                 if code(error) == "TableNotFound" and not made:
                     made = True
                     await self._make_table()
                 elif not self._drop_absent(error):
                     raise
-            else:
-                pairs = zip(self._changes, answers, strict=True)
-                return {change.row: answer["etag"] for change, answer in pairs if not isinstance(change, Remove)}
         return {}
+
+    async def _send_once(self) -> dict[str, str]:
+        """A transaction of one is a plain request, which takes a fraction of the SDK's time for a MIME multipart body.
+
+        Not for the others: of an insertion the SDK does not decode the error, and a deletion's 404 it keeps to itself.
+        """
+        if len(self._changes) == 1 and isinstance(self._changes[0], Replace | Upsert):
+            verb, entity, options = self._operation(self._changes[0])
+            send = self._table.update_entity if verb == "update" else self._table.upsert_entity
+            answer = await send(entity, retry_total=0, **options)
+            return {self._changes[0].row: answer["etag"]}
+        operations = [self._operation(change) for change in self._changes]
+        answers = await self._table.submit_transaction(operations, retry_total=0)
+        pairs = zip(self._changes, answers, strict=True)
+        return {change.row: answer["etag"] for change, answer in pairs if not isinstance(change, Remove)}
 
     async def _make_table(self) -> None:
         with making(f"table {self._table.table_name!r}"):

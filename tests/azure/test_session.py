@@ -151,3 +151,20 @@ async def test_a_compressed_answer_is_unpacked(tmp_path: Path) -> None:
         connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
     ):
         assert await arm.reader.read(NSG) == Found({"name": "nsg-app"})
+
+
+@pytest.mark.parametrize(
+    ("environment", "there_is_one"),
+    [
+        ({}, False),
+        ({"HTTPS_PROXY": ""}, False),
+        ({"NO_PROXY": "localhost"}, False),
+        ({"HTTPS_PROXY": "http://proxy.example:3128"}, True),
+        ({"http_proxy": "http://proxy.example:3128"}, True),
+    ],
+)
+async def test_a_proxy_is_only_looked_for_where_the_environment_names_one(
+    environment: dict[str, str], there_is_one: bool
+) -> None:
+    async with http_session(environment) as session:
+        assert session.trust_env is there_is_one

@@ -35,20 +35,35 @@ class Crash(BaseException):
 
 @dataclass
 class Fate:
-    """Counts the calls of all ports, and strikes at one of them. `names` tells what they were."""
+    """Counts the calls of all ports, and strikes at one of them: by its number, or at the first of a name.
 
-    at: int | None = None
+    `names` tells what they were. What goes on beside the call that is struck ends with it.
+    """
+
+    at: int | str | None = None
     after: bool = False
     names: list[str] = field(default_factory=list)
+    struck: bool = False
 
-    def before_call(self, name: str) -> None:
+    def before_call(self, name: str) -> int:
+        """The call's number."""
         self.names.append(name)
-        if len(self.names) == self.at and not self.after:
-            raise Crash(name)
+        if not self.after and self._is_at(len(self.names)):
+            self.struck = True
+        self._die_if_struck()
+        return len(self.names)
 
-    def after_call(self) -> None:
-        if len(self.names) == self.at and self.after:
-            raise Crash(self.names[-1])
+    def after_call(self, number: int) -> None:
+        if self.after and self._is_at(number):
+            self.struck = True
+        self._die_if_struck()
+
+    def _is_at(self, number: int) -> bool:
+        return self.at in {number, self.names[number - 1]} and not self.struck
+
+    def _die_if_struck(self) -> None:
+        if self.struck:
+            raise Crash(self.at)
 
 
 @dataclass(frozen=True)
@@ -57,15 +72,17 @@ class MortalDocuments:
     fate: Fate
 
     async def read(self, partition: str, row: str) -> Document | None:
-        self.fate.before_call("documents.read")
+        number = self.fate.before_call("documents.read")
         found = await self.inner.read(partition, row)
-        self.fate.after_call()
+        self.fate.after_call(number)
         return found
 
     async def apply(self, partition: str, changes: Sequence[Change]) -> dict[str, str]:
-        self.fate.before_call(f"documents.apply {', '.join(change.row.partition(':')[0] for change in changes)}")
+        number = self.fate.before_call(
+            f"documents.apply {', '.join(change.row.partition(':')[0] for change in changes)}"
+        )
         versions = await self.inner.apply(partition, changes)
-        self.fate.after_call()
+        self.fate.after_call(number)
         return versions
 
     async def scan(
@@ -87,9 +104,9 @@ class MortalQueues:
     fate: Fate
 
     async def send(self, queue: str, body: str, *, delay: timedelta = timedelta()) -> None:
-        self.fate.before_call("queues.send")
+        number = self.fate.before_call("queues.send")
         await self.inner.send(queue, body, delay=delay)
-        self.fate.after_call()
+        self.fate.after_call(number)
 
     async def peek(self, queue: str, *, limit: int) -> list[QueuedMessage]:
         self.fate.before_call("queues.peek")
@@ -100,20 +117,20 @@ class MortalQueues:
         return await self.inner.count(queue)
 
     async def receive(self, queue: str, *, limit: int, visibility: timedelta) -> list[QueuedMessage]:
-        self.fate.before_call("queues.receive")
+        number = self.fate.before_call("queues.receive")
         messages = await self.inner.receive(queue, limit=limit, visibility=visibility)
-        self.fate.after_call()
+        self.fate.after_call(number)
         return messages
 
     async def delete(self, message: QueuedMessage) -> None:
-        self.fate.before_call("queues.delete")
+        number = self.fate.before_call("queues.delete")
         await self.inner.delete(message)
-        self.fate.after_call()
+        self.fate.after_call(number)
 
     async def postpone(self, message: QueuedMessage, delay: timedelta) -> QueuedMessage:
-        self.fate.before_call("queues.postpone")
+        number = self.fate.before_call("queues.postpone")
         postponed = await self.inner.postpone(message, delay)
-        self.fate.after_call()
+        self.fate.after_call(number)
         return postponed
 
 
@@ -135,15 +152,15 @@ class MortalBlobs:
         expected: str | Absent | None = None,
         content_type: str = "application/octet-stream",
     ) -> str:
-        self.fate.before_call("blobs.write")
+        number = self.fate.before_call("blobs.write")
         version = await self.inner.write(container, name, data, expected=expected, content_type=content_type)
-        self.fate.after_call()
+        self.fate.after_call(number)
         return version
 
     async def delete(self, container: str, name: str) -> None:
-        self.fate.before_call("blobs.delete")
+        number = self.fate.before_call("blobs.delete")
         await self.inner.delete(container, name)
-        self.fate.after_call()
+        self.fate.after_call(number)
 
     async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:
         self.fate.before_call("blobs.list")
@@ -158,15 +175,15 @@ class MortalArm:
     fate: Fate
 
     async def read(self, read: Read) -> Fact:
-        self.fate.before_call("arm.read")
+        number = self.fate.before_call("arm.read")
         fact = await self.reader.read(read)
-        self.fate.after_call()
+        self.fate.after_call(number)
         return fact
 
     async def write(self, action: Action, *, correlation_id: str = "", send_by: float | None = None) -> Written:
-        self.fate.before_call("arm.write")
+        number = self.fate.before_call("arm.write")
         written = await self.writer.write(action, correlation_id=correlation_id, send_by=send_by)
-        self.fate.after_call()
+        self.fate.after_call(number)
         return written
 
 
@@ -176,9 +193,9 @@ class MortalChannel:
     fate: Fate
 
     async def publish(self, events: Sequence[CloudEventData]) -> None:
-        self.fate.before_call("alerts.publish")
+        number = self.fate.before_call("alerts.publish")
         await self.inner.publish(events)
-        self.fate.after_call()
+        self.fate.after_call(number)
 
 
 def mortal(stand: Stand, fate: Fate) -> Stand:

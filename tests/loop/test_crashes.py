@@ -140,12 +140,8 @@ POINTS = {
 async def test_a_death_around_each_durable_step_is_made_good(
     new_stand: Callable[[], Stand], point: str, *, after: bool
 ) -> None:
-    rehearsal = Fate()
     world = await damaged(new_stand)
-    assert not await dies_at(world, rehearsal)
-    await is_healed_and_told(world)
-    world = await damaged(new_stand)
-    assert await dies_at(world, Fate(rehearsal.names.index(POINTS[point]) + 1, after))
+    assert await dies_at(world, Fate(POINTS[point], after))
     await world.work_for(HOUR)
     await is_healed_and_told(world)
 
