@@ -50,7 +50,7 @@ class Writes:
     async def apply(
         self, plan: Plan, leased: Leased, intent: Intent, names: Sequence[str], *, together: bool = False
     ) -> None:
-        """Carries out the plan under its intent, each write by its name. The state before the first one is kept already.
+        """Carries out the plan under its intent, each write by its name. Of the first, the state before it is kept.
 
         What Azure refuses by a rule is held, and with it what waits for it; writes that only make sense `together` end
         there. Raises ArmError, StillRunning, LeaseLost and StorageError; what was written by then is in `written`.
