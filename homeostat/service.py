@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from homeostat import runs
@@ -14,13 +15,13 @@ from homeostat.core.alerts import WHOLE_ROOT
 from homeostat.core.approvals import Approval
 from homeostat.core.attribution import actor_json
 from homeostat.core.errors import HomeostatError
-from homeostat.core.events import parse_event, route
+from homeostat.core.events import Hint, parse_event, route
 from homeostat.core.explain import Known, explain
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, word_entry, worst
-from homeostat.core.record import RootRecord, Settle, is_examined, is_owed, is_own
+from homeostat.core.record import RootRecord, Settle, Told, is_examined, is_owed, is_own
 from homeostat.core.spec import Fleet, Root, Target
 from homeostat.engine import Engine
 from homeostat.managed import Managed
@@ -32,6 +33,7 @@ from homeostat.retest import Retests
 from homeostat.rollback import Rollbacks
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE, ledger_row
+from homeostat.together import Together
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class Service:
     kept: timedelta = DEFAULT_KEPT  # how long the past is
     managed: Managed | None = None
     low_budgets: Callable[[], Sequence[JsonObject]] = tuple  # of ARM's quotas, what this instance has less than half of
+    hints: Together[Hint, bool] = field(default_factory=Together)  # on their way into the records of their roots
 
     @property
     def retests(self) -> Retests:
@@ -94,19 +97,24 @@ class Service:
         hint = parse_event(event, self.engine.ambient.now())
         if hint is None:
             return ()
-        marked: list[Root] = []
-        for root in route(await self.desired.fleet(), hint, self.engine.registry):
-            stored = await self.engine.store.load(root.id)
-            looks_own = is_own(stored.record, hint.correlation_id)
-            ours = hint.is_by(await self.identity.principal(root.id.subscription)) if looks_own else False
-            foreign = hint.as_foreign_write() if ours is False else None
-            if ours or (foreign and is_examined(stored.record, foreign)):
-                if not is_owed(stored.record, hint.id):
-                    continue
-                foreign = None
-            await self.engine.store.mark(root.id, hint.id, self._settle_of(root), foreign, known=stored)
-            marked.append(root)
-        return tuple(marked)
+        roots = route(await self.desired.fleet(), hint, self.engine.registry)
+        return tuple([root for root in roots if await self.hints.store(root.id.key, hint, partial(self._mark, root))])
+
+    async def _mark(self, root: Root, hints: Sequence[Hint]) -> list[bool]:
+        """Marks a root for those of these hints that are news. Which of them are."""
+        stored = await self.engine.store.load(root.id)
+        news = [await self._news(hint, root, stored.record) for hint in hints]
+        if told := [each for each in news if each is not None]:
+            await self.engine.store.mark_for(root.id, told, self._settle_of(root), known=stored)
+        return [each is not None for each in news]
+
+    async def _news(self, hint: Hint, root: Root, known: RootRecord) -> Told | None:
+        looks_own = is_own(known, hint.correlation_id)
+        ours = hint.is_by(await self.identity.principal(root.id.subscription)) if looks_own else False
+        foreign = hint.as_foreign_write() if ours is False else None
+        if ours or (foreign and is_examined(known, foreign)):
+            return Told(hint.id) if is_owed(known, hint.id) else None
+        return Told(hint.id, foreign)
 
     async def mark_all(self, cause: str) -> int:
         """Marks every declared root, and sends alerts that are still waiting. How many roots there are.

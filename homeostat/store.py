@@ -22,7 +22,7 @@ from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
-from homeostat.core.record import Later, Lease, NothingToDo, RootRecord, Settle
+from homeostat.core.record import Later, Lease, NothingToDo, RootRecord, Settle, Told
 from homeostat.deployment_keys import DIGESTS, deployment_key
 from homeostat.ports import (
     MAX_CHANGES,
@@ -127,23 +127,37 @@ class Store:
         foreign: ForeignWrite | None = None,
         *,
         comes_again: bool = True,
+        rows: Sequence[Change] = (),
+    ) -> bool:
+        """Marks the root dirty for one hint, as `mark_for` does."""
+        return await self.mark_for(root, [Told(hint, foreign)], settle, comes_again=comes_again, rows=rows)
+
+    async def mark_for(
+        self,
+        root: ResourceId,
+        told: Sequence[Told],
+        settle: Settle,
+        *,
+        comes_again: bool = True,
         known: Stored | None = None,
         rows: Sequence[Change] = (),
     ) -> bool:
         """Marks the root dirty and enqueues at most one message. Whether one was enqueued. `known` saves a read.
 
-        comes_again: whether the hint is handled again should this fail half-way, as an event is and a timer is not.
+        comes_again: whether the hints are handled again should this fail half-way, as an event is and a timer is not.
         rows: what is stored with the mark.
         """
         delay: timedelta | None = None
 
         def transition(current: RootRecord) -> RootRecord:
             nonlocal delay
-            now = self.ambient.now()
-            after, delay = record.marked(
-                current, hint=hint, now=now, settle=settle, foreign=foreign, comes_again=comes_again
-            )
-            return after
+            now, delay = self.ambient.now(), None
+            for each in told:
+                current, owed = record.marked(
+                    current, hint=each.hint, now=now, settle=settle, foreign=each.foreign, comes_again=comes_again
+                )
+                delay = delay if owed is None else owed
+            return current
 
         await self.change(root, transition, rows=rows, known=known)
         if delay is None:

@@ -237,6 +237,14 @@ def sweep_in(causes: Iterable[str]) -> str:
     return next((cause for cause in reversed(tuple(causes)) if SWEEP.fullmatch(cause)), "")
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A hint that a root may have changed, by its name, and the foreign write that it tells of, if it names one."""
+
+    hint: str
+    foreign: ForeignWrite | None = None
+
+
 # --- marks and messages ---------------------------------------------------------------------------------------------
 
 

@@ -43,19 +43,19 @@ class Fate:
     at: int | str | None = None
     after: bool = False
     names: list[str] = field(default_factory=list)
-    struck: bool = False
+    struck: str = ""  # the name of the call
 
     def before_call(self, name: str) -> int:
         """The call's number."""
         self.names.append(name)
         if not self.after and self._is_at(len(self.names)):
-            self.struck = True
+            self.struck = name
         self._die_if_struck()
         return len(self.names)
 
     def after_call(self, number: int) -> None:
         if self.after and self._is_at(number):
-            self.struck = True
+            self.struck = self.names[number - 1]
         self._die_if_struck()
 
     def _is_at(self, number: int) -> bool:
@@ -63,7 +63,7 @@ class Fate:
 
     def _die_if_struck(self) -> None:
         if self.struck:
-            raise Crash(self.at)
+            raise Crash(self.struck)
 
 
 @dataclass(frozen=True)

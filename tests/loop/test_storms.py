@@ -1,58 +1,47 @@
 """A storm of events costs one reconcile a root, whatever comes at once, and loses nothing."""
 
-import asyncio
-from random import Random
 from typing import Final
 
 import pytest
 
-from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SITE
-from homeostat.core.ids import ResourceId
-from tests.loop import fleet
-from tests.nights.clock import NightLoop, spend
-from tests.support.virtual import Place, place
+from tests.support.storms import Storm, over_fleet, over_one_group
+from tests.support.virtual import STORAGE_SECONDS
 
 pytestmark = pytest.mark.wire
 
-WEB: Final = "2025-05-01"
-ROOTS: Final = 20
-EVENTS: Final = 2_000
-STORM_SECONDS: Final = 10.0
+OF_A_REPAIR: Final = 6
+"""Calls for app settings: a look of two, the deployments beside it, the settings once more, the write, and a look."""
+
+MESSAGES: Final = 2
+"""For a root: the one that its first event sends, and one more since it had not settled by then."""
 
 
-def settings(here: Place, app: ResourceId) -> dict[str, str]:
-    path = app.child("config", "appsettings").text + "/list"
-    found: dict[str, str] = here.operator("POST", path, {}, WEB).body["properties"]
-    return found
+def test_a_storm_of_events_costs_each_root_one_repair_and_leaves_it_as_declared() -> None:
+    storm = over_fleet(roots=20, events=2_000)
+    assert (storm.wrong, storm.writes, len(storm.calls)) == (0, 20, 20 * OF_A_REPAIR)
+    assert storm.messages == 20 * MESSAGES
+    _waits_for_two_stores_at_most(storm)
 
 
-def break_app(here: Place, app: ResourceId) -> None:
-    values = {**settings(here, app), "REDIS_PORT": "1"}
-    here.operator("PUT", app.child("config", "appsettings"), {"properties": values}, WEB)
+def test_a_storm_on_one_root_is_stored_by_fewer_writes_than_it_has_events() -> None:
+    """All of them find the root marked: the more come at once, the more are stored by one write."""
+    storm = over_one_group(apps=1, events=5_000)
+    assert (storm.wrong, storm.writes, storm.messages) == (0, 1, MESSAGES)
+    assert storm.stores < storm.events / 4
+    _waits_for_two_stores_at_most(storm)
 
 
-async def storm(here: Place, apps: list[ResourceId]) -> None:
-    """Each app is broken at some moment of the storm; most of the events tell of nothing."""
-    dice = Random(5)
-    breaks = {dice.randrange(EVENTS): app for app in apps}
-
-    async def happen(number: int) -> None:
-        await asyncio.sleep(dice.uniform(0, STORM_SECONDS))
-        app = breaks.get(number) or dice.choice(apps)
-        if number in breaks:
-            break_app(here, app)
-        await here.service.on_event(here.event(app.child("config", "appsettings")))
-
-    await asyncio.gather(*map(happen, range(EVENTS)))
+def _waits_for_two_stores_at_most(storm: Storm) -> None:
+    """An event's own store, a read and a write and a message, and the one that it came during."""
+    assert storm.slowest <= 2 * 3 * STORAGE_SECONDS + 1e-6
 
 
-def test_a_storm_of_events_costs_each_root_one_reconcile_and_leaves_it_as_declared() -> None:
-    async def night(loop: NightLoop) -> None:
-        specs = {"fleet.yaml": fleet.text(dict.fromkeys(range(1, ROOTS + 1), 6380))}
-        here = place(loop, f"fleet:{ROOTS}", specs)
-        apps = [app for app in (await here.service.desired.fleet()).roots if app.type == SITE.name]
-        await asyncio.gather(storm(here, apps), here.work_off(60))
-        print(here.reconciles, len(here.calls()), here.toll.calls, loop.time())
-        assert [settings(here, app)["REDIS_PORT"] for app in apps] == ["6380"] * ROOTS
-
-    spend(night)
+def test_a_network_security_group_behind_a_thousand_apps_is_one_reconcile() -> None:
+    storm = over_one_group(apps=1_000, events=1)
+    assert storm.wrong == 0
+    assert storm.kinds_of_calls == [
+        "GET nsg-appservice-integration",
+        "GET deployments",
+        "PUT allow-sql",
+        "GET nsg-appservice-integration",
+    ]

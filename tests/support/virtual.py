@@ -175,7 +175,6 @@ class Place:
     toll: Toll
     inbox: Inbox
     service: Service
-    reconciles: int = 0  # work messages that were worked at
 
     def operator(
         self, method: str, target: "ResourceId | str", body: Any = None, version: str = "2024-05-01"
@@ -189,6 +188,9 @@ class Place:
     def calls(self) -> list[Exchange]:
         """What Homeostat asked of ARM, in the order of the answers."""
         return list(self.cloud.exchanges)
+
+    def calls_of(self, method: str) -> int:
+        return sum(call.method == method for call in self.calls())
 
     def event(self, resource: ResourceId, operation: str = "") -> dict[str, Any]:
         """What Event Grid tells of a write that succeeded now, by nobody that it names."""
@@ -214,7 +216,6 @@ class Place:
                 task.result()
 
     async def _process(self, message: QueuedMessage) -> None:
-        self.reconciles += 1
         await self.service.work(json.loads(message.body))
         await self.memory.queues.delete(message)
 

@@ -1,0 +1,53 @@
+"""What comes at once for one root is stored at once: group commit, so that a storm costs less the harder it blows.
+
+While something is stored for a key, what else comes for it gathers, and is then stored by one call for all of it. Who
+brought it waits for that call and no longer, so that nothing is acknowledged before it is stored, and memory holds no
+more than the callers that the host lets in. Without a crowd each call is made at once, and for one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+
+@dataclass(slots=True)
+class _Group[T, R]:
+    """answers: one for each of `brought`, in their order; None before they are stored. error: why they are not."""
+
+    brought: list[T] = field(default_factory=list)
+    answers: Sequence[R] | None = None
+    error: Exception | None = None
+
+
+class Together[T, R]:
+    def __init__(self) -> None:
+        self._gathering: dict[str, _Group[T, R]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def store(self, key: str, what: T, store: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> R:
+        """The answer of `store` to `what`, which may be one of several that it is given.
+
+        Raises what `store` raised for any of them. A caller that is cancelled leaves the others to the next of them.
+        """
+        group = self._gathering.setdefault(key, _Group())
+        place = len(group.brought)
+        group.brought.append(what)
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
+            if group.answers is None and group.error is None:
+                await self._store(key, group, store)
+        if group.error is not None:
+            raise group.error
+        assert group.answers is not None, "a group without an error was stored"
+        return group.answers[place]
+
+    async def _store(
+        self, key: str, group: _Group[T, R], store: Callable[[Sequence[T]], Awaitable[Sequence[R]]]
+    ) -> None:
+        if self._gathering.get(key) is group:
+            del self._gathering[key]  # who comes from now on waits for the next call
+        try:
+            group.answers = await store(group.brought)
+        except Exception as error:  # noqa: BLE001 - whatever it was, each of them is told
+            group.error = error
