@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from bench import coldstart, custodian, footprint, one_facet, repair_latency, simulator_overhead, storms
+from bench import coldstart, custodian, footprint, one_facet, repair_latency, repair_waits, simulator_overhead, storms
 from bench.rows import Measurement, Row, markdown, text
 from tests.support import azurite
 
@@ -24,6 +24,7 @@ MEASUREMENTS: Final[Mapping[str, Measurement]] = MappingProxyType(
         "footprint": footprint.rows,
         "one_facet": one_facet.rows,
         "repair_latency": repair_latency.rows,
+        "repair_waits": repair_waits.rows,
         "storms": storms.rows,
         "simulator_overhead": simulator_overhead.rows,
     }

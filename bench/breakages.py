@@ -10,12 +10,17 @@ from demo.operator import Operator
 NETWORK: Final = "Microsoft.Network/virtualNetworks/vnet-appservice"
 SUBNET: Final = f"{NETWORK}/subnets/snet-appservice-integration"
 ROUTES: Final = "Microsoft.Network/routeTables/rt-appservice-integration"
+WATCHER: Final = "NetworkWatcherRG:Microsoft.Network/networkWatchers/NetworkWatcher_westeurope"
+FLOW_LOG: Final = f"{WATCHER}/flowLogs/flow-vnet-appservice"
 ENDPOINT: Final = "Microsoft.Network/privateEndpoints/pe-sql"
 
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """root: the end of the root's id, whose event is delivered. look: differs from before while it is broken."""
+    """root: the end of the root's id, whose event is delivered, with its group where that is not the usual one.
+
+    look: differs from before while it is broken.
+    """
 
     kind: str
     root: str
@@ -37,6 +42,7 @@ def all_kinds() -> tuple[Breakage, ...]:
         rule,
         Breakage("nsg_rules, changed", NSG, _change_rule, _rule),
         Breakage("route_table", ROUTES, lambda operator: operator.delete(f"{ROUTES}/routes/to-vnet"), _routes),
+        Breakage("flow_logs", FLOW_LOG, lambda operator: operator.change(FLOW_LOG, enabled=False), _flow_log),
         link,
         Breakage("private_endpoints", ENDPOINT, _delete_group, _groups),
     )
@@ -71,6 +77,10 @@ def _rule(operator: Operator) -> Any:
 
 def _routes(operator: Operator) -> Any:
     return sorted(route["name"] for route in operator.get(ROUTES)["properties"]["routes"])
+
+
+def _flow_log(operator: Operator) -> Any:
+    return operator.get(FLOW_LOG)["properties"]["enabled"]
 
 
 def _delete_group(operator: Operator) -> None:

@@ -11,7 +11,8 @@ RULE: Final = f"{NSG}/securityRules/allow-sql"
 
 
 def resource_id(operator: Operator, path: str, group: str = GROUP) -> str:
-    return f"/subscriptions/{operator.subscription}/resourceGroups/{group}/providers/{path}"
+    named, _, rest = path.rpartition(":")
+    return f"/subscriptions/{operator.subscription}/resourceGroups/{named or group}/providers/{rest}"
 
 
 def event_of(operator: Operator, path: str, group: str = GROUP) -> dict[str, Any]:

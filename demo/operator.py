@@ -31,7 +31,10 @@ class NotSeen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """endpoint: ARM's. Paths may leave out the subscription and resource group: `Microsoft.Web/sites/app-flask`."""
+    """endpoint: ARM's. Paths leave out the subscription and the usual resource group: `Microsoft.Web/sites/app-flask`.
+
+    Those in another group name it: `NetworkWatcherRG:Microsoft.Network/networkWatchers/NetworkWatcher_westeurope`.
+    """
 
     endpoint: str
     subscription: str
@@ -72,13 +75,19 @@ class Operator:
         return http(method, f"{self.endpoint}/_simulator/{what}", tls=self.tls)[1]
 
     def _arm(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        version = next(value for start, value in VERSIONS.items() if path.startswith(start))
-        scope = "" if path.startswith("Microsoft.EventGrid") else f"/resourceGroups/{GROUP}"
-        url = f"{self.endpoint}/subscriptions/{self.subscription}{scope}/providers/{path}?api-version={version}"
-        status, answer = http(method, url, body, headers={"authorization": f"Bearer {self.token}"}, tls=self.tls)
+        group, _, rest = path.rpartition(":")
+        version = next(value for start, value in VERSIONS.items() if rest.startswith(start))
+        scope = "" if rest.startswith("Microsoft.EventGrid") else f"/resourceGroups/{group or GROUP}"
+        status, answer = self._send(
+            method, f"/subscriptions/{self.subscription}{scope}/providers/{rest}", version, body
+        )
         if status >= 400 and not (method == "GET" and status == 404):
             raise Refused(f"ARM answered {status} to {method} {path}: {answer}")
         return status, answer
+
+    def _send(self, method: str, path: str, version: str, body: Any) -> tuple[int, Any]:
+        url, headers = f"{self.endpoint}{path}?api-version={version}", {"authorization": f"Bearer {self.token}"}
+        return http(method, url, body, headers=headers, tls=self.tls)
 
 
 def _is_done(body: Any) -> bool:

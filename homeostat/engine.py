@@ -307,7 +307,9 @@ class _Reconcile:
             if leased.lease.token != looked_at.record.token + 1:
                 return None  # another owner came and went since this one looked, and may have done the work
         known = leased.stored.record
-        if hold := await self.engine.reservations.reserve(plan, self.root, known, self.trigger, self.alone):
+        reserve = self.engine.reservations.reserve(plan, self.root, known, self.trigger, self.alone)
+        hold, _ = await asyncio.gather(reserve, self.writes.get_ready())
+        if hold:
             return self._judged(held_whole(plan, hold), {})
         self.alone = self.alone.with_plan(plan)
         intent, names = await self._intend(plan, leased)

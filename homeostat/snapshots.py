@@ -11,11 +11,7 @@ from typing import Final
 from homeostat.ambient import Ambient
 from homeostat.core import json, snapshot
 from homeostat.core.json import ABSENT
-from homeostat.core.outcome import Trigger
-from homeostat.core.plan import Action
-from homeostat.core.record import Intent
 from homeostat.core.snapshot import Digest, Snapshot
-from homeostat.core.spec import Root
 from homeostat.deployment_keys import DIGESTS, deployment_key
 from homeostat.ports import Blobs, Documents
 
@@ -28,12 +24,10 @@ class Snapshots:
     documents: Documents
     ambient: Ambient
 
-    async def keep(self, root: Root, action: Action, intent: Intent, number: int, trigger: Trigger) -> str:
-        """Stores the state before an action, and gives the snapshot's id. Raises StorageError."""
-        found = snapshot.taken(root, action, intent, number, trigger, await self.digest())
+    async def keep(self, found: Snapshot) -> None:
+        """Stores the state before an action. Raises StorageError."""
         data = json.render(snapshot.to_json(found)).encode("utf-8", "surrogatepass")
         await self.blobs.write(CONTAINER, found.id, data, expected=ABSENT, content_type="application/json")
-        return found.id
 
     async def load(self, id_: str) -> Snapshot | None:
         """Raises StorageError."""

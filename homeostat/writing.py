@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from homeostat.ambient import Ambient
-from homeostat.core import flapping
+from homeostat.core import flapping, snapshot
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Drift, Found, Read, Unreadable
@@ -13,7 +13,7 @@ from homeostat.core.outcome import Trigger
 from homeostat.core.plan import Action, Hold, Plan, rebase
 from homeostat.core.record import BlindWrite, Intent, RootRecord
 from homeostat.core.refusal import Key, refusal, refused, waits_for_refused
-from homeostat.core.snapshot import as_seen, inverses
+from homeostat.core.snapshot import Digest, as_seen, inverses
 from homeostat.core.spec import Root
 from homeostat.observing import Observer
 from homeostat.ports import ArmWriter, StillRunning, Written
@@ -39,13 +39,21 @@ class Writes:
     snapshots: list[str] = field(default_factory=list)
     refusals: dict[Key, Hold] = field(default_factory=dict)
     counted: int = 0
+    digest: Digest | None = None
 
     async def keep_first(self, plan: Plan, intent: Intent) -> None:
         """Stores the state before the plan's first write. May go on beside the storing of the intent that names it."""
         await self._keep_state(plan.actions[0], intent, 1)
 
+    async def get_ready(self) -> Digest:
+        """What every snapshot needs and no plan changes, so that it can be had beside anything."""
+        self.digest = self.digest or await self.keeper.digest()
+        return self.digest
+
     async def _keep_state(self, planned: Action, intent: Intent, number: int) -> None:
-        self.snapshots.append(await self.keeper.keep(self.root, as_seen(planned), intent, number, self.trigger))
+        found = snapshot.taken(self.root, as_seen(planned), intent, number, self.trigger, await self.get_ready())
+        await self.keeper.keep(found)
+        self.snapshots.append(found.id)
 
     async def apply(
         self, plan: Plan, leased: Leased, intent: Intent, names: Sequence[str], *, together: bool = False

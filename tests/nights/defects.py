@@ -34,11 +34,10 @@ STANDING: Final = "homeostat/core/gate/standing.py"
 
 ONCE_BROKEN: Final = "tests/nights/test_nights.py::test_a_night_that_once_broke_a_promise_breaks_it_no_more"
 
-_KEEP: Final = (
-    "            self.snapshots.append(await self.keeper.keep(self.root, known, intent, number, self.trigger))\n"
-)
+_KEEP: Final = "            if number > 1:\n                await self._keep_state(planned, intent, number)\n"
 _SEND: Final = (
-    "            await leased.ensure()\n            try:\n                await self._send(known, name, leased)\n"
+    "            await leased.ensure()\n            try:\n"
+    "                await self._send(as_seen(planned), name, leased)\n"
 )
 
 DEFECTS: Final = (
@@ -173,7 +172,10 @@ DEFECTS: Final = (
     ),
     Defect(
         "the snapshot is stored after the write",
-        (Patch(WRITING, _KEEP + _SEND, _SEND + _KEEP.replace("            ", "                ", 1)),),
+        (
+            Patch(ENGINE, "await asyncio.gather(saved, self.writes.keep_first(plan, intent))", "await saved"),
+            Patch(WRITING, _KEEP + _SEND, f"{_SEND}                await self._keep_state(planned, intent, number)\n"),
+        ),
     ),
     Defect(
         "a secret value is written into a drift",

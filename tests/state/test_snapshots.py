@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from homeostat.core import snapshot
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Drift, Edit, Found, Read
@@ -24,13 +25,14 @@ async def test_a_snapshot_is_kept_once_and_read_back(store: Store, unique: str) 
     facts = {Read(SECURITY_RULE, rule): Found({"properties": {"access": "\ud800"}})}
     (action,) = merge([Edit(Drift("nsg_rules", rule, path, "a", "Allow", "Deny"), path, "Allow")], facts)
     intent = Intent("0a", VirtualAmbient().now(), (str(action),))
-    id_ = await snapshots.keep(Root(root, {}, ()), action, intent, 1, Trigger("event"))
-    found = await snapshots.load(id_)
+    taken = snapshot.taken(Root(root, {}, ()), action, intent, 1, Trigger("event"), await snapshots.digest())
+    await snapshots.keep(taken)
+    found = await snapshots.load(taken.id)
     assert found is not None
     assert [each.before for each in found.inverses] == ["\ud800"]
     with pytest.raises(Conflict):
-        await snapshots.keep(Root(root, {}, ()), action, intent, 1, Trigger("event"))
-    assert await snapshots.load(id_.replace("-1.json", "-2.json")) is None
+        await snapshots.keep(taken)
+    assert await snapshots.load(taken.id.replace("-1.json", "-2.json")) is None
     assert await snapshots.load("../keys") is None
 
 

@@ -14,9 +14,14 @@ caps: {writes_per_resource_and_hour: 1000, writes_per_hour: 20000}
 """
 
 
+def patient_texts() -> dict[str, str]:
+    """Both documents by the names of their files."""
+    spec = PROJECT / "examples" / "flask-app" / "homeostat.yaml"
+    return {"homeostat.yaml": spec.read_text(encoding="utf-8"), "policy.yaml": POLICY}
+
+
 def patient_specs(folder: Path) -> str:
     """The folder, with both in it, as HOMEOSTAT_SPEC_FOLDER."""
-    spec = PROJECT / "examples" / "flask-app" / "homeostat.yaml"
-    folder.joinpath("homeostat.yaml").write_bytes(spec.read_bytes())
-    folder.joinpath("policy.yaml").write_text(POLICY, encoding="utf-8")
+    for name, text in patient_texts().items():
+        folder.joinpath(name).write_text(text, encoding="utf-8")
     return str(folder)

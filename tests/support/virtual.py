@@ -23,7 +23,7 @@ from homeostat.ports import Blob, BlobInfo, Blobs, Change, CloudEventData, Docum
 from homeostat.service import Service
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE, Store
-from remediators import REGISTRY
+from remediators import REGISTRY, WITHOUT_PROBES
 from simulator import worlds
 from simulator.clock import Clock
 from simulator.cloud import Cloud, Exchange, Timing
@@ -52,6 +52,7 @@ class Toll:
 
     seconds: float
     calls: Counter[str] = field(default_factory=Counter)
+    recorded: float = 0.0  # when, by the loop's time, the last batch with a ledger entry was stored
 
     async def pay(self, name: str) -> None:
         self.calls[name] += 1
@@ -69,6 +70,8 @@ class DistantDocuments:
 
     async def apply(self, partition: str, changes: Sequence[Change]) -> dict[str, str]:
         await self.toll.pay("documents.apply")
+        if any(change.row.startswith("ledger:") for change in changes):
+            self.toll.recorded = asyncio.get_running_loop().time()
         return await self.inner.apply(partition, changes)
 
     async def scan(
@@ -181,9 +184,17 @@ class Place:
     ) -> Answer:
         """One ARM call by a person, which takes no time. It must succeed."""
         path = target.text if isinstance(target, ResourceId) else target
-        answer = Client(self.cloud, self.ambient.now())(method, path, body, version)
+        answer = self.ask(method, path, body, version)
         assert answer.status < 300, (method, path, answer.status, answer.body)
         return answer
+
+    def ask(self, method: str, path: str, body: Any, version: str) -> Answer:
+        return Client(self.cloud, self.ambient.now())(method, path, body, version)
+
+    @property
+    def recorded(self) -> float:
+        """When the last batch with a ledger entry was stored."""
+        return self.toll.recorded
 
     def calls(self) -> list[Exchange]:
         """What Homeostat asked of ARM, in the order of the answers."""
@@ -232,7 +243,7 @@ def place(
     """A place where nothing has happened yet. Building it takes no time."""
     ambient = OwnAmbient(loop, "virtual", 0)
     clock = Clock(ambient.now, ambient.sleep)
-    cloud = worlds.create(world, timing=Timing(), now=DUSK)
+    cloud = worlds.create(world, timing=Timing(retry_after=0), now=DUSK)
     open_arm = arm_over(
         CloudTransport(Exchanger(cloud, clock, latency=arm)), CloudCredential(cloud, clock), cloud_of({}), ambient
     )
@@ -244,7 +255,7 @@ def place(
         ambient,
     )
     engine = Engine(
-        REGISTRY,
+        WITHOUT_PROBES,
         open_arm.reader,
         open_arm.writer,
         store,

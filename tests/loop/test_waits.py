@@ -1,0 +1,34 @@
+"""What a repair waits for: the ARM calls that depend on one another, and storage a fixed number of times beside them."""
+
+from typing import Final
+
+import pytest
+
+from bench.breakages import Breakage, all_kinds
+from bench.repair_waits import measured
+
+pytestmark = pytest.mark.wire
+
+STORES: Final = 7
+"""To take the work up: its record, and the lease. Before the write: what was said of the fleet, the hour's uses, their
+reservation, the intent. At the end: the batch with the ledger entry. All else goes on beside these or a call to ARM."""
+
+CALLS: Final = {
+    "app_settings": 5,  # look, what goes on around it, the settings once more, the write, look
+    "vnet_integration": 5,  # its look takes two steps
+    "route_all": 6,  # two writes, of which the second is of app settings
+    "subnet": 5,  # a write that is polled once
+    "nsg_rules": 6,  # the rule itself is asked whether it is gone
+    "nsg_rules, changed": 5,
+    "route_table": 6,
+    "flow_logs": 5,
+    "dns_links": 6,
+    "private_endpoints": 7,  # and the record of its zone, which is there only after the write
+}
+
+
+@pytest.mark.parametrize("breakage", all_kinds(), ids=lambda breakage: breakage.kind)
+def test_a_repair_waits_for_what_depends_on_something_else_alone(breakage: Breakage) -> None:
+    waits = measured(breakage)
+    more = 1 if breakage.kind == "route_all" else 0  # its second write has a snapshot of its own
+    assert (len(waits.chain), waits.stores) == (CALLS[breakage.kind], STORES + more)
