@@ -1,4 +1,4 @@
-"""What a repair waits for: the ARM calls that depend on one another, and storage a fixed number of times beside them."""
+"""What a repair waits for: ARM calls that depend on one another, and storage a fixed number of times beside them."""
 
 from typing import Final
 

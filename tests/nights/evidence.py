@@ -135,14 +135,20 @@ class Evidence:
 
     def intent_of(self, write: Call) -> int:
         """Where the intent of a write was stored first; a lease that is renewed stores it again."""
+        intents = self._intents(write)
+        return next((place for place, intent in intents if intent["id"] == intents[-1][1]["id"]), -1)
+
+    def snapshots_of(self, write: Call) -> Sequence[str]:
+        """The names that the intent of a write has for the snapshots before its writes."""
+        intents = self._intents(write)
+        return intents[-1][1].get("snapshots", ()) if intents else ()
+
+    def _intents(self, write: Call) -> list[tuple[int, Mapping[str, Any]]]:
+        """Those in the record, as it was stored before a write by the same work, in order."""
         root = root_at(write.path)
         assert root is not None, f"nobody else's resources are written: {write.path}"
-        intents = [
-            (place, record["intent"]["id"])
-            for place, record in self.records_by(root, write.work, write.sent)
-            if record.get("intent")
-        ]
-        return next((place for place, intent in intents if intent == intents[-1][1]), -1)
+        records = self.records_by(root, write.work, write.sent)
+        return [(place, record["intent"]) for place, record in records if record.get("intent")]
 
     def intended_at(self, write: Call) -> float:
         place = self.intent_of(write)

@@ -163,16 +163,16 @@ def no_write_while_a_deployment_runs(evidence: Evidence) -> Iterator[str]:
 
 
 def every_write_has_its_snapshot(evidence: Evidence) -> Iterator[str]:
-    """Before a write is sent, the state before it is stored, by the same work and under the same intent."""
+    """Before a write is sent, the state before it is stored, by the same work and under a name that its intent has."""
     stored = [(place, each) for place, each in evidence.of(Stored) if each.partition == "homeostat-snapshots"]
     for _, call in evidence.writes:
-        intended = evidence.intent_of(call)
+        names = evidence.snapshots_of(call)
         kept = [
             text
             for place, each in stored
-            if each.work == call.work and intended <= place < call.sent
-            for _, text in each.rows
-            if text and f'"{call.path}"'.lower() in text.lower()
+            if each.work == call.work and place < call.sent
+            for name, text in each.rows
+            if name in names and text and f'"{call.path}"'.lower() in text.lower()
         ]
         if not kept:
             yield f"{call.work}: {call.method} {call.path} at {call.at:.1f} s without a snapshot"
