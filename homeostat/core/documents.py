@@ -16,7 +16,7 @@ from homeostat.core.json import Json, JsonObject
 from homeostat.core.model import Consent, KindSection, Mode, Registry, Section
 from homeostat.core.policy import Policy
 from homeostat.core.profiles import EXTENDS, VARIABLES
-from homeostat.core.scalars import OneOrMany, Scalar
+from homeostat.core.scalars import MAX_NAME_OF_GROUP, NAME_OF_GROUP, OneOrMany, Scalar
 from homeostat.core.selectors import NAME_OF_ALL, Select
 from homeostat.core.windows import Window
 
@@ -81,7 +81,9 @@ class Declaring(Inheriting):
 class Located(Declaring):
     """Where a web app is."""
 
-    resource_group: str = Field(description="The web app's resource group.", pattern=r"^[-\w._()]{1,90}$")
+    resource_group: str = Field(
+        description="The web app's resource group.", pattern=NAME_OF_GROUP, max_length=MAX_NAME_OF_GROUP
+    )
     subscription: str | None = Field(
         default=None,
         description="The subscription's id; by default the one of the environment (AZURE_SUBSCRIPTION_ID).",

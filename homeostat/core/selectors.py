@@ -20,7 +20,7 @@ from homeostat.core.graph import MAX_GROUPS, MAX_SCOPES, RowQuery, TagCondition
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.model import Section
-from homeostat.core.scalars import OneOrMany
+from homeostat.core.scalars import MAX_NAME_OF_GROUP, NAME_OF_GROUP, OneOrMany
 
 NAME_OF_ALL: Final = "${web_app}"
 ANY: Final = "*"
@@ -31,8 +31,8 @@ _WILD = re.compile(r"[*?\[]")
 type _Subscription = Annotated[
     str, Field(pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$")
 ]
-type _ManagementGroup = Annotated[str, Field(pattern=r"^[-\w.()]{1,90}$")]
-type _Group = Annotated[str, Field(pattern=r"^[-\w.()*?\[\]!]{1,90}$")]
+type _ManagementGroup = Annotated[str, Field(pattern=NAME_OF_GROUP, max_length=MAX_NAME_OF_GROUP)]
+type _Group = Annotated[str, Field(pattern=r"^[-\w.()*?\[\]!]+$", max_length=MAX_NAME_OF_GROUP)]
 
 
 class Select(Section):
