@@ -12,7 +12,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from bench import coldstart, custodian, footprint, one_facet, repair_latency, repair_waits, simulator_overhead, storms
+from bench import (
+    coldstart,
+    custodian,
+    footprint,
+    judging,
+    one_facet,
+    repair_latency,
+    repair_waits,
+    simulator_overhead,
+    storms,
+)
 from bench.rows import Measurement, Row, markdown, text
 from tests.support import azurite
 
@@ -22,6 +32,7 @@ MEASUREMENTS: Final[Mapping[str, Measurement]] = MappingProxyType(
     {
         "coldstart": coldstart.rows,
         "footprint": footprint.rows,
+        "judging": judging.rows,
         "one_facet": one_facet.rows,
         "repair_latency": repair_latency.rows,
         "repair_waits": repair_waits.rows,

@@ -18,6 +18,7 @@ from typing import Any, Final
 import azure_functions_runtime  # type: ignore[import-untyped]  # Microsoft ships no types for it
 
 from scripts import package
+from tests.support.patience import patient_specs
 
 PROJECT: Final = Path(__file__).parents[1]
 PROCESS: Final = PROJECT / "bench" / "cold_process.py"
@@ -99,7 +100,10 @@ def started(app: Path, path: Sequence[Path], settings: Mapping[str, str]) -> Ite
 def built(folder: Path) -> Apps:
     """Takes half a minute: every dependency is compiled."""
     apps = Apps(folder / "package", folder / "empty", folder / "worker")
-    package.build(apps.ours, PROJECT / "examples" / "flask-app")
+    specs = folder / "specs"
+    specs.mkdir()
+    patient_specs(specs)
+    package.build(apps.ours, specs)
     apps.empty.mkdir()
     (apps.empty / "function_app.py").write_text(EMPTY_APP, encoding="utf-8")
     package.compile_unchecked(apps.empty)
