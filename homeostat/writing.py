@@ -43,7 +43,10 @@ class Writes:
 
     async def keep_first(self, plan: Plan, intent: Intent) -> None:
         """Stores the state before the plan's first write. May go on beside the storing of the intent that names it."""
-        await self._keep_state(plan.actions[0], intent, 1)
+        for number, planned in enumerate(plan.actions, 1):
+            if not waits_for_refused(planned, self.refusals, plan.actions):
+                await self._keep_state(planned, intent, number)
+                return
 
     async def get_ready(self) -> Digest:
         """What every snapshot needs and no plan changes, so that it can be had beside anything."""
@@ -51,6 +54,8 @@ class Writes:
         return self.digest
 
     async def _keep_state(self, planned: Action, intent: Intent, number: int) -> None:
+        if snapshot.name(self.root.id, intent, number) in self.snapshots:
+            return
         found = snapshot.taken(self.root, as_seen(planned), intent, number, self.trigger, await self.get_ready())
         await self.keeper.keep(found)
         self.snapshots.append(found.id)
@@ -66,8 +71,7 @@ class Writes:
         for number, (planned, name) in enumerate(zip(plan.actions, names, strict=True), 1):
             if waits_for_refused(planned, self.refusals, plan.actions):
                 continue
-            if number > 1:
-                await self._keep_state(planned, intent, number)
+            await self._keep_state(planned, intent, number)
             await leased.ensure()
             try:
                 await self._send(as_seen(planned), name, leased)
