@@ -40,11 +40,19 @@ async def on_queued_event(message: func.QueueMessage) -> None:
 @app.function_name("nightly_reconcile")
 @app.timer_trigger(arg_name="timer", schedule="%HOMEOSTAT_NIGHTLY_SCHEDULE%")
 async def nightly_reconcile(timer: func.TimerRequest) -> None:
-    """Every root is looked at, whatever events said: lost ones are made good here."""
+    """A sweep begins: every root is looked at, whatever events said. Lost ones are made good by it."""
     service = await runtime.service()
-    roots = await service.mark_all("nightly")
-    log.info("nightly: %d roots enqueued%s", roots, ", late" if timer.past_due else "")
+    sweep = await service.sweeps.start("nightly")
+    log.info("nightly: sweep %s is asked for%s", sweep, ", late" if timer.past_due else "")
     log.info("nightly: %s", await service.retention.run())
+
+
+@app.function_name("sweep")
+@app.queue_trigger(arg_name="message", queue_name="homeostat-sweeps", connection="AzureWebJobsStorage")
+async def sweep(message: func.QueueMessage) -> None:
+    """A sweep's begin, some of its roots, or a look at its end: beside the work of events, which never waits for it."""
+    service = await runtime.service()
+    await service.sweeps.work(_parsed(message))
 
 
 @app.function_name("reconcile")

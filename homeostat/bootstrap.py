@@ -22,6 +22,7 @@ from homeostat.selections import Selections
 from homeostat.service import Service
 from homeostat.specs import Desired, SpecBlobs, SpecFiles, SpecSource
 from homeostat.store import Store
+from homeostat.sweeps import Way
 from remediators import REGISTRY, WITHOUT_PROBES
 
 
@@ -68,6 +69,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
         selections = Selections(arm.changes, arm.reader, storage.blobs, ambient, config.select_every)
         desired = Desired(source, REGISTRY, ambient, config.subscription, config.own, selections)
         managed = Managed(store, storage.blobs, ambient)
+        way = Way(arm.reader, arm.changes, config.full_read_days)
         yield Service(
             engine,
             desired,
@@ -76,6 +78,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
             config.access,
             config.kept,
             managed,
+            way=way,
             low_budgets=arm.low_budgets,
         )
 

@@ -15,6 +15,7 @@ from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
 from homeostat.core.model import Mode
 from homeostat.core.own import OwnResources
 from homeostat.core.record import DEFAULT_SETTLE, Settle
+from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS
 from homeostat.own import own_resources
 
 SETTLE_PREFIX: Final = "HOMEOSTAT_SETTLE_SECONDS"
@@ -24,6 +25,8 @@ MAX_RATE: Final = 100_000
 MAX_SHARE_LEFT: Final = 90
 DEFAULT_KEPT: Final = timedelta(days=90)
 MAX_KEPT: Final = timedelta(days=3650)
+MAX_FULL_READ: Final = timedelta(days=90)
+DEFAULT_FULL_READ: Final = timedelta(days=DEFAULT_FULL_READ_DAYS)
 
 TEST_LEASE: Final = "HOMEOSTAT_TEST_LEASE_SECONDS"
 IN_AZURE: Final = "WEBSITE_SITE_NAME"
@@ -49,6 +52,7 @@ class Config:
     terms: of leases; shorter than usual only where crashes are tested.
     public_url: the address under which people reach the HTTP API; empty where alerts carry no links to it.
     own: what Homeostat itself runs on, which no spec may declare.
+    full_read_days: within so many nights a sweep reads every root through ARM alone.
     select_every: how old an answer of Azure may be of which apps the selectors select.
     arm_share_left: of each of ARM's quotas, that is left to the owner's other tools: from 0 to below 1.
     """
@@ -68,6 +72,7 @@ class Config:
     terms: LeaseTerms = DEFAULT_TERMS
     select_every: timedelta = DEFAULT_SELECT_EVERY
     arm_share_left: float = DEFAULT_SHARE_LEFT
+    full_read_days: int = DEFAULT_FULL_READ_DAYS
 
 
 def load(environment: Mapping[str, str], *, home: Path) -> Config:
@@ -103,6 +108,7 @@ def load(environment: Mapping[str, str], *, home: Path) -> Config:
         kept=_days(environment, "HOMEOSTAT_RETENTION_DAYS", DEFAULT_KEPT, problems),
         select_every=_minutes(environment, "HOMEOSTAT_SELECT_MINUTES", DEFAULT_SELECT_EVERY, problems),
         arm_share_left=_share_left(environment, problems),
+        full_read_days=_days(environment, "HOMEOSTAT_FULL_READ_DAYS", DEFAULT_FULL_READ, problems, MAX_FULL_READ).days,
     )
     if problems:
         raise ConfigError(tuple(problems))
@@ -149,13 +155,19 @@ def _seconds(environment: Mapping[str, str], name: str, default: timedelta, prob
     return default
 
 
-def _days(environment: Mapping[str, str], name: str, default: timedelta, problems: list[str]) -> timedelta:
+def _days(
+    environment: Mapping[str, str],
+    name: str,
+    default: timedelta,
+    problems: list[str],
+    at_most: timedelta = MAX_KEPT,
+) -> timedelta:
     text = environment.get(name, "").strip()
     if not text:
         return default
-    if re.fullmatch(r"[0-9]{1,4}", text) and timedelta(days=1) <= timedelta(days=int(text)) <= MAX_KEPT:
+    if re.fullmatch(r"[0-9]{1,4}", text) and timedelta(days=1) <= timedelta(days=int(text)) <= at_most:
         return timedelta(days=int(text))
-    problems.append(f"{name} is {text!r}: give whole days from 1 to {MAX_KEPT.days}")
+    problems.append(f"{name} is {text!r}: give whole days from 1 to {at_most.days}")
     return default
 
 

@@ -1,12 +1,12 @@
 """Messages that failed too often: what they are about, and back to their queue or away with them.
 
 The Functions host moves a message that failed five times to the queue's poison queue, where nothing reads it. It names
-a root, a run or an event and is no more than a hint, so handling it again can do nothing that an event or a sweep could
+a root, a run, a sweep or an event and is no more than a hint, so handling it again can do nothing that an event or a sweep could
 not. https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,13 +18,15 @@ from homeostat.core.events import MalformedEvent, parse_event, route
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.record import RootRecord
+from homeostat.core.sweep import State
 from homeostat.engine import Engine
 from homeostat.ports import Conflict, QueuedMessage, Queues
 from homeostat.specs import Desired
-from homeostat.store import EVENT_QUEUE, WORK_QUEUE
+from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE
+from homeostat.sweep_store import SweepStore
 
 SUFFIX: Final = "-poison"
-QUEUES: Final = (f"{WORK_QUEUE}{SUFFIX}", f"{EVENT_QUEUE}{SUFFIX}")
+QUEUES: Final = tuple(f"{queue}{SUFFIX}" for queue in (WORK_QUEUE, EVENT_QUEUE, SWEEP_QUEUE))
 
 SHOWN: Final = 32
 """Messages of each queue that are listed, the oldest: more cannot be looked at without taking them out."""
@@ -53,7 +55,7 @@ class Poison:
         return sum([await self._queues.count(queue) for queue in QUEUES])
 
     async def list(self) -> list[JsonObject]:
-        """The oldest messages of both queues. Raises StorageError."""
+        """The oldest messages of each queue. Raises StorageError."""
         found = [message for queue in QUEUES for message in await self._queues.peek(queue, limit=SHOWN)]
         times = Counter(message.body for message in found)
         return [_told(message, times[message.body]) for message in found]
@@ -66,7 +68,7 @@ class Poison:
                 if message.id == id_:
                     times = sum(other.body == message.body for other in found)
                     return {**_told(message, times), "explanation": list(await self._explanation(message))}
-        raise NoSuchMessage(f"no poison message {id_!r} is among the oldest {SHOWN} of {' and '.join(QUEUES)}")
+        raise NoSuchMessage(f"no poison message {id_!r} is among the oldest {SHOWN} of {', '.join(QUEUES)}")
 
     async def replay(self, id_: str) -> JsonObject:
         """Puts a message back into the queue that it came from. Raises NoSuchMessage and StorageError.
@@ -103,7 +105,7 @@ class Poison:
                 for other in others:
                     with suppress(Conflict):
                         await self._queues.postpone(other, timedelta())
-        raise NoSuchMessage(f"no poison message {id_!r} is in {' or '.join(QUEUES)}, or another is at work on it")
+        raise NoSuchMessage(f"no poison message {id_!r} is in {', '.join(QUEUES)}, or another is at work on it")
 
     # --- in words ---
 
@@ -111,6 +113,8 @@ class Poison:
         body = _parsed(message.body)
         if message.queue.startswith(EVENT_QUEUE):
             return await self._of_event(body)
+        if message.queue.startswith(SWEEP_QUEUE):
+            return await self._of_sweep(body)
         if run_id := json.text_at(body, "run"):
             return await self._of_run(run_id)
         try:
@@ -134,6 +138,20 @@ class Poison:
         if run["state"] == "done":
             return (f"Run {run_id} is done: {json.text_at(run, 'status')}. Replayed, it does nothing.",)
         return (f"Replayed, run {run_id} of {json.text_at(run, 'caller')} is carried out from its beginning.",)
+
+    async def _of_sweep(self, body: Json) -> Sequence[str]:
+        if not (id_ := json.text_at(body, "sweep")):
+            return ("It names no sweep. Replayed, it would be dropped.",)
+        current = await SweepStore(self.engine.store).current()
+        if json.text_at(body, "cause"):
+            return (f"Replayed, it begins sweep {id_}, or lets the one go on that is under way.",)
+        if current is None or current.sweep.id != id_ or current.sweep.state is State.ENDED:
+            return (f"Sweep {id_} is over. Replayed, it does nothing; the next sweep looks at every root again.",)
+        if isinstance(number := body.get("chunk") if isinstance(body, Mapping) else None, int):
+            return (
+                f"Replayed, chunk {number} of sweep {id_} goes on where it stopped; without it the sweep ends unfinished.",
+            )
+        return (f"Replayed, it looks whether sweep {id_} has ended.",)
 
     async def _of_event(self, body: Json) -> Sequence[str]:
         try:
@@ -171,7 +189,7 @@ def _named(message: QueuedMessage, body: Json) -> tuple[str, str]:
     """What the message is about. Of one that is not understood, nothing is quoted: anybody may have sent it."""
     if message.queue.startswith(EVENT_QUEUE):
         return "event", json.text_at(body, "subject")
-    for kind in ("root", "run"):
+    for kind in ("root", "run", "sweep"):
         if found := json.text_at(body, kind):
             return kind, found
     return "unknown", ""

@@ -26,7 +26,7 @@ from homeostat.core.spec import Fleet, Root, Target
 from homeostat.engine import Engine
 from homeostat.managed import Managed
 from homeostat.poison import Poison
-from homeostat.ports import Anybody, Identity, StorageError
+from homeostat.ports import Anybody, Identity
 from homeostat.releases import Releases
 from homeostat.retention import Retention
 from homeostat.retest import Retests
@@ -34,6 +34,7 @@ from homeostat.rollback import Rollbacks
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE, ledger_row
 from homeostat.together import Together
+from homeostat.sweeps import Sweeps, Way
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Service:
     managed: Managed | None = None
     low_budgets: Callable[[], Sequence[JsonObject]] = tuple  # of ARM's quotas, what this instance has less than half of
     hints: Together[Hint, bool] = field(default_factory=Together)  # on their way into the records of their roots
+    way: Way = field(default_factory=Way)  # of sweeps to Azure
 
     @property
     def retests(self) -> Retests:
@@ -79,10 +81,14 @@ class Service:
         return Poison(self.engine, self.desired)
 
     @property
+    def sweeps(self) -> Sweeps:
+        return Sweeps(self.engine, self.desired, self.managed, self.way)
+
+    @property
     def retention(self) -> Retention:
         return Retention(self.engine.store, self.kept)
 
-    # --- events and the timer: route, mark, enqueue ---
+    # --- events: route, mark, enqueue ---
 
     async def on_event(self, event: Json) -> tuple[Root, ...]:
         """Marks the roots that an event concerns: one as a rule, none when it concerns nothing that is declared.
@@ -115,31 +121,6 @@ class Service:
         if ours or (foreign and is_examined(known, foreign)):
             return Told(hint.id) if is_owed(known, hint.id) else None
         return Told(hint.id, foreign)
-
-    async def mark_all(self, cause: str) -> int:
-        """Marks every declared root, and sends alerts that are still waiting. How many roots there are.
-
-        All marks name the sweep, by which its writes are counted together.
-        """
-        await self.renewed()
-        fleet = await self._followed()
-        await self.engine.reservations.forget_runs(self.engine.ambient.now())
-        await self.engine.rollouts.ensure()
-        sweep = f"{cause}:{self.engine.ambient.uuid()}"
-        for root in fleet.roots:
-            await self.engine.store.mark(root, sweep, AT_ONCE, comes_again=False)
-        await self.engine.outbox.send_all()
-        return len(fleet.roots)
-
-    async def renewed(self) -> Fleet:
-        """The fleet as a sweep needs it: selectors resolved anew, and what is no longer managed told of."""
-        fleet = await self.desired.renewed()
-        if self.managed is not None:
-            try:
-                await self.managed.follow(fleet)
-            except StorageError as error:
-                log.warning("what is no longer managed is told at the next sweep: %s", error)
-        return fleet
 
     # --- the queue worker ---
 

@@ -41,6 +41,7 @@ from homeostat.ports import (
 
 WORK_QUEUE: Final = "homeostat-work"
 EVENT_QUEUE: Final = "homeostat-events"
+SWEEP_QUEUE: Final = "homeostat-sweeps"
 
 _ROOT = "root"
 _LEDGER = "ledger:"
@@ -235,6 +236,11 @@ class Store:
         first = f"{_LEDGER}{before}0" if before else _LEDGER  # ids have one length: the next row after it
         entries = self.documents.scan(root.key, first=first, last=_after(_LEDGER), limit=limit)
         return [_entry(entry) async for entry in entries]
+
+    async def entries(self, partition: str) -> AsyncIterator[JsonObject]:
+        """All ledger entries of a root, by its key, or of the fleet, newest first."""
+        async for found in self.documents.scan(partition, first=_LEDGER, last=_after(_LEDGER)):
+            yield _entry(found)
 
     async def entry(self, root: ResourceId, id_: str) -> JsonObject | None:
         """One ledger entry of a root."""

@@ -23,20 +23,18 @@ from homeostat.azure.governor import PACE
 from homeostat.azure.pipeline import Pipeline
 from homeostat.azure.retry import Limits
 from homeostat.core import json
-from homeostat.core.arm_errors import ArmError, ErrorClass, clock_seconds
+from homeostat.core.arm_errors import ArmError, clock_seconds
 from homeostat.core.arm_types import root_of
 from homeostat.core.attribution import NOBODY, Actor, ActorKind, ForeignWrite, Source
 from homeostat.core.claims import tool_of
 from homeostat.core.graph import MAX_TOP, Page, RowQuery, quoted
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
+from homeostat.paging import every_row, odd_answer
 
 log = logging.getLogger(__name__)
 
 API_VERSION: Final = "2021-03-01"
-TOO_LARGE: Final = "ResponsePayloadTooLarge"
-MIN_TOP: Final = 25
-MAX_PAGES: Final = 10_000
 MAX_ROWS: Final = 50
 MAX_TEXT: Final = 256
 ANSWER_SECONDS: Final = 10
@@ -82,36 +80,14 @@ class ResourceGraph:
         try:
             shown = json.parse(answer.content)
         except (ValueError, RecursionError) as error:
-            raise _odd_answer("the answer is not JSON") from error
+            raise odd_answer("the answer is not JSON") from error
         return _page_of(shown, answer.headers)
 
     def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
         return (query,)
 
     async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
-        top = MAX_TOP
-        while True:
-            try:
-                return await self._pages(query, top)
-            except ArmError as error:
-                if error.code != TOO_LARGE or top <= MIN_TOP:
-                    raise
-                top //= 2  # and from the start, since a token continues pages of one size
-
-    async def _pages(self, query: RowQuery, top: int) -> tuple[JsonObject, ...]:
-        rows: list[JsonObject] = []
-        token = ""
-        for _ in range(MAX_PAGES):
-            page = await self.page(query, top=top, token=token)
-            rows.extend(page.rows)
-            token = page.token
-            if not token:
-                if len(rows) < page.total:
-                    raise _odd_answer(f"{page.total} rows were promised, and {len(rows)} came")
-                return tuple(rows)
-            if page.quota_left == 0:
-                await self._ambient.sleep(page.quota_resets)
-        raise _odd_answer(f"the answer has more than {MAX_PAGES} pages")
+        return await every_row(self, query, self._ambient.sleep)
 
     async def _ask(self, body: JsonObject, limits: Limits | None = None) -> AsyncHttpResponse:
         url = f"{self._cloud.arm}/providers/Microsoft.ResourceGraph/resources?api-version={API_VERSION}"
@@ -140,7 +116,7 @@ def _page_of(shown: Json, headers: Mapping[str, str]) -> Page:
     rows = json.at(shown, ("data",))
     total = json.at(shown, ("totalRecords",))
     if not isinstance(rows, list) or not isinstance(total, int):
-        raise _odd_answer("the answer is no page of rows")
+        raise odd_answer("the answer is no page of rows")
     left = headers.get("x-ms-user-quota-remaining", "")
     return Page(
         json.objects_at(shown, "data"),
@@ -149,11 +125,6 @@ def _page_of(shown: Json, headers: Mapping[str, str]) -> Page:
         int(left) if left.isdigit() else None,
         clock_seconds(headers.get("x-ms-user-quota-resets-after", "")) or 0.0,
     )
-
-
-def _odd_answer(message: str) -> ArmError:
-    where = "POST /providers/Microsoft.ResourceGraph/resources"
-    return ArmError(200, "OddAnswer", message, ErrorClass.TRANSIENT, request=where)
 
 
 def _writes(answer: json.Json, root: ResourceId) -> Iterator[ForeignWrite]:

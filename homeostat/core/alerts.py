@@ -34,6 +34,7 @@ class AlertType(StrEnum):
     POSSIBLE_OVERWRITE = "Homeostat.PossibleOverwrite.v1"
     TARGET_RETIRED = "Homeostat.TargetRetired.v1"
     NO_LONGER_MANAGED = "Homeostat.NoLongerManaged.v1"
+    SWEEP_COMPLETED = "Homeostat.SweepCompleted.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,11 @@ def unmanaged(target: str, web_app: ResourceId, since: str, now: datetime) -> Al
             "remedy": "If that was not meant, declare it again, or give the app the tags that the selector asks for.",
         },
     )
+
+
+def sweep_completed(id_: str, summary: JsonObject, now: datetime) -> Alert:
+    """One for each sweep, however often its end is found."""
+    return Alert(_digest(FLEET_SUBJECT, id_, "swept"), AlertType.SWEEP_COMPLETED, FLEET_SUBJECT, now, summary)
 
 
 def to_json(alert: Alert) -> JsonObject:

@@ -38,6 +38,8 @@ class ArmType:
     read_only: members that the provider adds and that a write leaves out, at any depth.
     operations: ARM operations, lower case, whose success event means that the resource may have changed.
     root: whether events, ETags, locks and writes belong to it rather than to an ancestor.
+    row: where Azure Resource Graph shows what a GET does: `()` in a row of its own, a path in its parent's row, None
+        nowhere. https://learn.microsoft.com/azure/governance/resource-graph/reference/supported-tables-resources
     """
 
     name: str
@@ -50,6 +52,7 @@ class ArmType:
     container: bool = False
     read_only: frozenset[str] = frozenset()
     root: bool = False
+    row: Path | None = None
 
     @property
     def collection(self) -> str:
@@ -107,6 +110,7 @@ def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType, ArmType, ArmType]
             put=Shape.MERGE,
             operations=_writes(site),
             root=True,
+            row=(),
         ),
         ArmType(
             name=f"{site}/config",
@@ -153,6 +157,7 @@ def _network(
     container: bool = False,
     embedded: Path = (),
     read_only: frozenset[str] = frozenset(),
+    row: Path | None = None,
 ) -> ArmType:
     return ArmType(
         name=name,
@@ -164,6 +169,7 @@ def _network(
         container=container,
         embedded=embedded,
         read_only=read_only,
+        row=embedded or row,
     )
 
 
@@ -178,6 +184,7 @@ def _private_dns(name: str, *, root: bool = False, container: bool = False) -> A
         root=root,
         container=container,
         read_only=_DNS_READ_ONLY,
+        row=(),
     )
 
 
@@ -186,6 +193,7 @@ NETWORK_SECURITY_GROUP = _network(
     container=True,
     read_only=_NETWORK_READ_ONLY,
     root=True,
+    row=(),
 )
 SECURITY_RULE = _network(
     "Microsoft.Network/networkSecurityGroups/securityRules",
@@ -202,7 +210,7 @@ A_RECORD = ArmType(
     operations=_writes("Microsoft.Network/privateDnsZones/A"),
     read_only=frozenset({"etag", "fqdn", "isAutoRegistered"}),
 )
-VIRTUAL_NETWORK = _network("Microsoft.Network/virtualNetworks", root=True, container=True)
+VIRTUAL_NETWORK = _network("Microsoft.Network/virtualNetworks", root=True, container=True, row=())
 SUBNET = _network(  # in the VNet's body too, yet never written through it: its PUT takes listed subnets for all
     "Microsoft.Network/virtualNetworks/subnets",
     container=True,
@@ -220,28 +228,32 @@ SUBNET = _network(  # in the VNet's body too, yet never written through it: its 
             "interfaceEndpoints",
         }
     ),
+    row=("properties", "subnets"),
 )
 ROUTE_TABLE = _network(
     "Microsoft.Network/routeTables",
     container=True,
     read_only=_NETWORK_READ_ONLY,
     root=True,
+    row=(),
 )
 ROUTE = _network(
     "Microsoft.Network/routeTables/routes",
     embedded=("properties", "routes"),
     read_only=_NETWORK_READ_ONLY,
 )
-NETWORK_WATCHER = _network("Microsoft.Network/networkWatchers", root=True, container=True)
+NETWORK_WATCHER = _network("Microsoft.Network/networkWatchers", root=True, container=True, row=())
 FLOW_LOG = _network(
     "Microsoft.Network/networkWatchers/flowLogs",
     read_only=frozenset({"etag", "provisioningState", "targetResourceGuid"}),
+    row=(),
 )
 PRIVATE_ENDPOINT = _network(
     "Microsoft.Network/privateEndpoints",
     container=True,
     read_only=frozenset({"etag", "provisioningState", "resourceGuid", "networkInterfaces"}),
     root=True,
+    row=(),
 )
 PRIVATE_DNS_ZONE_GROUP = _network(
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
@@ -249,7 +261,7 @@ PRIVATE_DNS_ZONE_GROUP = _network(
 )
 
 
-def _backend(name: str, api_version: str) -> ArmType:
+def _backend(name: str, api_version: str, row: Path | None = ()) -> ArmType:
     """A service behind a private endpoint, of which only the door to the public network is watched."""
     return ArmType(
         name=name,
@@ -259,6 +271,7 @@ def _backend(name: str, api_version: str) -> ArmType:
         operations=_writes(name, f"{name}/privateEndpointConnections"),
         container=True,
         root=True,
+        row=row,
     )
 
 
@@ -269,7 +282,9 @@ STORAGE_ACCOUNT = _backend("Microsoft.Storage/storageAccounts", "2023-05-01")
 COSMOS_DB = _backend("Microsoft.DocumentDB/databaseAccounts", "2024-05-15")
 POSTGRESQL = _backend("Microsoft.DBforPostgreSQL/flexibleServers", "2024-08-01")
 SERVICE_BUS = _backend("Microsoft.ServiceBus/namespaces", "2024-01-01")
-MANAGED_REDIS = _backend("Microsoft.Cache/redisEnterprise", "2025-07-01")  # the first with publicNetworkAccess
+MANAGED_REDIS = _backend(  # the first version with publicNetworkAccess; a row may be of an earlier one
+    "Microsoft.Cache/redisEnterprise", "2025-07-01", row=None
+)
 
 ARM_TYPES: Mapping[str, ArmType] = {
     row.name.lower(): row

@@ -40,6 +40,11 @@ class Judged:
     obstacles: tuple[Obstacle, ...] = ()
 
     @property
+    def is_clean(self) -> bool:
+        """Whether nothing differs, and nothing is unclear."""
+        return not (self.drifts or self.edits or self.obstacles)
+
+    @property
     def blocked(self) -> tuple[Held, ...]:
         return tuple(Held(it.drift, Hold(it.code, it.message, it.numbers)) for it in self.obstacles)
 

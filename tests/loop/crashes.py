@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from homeostat.core.json import Absent
+from homeostat.core.graph import MAX_TOP, Page, RowQuery
+from homeostat.core.json import Absent, JsonObject
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
 from homeostat.ports import (
@@ -24,6 +25,7 @@ from homeostat.ports import (
     Documents,
     QueuedMessage,
     Queues,
+    ResourceTable,
     Written,
 )
 from tests.loop.stand import Stand
@@ -188,6 +190,21 @@ class MortalArm:
 
 
 @dataclass(frozen=True)
+class MortalTable:
+    inner: ResourceTable
+    fate: Fate
+
+    async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
+        self.fate.before_call("table.page")
+        page = await self.inner.page(query, top=top, token=token)
+        self.fate.after_call()
+        return page
+
+    async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
+        return await self.inner.every_row(query)
+
+
+@dataclass(frozen=True)
 class MortalChannel:
     inner: AlertChannel
     fate: Fate
@@ -214,4 +231,7 @@ def mortal(stand: Stand, fate: Fate) -> Stand:
             blobs=MortalBlobs(store.blobs, fate),
         ),
     )
-    return replace(stand, engine=engine, service=replace(stand.service, engine=engine))
+    way = stand.service.way
+    assert way.table is not None, "a stand has one"
+    mortal_way = replace(way, reader=arm, table=MortalTable(way.table, fate))
+    return replace(stand, engine=engine, service=replace(stand.service, engine=engine, way=mortal_way))

@@ -26,7 +26,8 @@ from homeostat.ports import AlertError, CloudEventData, Documents, QueuedMessage
 from homeostat.selections import Selections
 from homeostat.service import Service
 from homeostat.specs import Desired
-from homeostat.store import WORK_QUEUE, Store
+from homeostat.store import SWEEP_QUEUE, WORK_QUEUE, Store
+from homeostat.sweeps import Way
 from remediators import REGISTRY
 from simulator import worlds
 from simulator.access import Role
@@ -83,6 +84,7 @@ approvals: {removals: none}
 """
 """A policy behind a spec, under which nobody is asked before something is removed."""
 
+SWEPT = "SweepCompleted"
 PUBLIC = "https://homeostat.example"
 SETTLE = Settle(timedelta(seconds=15), timedelta(minutes=2))
 MAX_DEQUEUES = 5
@@ -122,8 +124,15 @@ class Inbox:
         self.events.extend(events)
 
     def told(self) -> list[tuple[str, Any]]:
-        """(type without its prefix and version, kind or target), in the order of arrival."""
-        return [(event.type.split(".")[1], event.data.get("kind") or event.data.get("target")) for event in self.events]
+        """(type without its prefix and version, kind or target), in the order of arrival; sweeps tell apart."""
+        found = [
+            (event.type.split(".")[1], event.data.get("kind") or event.data.get("target")) for event in self.events
+        ]
+        return [each for each in found if each[0] != SWEPT]
+
+    def swept(self) -> list[Any]:
+        """What was told of sweeps that ended."""
+        return [event.data for event in self.events if event.type.split(".")[1] == SWEPT]
 
     def ids(self) -> list[str]:
         return [event.id for event in self.events]
@@ -265,17 +274,25 @@ class Stand:
         """When the work messages that are under way are due."""
         return sorted(message.visible for message in self.memory.queues._queues[WORK_QUEUE])
 
-    async def deliver(self) -> int:
-        """Hands out the work messages that are due now, each once. How many there were."""
-        due = await self.memory.queues.receive(WORK_QUEUE, limit=32, visibility=VISIBILITY)
+    async def sweep(self, cause: str = "nightly") -> str:
+        """The timer fires, and what the sweep has to do at once is done: every root was seen, or is marked. Its id."""
+        id_ = await self.service.sweeps.start(cause)
+        while await self.deliver(SWEEP_QUEUE):
+            pass
+        return id_
+
+    async def deliver(self, queue: str = WORK_QUEUE) -> int:
+        """Hands out the messages of a queue that are due now, each once. How many there were."""
+        due = await self.memory.queues.receive(queue, limit=32, visibility=VISIBILITY)
         for message in due:
             await self._process(message)
         return len(due)
 
     async def _process(self, message: QueuedMessage) -> None:
         queues = self.memory.queues
+        worker = self.service.sweeps.work if message.queue == SWEEP_QUEUE else self.service.work
         try:
-            await self.service.work(json.loads(message.body))
+            await worker(json.loads(message.body))
         except Exception as error:  # noqa: BLE001 - as the host: whatever it was, the message comes again
             self.failures.append(error)
             if message.dequeue_count >= MAX_DEQUEUES:
@@ -287,13 +304,18 @@ class Stand:
             await queues.delete(message)
 
     async def work_for(self, limit: timedelta) -> int:
-        """Lets time pass to each next message and delivers it, for at most so long. How many deliveries."""
+        """Lets time pass to each next message and delivers it, for at most so long. How many deliveries of work."""
         end, delivered = self.ambient.now() + limit, 0
-        while (due := self.memory.queues.next_visible(WORK_QUEUE)) is not None and due <= end:
+        while (due := self._next_due()) is not None and due <= end:
             self.ambient.time = max(self.ambient.time, due)
             delivered += await self.deliver()
+            await self.deliver(SWEEP_QUEUE)
         self.ambient.time = max(self.ambient.time, end)
         return delivered
+
+    def _next_due(self) -> datetime | None:
+        found = [self.memory.queues.next_visible(queue) for queue in (WORK_QUEUE, SWEEP_QUEUE)]
+        return min((due for due in found if due is not None), default=None)
 
     def capped(self, cap: Mode) -> "Stand":
         """The same stand with another HOMEOSTAT_MODE."""
@@ -344,7 +366,8 @@ def stand(
     specs = Texts({"homeostat.yaml": spec})
     selections = Selections(arm.changes, arm.reader, memory.blobs, ambient)
     desired = Desired(specs, REGISTRY, ambient, cloud.subscription, selections=selections)
-    service = Service(engine, desired, {}, arm.identity, managed=Managed(store, memory.blobs, ambient))
+    way = Way(arm.reader, arm.changes)
+    service = Service(engine, desired, {}, arm.identity, managed=Managed(store, memory.blobs, ambient), way=way)
     service = replace(service, low_budgets=arm.low_budgets)
     made = Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)
     watch_at_end(made.shown)

@@ -26,7 +26,7 @@ async def seen(spec: str = SPEC) -> tuple[Stand, Happenings]:
     """A stand all of whose roots were seen to be as declared, a while ago."""
     world = stand(spec=spec)
     happenings = Happenings(world)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(HOUR)
     happenings.take()
     world.cloud.exchanges.clear()
@@ -45,7 +45,7 @@ async def by_event(world: Stand, happenings: Happenings) -> None:
 
 async def by_sweep(world: Stand, _: Happenings) -> None:
     """No event tells of anything."""
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(HOUR)
 
 

@@ -37,7 +37,7 @@ async def test_what_was_held_is_written_when_the_hour_has_room() -> None:
     world = fleet_stand(10, FEW)
     for number in range(1, 11):
         break_app(world, number)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(minutes=59))
     assert [port(world, number) for number in range(1, 11)].count("6380") == 7
     await world.work_for(timedelta(minutes=5))
@@ -66,7 +66,7 @@ async def test_a_sweep_is_one_run_whichever_instances_work_on_it_and_an_event_is
     world = fleet_stand(10, "caps: {writes_per_run: 4}")
     for number in range(1, 11):
         break_app(world, number)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     other = world.second()
     while await world.deliver() + await other.deliver():
         pass
@@ -74,7 +74,7 @@ async def test_a_sweep_is_one_run_whichever_instances_work_on_it_and_an_event_is
     assert len(broken) == 6
     outcome = await heal(world, broken[0])
     assert outcome.status is Status.HEALED
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(minutes=1))
     assert [port(world, number) for number in range(1, 11)].count("6380") == 9
 
@@ -142,9 +142,9 @@ async def test_a_use_that_cannot_be_read_is_not_taken_for_room() -> None:
 async def test_what_a_run_used_is_forgotten_a_week_after_it() -> None:
     world = fleet_stand(1)
     break_app(world, 1)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(minutes=1))
     assert [row for row in world.rows() if row.startswith(RUNS)] != []
     world.pass_time(days=RUNS_KEPT.days + 1)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     assert [row for row in world.rows() if row.startswith(RUNS)] == []

@@ -85,14 +85,14 @@ async def is_told_once_and_never_acknowledged(world: Stand, row: Row) -> None:
     for _ in range(3):
         await world.work_for(DAY)
         assert world.waiting() == [], "it is not retried for ever"
-        await world.service.mark_all("nightly")
+        await world.sweep()
     await world.work_for(DAY)
     told = [what for what, _ in world.inbox.told()]
     assert told.count(row.told) == 1
     assert "Remediated" not in told
     assert world.poisoned == []
     world.exchanger.faults.clear()
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(hours=1))
     record = await world.record("nsg")
     assert world.rule("allow-sql")["properties"]["access"] == "Allow"

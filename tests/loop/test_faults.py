@@ -60,7 +60,7 @@ async def test_a_root_that_stays_unreadable_is_tried_ever_more_rarely_and_then_l
     assert all(wait >= planned for wait, planned in zip(waits, RETRIES, strict=True))
     assert world.writes() == []
     assert world.inbox.told() == [("Failed", "*")]
-    await world.service.mark_all("nightly")
+    await world.sweep()
     assert (await world.record("nsg")).mark is not None
 
 
@@ -529,7 +529,7 @@ async def test_what_is_paused_is_healed_at_once_when_a_person_resumes_it(target:
 async def test_the_sweep_begins_at_once() -> None:
     world = stand()
     world.change_rule("allow-sql", access="Deny")
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.deliver()
     assert world.rule("allow-sql")["properties"]["access"] == "Allow"
     assert world.waiting() == []
@@ -619,9 +619,9 @@ async def test_a_dead_alert_channel_stops_no_repair_and_what_it_missed_comes_lat
     kept = [alert.id for alert in await world.engine.store.outbox(world.id("nsg").key)]
     assert len(kept) == 2
     world.inbox.down = False
-    await world.service.mark_all("nightly")
+    await world.sweep()
     assert sorted(world.inbox.ids()) == sorted(kept)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     assert len(world.inbox.ids()) == 2
 
 
@@ -646,7 +646,7 @@ async def test_a_dead_alert_channel_stops_neither_the_sweep_nor_a_resume() -> No
     world.change_rule("allow-sql", access="Deny")
     world.inbox.down = True
     await world.reconcile("nsg")
-    assert await world.service.mark_all("nightly") == len((await world.fleet()).roots)
+    await world.sweep()
     await world.service.resume(FLEET, "Anna")
 
 

@@ -70,7 +70,7 @@ async def until_it_stops() -> Stand:
 async def test_at_last_it_stops_until_a_person_resets_it() -> None:
     world = await until_it_stops()
     await world.work_for(timedelta(days=3))
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(minutes=1))
     assert is_broken(world)
     (shown,) = json.objects_at(await world.service.target("app-flask"), "flapping")
@@ -92,7 +92,7 @@ async def test_to_resume_the_target_resets_it_too() -> None:
 async def test_a_calm_day_resets_it() -> None:
     world = await until_it_stops()
     world.change_rule("allow-sql", access="Allow")
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(hours=24))
     await fight(world, 1)
     assert not is_broken(world)

@@ -125,7 +125,7 @@ async def test_the_sweep_heals_what_no_event_told_of() -> None:
     whole = state(world)
     for each in (delete_rule, delete_setting, delete_link):
         each(world)
-    assert await world.service.mark_all("nightly") == len((await world.fleet()).roots)
+    await world.sweep()
     await world.work_for(MINUTES)
     assert state(world) == whole
     assert world.waiting() == []
@@ -157,7 +157,7 @@ async def test_a_fleet_that_is_capped_at_alert_is_looked_at_and_not_written() ->
 async def test_a_fleet_that_is_capped_at_ignore_reads_nothing() -> None:
     world = stand().capped(Mode.IGNORE)
     break_rule(world)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(MINUTES)
     assert world.calls() == []
     assert world.inbox.events == []

@@ -32,7 +32,7 @@ async def struck() -> Stand:
 
 async def test_a_sweep_that_finds_a_mass_of_drift_stops_after_few_writes_and_tells_it_once() -> None:
     world = await struck()
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(minutes=1))
     assert len(APPS) - broken(world) == 5
     assert fleet_alerts(world) == ["Held"]
@@ -54,7 +54,7 @@ async def test_two_instances_tell_of_it_once() -> None:
 
 async def test_a_person_lets_go_for_a_time_and_what_was_held_goes_on_at_once() -> None:
     world = await struck()
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(minutes=1))
     until = world.ambient.now() + timedelta(hours=2)
     await world.service.releases.mass_drift(until, "Anna", "we moved the cache")
@@ -69,11 +69,11 @@ async def test_a_person_lets_go_for_a_time_and_what_was_held_goes_on_at_once() -
 
 async def test_it_ends_by_itself_when_the_world_is_put_right() -> None:
     world = await struck()
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(minutes=1))
     for number in APPS[1:]:
         break_app(world, number, "6380")
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(minutes=30))
     world.pass_time(hours=1)  # until what was repaired before the stop no longer counts
     break_app(world, 1)
@@ -83,7 +83,7 @@ async def test_it_ends_by_itself_when_the_world_is_put_right() -> None:
 
 async def test_as_long_as_it_lasts_it_stays_known() -> None:
     world = await struck()
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(hours=6))
     assert len(APPS) - broken(world) == 5
     assert fleet_alerts(world) == ["Held"]
@@ -99,10 +99,10 @@ async def test_a_dry_run_sees_it_and_counts_nothing() -> None:
 
 async def test_when_the_spec_changed_or_what_drifts_is_declared_anew_the_spec_is_the_suspect() -> None:
     world = fleet_stand(len(APPS), MANY)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(minutes=1))
     world.specs.by_name["homeostat.yaml"] = text(dict.fromkeys(APPS, 1), MANY)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(minutes=1))
     version = (await world.fleet()).spec_version
     held = [outcome.plan.held[0].hold for outcome in await heal_all([world], APPS) if outcome.plan.held]
@@ -114,10 +114,10 @@ async def test_when_the_spec_changed_or_what_drifts_is_declared_anew_the_spec_is
 
 async def test_where_the_spec_has_not_changed_for_long_the_world_is_the_suspect() -> None:
     world = fleet_stand(len(APPS), MANY)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(minutes=1))
     world.specs.by_name["homeostat.yaml"] += "\n"
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(days=2))
     for number in APPS:
         break_app(world, number)

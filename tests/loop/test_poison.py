@@ -13,7 +13,7 @@ from tests.loop.stand import Stand, stand
 
 pytestmark = pytest.mark.wire
 
-WORK, EVENTS = QUEUES
+WORK, EVENTS, SWEEPS = QUEUES
 
 
 async def poisoned(world: Stand, body: Any, queue: str = WORK) -> str:

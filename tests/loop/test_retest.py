@@ -135,7 +135,7 @@ async def test_a_sweep_after_the_deadline_restores_where_every_message_was_lost(
     await start(world)
     world.memory.queues._queues.clear()
     world.pass_time(minutes=11)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.deliver()
     assert routed(world) == ON
 

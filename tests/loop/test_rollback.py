@@ -161,7 +161,7 @@ async def test_the_loop_leaves_it_alone_until_the_pause_ends_and_heals_again_the
     (pause,) = await world.engine.store.pauses()
     assert (pause.target, pause.by, pause.cause, pause.reason) == ("app-flask", "Anna", "rollback", "it broke")
     await world.rule_event()
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(FOUR_HOURS - timedelta(minutes=1))
     assert access(world) == "Deny"
     (held,) = (await world.reconcile("nsg")).plan.held

@@ -23,7 +23,7 @@ FORBIDDEN = {"error": {"code": "AuthorizationFailed", "message": "no"}}
 async def calm(policy: str = POLICY) -> Stand:
     """A fleet that is as its first version declares it."""
     world = fleet_stand(len(APPS), policy)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(MINUTE)
     return world
 
@@ -32,7 +32,7 @@ async def change(world: Stand, value: int = 1, policy: str = POLICY) -> None:
     """A new version is there, and noticed by the sweep after it."""
     world.specs.by_name["homeostat.yaml"] = text(dict.fromkeys(APPS, value), policy)
     world.pass_time(minutes=1)
-    await world.service.mark_all("nightly")
+    await world.sweep()
 
 
 def followed(world: Stand, value: str = "1") -> list[int]:
@@ -89,7 +89,7 @@ async def test_what_did_not_change_is_healed_on_every_target_as_ever() -> None:
     world.specs.by_name["homeostat.yaml"] = text({**dict.fromkeys(APPS, 1), 7: 6380}, POLICY)
     world.pass_time(minutes=1)
     break_app(world, 7, "9")
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(5 * MINUTE)
     assert (port(world, 7), len(followed(world))) == ("6380", 1)
 
@@ -98,7 +98,7 @@ async def test_a_change_of_few_targets_comes_into_force_for_all_of_them_at_once(
     world = await calm()
     world.specs.by_name["homeostat.yaml"] = text({**dict.fromkeys(APPS, 6380), 1: 1, 2: 1, 3: 1}, POLICY)
     world.pass_time(minutes=1)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(MINUTE)
     assert followed(world) == [1, 2, 3]
 
@@ -169,7 +169,7 @@ async def test_what_the_version_before_declared_is_lost_and_all_is_staged() -> N
     world.memory.blobs._containers[CONTAINER].clear()
     world.specs.by_name["homeostat.yaml"] = text({**dict.fromkeys(APPS, 6380), 1: 1}, POLICY)
     world.pass_time(minutes=1)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(MINUTE)
     assert (await state(world)) == (State.RUNNING, 1, 1)
 
@@ -181,10 +181,10 @@ async def test_whatever_dies_while_it_begins_or_goes_on_all_follow_in_the_end(st
     world.pass_time(minutes=1)
     doomed = mortal(world, Fate(step))
     try:
-        await doomed.service.mark_all("nightly")
+        await doomed.sweep()
         await doomed.work_for(20 * MINUTE)
     except Crash:
         world.pass_time(minutes=11)  # its messages show again, its leases run out
-    await world.service.mark_all("nightly")
+    await world.sweep()
     await world.work_for(timedelta(hours=2))
     assert len(followed(world)) == 40

@@ -72,7 +72,7 @@ def another_instance(of: Stand) -> Desired:
 async def test_an_app_with_the_tag_is_a_target_and_is_repaired() -> None:
     made = world()
     assert await settings_wanted(made) == {"NAME": "app-flask", "TEAM": "shop"}
-    await made.service.mark_all("nightly")
+    await made.sweep()
     await made.work_for(timedelta(minutes=5))
     assert made.settings()["TEAM"] == "shop"
 
@@ -83,7 +83,7 @@ async def test_a_new_app_with_the_tag_is_covered_from_the_next_sweep() -> None:
     tag(made, "app-new", homeostat="prod", team="new")
     made.pass_time(minutes=1)
     assert await targets(made) == ["app-flask"]
-    await made.service.mark_all("nightly")
+    await made.sweep()
     assert await targets(made) == ["app-flask", "app-new"]
 
 
@@ -166,22 +166,22 @@ async def test_without_any_answer_the_documents_of_their_own_are_in_force_and_it
 
 async def test_an_app_that_is_no_longer_selected_is_told_as_no_longer_managed_and_not_as_gone() -> None:
     made = world()
-    await made.service.mark_all("nightly")
+    await made.sweep()
     tag(made, homeostat="test")
     made.pass_time(minutes=1)
-    await made.service.mark_all("nightly")
+    await made.sweep()
     assert await targets(made) == []
     assert made.inbox.told() == [("NoLongerManaged", "app-flask")]
     (entry, *_) = await made.history("site")
     assert (entry["status"], entry["targets"]) == ("no-longer-managed", ["app-flask"])
     made.pass_time(hours=24)
-    await made.service.mark_all("nightly")
+    await made.sweep()
     assert made.inbox.told() == [("NoLongerManaged", "app-flask")]
 
 
 async def test_a_crash_between_the_telling_and_the_writing_tells_it_again_under_one_id() -> None:
     made = world()
-    await made.service.mark_all("nightly")
+    await made.sweep()
     tag(made, homeostat="test")
     real = made.memory.blobs.write
 
@@ -191,20 +191,20 @@ async def test_a_crash_between_the_telling_and_the_writing_tells_it_again_under_
         return await real(container, name, *rest, **more)
 
     made.memory.blobs.write = crash  # type: ignore[method-assign]  # the store dies at this very write
-    await made.service.mark_all("nightly")
+    await made.sweep()
     made.memory.blobs.write = real  # type: ignore[method-assign]  # and is back
     made.pass_time(minutes=5)
-    await made.service.mark_all("nightly")
+    await made.sweep()
     assert [type_ for type_, _ in made.inbox.told()] == ["NoLongerManaged"] * 2
     assert len(set(made.inbox.ids())) == 1
 
 
 async def test_a_target_that_is_only_renamed_is_still_managed() -> None:
     made = world()
-    await made.service.mark_all("nightly")
+    await made.sweep()
     made.specs.by_name["homeostat.yaml"] = SELECTOR + "name: prod-${web_app}\n"
     made.pass_time(minutes=1)
-    await made.service.mark_all("nightly")
+    await made.sweep()
     assert await targets(made) == ["prod-app-flask"]
     assert made.inbox.told() == []
 

@@ -125,10 +125,10 @@ async def retired(world: Stand) -> None:
 
 
 async def declared_no_more(world: Stand) -> None:
-    await world.service.mark_all("nightly")
+    await world.sweep()
     world.specs.by_name.clear()
     world.pass_time(minutes=1)
-    await world.service.mark_all("nightly")
+    await world.sweep()
 
 
 SCENES: Mapping[Callable[[Stand], Awaitable[None]], set[AlertType]] = {

@@ -1,0 +1,370 @@
+"""A sweep: every declared root looked at once, in chunks that any instance can take up. Pure.
+
+What a sweep is about is decided when it begins and does not change: its chunks are ranges of root keys, kept by the key
+at which each begins. Roots that are declared meanwhile fall into one of the ranges, and shift none of them.
+"""
+
+import hashlib
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from homeostat.core import json
+from homeostat.core.conclusion import conclude
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import JsonObject
+from homeostat.core.outcome import Outcome, Status
+from homeostat.core.plan import Plan
+from homeostat.core.record import Accepted, Mark, RootRecord
+from homeostat.core.spec import Root
+
+CHUNK: Final = 500
+"""Roots of a chunk at most, while the fleet has no more than MAX_CHUNKS of them."""
+
+MAX_CHUNKS: Final = 2000
+"""So many beginnings of chunks, ids of up to 300 characters, fit into one document."""
+
+DEFAULT_FULL_READ_DAYS: Final = 14
+
+STALE_AFTER: Final = timedelta(hours=20)
+"""A sweep that is older when the timer fires is ended unfinished; a younger one goes on."""
+
+PATIENCE: Final = timedelta(hours=6)
+"""How long a sweep waits for its last chunk, and for the end of the repairs that it led to."""
+
+FIRST_LOOK: Final = timedelta(seconds=30)
+LAST_LOOK: Final = timedelta(minutes=15)
+
+REMEMBERED: Final = 10
+"""Ids of earlier sweeps, by which a message that comes very late is known."""
+
+
+# --- chunks ---------------------------------------------------------------------------------------------------------
+
+
+def cut(keys: Sequence[str], size: int = CHUNK) -> tuple[str, ...]:
+    """The key at which each chunk begins. `keys` are sorted, so that a chunk is about neighbouring resource groups."""
+    step = max(size, -(-len(keys) // MAX_CHUNKS))
+    return tuple(keys[::step])
+
+
+def members(ids: Sequence[ResourceId], beginnings: Sequence[str], number: int) -> Sequence[ResourceId]:
+    """The roots of a chunk as the fleet is now; `ids` are sorted by key. The first and the last chunk are open."""
+    first = bisect_left(ids, beginnings[number], key=_key) if number else 0
+    last = bisect_left(ids, beginnings[number + 1], key=_key) if number + 1 < len(beginnings) else len(ids)
+    return ids[first:last]
+
+
+def _key(id_: ResourceId) -> str:
+    return id_.key
+
+
+# --- the share that is read in full ---------------------------------------------------------------------------------
+
+
+def is_read_in_full(root_key: str, after: int, until: int, days: int) -> bool:
+    """Whether the root's day, one of every `days`, is among the days that the sweep stands for.
+
+    after, until: the sweep stands for the days behind `after` up to `until`, by their ordinals: nights that were missed
+    included. By a hash of the key alone, so that nothing is kept and every night has about as much to read.
+    """
+    own = int.from_bytes(hashlib.sha256(root_key.encode("utf-8", "surrogatepass")).digest()[:8]) % days
+    return (until - own) // days > (after - own) // days
+
+
+# --- what a sweep is ------------------------------------------------------------------------------------------------
+
+
+class State(StrEnum):
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """full_after, full_until: the days whose share it reads in full. earlier: ids of the sweeps before, newest last."""
+
+    id: str
+    cause: str
+    began: datetime
+    spec_version: str
+    roots: int
+    subscriptions: int
+    beginnings: tuple[str, ...]
+    full_after: int
+    full_until: int
+    state: State = State.RUNNING
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def hint(self) -> str:
+        """By which the marks and writes of the sweep are known."""
+        return f"{self.cause}:{self.id}"
+
+    def is_stale(self, now: datetime) -> bool:
+        return now - self.began >= STALE_AFTER
+
+    def next_look(self, now: datetime) -> timedelta:
+        """Ever later: what takes long is not asked for often."""
+        return min(LAST_LOOK, max(FIRST_LOOK, (now - self.began) / 4))
+
+
+def begun(
+    id_: str, cause: str, ids: Sequence[ResourceId], spec_version: str, now: datetime, before: Sweep | None
+) -> Sweep:
+    """A new sweep of these roots, which are sorted."""
+    today = now.date().toordinal()
+    return Sweep(
+        id=id_,
+        cause=cause,
+        began=now,
+        spec_version=spec_version,
+        roots=len(ids),
+        subscriptions=len({each.subscription.lower() for each in ids}),
+        beginnings=cut([each.key for each in ids]),
+        full_after=min(before.full_until, today) if before else today - 1,
+        full_until=today,
+        earlier=(*before.earlier, before.id)[-REMEMBERED:] if before else (),
+    )
+
+
+def ended(sweep: Sweep, *, finished: bool) -> Sweep:
+    """What is left of it: what it did not finish reading in full is the next one's to read."""
+    return replace(
+        sweep, state=State.ENDED, beginnings=(), full_until=sweep.full_until if finished else sweep.full_after
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """How far a chunk has come: of `of` roots `done`, the last of them `upto`. marked: keys of those that may differ.
+
+    checked: in sync and at rest. skipped: not looked at. calls: to ARM. queries: of Resource Graph. in_full: the roots
+    that were read through ARM alone, by their turn. unindexed: why Resource Graph answered nothing, if so.
+    """
+
+    of: int = 0
+    done: int = 0
+    upto: str = ""
+    checked: int = 0
+    skipped: int = 0
+    in_full: int = 0
+    calls: int = 0
+    queries: int = 0
+    seconds: float = 0.0
+    marked: tuple[str, ...] = ()
+    unindexed: str = ""
+    is_done: bool = False
+
+
+def further(current: Chunk | None, mine: Chunk) -> Chunk:
+    """Of two states of one chunk, which two instances may be at, the one that is further."""
+    if current is None or _how_far(mine) > _how_far(current):
+        return mine
+    return current
+
+
+def _how_far(chunk: Chunk) -> tuple[bool, str, int]:
+    return chunk.is_done, chunk.upto, chunk.calls
+
+
+_SWEEP: TypeAdapter[Sweep] = TypeAdapter(Sweep)
+_CHUNK: TypeAdapter[Chunk] = TypeAdapter(Chunk)
+
+
+def to_json(sweep: Sweep) -> JsonObject:
+    dumped: dict[str, Any] = _SWEEP.dump_python(sweep, mode="json")
+    return dumped
+
+
+def from_json(body: JsonObject) -> Sweep:
+    """Raises ValueError for what is none."""
+    return _SWEEP.validate_python(body)
+
+
+def chunk_to_json(chunk: Chunk) -> JsonObject:
+    dumped: dict[str, Any] = _CHUNK.dump_python(chunk, mode="json", exclude_defaults=True)
+    return dumped
+
+
+def chunk_from_json(body: JsonObject) -> Chunk:
+    """Raises ValueError for what is none."""
+    return _CHUNK.validate_python(body)
+
+
+# --- a root at rest -------------------------------------------------------------------------------------------------
+
+
+def is_at_rest(root: Root, record: RootRecord, judged: Iterable[str], now: datetime) -> bool:
+    """Whether nothing would become of a look that finds the root as declared: nothing to remember, and nobody to tell.
+
+    It is asked of the very function that concludes looks, so that it cannot disagree with it. Whatever is marked,
+    leased or begun is somebody's turn, and no rest.
+    """
+    if record.mark or record.working or record.lease or (record.retest and record.retest.runs(now)):
+        return False
+    as_declared = Outcome(root.id, Status.IN_SYNC, Plan(root.id))
+    after, told = conclude(root, as_declared, record, (), now, record.intent, judged=tuple(judged))
+    return not told and _without_times(after) == _without_times(record)
+
+
+_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def _without_times(record: RootRecord) -> RootRecord:
+    """Without when, and by which version of the spec, it was seen as declared: by what is declared it is known."""
+    accepted: Mapping[str, Accepted] = {
+        kind: replace(each, version="", at=_NO_TIME) for kind, each in record.accepted.items()
+    }
+    judgement = replace(record.judgement, version="") if record.judgement else None
+    return replace(record, accepted=accepted, judgement=judgement)
+
+
+# --- what became of it ----------------------------------------------------------------------------------------------
+
+
+class End(StrEnum):
+    """What became of a root that was marked."""
+
+    IN_SYNC = "in-sync"
+    HEALED = "healed"
+    REPORTED = "reported"  # drifted, and by its mode only told
+    HELD = "held"
+    FAILED = "failed"
+    RETIRED = "retired"
+
+
+_ENDS: Final[Mapping[str, End]] = {
+    Status.HEALED: End.HEALED,
+    Status.DRIFTED: End.REPORTED,
+    Status.HELD: End.HELD,
+    Status.FAILED: End.FAILED,
+    Status.UNKNOWN: End.FAILED,
+    Status.RETIRED: End.RETIRED,
+    Status.SETTLING: End.FAILED,  # for as long as it is looked at again, this is not its end
+    Status.MISSING: End.FAILED,
+}
+_NOT_YET: Final = frozenset({Status.SETTLING, Status.MISSING})
+
+
+def end_of(record: RootRecord, entries: Sequence[JsonObject], sweep: Sweep) -> End | None:
+    """What became of a marked root; None while that is not known. entries: its ledger's, newest first."""
+    if _names(record.mark, sweep.hint) or _names(record.working, sweep.hint):
+        return None
+    since = [entry for entry in entries if datetime.fromisoformat(json.text_at(entry, "at")) >= sweep.began]
+    if not any(_is_of(entry, sweep.hint) for entry in since):
+        return End.IN_SYNC  # finding everything in order is no line of the ledger
+    newest = next((status for entry in since if (status := json.text_at(entry, "status")) in _ENDS), "")
+    if newest in _NOT_YET and record.mark is not None:
+        return None
+    return _ENDS.get(newest, End.IN_SYNC)
+
+
+def _names(mark: Mark | None, hint: str) -> bool:
+    return mark is not None and hint in mark.causes
+
+
+def _is_of(entry: JsonObject, hint: str) -> bool:
+    hints = json.at(entry, ("trigger", "hints"))
+    return isinstance(hints, Sequence) and hint in hints
+
+
+# --- the summary ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """checked: as declared, by rows, by ARM, or once they were read afresh. drifted: healed, held or only reported.
+
+    unfinished: roots of which it is not known, those of `lost_chunks` included. took: from its begin to its end.
+    """
+
+    id: str
+    cause: str
+    began: datetime
+    ended: datetime
+    spec_version: str
+    subscriptions: int
+    roots: int
+    checked: int
+    drifted: int
+    healed: int
+    held: int
+    failed: int
+    skipped: int
+    unfinished: int
+    in_full: int
+    calls: int
+    queries: int
+    ends: Mapping[str, End | None] = field(default_factory=dict)  # by key of a marked root
+    lost_chunks: tuple[int, ...] = ()
+    unindexed: tuple[str, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        return not self.unfinished
+
+
+def summed_up(
+    sweep: Sweep, chunks: Mapping[int, Chunk], ends: Mapping[str, End | None], count: int, now: datetime
+) -> Summary:
+    """count: of the sweep's chunks. ends: what became of each root that was marked; None where that is not known."""
+    found = Counter(ends.values())
+    lost = tuple(number for number in range(count) if number not in chunks or not chunks[number].is_done)
+    skipped = sum(chunk.skipped for chunk in chunks.values()) + found[End.RETIRED]
+    checked = sum(chunk.checked for chunk in chunks.values()) + found[End.IN_SYNC]
+    known = checked + skipped + sum(found.values()) - found[End.IN_SYNC] - found[End.RETIRED]
+    return Summary(
+        id=sweep.id,
+        cause=sweep.cause,
+        began=sweep.began,
+        ended=now,
+        spec_version=sweep.spec_version,
+        subscriptions=sweep.subscriptions,
+        roots=sweep.roots,
+        checked=checked,
+        drifted=found[End.HEALED] + found[End.HELD] + found[End.REPORTED],
+        healed=found[End.HEALED],
+        held=found[End.HELD],
+        failed=found[End.FAILED],
+        skipped=skipped,
+        unfinished=found[None] + (max(0, sweep.roots - known) if lost else 0),
+        in_full=sum(chunk.in_full for chunk in chunks.values()),
+        calls=sum(chunk.calls for chunk in chunks.values()),
+        queries=sum(chunk.queries for chunk in chunks.values()),
+        ends=ends,
+        lost_chunks=lost,
+        unindexed=tuple(dict.fromkeys(chunk.unindexed for chunk in chunks.values() if chunk.unindexed)),
+    )
+
+
+def summary_json(summary: Summary) -> JsonObject:
+    """As it is in the alert, the ledger and the API: counts, and nothing for each root."""
+    took = (summary.ended - summary.began).total_seconds()
+    return {
+        "sweep": summary.id,
+        "cause": summary.cause,
+        "began": summary.began.isoformat(),
+        "ended": summary.ended.isoformat(),
+        "tookSeconds": round(took),
+        "specVersion": summary.spec_version,
+        "subscriptions": summary.subscriptions,
+        "roots": summary.roots,
+        "checked": summary.checked,
+        "drifted": summary.drifted,
+        "healed": summary.healed,
+        "held": summary.held,
+        "failed": summary.failed,
+        "skipped": summary.skipped,
+        "unfinished": summary.unfinished,
+        "readInFull": summary.in_full,
+        "calls": summary.calls,
+        "queries": summary.queries,
+        "lostChunks": list(summary.lost_chunks),
+    }

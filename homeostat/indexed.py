@@ -1,0 +1,70 @@
+"""What a sweep asks Azure through: rows of Resource Graph first, ARM for the rest, each resource once, all counted."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from homeostat.ambient import Ambient
+from homeostat.core.graph import MAX_TOP, Page, RowQuery
+from homeostat.core.ids import ResourceId
+from homeostat.core.indexed import Rows, queries
+from homeostat.core.json import JsonObject
+from homeostat.core.model import Fact, Read
+from homeostat.paging import every_row
+from homeostat.ports import ArmReader, ResourceTable
+
+
+@dataclass(slots=True)
+class Shared:
+    """Reads of ARM for many roots, of which several may ask for one resource: it is read once.
+
+    calls: how many reads were made.
+    """
+
+    reader: ArmReader
+    calls: int = 0
+    _asked: dict[Read, asyncio.Future[Fact]] = field(default_factory=dict)
+
+    async def read(self, read: Read) -> Fact:
+        known = self._asked.get(read)
+        if known is None:
+            self.calls += 1
+            known = self._asked[read] = asyncio.ensure_future(self.reader.read(read))
+        return await asyncio.shield(known)  # who stops waiting does not stop the others
+
+    def forget(self) -> None:
+        """Frees what was read; what is asked for from now on is read again."""
+        self._asked.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class RowsFirst:
+    """Answers from rows where these can, else through `beyond`."""
+
+    rows: Rows
+    beyond: ArmReader
+
+    async def read(self, read: Read) -> Fact:
+        found = self.rows.fact(read)
+        return found if found is not None else await self.beyond.read(read)
+
+
+@dataclass(slots=True)
+class CountedPages:
+    """The table, with the number of pages that were asked of it."""
+
+    table: ResourceTable
+    ambient: Ambient
+    queries: int = 0
+
+    async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
+        self.queries += 1
+        return await self.table.page(query, top=top, token=token)
+
+    async def rows_of(self, roots: Iterable[ResourceId]) -> Rows:
+        """The rows of these roots and of what is below them. Raises ArmError."""
+        wanted = tuple(roots)
+        found: list[JsonObject] = []
+        for query in queries(wanted):
+            found.extend(await every_row(self, query, self.ambient.sleep))
+        return Rows.of(found, wanted)

@@ -1,0 +1,49 @@
+"""The report of a sweep: as JSON, with what became of each root that may have differed, and as Markdown for people."""
+
+from homeostat.core import json
+from homeostat.core.sweep import End, Summary, summary_json
+
+_WORDS = {
+    End.HEALED: "healed",
+    End.REPORTED: "drifted, reported only",
+    End.HELD: "held",
+    End.FAILED: "failed",
+    End.RETIRED: "retired: the web app is gone",
+    End.IN_SYNC: "as declared, once it was read afresh",
+    None: "unfinished",
+}
+_SHOWN_FIRST = (End.FAILED, None, End.HELD, End.REPORTED, End.HEALED, End.RETIRED)
+MAX_LINES = 1000
+"""Roots that the Markdown names; the JSON has them all."""
+
+
+def as_json(summary: Summary) -> str:
+    ends = {key: end.value if end else "unfinished" for key, end in sorted(summary.ends.items())}
+    return json.render({**summary_json(summary), "unindexed": list(summary.unindexed), "marked": ends})
+
+
+def as_markdown(summary: Summary) -> str:
+    title = "as declared" if summary.is_finished and not (summary.drifted or summary.failed) else "see below"
+    took = summary.ended - summary.began
+    lines = [
+        f"# Sweep {summary.id}: {title}",
+        "",
+        f"{summary.began.isoformat(timespec='seconds')}, {summary.cause}, spec version `{summary.spec_version}`: "
+        f"{summary.roots} roots in {summary.subscriptions} subscriptions took {took.total_seconds():.0f} s, "
+        f"{summary.calls} calls to ARM and {summary.queries} queries of Resource Graph.",
+        "",
+        "| checked | drifted | healed | held | failed | skipped | unfinished | read in full |",
+        "|---|---|---|---|---|---|---|---|",
+        f"| {summary.checked} | {summary.drifted} | {summary.healed} | {summary.held} | {summary.failed} "
+        f"| {summary.skipped} | {summary.unfinished} | {summary.in_full} |",
+    ]
+    if summary.lost_chunks:
+        lines += ["", f"Chunks that did not end: {', '.join(map(str, summary.lost_chunks))}."]
+    lines += [line for reason in summary.unindexed for line in ("", f"Resource Graph did not answer: `{reason}`")]
+    for end in _SHOWN_FIRST:
+        keys = sorted(key for key, each in summary.ends.items() if each is end)
+        if keys:
+            lines += ["", f"## {_WORDS[end].capitalize()} ({len(keys)})", ""]
+            lines += [f"- `{key}`" for key in keys[:MAX_LINES]]
+            lines += [f"- and {len(keys) - MAX_LINES} more"] if len(keys) > MAX_LINES else []
+    return "\n".join((*lines, ""))

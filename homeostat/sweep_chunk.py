@@ -1,0 +1,179 @@
+"""One chunk of a sweep: which of its roots are in sync and at rest, and a mark on each of the others.
+
+Nothing is written to Azure from here, and nothing is decided about a write. A root that may differ is marked as an
+event would mark it: the loop reads it afresh, and all its rules hold for what comes of that.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import Enum, auto
+from itertools import batched
+from typing import Final, TypedDict
+
+from homeostat.core import known_secrets
+from homeostat.core.arm_errors import ArmError, ErrorClass
+from homeostat.core.decision import judge, judged_kinds, root_is_missing
+from homeostat.core.ids import ResourceId
+from homeostat.core.indexed import Rows
+from homeostat.core.model import Facts, Mode, Unreadable
+from homeostat.core.record import RootRecord, Settle
+from homeostat.core.spec import Fleet, Root
+from homeostat.core.sweep import Chunk, Sweep, is_at_rest, is_read_in_full
+from homeostat.engine import Engine
+from homeostat.indexed import CountedPages, RowsFirst, Shared
+from homeostat.observing import Observer
+from homeostat.ports import ArmReader, ResourceTable
+
+log = logging.getLogger(__name__)
+
+TOGETHER: Final = 25
+"""Roots that are looked at at once. After each such handful it is stored how far the chunk has come."""
+
+AT_ONCE: Final = Settle(timedelta(), timedelta())
+
+A_WHILE: Final = timedelta(minutes=1)
+"""How long a chunk is put off that Azure throttles without a word of for how long."""
+
+
+class Seen(Enum):
+    AT_REST = auto()
+    MARKED = auto()
+    SKIPPED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """Azure has no room for the sweep now."""
+
+    delay: timedelta
+
+
+class Spent(TypedDict):
+    calls: int
+    queries: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class ChunkWork:
+    """`reader` and `table` are the sweep's own ways to Azure; without a table everything is read through ARM."""
+
+    engine: Engine
+    fleet: Fleet
+    sweep: Sweep
+    days: int
+    reader: ArmReader
+    table: ResourceTable | None
+    shared: Shared = field(init=False)
+    pages: CountedPages | None = field(init=False)
+    unindexed: str = ""
+    _rows: asyncio.Future[Rows] | None = None
+    _wanted: tuple[ResourceId, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.shared = Shared(self.reader)
+        self.pages = CountedPages(self.table, self.engine.ambient) if self.table else None
+
+    async def look(self, chunk: Chunk, ids: Sequence[ResourceId]) -> AsyncIterator[Chunk | PutOff]:
+        """Looks at those of the roots that are left, and tells how far it has come after each handful of them.
+
+        Ends early with a PutOff; what was told before that stands. Raises StorageError.
+        """
+        began, before = self.engine.ambient.monotonic(), chunk
+        left = [id_ for id_ in ids if id_.key > chunk.upto]
+        self._wanted = tuple(id_ for id_ in left if not self._in_full(id_))
+        chunk = replace(chunk, of=len(ids))
+        for some in batched(left, TOGETHER, strict=False):
+            found = await asyncio.gather(*map(self._see, some))
+            spent = self._spent(before, began)
+            if waits := [each.delay for each in found if isinstance(each, PutOff)]:
+                yield replace(chunk, **spent)
+                yield PutOff(max(waits))
+                return
+            marked = tuple(id_.key for id_, seen in zip(some, found, strict=True) if seen is Seen.MARKED)
+            chunk = replace(
+                chunk,
+                done=chunk.done + len(some),
+                upto=some[-1].key,
+                checked=chunk.checked + found.count(Seen.AT_REST),
+                skipped=chunk.skipped + found.count(Seen.SKIPPED),
+                in_full=chunk.in_full + sum(map(self._in_full, some)),
+                marked=(*chunk.marked, *marked),
+                unindexed=self.unindexed or chunk.unindexed,
+                **spent,
+            )
+            yield chunk
+        yield replace(chunk, is_done=True)
+
+    def _spent(self, before: Chunk, began: float) -> Spent:
+        return {
+            "calls": before.calls + self.shared.calls,
+            "queries": before.queries + (self.pages.queries if self.pages else 0),
+            "seconds": round(before.seconds + self.engine.ambient.monotonic() - began, 3),
+        }
+
+    def _in_full(self, id_: ResourceId) -> bool:
+        return is_read_in_full(id_.key, self.sweep.full_after, self.sweep.full_until, self.days)
+
+    async def _see(self, id_: ResourceId) -> Seen | PutOff:
+        """A root that is not at rest is marked before anything is asked: the loop will ask."""
+        engine = self.engine
+        if engine.cap is Mode.IGNORE:
+            return Seen.SKIPPED
+        root, stored = self.fleet.roots[id_], await engine.store.load(id_)
+        rests = is_at_rest(root, stored.record, judged_kinds(root, engine.registry), engine.ambient.now())
+        if rests:
+            facts = await self._facts(root)
+            if isinstance(facts, PutOff):
+                return facts
+            rests = self._is_in_sync(root, facts) and await self._keeps_its_secrets(root, facts, stored.record)
+        if rests:
+            return Seen.AT_REST
+        await engine.store.mark(id_, self.sweep.hint, AT_ONCE, comes_again=False, known=stored)
+        return Seen.MARKED
+
+    async def _facts(self, root: Root) -> Facts | PutOff:
+        engine = self.engine
+        try:
+            reader = self.shared if self._in_full(root.id) else await self._rows_first()
+        except ArmError as error:
+            return PutOff(error.retry_after or A_WHILE)
+        facts = await Observer(engine.registry, reader, engine.prober, engine.ambient).observe(root)
+        return _put_off(facts.values()) or facts
+
+    def _is_in_sync(self, root: Root, facts: Facts) -> bool:
+        return not root_is_missing(root.id, facts) and judge(root, facts, self.engine.registry).is_clean
+
+    async def _keeps_its_secrets(self, root: Root, facts: Facts, record: RootRecord) -> bool:
+        guarded = known_secrets.guarded_in(root, facts, self.engine.registry)
+        key = await self.engine.store.digest_key() if guarded else b""
+        return known_secrets.compare(root.id, guarded, record.secrets, key).known == record.secrets
+
+    async def _rows_first(self) -> ArmReader:
+        """Asks for the chunk's rows when the first root needs them. Raises ArmError when that has to wait."""
+        if self.pages is None:
+            return self.shared
+        if self._rows is None:
+            self._rows = asyncio.ensure_future(self._asked(self.pages))
+        return RowsFirst(await asyncio.shield(self._rows), self.shared)
+
+    async def _asked(self, pages: CountedPages) -> Rows:
+        try:
+            return await pages.rows_of(self._wanted)
+        except ArmError as error:
+            if error.error_class is ErrorClass.THROTTLED:
+                raise
+            log.warning("sweep %s: Resource Graph does not answer, so ARM is asked: %s", self.sweep.id, error)
+            self.unindexed = str(error)
+            return Rows()
+
+
+def _put_off(facts: Iterable[object]) -> PutOff | None:
+    """The longest wait that Azure asks for; None where every read was answered, be it with an error."""
+    throttled = [
+        fact.error for fact in facts if isinstance(fact, Unreadable) and fact.error.error_class is ErrorClass.THROTTLED
+    ]
+    return PutOff(max(error.retry_after or A_WHILE for error in throttled)) if throttled else None

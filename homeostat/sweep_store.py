@@ -1,0 +1,87 @@
+"""What is stored of a sweep: its one document and its summary beside the gate's, and a row for each chunk.
+
+The document is in the fleet's partition, so that its end, the ledger's line of it and the alert are one batch.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from homeostat.core import json
+from homeostat.core.json import JsonObject
+from homeostat.core.sweep import Chunk, Sweep, chunk_from_json, chunk_to_json, from_json, further, to_json
+from homeostat.fleetwide import FLEET_PARTITION, changed
+from homeostat.ports import MAX_CHANGES, Change, Insert, Remove, Replace
+from homeostat.store import Store
+
+CHUNKS: Final = "sweep-chunks"
+_ROW: Final = "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The sweep that is under way, or the last one."""
+
+    sweep: Sweep
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStore:
+    store: Store
+
+    async def current(self) -> Current | None:
+        found = await self.store.documents.read(FLEET_PARTITION, _ROW)
+        return Current(from_json(found.body), found.version) if found else None
+
+    async def put(self, sweep: Sweep, before: Current | None, rows: Sequence[Change] = ()) -> None:
+        """Stores the sweep in the place of `before`, and with it `rows` of the fleet. Raises Conflict."""
+        body = to_json(sweep)
+        change: Change = Replace(_ROW, body, before.version) if before else Insert(_ROW, body)
+        await self.store.documents.apply(FLEET_PARTITION, (change, *rows))
+
+    async def chunk(self, sweep: Sweep, number: int) -> Chunk | None:
+        found = await self.store.documents.read(CHUNKS, _chunk_row(sweep.id, number))
+        return chunk_from_json(found.body) if found else None
+
+    async def save_chunk(self, sweep: Sweep, number: int, chunk: Chunk) -> Chunk:
+        """Stores how far a chunk has come, unless another instance brought it further. How far it is now."""
+
+        def transition(current: JsonObject | None) -> JsonObject:
+            known = chunk_from_json(current) if current else None
+            kept = further(known, chunk)
+            return current if current is not None and kept is known else chunk_to_json(kept)
+
+        key = CHUNKS, _chunk_row(sweep.id, number)
+        stored = await changed(self.store.documents, self.store.ambient, key, transition)
+        return chunk_from_json(stored) if stored else chunk
+
+    async def chunks(self, sweep: Sweep) -> dict[int, Chunk]:
+        """By number, those of which anything is known."""
+        first, last = f"{sweep.id}:", f"{sweep.id};"
+        found = self.store.documents.scan(CHUNKS, first=first, last=last)
+        return {int(row.row.rpartition(":")[2]): chunk_from_json(row.body) async for row in found}
+
+    async def forget_chunks(self, kept: Sweep) -> None:
+        """Removes the rows of all sweeps but one."""
+        rows = [each async for each in self._chunk_rows() if not each.startswith(f"{kept.id}:")]
+        for start in range(0, len(rows), MAX_CHANGES):
+            await self.store.documents.apply(CHUNKS, [Remove(row) for row in rows[start : start + MAX_CHANGES]])
+
+    async def _chunk_rows(self) -> AsyncIterator[str]:
+        async for found in self.store.documents.scan(CHUNKS):
+            yield found.row
+
+    async def summaries(self, limit: int) -> list[JsonObject]:
+        """Of the last sweeps that ended, newest first."""
+        found: list[JsonObject] = []
+        async for entry in self.store.entries(FLEET_PARTITION):
+            if json.text_at(entry, "sweep"):
+                found.append(entry)
+            if len(found) == limit:
+                break
+        return found
+
+
+def _chunk_row(id_: str, number: int) -> str:
+    return f"{id_}:{number:06d}"

@@ -1,0 +1,289 @@
+"""The course of a sweep: begun by the timer, carried out by messages of a queue of its own, ended once.
+
+Three messages lead through it: `{"sweep", "cause"}` begins or resumes one, `{"sweep", "chunk"}` is about some of its
+roots, and `{"sweep", "look"}` looks whether all is done, ever later. Each may come twice, or again after a crash: what
+is stored says how far the sweep is. Events have their own queue, and never wait behind one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import batched
+from typing import Final
+
+from homeostat.core import json
+from homeostat.core.alerts import sweep_completed
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import Json, JsonObject
+from homeostat.core.spec import Fleet
+from homeostat.core.sweep import (
+    DEFAULT_FULL_READ_DAYS,
+    PATIENCE,
+    Chunk,
+    End,
+    State,
+    Summary,
+    Sweep,
+    begun,
+    end_of,
+    ended,
+    members,
+    summary_json,
+    summed_up,
+)
+from homeostat.engine import Engine
+from homeostat.managed import Managed
+from homeostat.ports import ArmReader, ResourceTable, StorageError
+from homeostat.specs import Desired
+from homeostat.store import SWEEP_QUEUE, ledger_row, outbox_rows
+from homeostat.sweep_chunk import ChunkWork, PutOff
+from homeostat.sweep_store import Current, SweepStore
+
+log = logging.getLogger(__name__)
+
+CONTAINER: Final = "homeostat-reports"
+
+POISON: Final = f"{SWEEP_QUEUE}-poison"
+_SHOWN: Final = 32  # messages of it that can be seen without taking them out
+
+_TOGETHER: Final = 50
+_ENTRIES: Final = 20
+"""Newest lines of a root's ledger among which those of a sweep are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a sweep asks Azure. Without a table everything is read through ARM; without a reader, through the loop's.
+
+    full_read_days: within so many nights every root is read through ARM alone, whatever Resource Graph says of it.
+    """
+
+    reader: ArmReader | None = None
+    table: ResourceTable | None = None
+    full_read_days: int = DEFAULT_FULL_READ_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeps:
+    engine: Engine
+    desired: Desired
+    managed: Managed | None
+    way: Way
+
+    @property
+    def _stored(self) -> SweepStore:
+        return SweepStore(self.engine.store)
+
+    async def start(self, cause: str) -> str:
+        """Asks for a sweep; its id, unless one is under way, which then goes on instead. Raises StorageError."""
+        id_ = str(self.engine.ambient.uuid())
+        await self._send({"sweep": id_, "cause": cause})
+        return id_
+
+    async def work(self, message: Json) -> None:
+        """Does what one message of the sweeps' queue asks for. One that makes no sense is told and dropped."""
+        id_, cause, number = (
+            json.text_at(message, "sweep"),
+            json.text_at(message, "cause"),
+            json.at(message, ("chunk",)),
+        )
+        if id_ and cause:
+            await self._begin(id_, cause)
+        elif id_ and isinstance(number, int):
+            await self._chunk(id_, number)
+        elif id_ and json.at(message, ("look",)) is True:
+            await self._look(id_)
+        else:
+            log.warning("a message of the sweeps' queue names no sweep, or nothing of it; it is dropped")
+
+    # --- begin ---
+
+    async def renewed(self) -> Fleet:
+        """The fleet as a sweep needs it: selectors resolved anew, and what is no longer managed told of."""
+        fleet = await self.desired.renewed()
+        if self.managed is not None:
+            try:
+                await self.managed.follow(fleet)
+            except StorageError as error:
+                log.warning("what is no longer managed is told at the next sweep: %s", error)
+        return await self._followed(fleet)
+
+    async def _followed(self, fleet: Fleet) -> Fleet:
+        await self.engine.rollouts.follow(fleet, self.desired.loaded or self.engine.ambient.now())
+        return fleet
+
+    async def _begin(self, id_: str, cause: str) -> None:
+        engine = self.engine
+        fleet = await self.renewed()
+        await engine.reservations.forget_runs(engine.ambient.now())
+        await engine.rollouts.ensure()
+        await engine.outbox.send_all()
+        before = await self._stored.current()
+        if before and (before.sweep.id == id_ or id_ in before.sweep.earlier) and before.sweep.state is State.ENDED:
+            return
+        if before and before.sweep.state is State.RUNNING:
+            if before.sweep.id == id_ or not before.sweep.is_stale(engine.ambient.now()):
+                await self._enqueue(before.sweep)
+                return
+            await self._end(before, await self._stored.chunks(before.sweep), force=True)
+            before = await self._stored.current()
+        sweep = begun(id_, cause, tuple(fleet.roots), fleet.spec_version, engine.ambient.now(), before and before.sweep)
+        await self._stored.put(sweep, before)
+        await self._stored.forget_chunks(sweep)
+        log.info("sweep %s of %d roots in %d chunks began", id_, sweep.roots, len(sweep.beginnings))
+        await self._enqueue(sweep)
+
+    async def _enqueue(self, sweep: Sweep) -> None:
+        """Sends for every chunk that is not done, and for the first look. Those under way get one message too many."""
+        known = await self._stored.chunks(sweep)
+        lacking = [number for number in range(len(sweep.beginnings)) if not _is_done(known, number)]
+        for some in batched(lacking, _TOGETHER, strict=False):
+            await asyncio.gather(*(self._send({"sweep": sweep.id, "chunk": number}) for number in some))
+        await self._look_later(sweep)
+
+    # --- a chunk ---
+
+    async def _chunk(self, id_: str, number: int) -> None:
+        sweep = await self._running(id_)
+        if sweep is None or not 0 <= number < len(sweep.beginnings):
+            return
+        known = await self._stored.chunk(sweep, number) or Chunk()
+        if known.is_done:
+            return
+        fleet = await self._followed(await self.desired.fleet())
+        ids = members(tuple(fleet.roots), sweep.beginnings, number)
+        way = self.way
+        reader = way.reader or self.engine.reader
+        work = ChunkWork(self.engine, fleet, sweep, way.full_read_days, reader, way.table)
+        async for found in work.look(known, ids):
+            if isinstance(found, PutOff):
+                log.info("sweep %s: chunk %d goes on in %s", id_, number, found.delay)
+                await self._send({"sweep": id_, "chunk": number}, found.delay)
+                return
+            stored = await self._stored.save_chunk(sweep, number, found)
+            if stored.is_done:
+                return  # by this instance, or by another that had the same message
+
+    async def _running(self, id_: str) -> Sweep | None:
+        current = await self._stored.current()
+        if current is None or current.sweep.id != id_ or current.sweep.state is not State.RUNNING:
+            log.info("sweep %s is over: its message is dropped", id_)
+            return None
+        return current.sweep
+
+    # --- the end ---
+
+    async def _look(self, id_: str) -> None:
+        current = await self._stored.current()
+        if current is None or current.sweep.id != id_:
+            return
+        sweep = current.sweep
+        if sweep.state is State.ENDED:
+            await self.engine.outbox.send_of_fleet()  # should the one who ended it have died before
+            return
+        chunks = await self._stored.chunks(sweep)
+        is_overdue = self.engine.ambient.now() - sweep.began >= PATIENCE
+        lacking = [number for number in range(len(sweep.beginnings)) if not _is_done(chunks, number)]
+        waits = bool(lacking) and not is_overdue and bool(set(lacking) - await self._poisoned(id_))
+        if waits or not await self._end(current, chunks, force=is_overdue):
+            await self._look_later(sweep)
+
+    async def _poisoned(self, id_: str) -> set[int]:
+        """The chunks whose messages failed too often, as far as they can be seen."""
+        found = await self.engine.store.queues.peek(POISON, limit=_SHOWN)
+        bodies = [body for message in found if json.text_at(body := _parsed(message.body), "sweep") == id_]
+        return {number for body in bodies if isinstance(number := json.at(body, ("chunk",)), int)}
+
+    async def _end(self, current: Current, chunks: Mapping[int, Chunk], *, force: bool) -> bool:
+        """Ends the sweep unless a root that it marked is still being worked on. Raises Conflict when another did."""
+        sweep, engine = current.sweep, self.engine
+        ends = await self._ends(sweep, chunks.values(), force=force)
+        if ends is None:
+            return False
+        now = engine.ambient.now()
+        summary = summed_up(sweep, chunks, ends, len(sweep.beginnings), now)
+        told = summary_json(summary)
+        await self._report(summary)
+        entry: JsonObject = {"at": now.isoformat(), "status": "swept", **told}
+        rows = [ledger_row(entry, now, engine.ambient.uuid()), *outbox_rows([sweep_completed(sweep.id, told, now)])]
+        await self._stored.put(ended(sweep, finished=summary.is_finished), current, rows)
+        log.info("sweep %s ended: %s", sweep.id, json.render(told))
+        await engine.outbox.send_of_fleet()
+        return True
+
+    async def _ends(self, sweep: Sweep, chunks: Iterable[Chunk], *, force: bool) -> Mapping[str, End | None] | None:
+        """What became of the marked roots; None, at the first of which that is not known, unless it is forced."""
+        ends: dict[str, End | None] = {}
+        keys = [key for chunk in chunks for key in chunk.marked]
+        for some in batched(keys, _TOGETHER, strict=False):
+            found = await asyncio.gather(*(self._end_of(sweep, key) for key in some))
+            if None in found and not force:
+                return None
+            ends.update(zip(some, found, strict=True))
+        return ends
+
+    async def _end_of(self, sweep: Sweep, key: str) -> End | None:
+        store, root = self.engine.store, ResourceId.parse(key)
+        return end_of((await store.load(root)).record, await store.history(root, _ENTRIES), sweep)
+
+    async def _report(self, summary: Summary) -> None:
+        from homeostat.render.sweep import as_json, as_markdown
+
+        blobs = self.engine.store.blobs
+        for suffix, type_, text in (
+            ("json", "application/json", as_json(summary)),
+            ("md", "text/markdown; charset=utf-8", as_markdown(summary)),
+        ):
+            await blobs.write(CONTAINER, f"{summary.id}.{suffix}", text.encode(), content_type=type_)
+
+    # --- what is told ---
+
+    async def latest(self, limit: int) -> list[JsonObject]:
+        """The sweep that is under way, if one is, and the last that ended, newest first. Raises StorageError."""
+        current = await self._stored.current()
+        running = [await self._course(current.sweep)] if current and current.sweep.state is State.RUNNING else []
+        return [*running, *await self._stored.summaries(limit)]
+
+    async def show(self, id_: str) -> JsonObject | None:
+        """How far a sweep is; of one that ended, its report. None where it is not known. Raises StorageError."""
+        current = await self._stored.current()
+        if current and current.sweep.id == id_ and current.sweep.state is State.RUNNING:
+            return await self._course(current.sweep)
+        blob = await self.engine.store.blobs.read(CONTAINER, f"{id_}.json")
+        found = _parsed(blob.data) if blob else None
+        return found if isinstance(found, Mapping) else None
+
+    async def _course(self, sweep: Sweep) -> JsonObject:
+        chunks = (await self._stored.chunks(sweep)).values()
+        return {
+            "sweep": sweep.id,
+            "cause": sweep.cause,
+            "status": sweep.state.value,
+            "began": sweep.began.isoformat(),
+            "specVersion": sweep.spec_version,
+            "subscriptions": sweep.subscriptions,
+            "roots": sweep.roots,
+            "done": sum(chunk.done for chunk in chunks),
+            "marked": sum(len(chunk.marked) for chunk in chunks),
+            "chunks": len(sweep.beginnings),
+            "chunksDone": sum(chunk.is_done for chunk in chunks),
+        }
+
+    async def _look_later(self, sweep: Sweep) -> None:
+        await self._send({"sweep": sweep.id, "look": True}, sweep.next_look(self.engine.ambient.now()))
+
+    async def _send(self, message: JsonObject, delay: timedelta = timedelta()) -> None:
+        await self.engine.store.queues.send(SWEEP_QUEUE, json.render(message), delay=delay)
+
+
+def _is_done(chunks: Mapping[int, Chunk], number: int) -> bool:
+    return number in chunks and chunks[number].is_done
+
+
+def _parsed(text: str | bytes) -> Json:
+    try:
+        return json.parse(text)
+    except (ValueError, RecursionError):
+        return None
