@@ -1,8 +1,8 @@
 """Messages that failed too often: what they are about, and back to their queue or away with them.
 
 The Functions host moves a message that failed five times to the queue's poison queue, where nothing reads it. It names
-a root, a run, a sweep or an event and is no more than a hint, so handling it again can do nothing that an event or a sweep could
-not. https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger
+a root, a run, a sweep or an event and is no more than a hint, so handling it again can do nothing that an event or a
+timer could not. https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger
 """
 
 from collections import Counter
@@ -148,9 +148,7 @@ class Poison:
         if current is None or current.sweep.id != id_ or current.sweep.state is State.ENDED:
             return (f"Sweep {id_} is over. Replayed, it does nothing; the next sweep looks at every root again.",)
         if isinstance(number := body.get("chunk") if isinstance(body, Mapping) else None, int):
-            return (
-                f"Replayed, chunk {number} of sweep {id_} goes on where it stopped; without it the sweep ends unfinished.",
-            )
+            return (f"Replayed, chunk {number} of sweep {id_} goes on where it stopped.",)
         return (f"Replayed, it looks whether sweep {id_} has ended.",)
 
     async def _of_event(self, body: Json) -> Sequence[str]:

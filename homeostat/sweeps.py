@@ -124,7 +124,7 @@ class Sweeps:
         if before and (before.sweep.id == id_ or id_ in before.sweep.earlier) and before.sweep.state is State.ENDED:
             return
         if before and before.sweep.state is State.RUNNING:
-            if before.sweep.id == id_ or not before.sweep.is_stale(engine.ambient.now()):
+            if before.sweep.id == id_ or await self._goes_on(before.sweep):
                 await self._enqueue(before.sweep)
                 return
             await self._end(before, await self._stored.chunks(before.sweep), force=True)
@@ -134,6 +134,11 @@ class Sweeps:
         await self._stored.forget_chunks(sweep)
         log.info("sweep %s of %d roots in %d chunks began", id_, sweep.roots, len(sweep.beginnings))
         await self._enqueue(sweep)
+
+    async def _goes_on(self, sweep: Sweep) -> bool:
+        """Whether the sweep that is under way has roots left to look at, and is not too old to be finished."""
+        chunks = await self._stored.chunks(sweep)
+        return not sweep.is_stale(self.engine.ambient.now()) and not _all_done(sweep, chunks)
 
     async def _enqueue(self, sweep: Sweep) -> None:
         """Sends for every chunk that is not done, and for the first look. Those under way get one message too many."""
@@ -276,6 +281,10 @@ class Sweeps:
 
     async def _send(self, message: JsonObject, delay: timedelta = timedelta()) -> None:
         await self.engine.store.queues.send(SWEEP_QUEUE, json.render(message), delay=delay)
+
+
+def _all_done(sweep: Sweep, chunks: Mapping[int, Chunk]) -> bool:
+    return all(_is_done(chunks, number) for number in range(len(sweep.beginnings)))
 
 
 def _is_done(chunks: Mapping[int, Chunk], number: int) -> bool:

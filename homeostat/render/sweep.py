@@ -24,18 +24,14 @@ def as_json(summary: Summary) -> str:
 
 def as_markdown(summary: Summary) -> str:
     title = "as declared" if summary.is_finished and not (summary.drifted or summary.failed) else "see below"
-    took = summary.ended - summary.began
     lines = [
         f"# Sweep {summary.id}: {title}",
         "",
-        f"{summary.began.isoformat(timespec='seconds')}, {summary.cause}, spec version `{summary.spec_version}`: "
-        f"{summary.roots} roots in {summary.subscriptions} subscriptions took {took.total_seconds():.0f} s, "
-        f"{summary.calls} calls to ARM and {summary.queries} queries of Resource Graph.",
+        _head(summary),
         "",
         "| checked | drifted | healed | held | failed | skipped | unfinished | read in full |",
         "|---|---|---|---|---|---|---|---|",
-        f"| {summary.checked} | {summary.drifted} | {summary.healed} | {summary.held} | {summary.failed} "
-        f"| {summary.skipped} | {summary.unfinished} | {summary.in_full} |",
+        f"| {' | '.join(map(str, _counts(summary)))} |",
     ]
     if summary.lost_chunks:
         lines += ["", f"Chunks that did not end: {', '.join(map(str, summary.lost_chunks))}."]
@@ -47,3 +43,25 @@ def as_markdown(summary: Summary) -> str:
             lines += [f"- `{key}`" for key in keys[:MAX_LINES]]
             lines += [f"- and {len(keys) - MAX_LINES} more"] if len(keys) > MAX_LINES else []
     return "\n".join((*lines, ""))
+
+
+def _head(summary: Summary) -> str:
+    began, took = summary.began.isoformat(timespec="seconds"), (summary.ended - summary.began).total_seconds()
+    return (
+        f"{began}, {summary.cause}, spec version `{summary.spec_version}`: {summary.roots} roots in "
+        f"{summary.subscriptions} subscriptions took {took:.0f} s, {summary.calls} calls to ARM and "
+        f"{summary.queries} queries of Resource Graph."
+    )
+
+
+def _counts(summary: Summary) -> tuple[int, ...]:
+    return (
+        summary.checked,
+        summary.drifted,
+        summary.healed,
+        summary.held,
+        summary.failed,
+        summary.skipped,
+        summary.unfinished,
+        summary.in_full,
+    )

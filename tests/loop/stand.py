@@ -13,6 +13,7 @@ from typing import Any
 
 from homeostat.azure.arm import Arm, arm_over
 from homeostat.azure.clouds import cloud_of
+from homeostat.core.alerts import AlertType
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, PRIVATE_DNS_ZONE, SITE
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Mode
@@ -84,7 +85,6 @@ approvals: {removals: none}
 """
 """A policy behind a spec, under which nobody is asked before something is removed."""
 
-SWEPT = "SweepCompleted"
 PUBLIC = "https://homeostat.example"
 SETTLE = Settle(timedelta(seconds=15), timedelta(minutes=2))
 MAX_DEQUEUES = 5
@@ -113,26 +113,25 @@ class Texts:
 
 @dataclass(slots=True)
 class Inbox:
-    """A channel that keeps what it is given, unless it is `down`."""
+    """A channel that keeps what it is given, unless it is `down`. What tells of sweeps is kept apart."""
 
     events: list[CloudEventData] = field(default_factory=list)
+    sweeps: list[CloudEventData] = field(default_factory=list)
     down: bool = False
 
     async def publish(self, events: Sequence[CloudEventData]) -> None:
         if self.down:
             raise AlertError("the topic is not there")
-        self.events.extend(events)
+        for event in events:
+            (self.sweeps if event.type == AlertType.SWEEP_COMPLETED else self.events).append(event)
 
     def told(self) -> list[tuple[str, Any]]:
-        """(type without its prefix and version, kind or target), in the order of arrival; sweeps tell apart."""
-        found = [
-            (event.type.split(".")[1], event.data.get("kind") or event.data.get("target")) for event in self.events
-        ]
-        return [each for each in found if each[0] != SWEPT]
+        """(type without its prefix and version, kind or target), in the order of arrival."""
+        return [(event.type.split(".")[1], event.data.get("kind") or event.data.get("target")) for event in self.events]
 
     def swept(self) -> list[Any]:
-        """What was told of sweeps that ended."""
-        return [event.data for event in self.events if event.type.split(".")[1] == SWEPT]
+        """The summaries of the sweeps that ended."""
+        return [event.data for event in self.sweeps]
 
     def ids(self) -> list[str]:
         return [event.id for event in self.events]
@@ -262,7 +261,7 @@ class Stand:
 
     def shown(self) -> Iterator[tuple[str, str]]:
         """What it sent, and how its work failed: what it stored and enqueued was looked at on its way."""
-        for event in self.inbox.events:
+        for event in (*self.inbox.events, *self.inbox.sweeps):
             yield f"the alert {event.id}", f"{event} {json.dumps(event.data)}"
         for failure in self.failures:
             yield "an exception of the queue worker", told(failure)

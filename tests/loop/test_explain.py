@@ -92,11 +92,12 @@ async def test_what_is_unknown_is_said_to_be() -> None:
 
 
 async def test_a_root_that_fails_says_since_when_and_with_which_error() -> None:
-    world, happenings = await seen()
+    world, _ = await seen()
     world.strike(
         path="/networkSecurityGroups/", status=403, body={"error": {"code": "AuthorizationFailed", "message": "no"}}
     )
-    await by_sweep(world, happenings)
+    await world.rule_event()
+    await world.work_for(timedelta(hours=1))
     part = await told(world)
     assert part["failing"]["failures"] == 1
     assert "AuthorizationFailed" in part["failing"]["error"]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from homeostat.core.outcome import Trigger
 from homeostat.ports import Conflict, QueuedMessage
-from homeostat.store import WORK_QUEUE
+from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
 from simulator.activity import Activity
 from simulator.providers.eventgrid.events import event_of
 from tests.nights.azure import WORK
@@ -27,6 +27,8 @@ MAX_DEQUEUES: Final = 5
 VISIBILITY: Final = timedelta(minutes=10)
 RENEWED_EVERY: Final = 240.0
 """Seconds after which the host prolongs the time that a message stays hidden, while its instance works on it."""
+
+QUEUES: Final = (WORK_QUEUE, SWEEP_QUEUE)
 
 EVENT_TIMEOUT: Final = 30.0
 EVENT_RETRIES: Final = (10.0, 30.0, 60.0, 300.0, 600.0, 1800.0)
@@ -44,13 +46,14 @@ class Host:
         self.busy = 0
         self.under_way = 0  # events that are neither taken, lost nor given up
         self.tasks: list[asyncio.Task[None]] = []  # referenced to the end: what a dead instance left is never collected
-        self._wake: dict[float, None] = {}
+        self._wake: dict[tuple[str, float], None] = {}
         ground.azure.cloud.activities.subscribe(self._post)
-        ground.on_sent = self.look_at_queue
+        ground.on_sent = self.look_at_queues
 
     @property
     def quiet(self) -> bool:
-        return not self.busy and not self.under_way and self._ground.memory.queues.next_visible(WORK_QUEUE) is None
+        queues = self._ground.memory.queues
+        return not self.busy and not self.under_way and all(queues.next_visible(queue) is None for queue in QUEUES)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         self.tasks.append(self._ground.loop.create_task(work))
@@ -60,26 +63,29 @@ class Host:
         self._turn += 1
         return living[self._turn % len(living)] if living else None
 
-    # --- the queue ---
+    # --- the queues ---
 
-    def look_at_queue(self) -> None:
+    def look_at_queues(self) -> None:
+        for queue in QUEUES:
+            self._look_at(queue)
+
+    def _look_at(self, queue: str) -> None:
         """Hands out what is due, and looks again when the next message shows."""
-        loop, queues = self._ground.loop, self._ground.memory.queues
-        due = queues.next_visible(WORK_QUEUE)
+        loop, due = self._ground.loop, self._ground.memory.queues.next_visible(queue)
         if due is None:
             return
         at = (due - DUSK).total_seconds()
         if at > loop.time():
-            if at not in self._wake:
-                self._wake[at] = None
-                loop.call_at(at, self.look_at_queue)
+            if (queue, at) not in self._wake:
+                self._wake[queue, at] = None
+                loop.call_at(at, self._look_at, queue)
             return
-        self.start(self._hand_out())
+        self.start(self._hand_out(queue))
 
-    async def _hand_out(self) -> None:
-        for message in await self._ground.memory.queues.receive(WORK_QUEUE, limit=16, visibility=VISIBILITY):
+    async def _hand_out(self, queue: str) -> None:
+        for message in await self._ground.memory.queues.receive(queue, limit=16, visibility=VISIBILITY):
             self.start(self._process(message))
-        self.look_at_queue()
+        self._look_at(queue)
 
     async def _process(self, message: QueuedMessage) -> None:
         instance = self.next_instance()
@@ -92,7 +98,7 @@ class Host:
         renewal.stop()
         self.busy -= 1
         await self._settle(renewal.message, failure)
-        self.look_at_queue()
+        self.look_at_queues()
 
     async def _worked(self, instance: Instance, message: QueuedMessage) -> str:
         work = instance.next_work()
@@ -100,7 +106,9 @@ class Host:
         self.begin(instance, work, f"message {message.body} (delivery {message.dequeue_count})")
         instance.life.on_death.append(self._forget)
         try:
-            await instance.service.work(json.loads(message.body))
+            service = instance.service
+            work_off = service.sweeps.work if message.queue == SWEEP_QUEUE else service.work
+            await work_off(json.loads(message.body))
         except Exception as error:  # noqa: BLE001 - as the host: whatever it was, the message comes again
             failure = f"{type(error).__name__}: {error}"
         else:
@@ -143,7 +151,7 @@ class Host:
     async def _put_back(self, message: QueuedMessage, delay: timedelta) -> None:
         with suppress(Conflict):  # it showed again meanwhile, and is somebody else's
             await self._ground.memory.queues.postpone(message, delay)
-        self.look_at_queue()
+        self.look_at_queues()
 
     async def _delete(self, message: QueuedMessage) -> None:
         with suppress(Conflict):  # as above

@@ -16,6 +16,7 @@ from homeostat.engine import Engine
 from homeostat.service import Service
 from homeostat.specs import Desired
 from homeostat.store import Store
+from homeostat.sweeps import Way
 from remediators import REGISTRY
 from simulator.cloud import HOMEOSTAT, SUBSCRIPTION
 from tests.nights.azure import Line
@@ -125,5 +126,6 @@ def start(ground: Ground, who: str, seed: int, cap: Mode, make: Make) -> Instanc
         deployments=arm.reader,
     )
     specs = Specs(ground, who)
-    service = make(Service(engine, Desired(specs, REGISTRY, ambient, SUBSCRIPTION), {}, Ourselves()))
+    desired, way = Desired(specs, REGISTRY, ambient, SUBSCRIPTION), Way(arm.reader, arm.changes)
+    service = make(Service(engine, desired, {}, Ourselves(), way=way))
     return Instance(who, life, ambient, specs, service)

@@ -91,6 +91,7 @@ class _Night:
         try:
             for number in range(self.night.instances):
                 self.slots.append(self._started(number, 0))
+            self.host.start(self._sweep())  # so that every root was seen once: the next sweep believes in rows
             for entry in self.night.entries:
                 self._arrange(entry)
             await asyncio.sleep(HORIZON)
@@ -114,7 +115,7 @@ class _Night:
     def _replace(self, number: int, generation: int) -> None:
         if not self.trace.sealed:
             self.slots[number] = self._started(number, generation)
-            self.host.look_at_queue()
+            self.host.look_at_queues()
 
     # --- what the schedule says ---
 
@@ -197,12 +198,12 @@ class _Night:
         WORK.set(work := instance.next_work())
         self.host.begin(instance, work, "sweep")
         try:
-            await instance.service.mark_all("nightly")
+            await instance.service.sweeps.start("nightly")
         except Exception as error:  # noqa: BLE001 - the timer fires again tomorrow
             self.host.end(instance, work, f"{type(error).__name__}: {error}")
         else:
             self.host.end(instance, work, "")
-        self.host.look_at_queue()
+        self.host.look_at_queues()
 
     # --- people ---
 

@@ -99,7 +99,7 @@ def the_ledger_says_written_only_of_what_was(evidence: Evidence) -> Iterator[str
     }
     for _, stored in evidence.of(Stored):
         for row, text in stored.rows:
-            written = json.loads(text)["written"] if row.startswith("ledger:") and text else ()
+            written = json.loads(text).get("written", ()) if row.startswith("ledger:") and text else ()
             for line in written:
                 if line["correlationId"] not in accepted:
                     yield f"{stored.work} says that it wrote {line['resource']}, and ARM never did"
