@@ -35,7 +35,7 @@ from homeostat.core.sweep import (
 )
 from homeostat.engine import Engine
 from homeostat.managed import Managed
-from homeostat.ports import ArmReader, ResourceTable, StorageError
+from homeostat.ports import AlertError, ArmReader, ResourceTable, StorageError
 from homeostat.specs import Desired
 from homeostat.store import SWEEP_QUEUE, ledger_row, outbox_rows
 from homeostat.sweep_chunk import ChunkWork, PutOff
@@ -186,7 +186,7 @@ class Sweeps:
             return
         sweep = current.sweep
         if sweep.state is State.ENDED:
-            await self.engine.outbox.send_of_fleet()  # should the one who ended it have died before
+            await self._tell(sweep)  # should the one who ended it have died before, or not have been heard
             return
         chunks = await self._stored.chunks(sweep)
         is_overdue = self.engine.ambient.now() - sweep.began >= PATIENCE
@@ -215,8 +215,16 @@ class Sweeps:
         rows = [ledger_row(entry, now, engine.ambient.uuid()), *outbox_rows([sweep_completed(sweep.id, told, now)])]
         await self._stored.put(ended(sweep, finished=summary.is_finished), current, rows)
         log.info("sweep %s ended: %s", sweep.id, json.render(told))
-        await engine.outbox.send_of_fleet()
+        await self._tell(sweep)
         return True
+
+    async def _tell(self, sweep: Sweep) -> None:
+        """Sends the alert of its end. Where the channel does not take it, the sweep is looked at again for that."""
+        try:
+            await self.engine.outbox.send_of_fleet()
+        except AlertError as error:
+            log.warning("sweep %s: its alert waits in the outbox: %s", sweep.id, error)
+            await self._look_later(sweep)
 
     async def _ends(self, sweep: Sweep, chunks: Iterable[Chunk], *, force: bool) -> Mapping[str, End | None] | None:
         """What became of the marked roots; None, at the first of which that is not known, unless it is forced."""

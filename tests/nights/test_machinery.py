@@ -81,7 +81,7 @@ CAUGHT: dict[str, tuple[str, tuple[Entry, ...]]] = {
     "own events not known": ("healing does not trigger itself", (DRIFT,)),
     "no retries": (
         "converges without a sweep",
-        (*[Fault(0.0, "appsettings", "read", "unavailable")] * 6, DRIFT),
+        (*[Fault(DRIFT.at, "appsettings", "read", "unavailable")] * 6, DRIFT),
     ),
 }
 

@@ -1,0 +1,110 @@
+"""A fleet of selected apps in several subscriptions, all of whose roots were seen once, for the tests of sweeps."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SITE
+from homeostat.core.ids import ResourceId
+from tests.loop.stand import NSG_VERSION, WEB_VERSION, Stand, stand
+
+PER_GROUP = 25
+NEVER = 10_000
+"""Days within which nothing is read in full, in practice."""
+
+FLEET = """
+select: {tags: {homeostat: prod}, subscriptions: [%s]}
+name: ${web_app}
+mode: enforce
+vnet_integration: {subnet: vnet-appservice/snet-appservice-integration}
+route_all: {application_traffic: true}
+app_settings: {settings: {REDIS_PORT: 6380}}
+nsg_rules:
+  nsg-appservice-integration:
+    rules:
+      allow-sql: {priority: 100, direction: Outbound, access: Allow, protocol: Tcp, ports: 1433}
+subnet:
+  vnet-appservice/snet-appservice-integration: {address_prefix: 10.10.1.0/24}
+dns_links:
+  privatelink.database.windows.net:
+    links: {link-vnet-appservice: {vnet: vnet-appservice, registration: false}}
+"""
+
+
+def fleet_of(apps: int, subscriptions: int = 2, days: int = NEVER) -> Stand:
+    """Nothing has happened on it yet."""
+    world = stand(f"fleet:{apps}", subscriptions=subscriptions)
+    world.specs.by_name = {"homeostat.yaml": FLEET % ", ".join(world.cloud.subscriptions)}
+    world.service = replace(world.service, way=replace(world.service.way, full_read_days=days))
+    return world
+
+
+async def seen(apps: int, subscriptions: int = 2, days: int = NEVER) -> Stand:
+    """The same a day after the sweep that saw everything for the first time."""
+    world = fleet_of(apps, subscriptions, days)
+    await world.sweep()
+    await world.work_for(timedelta(hours=24))
+    forget(world)
+    return world
+
+
+def forget(world: Stand) -> None:
+    world.cloud.exchanges.clear()
+    world.inbox.sweeps.clear()
+
+
+async def swept(world: Stand) -> Any:
+    """A sweep from its begin to its end; its summary."""
+    await world.sweep()
+    await world.work_for(timedelta(hours=1))
+    (summary,) = world.inbox.swept()
+    return summary
+
+
+def group_of(number: int) -> int:
+    return (number - 1) // PER_GROUP + 1
+
+
+def in_group(world: Stand, number: int, type_: str, name: str) -> ResourceId:
+    subscriptions = world.cloud.subscriptions
+    group = group_of(number)
+    return ResourceId.of(subscriptions[(group - 1) % len(subscriptions)], f"rg-fleet-{group:04}", type_, name)
+
+
+def site(world: Stand, number: int) -> ResourceId:
+    return in_group(world, number, SITE.name, f"app-{number:05}")
+
+
+def nsg(world: Stand, number: int) -> ResourceId:
+    """Of the group that the app is in."""
+    return in_group(world, number, NETWORK_SECURITY_GROUP.name, "nsg-appservice-integration")
+
+
+def settings(world: Stand, number: int) -> dict[str, Any]:
+    path = site(world, number).child("config", "appsettings").text + "/list"
+    found: dict[str, Any] = world.operator("POST", path, {}, WEB_VERSION).body["properties"]
+    return found
+
+
+def break_settings(world: Stand, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        values = {**settings(world, number), "REDIS_PORT": "1"}
+        target = site(world, number).child("config", "appsettings")
+        world.operator("PUT", target, {"properties": values}, WEB_VERSION)
+
+
+def leave_network(world: Stand, number: int) -> None:
+    world.operator("DELETE", site(world, number).child("networkConfig", "virtualNetwork"), version=WEB_VERSION)
+
+
+def break_rule(world: Stand, number: int, access: str = "Deny") -> None:
+    rule = nsg(world, number).child("securityRules", "allow-sql")
+    body = world.operator("GET", rule, version=NSG_VERSION).body
+    properties = {**body["properties"], "access": access}
+    world.operator("PUT", rule, {"properties": properties}, NSG_VERSION)
+
+
+def rule_access(world: Stand, number: int) -> str:
+    rule = nsg(world, number).child("securityRules", "allow-sql")
+    return str(world.operator("GET", rule, version=NSG_VERSION).body["properties"]["access"])
