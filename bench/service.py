@@ -27,10 +27,10 @@ async def opened(cloud: Mapping[str, str], specs: Path, settings: Mapping[str, s
         yield service
 
 
-async def take(queues: Queues, limit: int = BATCH) -> list[Json]:
-    """Work messages, taken off the queue; none when it is empty."""
+async def take(queues: Queues, limit: int = BATCH, queue: str = WORK_QUEUE) -> list[Json]:
+    """Messages, taken off the queue; none when it is empty."""
     receiver = cast("Receiver", queues)  # both implementations have the receiving end too
-    messages = await receiver.receive(WORK_QUEUE, limit=limit, visibility=timedelta(minutes=5))
+    messages = await receiver.receive(queue, limit=limit, visibility=timedelta(minutes=5))
     for message in messages:
         await receiver.delete(message)
     return [json.loads(message.body) for message in messages]

@@ -6,7 +6,7 @@ event would mark it: the loop reads it afresh, and all its rules hold for what c
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, auto
@@ -26,6 +26,7 @@ from homeostat.engine import Engine
 from homeostat.indexed import CountedPages, RowsFirst, Shared
 from homeostat.observing import Observer
 from homeostat.ports import ArmReader, ResourceTable
+from homeostat.store import Stored
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,6 @@ A_WHILE: Final = timedelta(minutes=1)
 
 class Seen(Enum):
     AT_REST = auto()
-    MARKED = auto()
     SKIPPED = auto()
 
 
@@ -80,33 +80,47 @@ class ChunkWork:
     async def look(self, chunk: Chunk, ids: Sequence[ResourceId]) -> AsyncIterator[Chunk | PutOff]:
         """Looks at those of the roots that are left, and tells how far it has come after each handful of them.
 
-        Ends early with a PutOff; what was told before that stands. Raises StorageError.
+        What it tells is to be stored before it is asked for more: which roots it marks is told before they are marked,
+        so that after a crash nobody takes one that is healed by then for one that never differed. Ends early with a
+        PutOff. Raises StorageError.
         """
         began, before = self.engine.ambient.monotonic(), chunk
         left = [id_ for id_ in ids if id_.key > chunk.upto]
         self._wanted = tuple(id_ for id_ in left if not self._in_full(id_))
         chunk = replace(chunk, of=len(ids))
         for some in batched(left, TOGETHER, strict=False):
-            found = await asyncio.gather(*map(self._see, some))
-            spent = self._spent(before, began)
-            if waits := [each.delay for each in found if isinstance(each, PutOff)]:
-                yield replace(chunk, **spent)
+            found = dict(zip(some, await asyncio.gather(*map(self._see, some)), strict=True))
+            chunk = replace(chunk, **self._spent(before, began), unindexed=self.unindexed or chunk.unindexed)
+            if waits := [each.delay for each in found.values() if isinstance(each, PutOff)]:
+                yield chunk
                 yield PutOff(max(waits))
                 return
-            marked = tuple(id_.key for id_, seen in zip(some, found, strict=True) if seen is Seen.MARKED)
-            chunk = replace(
-                chunk,
-                done=chunk.done + len(some),
-                upto=some[-1].key,
-                checked=chunk.checked + found.count(Seen.AT_REST),
-                skipped=chunk.skipped + found.count(Seen.SKIPPED),
-                in_full=chunk.in_full + sum(map(self._in_full, some)),
-                marked=(*chunk.marked, *marked),
-                unindexed=self.unindexed or chunk.unindexed,
-                **spent,
-            )
+            restless = {id_: each for id_, each in found.items() if isinstance(each, Stored)}
+            if restless:
+                chunk = replace(chunk, marked=tuple(dict.fromkeys((*chunk.marked, *(id_.key for id_ in restless)))))
+                yield chunk
+                await asyncio.gather(*(self._mark(id_, stored) for id_, stored in restless.items()))
+            chunk = self._further(chunk, found)
             yield chunk
         yield replace(chunk, is_done=True)
+
+    def _further(self, chunk: Chunk, found: Mapping[ResourceId, Seen | PutOff | Stored]) -> Chunk:
+        """A root that was marked before a crash is counted by what became of it, however it looks by now."""
+        marked = set(chunk.marked)
+        rests = sum(seen is Seen.AT_REST and id_.key not in marked for id_, seen in found.items())
+        skipped = sum(seen is Seen.SKIPPED for seen in found.values())
+        return replace(
+            chunk,
+            done=chunk.done + len(found),
+            upto=max(id_.key for id_ in found),
+            checked=chunk.checked + rests,
+            skipped=chunk.skipped + skipped,
+            in_full=chunk.in_full + sum(map(self._in_full, found)),
+        )
+
+    async def _mark(self, id_: ResourceId, stored: Stored) -> None:
+        hint = self.sweep.hint
+        await self.engine.store.mark(id_, hint, AT_ONCE, comes_again=False, known=stored)
 
     def _spent(self, before: Chunk, began: float) -> Spent:
         return {
@@ -118,22 +132,19 @@ class ChunkWork:
     def _in_full(self, id_: ResourceId) -> bool:
         return is_read_in_full(id_.key, self.sweep.full_after, self.sweep.full_until, self.days)
 
-    async def _see(self, id_: ResourceId) -> Seen | PutOff:
-        """A root that is not at rest is marked before anything is asked: the loop will ask."""
+    async def _see(self, id_: ResourceId) -> Seen | PutOff | Stored:
+        """The record of a root that is to be marked. Of one that is not at rest nothing is asked: the loop will ask."""
         engine = self.engine
         if engine.cap is Mode.IGNORE:
             return Seen.SKIPPED
         root, stored = self.fleet.roots[id_], await engine.store.load(id_)
-        rests = is_at_rest(root, stored.record, judged_kinds(root, engine.registry), engine.ambient.now())
-        if rests:
-            facts = await self._facts(root)
-            if isinstance(facts, PutOff):
-                return facts
-            rests = self._is_in_sync(root, facts) and await self._keeps_its_secrets(root, facts, stored.record)
-        if rests:
-            return Seen.AT_REST
-        await engine.store.mark(id_, self.sweep.hint, AT_ONCE, comes_again=False, known=stored)
-        return Seen.MARKED
+        if not is_at_rest(root, stored.record, judged_kinds(root, engine.registry), engine.ambient.now()):
+            return stored
+        facts = await self._facts(root)
+        if isinstance(facts, PutOff):
+            return facts
+        in_sync = self._is_in_sync(root, facts) and await self._keeps_its_secrets(root, facts, stored.record)
+        return Seen.AT_REST if in_sync else stored
 
     async def _facts(self, root: Root) -> Facts | PutOff:
         engine = self.engine

@@ -129,7 +129,8 @@ class Sweeps:
                 return
             await self._end(before, await self._stored.chunks(before.sweep), force=True)
             before = await self._stored.current()
-        sweep = begun(id_, cause, tuple(fleet.roots), fleet.spec_version, engine.ambient.now(), before and before.sweep)
+        last = before.sweep if before else None
+        sweep = begun(id_, cause, tuple(fleet.roots), fleet.spec_version, engine.ambient.now(), last)
         await self._stored.put(sweep, before)
         await self._stored.forget_chunks(sweep)
         log.info("sweep %s of %d roots in %d chunks began", id_, sweep.roots, len(sweep.beginnings))

@@ -63,10 +63,14 @@ def subscription_ids(count: int, place: Place = PUBLIC) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long operations last. None means as recorded from Azure."""
+    """How long operations last. None means as recorded from Azure.
+
+    row_seconds: how old the rows of Resource Graph may be.
+    """
 
     operation_seconds: float | None = 0.0
     retry_after: int | None = None
+    row_seconds: float = 0.0
 
 
 @dataclass(slots=True)

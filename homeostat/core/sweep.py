@@ -170,8 +170,8 @@ def further(current: Chunk | None, mine: Chunk) -> Chunk:
     return current
 
 
-def _how_far(chunk: Chunk) -> tuple[bool, str, int]:
-    return chunk.is_done, chunk.upto, chunk.calls
+def _how_far(chunk: Chunk) -> tuple[bool, str, int, int]:
+    return chunk.is_done, chunk.upto, len(chunk.marked), chunk.calls
 
 
 _SWEEP: TypeAdapter[Sweep] = TypeAdapter(Sweep)

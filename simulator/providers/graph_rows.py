@@ -6,25 +6,59 @@ https://learn.microsoft.com/azure/governance/resource-graph/reference/supported-
 """
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
 
 from simulator.arm import Call, ResourceType, shown
 from simulator.changes import NESTED_ROWS
 from simulator.cloud import Resource
 from simulator.ids import address
 from simulator.messages import Json
+from simulator.providers.kusto import Candidate
 
 _FROM_BODY = ("kind", "sku", "plan", "managedBy", "tags", "identity", "zones", "extendedLocation", "properties")
+_INDEX = "Microsoft.ResourceGraph/index"
 _EMPTY = {"kind": "", "managedBy": ""}
 
 COLUMNS = frozenset({"id", "name", "type", "tenantId", "location", "resourceGroup", "subscriptionId", *_FROM_BODY})
 
 
-def resources(call: Call, types: frozenset[str]) -> Iterator[Resource]:
-    """The resources with rows, of these types (in lower case), or of all."""
+def candidates(call: Call, types: frozenset[str]) -> Iterator[Candidate]:
+    """What a query about these types can select; a row is rendered only when a page shows it.
+
+    Where rows may be old, the index goes through a type no more often than that, and shows what it saw then.
+    """
+    old = timedelta(seconds=call.cloud.timing.row_seconds)
+    for name in sorted(_kinds(call, types)):
+        yield from _as_seen(call, name, old) if old else _now(call, name)
+
+
+def _now(call: Call, name: str) -> Iterator[Candidate]:
+    for each in call.cloud.of_type(name):
+        yield Candidate(each.id, name, each.body.get("tags") or {}, partial(row, call, each))
+
+
+def _as_seen(call: Call, name: str, old: timedelta) -> list[Candidate]:
+    index: dict[str, tuple[datetime, list[Candidate]]] = call.cloud.extras.setdefault(_INDEX, {})
+    seen = index.get(name)
+    if seen is None or call.now - seen[0] >= old:
+        seen = index[name] = call.now, [_kept(each) for each in _now(call, name)]
+    return seen[1]
+
+
+def _kept(candidate: Candidate) -> Candidate:
+    """As it is now, whatever becomes of the resource."""
+    shown = deepcopy(candidate.row())
+    return replace(candidate, tags=dict(candidate.tags), row=lambda: shown)
+
+
+def _kinds(call: Call, types: frozenset[str]) -> Iterator[str]:
+    """The types, in lower case, that have rows: of these, or of all."""
     for name, kind in call.registry.by_name.items():
         if (kind.tracked or name in NESTED_ROWS) and (not types or name in types):
-            yield from call.cloud.of_type(name)
+            yield name
 
 
 def row(call: Call, resource: Resource) -> Json:

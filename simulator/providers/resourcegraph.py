@@ -1,8 +1,8 @@
 """Microsoft.ResourceGraph: which resources there are, and who changed what, for queries as Homeostat sends them.
 
 A query that it does not understand is refused as the real service refuses a wrong one, so that a changed query fails a
-test. The rows of the table `resources` are there at once; the real ones lag. Its quota is
-`simulator.throttling`'s. Paging:
+test. The rows of the table `resources` are there at once, unless the cloud's timing lets them be old, as the real ones
+are. Its quota is `simulator.throttling`'s. Paging:
 https://learn.microsoft.com/azure/governance/resource-graph/concepts/work-with-data
 """
 
@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import partial
 from uuid import NAMESPACE_URL, uuid5
 
 from simulator import access
@@ -121,11 +120,10 @@ def _resources(call: Call, text: str, subscriptions: frozenset[str], options: Js
 
 
 def _candidates(call: Call, query: kusto.Query, subscriptions: frozenset[str]) -> Iterator[kusto.Candidate]:
-    """What the query may be about; a row is rendered only when a page shows it."""
-    for resource in graph_rows.resources(call, query.types):
-        if _subscription_of(resource.key) in subscriptions:
-            row = partial(graph_rows.row, call, resource)
-            yield kusto.Candidate(resource.id, resource.type.lower(), resource.body.get("tags") or {}, row)
+    """What the query may be about."""
+    for each in graph_rows.candidates(call, query.types):
+        if _subscription_of(each.id) in subscriptions:
+            yield each
 
 
 def _number(given: object, otherwise: int) -> int:

@@ -86,7 +86,8 @@ async def test_an_event_of_a_short_request_tells_from_where() -> None:
 
 def asked_for_names(world: Stand) -> int:
     """Queries of Resource Graph but those of sweeps."""
-    return world.calls().count(GRAPH) - sum(summary["queries"] for summary in world.inbox.swept())
+    of_sweeps: int = sum(summary["queries"] for summary in world.inbox.swept())
+    return world.calls().count(GRAPH) - of_sweeps
 
 
 @pytest.mark.parametrize("damage", [break_rule, leave_network, delete_link])

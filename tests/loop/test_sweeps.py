@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from homeostat.core.gate.situation import FLEET, Pause
+from homeostat.core.json import JsonObject
 from homeostat.core.model import Mode
 from homeostat.core.sweep import CHUNK, PATIENCE, STALE_AFTER, is_read_in_full
 from homeostat.fleetwide import FLEET_PARTITION
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
 from homeostat.sweeps import CONTAINER, POISON
+from simulator.cloud import Timing
 from tests.loop.stand import VISIBILITY, Stand, stand
 from tests.loop.swept import (
     break_rule,
@@ -288,7 +290,8 @@ async def test_a_message_that_makes_no_sense_is_dropped(message: Any) -> None:
 
 async def test_a_message_of_a_sweep_that_is_not_known_is_dropped() -> None:
     world = await seen(25)
-    for message in ({"sweep": "other", "chunk": 0}, {"sweep": "other", "look": True}):
+    messages: tuple[JsonObject, ...] = ({"sweep": "other", "chunk": 0}, {"sweep": "other", "look": True})
+    for message in messages:
         await world.service.sweeps.work(message)
     assert world.calls() == []
 
@@ -336,3 +339,47 @@ async def test_the_marks_name_the_sweep_and_so_do_the_ledgers_of_what_it_healed(
     await world.work_for(HOUR)
     (entry, *_) = await world.engine.store.history(nsg(world, 1), 5)
     assert entry["trigger"]["hints"] == [f"nightly:{id_}"]  # type: ignore[index, call-overload]  # JSON
+
+
+# --- rows that are old ---
+
+OLD = Timing(row_seconds=100 * 24 * 3600.0)
+
+
+async def test_an_old_row_with_a_drift_that_is_no_more_leads_to_a_look_and_to_no_write() -> None:
+    world = await seen(25, 1)
+    world.cloud.timing = OLD
+    break_rule(world, 1)
+    assert (await swept(world))["healed"] == 1  # the index has seen the drift by now, and keeps to it
+    forget(world)
+    summary = await swept(world)
+    assert world.writes() == []
+    assert (summary["checked"], summary["drifted"]) == (summary["roots"], 0)
+    assert len(asked(world, "GET networkSecurityGroups/")) == 1
+
+
+async def test_a_drift_that_an_old_row_hides_is_found_within_the_declared_days() -> None:
+    days = 5
+    world = await seen(25, 1, days=days)
+    world.cloud.timing = OLD
+    await swept(world)
+    break_rule(world, 1)
+    nights = 0
+    while rule_access(world, 1) == "Deny":
+        nights += 1
+        world.pass_time(hours=23)
+        forget(world)
+        await swept(world)
+    assert nights <= days
+
+
+async def test_an_old_row_of_an_app_that_is_gone_hides_it_no_longer_than_that() -> None:
+    world = await seen(25, 1, days=3)
+    world.cloud.timing = OLD
+    await swept(world)
+    world.operator("DELETE", site(world, 4), version="2025-05-01")
+    for _ in range(3):
+        world.pass_time(hours=23)
+        forget(world)
+        await swept(world)
+    assert ("TargetRetired", "app-00004") in world.inbox.told()
