@@ -7,6 +7,7 @@ is stored says how far the sweep is. Events have their own queue, and never wait
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -44,6 +45,8 @@ from homeostat.sweep_store import Current, SweepStore
 log = logging.getLogger(__name__)
 
 CONTAINER: Final = "homeostat-reports"
+
+_ID: Final = re.compile(r"[0-9a-f-]{36}")
 
 POISON: Final = f"{SWEEP_QUEUE}-poison"
 _SHOWN: Final = 32  # messages of it that can be seen without taking them out
@@ -265,7 +268,7 @@ class Sweeps:
         current = await self._stored.current()
         if current and current.sweep.id == id_ and current.sweep.state is State.RUNNING:
             return await self._course(current.sweep)
-        blob = await self.engine.store.blobs.read(CONTAINER, f"{id_}.json")
+        blob = await self.engine.store.blobs.read(CONTAINER, f"{id_}.json") if _ID.fullmatch(id_) else None
         found = _parsed(blob.data) if blob else None
         return found if isinstance(found, Mapping) else None
 

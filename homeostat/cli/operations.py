@@ -15,6 +15,7 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.render import explanation, text
+from homeostat.render import sweep as swept
 from homeostat.render.report import root_part
 from homeostat.render.words import actor_words, printable
 
@@ -39,6 +40,8 @@ def status(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         targets = json.objects_at(service.get("targets"), "targets")
         health = service.get("health")
         output.say(f"{service.url}: {json.text_at(health, 'status')}, mode {json.text_at(health, 'mode')}")
+        for sweep in json.objects_at(service.get("sweeps", limit=1), "sweeps")[:1]:
+            output.say(swept.line(sweep))
     _print(options.format, {"targets": targets}, lambda: (line for each in targets for line in _status_lines(each)))
     return 0
 

@@ -1,7 +1,8 @@
 """The report of a sweep: as JSON, with what became of each root that may have differed, and as Markdown for people."""
 
 from homeostat.core import json
-from homeostat.core.sweep import End, Summary, summary_json
+from homeostat.core.json import JsonObject
+from homeostat.core.sweep import End, State, Summary, summary_json
 
 _WORDS = {
     End.HEALED: "healed",
@@ -15,6 +16,17 @@ _WORDS = {
 _SHOWN_FIRST = (End.FAILED, None, End.HELD, End.REPORTED, End.HEALED, End.RETIRED)
 MAX_LINES = 1000
 """Roots that the Markdown names; the JSON has them all."""
+
+
+def line(told: JsonObject) -> str:
+    """One sentence on a sweep, by what the API tells of it."""
+    began, roots = json.text_at(told, "began")[:16], told.get("roots")
+    if json.text_at(told, "status") == State.RUNNING:
+        return f"Sweep since {began}: {told.get('done')} of {roots} roots looked at, {told.get('marked')} may differ."
+    names = ("healed", "held", "failed", "skipped", "unfinished")
+    rest = ", ".join(f"{told[name]} {name}" for name in names if told.get(name))
+    checked = f"{told.get('checked')} of {roots} roots as declared"
+    return f"Last sweep {began}: {checked}{f'; {rest}' if rest else ''}."
 
 
 def as_json(summary: Summary) -> str:

@@ -16,7 +16,7 @@ import azure.functions as func
 
 from homeostat.core.access import AppRole, Caller
 from homeostat.runtime import Runtime
-from homeostat.web import approvals, poison, rollback
+from homeostat.web import approvals, poison, rollback, sweeps
 from homeostat.web.limits import Limiter
 
 if TYPE_CHECKING:
@@ -264,6 +264,8 @@ ROUTES: Final = (
     Route("poison_explain", "GET", "poison/{id}", AppRole.READ, poison.explain),
     Route("poison_replay", "POST", "poison/{id}/replay", AppRole.OPERATE, poison.replay),
     Route("poison_drop", "POST", "poison/{id}/drop", AppRole.OPERATE, poison.drop),
+    Route("sweeps", "GET", "sweeps", AppRole.READ, sweeps.latest),
+    Route("sweep_report", "GET", "sweeps/{id}", AppRole.READ, sweeps.show),
     Route("pause_fleet", "POST", "pause", AppRole.PAUSE, _pause),
     Route("resume_fleet", "POST", "resume", AppRole.PAUSE, _resume),
     Route("approvals", "GET", "approvals", AppRole.READ, _approvals),

@@ -6,6 +6,7 @@ from html import escape
 
 from homeostat.core import json
 from homeostat.core.json import Json, JsonObject
+from homeostat.render.sweep import line
 from homeostat.render.words import actor_words
 
 _STYLE = """
@@ -33,7 +34,7 @@ def page(health: JsonObject, targets: Sequence[JsonObject], now: datetime) -> st
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head><body><h1>Homeostat</h1>"
         f"<p>Mode {escape(json.text_at(health, 'mode'))} · {health['targets']} targets · {health['roots']} roots "
-        f'· <span class="note">as of {escape(now.isoformat(timespec="seconds"))}</span></p>{warning}'
+        f'· <span class="note">as of {escape(now.isoformat(timespec="seconds"))}</span></p>{_swept(health)}{warning}'
         "<table><thead><tr><th>Target</th><th>State</th><th>Declared</th><th>Roots</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></body></html>"
     )
@@ -44,6 +45,11 @@ def _budget(budget: JsonObject) -> str:
     where = " ".join(json.text_at(budget, name) for name in ("subscription", "region"))
     left = f"{budget['left']} of {budget['of']} {json.text_at(budget, 'quota')} are left"
     return f'<p class="note">{escape(f"{left} to this instance in {where or 'the tenant'}")}</p>'
+
+
+def _swept(health: JsonObject) -> str:
+    told = health.get("sweep")
+    return f"<p>{escape(line(told))}</p>" if isinstance(told, Mapping) else ""
 
 
 def _row(target: JsonObject) -> str:

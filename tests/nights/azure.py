@@ -9,16 +9,17 @@ import json
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Final
 
 from simulator.clock import Clock
-from simulator.cloud import HOMEOSTAT, Cloud, Resource
+from simulator.cloud import HOMEOSTAT, OPERATOR, Cloud, Resource
 from simulator.exchange import Exchanger
 from simulator.gateway import handle
-from simulator.messages import Request, Response
+from simulator.messages import Json, Request, Response
 from simulator.operations import Operation
 from simulator.providers.network import nrp
 from tests.nights import place
@@ -32,6 +33,8 @@ WORK: ContextVar[str] = ContextVar("work", default="")
 
 STALE_FOR: Final = timedelta(seconds=60)
 """How long a cache in front of ARM may answer with what was."""
+
+GRAPH: Final = "/providers/Microsoft.ResourceGraph/resources"
 
 _ASKED_BY_POST = ("/list", "/microsoft.resourcegraph/resources")
 _POLLS = ("/operations/", "/operationresults/", "/privatednsoperationstatuses/", "/privatednsoperationresults/")
@@ -86,6 +89,13 @@ class Azure:
             operation.finish = partial(self._finished, original, who, work, correlation)
             self.loop.call_at(self._seconds(operation.due), self.advance)
         return answer
+
+    def lag(self, seconds: float) -> None:
+        """From now on rows may be so old; the index has seen the world as it is now."""
+        self.cloud.timing = replace(self.cloud.timing, row_seconds=seconds)
+        query: Json = {"query": "resources | project id"}
+        request = Request.of("POST", GRAPH, query, api_version="2021-03-01", caller=OPERATOR)
+        assert handle(self.cloud, request, self.now()).status == 200, "it can be asked for all rows"
 
     def tell(self, who: str, work: str, correlation: str) -> None:
         """Notes how the world differs from when it was last looked at."""

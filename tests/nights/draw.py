@@ -23,6 +23,7 @@ from tests.nights.schedule import (
     Fight,
     Jump,
     Mail,
+    OldRows,
     Pausing,
     Port,
     Race,
@@ -191,6 +192,15 @@ def _requests(dice: Dice) -> Iterator[Entry]:
         yield Sweep(dice.at())
 
 
+def _old_rows(dice: Dice) -> Iterator[Entry]:
+    """Resource Graph lags, by hours or for as long as the night lasts, and no event tells of what changes."""
+    yield OldRows(dice.pick(300.0, 3600.0, 30 * 86_400.0))
+    yield from _no_mail(dice)
+    for _ in dice.some(1, 3):
+        yield Edit(dice.at(), dice.pick(*WHO), owned(dice))
+        yield Sweep(dice.at())
+
+
 def _store_trouble(dice: Dice) -> Iterator[Entry]:
     for _ in dice.some(2, 8):
         kind: StoreKind = dice.pick("unavailable", "answer lost")
@@ -227,6 +237,7 @@ _THEMES: Final[Mapping[str, Callable[[Dice], Iterator[Entry]]]] = {
     "specs": _specs,
     "the switch": _switch,
     "requests": _requests,
+    "old rows": _old_rows,
     "store trouble": _store_trouble,
     "fights": _fights,
     "caps": governed.caps,

@@ -26,6 +26,7 @@ from tests.nights.ports import Blobs, Channel, Documents, Ground, Life, Queues, 
 from tests.nights.trace import Read
 
 SETTLE: Final = Settle(timedelta(seconds=15), timedelta(minutes=2))
+FULL_READ_DAYS: Final = 2
 _NEVER_EXPIRES: Final = 4_000_000_000
 
 
@@ -126,6 +127,6 @@ def start(ground: Ground, who: str, seed: int, cap: Mode, make: Make) -> Instanc
         deployments=arm.reader,
     )
     specs = Specs(ground, who)
-    desired, way = Desired(specs, REGISTRY, ambient, SUBSCRIPTION), Way(arm.reader, arm.changes)
+    desired, way = Desired(specs, REGISTRY, ambient, SUBSCRIPTION), Way(arm.reader, arm.changes, FULL_READ_DAYS)
     service = make(Service(engine, desired, {}, Ourselves(), way=way))
     return Instance(who, life, ambient, specs, service)

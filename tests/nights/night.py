@@ -17,7 +17,7 @@ from tests.nights.azure import WORK, Azure
 from tests.nights.clock import NightLoop, spend
 from tests.nights.declared import Declared
 from tests.nights.host import Host
-from tests.nights.instance import Instance, Make, as_it_is, start
+from tests.nights.instance import FULL_READ_DAYS, Instance, Make, as_it_is, start
 from tests.nights.people import Base
 from tests.nights.ports import Ground
 from tests.nights.schedule import Change, Fight, Schedule
@@ -134,6 +134,8 @@ class _Night:
                 self.fights.append(entry)
             case schedule.Again(at):
                 self.host.twice.append(at)
+            case schedule.OldRows(seconds):
+                self.azure.lag(seconds)
             case _:
                 self.loop.call_at(entry.at, self._act, entry)
 
@@ -258,11 +260,20 @@ class _Night:
         self.trace.add(Happened(self.loop.time(), "the last sweep"))
         await self._sweep()
         await self._until_quiet()
+        if self.azure.cloud.timing.row_seconds:
+            await self._further_nights()
         self.trace.add(Happened(self.loop.time(), "morning"))
         partitions = self.ground.memory.documents._partitions
         rows = {f"{name}|{row}": stored.text for name, held in partitions.items() for row, stored in held.items()}
         queued = [message.body for held in self.ground.memory.queues._queues.values() for message in held]
         return Dawn(self.night, self.trace, rows, queued, self.azure.struck, len(self.lives), before_sweep)
+
+    async def _further_nights(self) -> None:
+        """As many as it may take until no old row hides anything any more."""
+        for _ in range(FULL_READ_DAYS):
+            await asyncio.sleep(24 * 3600)
+            await self._sweep()
+            await self._until_quiet()
 
     async def _until_quiet(self) -> None:
         """Until no message waits and none is worked on, for longer than any event takes to come again."""

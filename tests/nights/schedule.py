@@ -176,6 +176,14 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
+class OldRows:
+    """From dusk on the rows of Resource Graph may be so many seconds old."""
+
+    seconds: float
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Deaf:
     """The alert channel takes nothing for so many seconds."""
 
@@ -206,6 +214,7 @@ type Entry = (
     | Cap
     | Run
     | Sweep
+    | OldRows
     | Deaf
     | Again
 )
