@@ -1,4 +1,4 @@
-"""Forgets what is old: ledger entries, snapshots and finished runs, a bounded number in one night.
+"""Forgets what is old: ledger entries, snapshots, finished runs and reports, a bounded number in one night.
 
 What an open episode or an unfinished write may still be explained by is kept, however old. A night that ends half-way
 loses nothing: the next begins where this one ended, since what was deleted is gone.
@@ -16,6 +16,7 @@ from homeostat.core.record import RootRecord
 from homeostat.ports import Blobs
 from homeostat.snapshots import CONTAINER
 from homeostat.store import Store, entry_time
+from homeostat.sweep_store import REPORTS
 
 AT_MOST: Final = 5000
 """Of each sort in one night, some minutes' work: more wait for the next."""
@@ -28,10 +29,12 @@ class Forgotten:
     entries: int = 0
     snapshots: int = 0
     runs: int = 0
+    reports: int = 0
     is_all: bool = True
 
     def __str__(self) -> str:
-        words = f"{self.entries} ledger entries, {self.snapshots} snapshots and {self.runs} runs forgotten"
+        blobs = f"{self.snapshots} snapshots and {self.reports} reports"
+        words = f"{self.entries} ledger entries, {self.runs} runs, {blobs} forgotten"
         return words if self.is_all else f"{words}; the next night goes on"
 
 
@@ -48,7 +51,9 @@ class Retention:
         entries = await self._entries(until, needed)
         snapshots = await self._snapshots(until, needed)
         runs = await self.store.forget_runs(until, self.at_most)
-        return Forgotten(entries, snapshots, runs, max(entries, snapshots, runs) < self.at_most)
+        reports = await self._reports(until)
+        is_all = max(entries, snapshots, runs, reports) < self.at_most
+        return Forgotten(entries, snapshots, runs, reports, is_all)
 
     async def _entries(self, until: datetime, needed: "_Needed") -> int:
         by_root: dict[str, list[str]] = defaultdict(list)
@@ -75,6 +80,13 @@ class Retention:
                 break
         for name in old:
             await blobs.delete(CONTAINER, name)
+        return len(old)
+
+    async def _reports(self, until: datetime) -> int:
+        blobs: Blobs = self.store.blobs
+        old = [info.name async for info in blobs.list(REPORTS) if info.modified <= until][: self.at_most]
+        for name in old:
+            await blobs.delete(REPORTS, name)
         return len(old)
 
 

@@ -15,6 +15,7 @@ from homeostat.ports import MAX_CHANGES, Change, Insert, Remove, Replace
 from homeostat.store import Store
 
 CHUNKS: Final = "sweep-chunks"
+REPORTS: Final = "homeostat-reports"
 _ROW: Final = "sweep"
 
 

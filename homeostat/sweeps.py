@@ -40,11 +40,9 @@ from homeostat.ports import AlertError, ArmReader, ResourceTable, StorageError
 from homeostat.specs import Desired
 from homeostat.store import SWEEP_QUEUE, ledger_row, outbox_rows
 from homeostat.sweep_chunk import ChunkWork, PutOff
-from homeostat.sweep_store import Current, SweepStore
+from homeostat.sweep_store import REPORTS, Current, SweepStore
 
 log = logging.getLogger(__name__)
-
-CONTAINER: Final = "homeostat-reports"
 
 _ID: Final = re.compile(r"[0-9a-f-]{36}")
 
@@ -253,7 +251,7 @@ class Sweeps:
             ("json", "application/json", as_json(summary)),
             ("md", "text/markdown; charset=utf-8", as_markdown(summary)),
         ):
-            await blobs.write(CONTAINER, f"{summary.id}.{suffix}", text.encode(), content_type=type_)
+            await blobs.write(REPORTS, f"{summary.id}.{suffix}", text.encode(), content_type=type_)
 
     # --- what is told ---
 
@@ -268,7 +266,7 @@ class Sweeps:
         current = await self._stored.current()
         if current and current.sweep.id == id_ and current.sweep.state is State.RUNNING:
             return await self._course(current.sweep)
-        blob = await self.engine.store.blobs.read(CONTAINER, f"{id_}.json") if _ID.fullmatch(id_) else None
+        blob = await self.engine.store.blobs.read(REPORTS, f"{id_}.json") if _ID.fullmatch(id_) else None
         found = _parsed(blob.data) if blob else None
         return found if isinstance(found, Mapping) else None
 

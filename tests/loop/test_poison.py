@@ -7,7 +7,7 @@ import pytest
 
 from homeostat.core.outcome import Trigger
 from homeostat.poison import QUEUES, NoSuchMessage
-from homeostat.store import EVENT_QUEUE, WORK_QUEUE
+from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import Stand, stand
 
@@ -48,6 +48,23 @@ async def test_what_a_message_names_is_listed_with_its_age_and_how_often_it_is_t
     ]
     assert {each["inserted"] for each in told} == {world.ambient.now().isoformat()}
     assert await world.service.poison.count() == 4
+
+
+async def test_a_message_of_a_sweep_says_what_of_it_would_go_on() -> None:
+    world = stand()
+    begin, chunk = await poisoned(world, {"sweep": "s", "cause": "nightly"}, SWEEPS), {"sweep": "s", "chunk": 0}
+    assert "it begins sweep s" in await explained(world, begin)
+    assert "Sweep s is over" in await explained(world, await poisoned(world, chunk, SWEEPS))
+    id_ = await world.sweep()
+    at_chunk = await poisoned(world, {**chunk, "sweep": id_}, SWEEPS)
+    assert f"chunk 0 of sweep {id_} goes on" in await explained(world, at_chunk)
+    at_look = await poisoned(world, {"sweep": id_, "look": True}, SWEEPS)
+    assert f"whether sweep {id_} has ended" in await explained(world, at_look)
+    assert "names no sweep" in await explained(world, await poisoned(world, {}, SWEEPS))
+    told = await world.service.poison.list()
+    assert ("sweep", id_) in [(each["kind"], each["names"]) for each in told]
+    await world.service.poison.replay(at_look)
+    assert json.loads(bodies_of(world, SWEEP_QUEUE)[-1]) == {"sweep": id_, "look": True}
 
 
 @pytest.mark.parametrize("body", ["not json", "[]", "{}", '{"root": "nonsense"}', "[" * 5000])

@@ -10,6 +10,7 @@ import pytest
 from homeostat.core.outcome import Trigger
 from homeostat.retention import Retention
 from homeostat.snapshots import CONTAINER
+from homeostat.sweep_store import REPORTS
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import SPEC, Stand, stand
 from tests.support.patience import POLICY
@@ -39,7 +40,7 @@ async def test_what_is_older_than_the_set_time_goes_and_what_is_newer_stays() ->
     await world.deliver()
     world.pass_time(days=89)
     await repair(world)
-    assert str(await world.service.retention.run()).startswith("0 ledger entries, 0 snapshots and 0 runs")
+    assert str(await world.service.retention.run()).startswith("0 ledger entries, 0 runs, 0 snapshots and 0 reports")
     world.pass_time(days=2)
     forgotten = await world.service.retention.run()
     assert (forgotten.entries, forgotten.snapshots, forgotten.runs, forgotten.is_all) == (1, 1, 1, True)
@@ -138,3 +139,13 @@ async def test_what_is_in_the_ledger_is_never_changed() -> None:
     before = json.dumps(await world.history("nsg"))
     await repair(world)
     assert json.dumps((await world.history("nsg"))[1:]) == before
+
+
+async def test_the_reports_of_sweeps_are_forgotten_with_the_rest() -> None:
+    world = stand()
+    await world.sweep()
+    await world.work_for(timedelta(hours=1))
+    assert (await world.service.retention.run()).reports == 0
+    world.pass_time(days=91)
+    assert (await world.service.retention.run()).reports == 2
+    assert [info async for info in world.engine.store.blobs.list(REPORTS)] == []

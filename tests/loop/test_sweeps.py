@@ -12,7 +12,8 @@ from homeostat.core.model import Mode
 from homeostat.core.sweep import CHUNK, PATIENCE, STALE_AFTER, is_read_in_full
 from homeostat.fleetwide import FLEET_PARTITION
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
-from homeostat.sweeps import CONTAINER, POISON
+from homeostat.sweep_store import REPORTS
+from homeostat.sweeps import POISON
 from simulator.cloud import Timing
 from tests.loop.stand import VISIBILITY, Stand, stand
 from tests.loop.swept import (
@@ -316,7 +317,7 @@ async def test_a_sweep_ends_with_one_line_one_alert_and_a_report() -> None:
     report = await world.service.sweeps.show(summary["sweep"])
     assert report is not None
     assert report["marked"] == {site(world, 3).key: "healed"}
-    blob = await world.memory.blobs.read(CONTAINER, f"{summary['sweep']}.md")
+    blob = await world.memory.blobs.read(REPORTS, f"{summary['sweep']}.md")
     assert blob is not None
     assert f"- `{site(world, 3).key}`" in blob.data.decode()
 

@@ -131,6 +131,11 @@ async def declared_no_more(world: Stand) -> None:
     await world.sweep()
 
 
+async def swept(world: Stand) -> None:
+    await world.sweep()
+    await world.work_for(HOUR)
+
+
 SCENES: Mapping[Callable[[Stand], Awaitable[None]], set[AlertType]] = {
     repaired: {AlertType.DRIFT_DETECTED, AlertType.REMEDIATED},
     held: {AlertType.DRIFT_DETECTED, AlertType.HELD},
@@ -138,7 +143,8 @@ SCENES: Mapping[Callable[[Stand], Awaitable[None]], set[AlertType]] = {
     failed_and_over: {AlertType.FAILED, AlertType.REMEDIATED},
     overwritten: {AlertType.DRIFT_DETECTED, AlertType.REMEDIATED, AlertType.POSSIBLE_OVERWRITE},
     retired: {AlertType.TARGET_RETIRED},
-    declared_no_more: {AlertType.NO_LONGER_MANAGED},
+    declared_no_more: {AlertType.NO_LONGER_MANAGED, AlertType.SWEEP_COMPLETED},
+    swept: {AlertType.SWEEP_COMPLETED},
 }
 
 
@@ -148,8 +154,9 @@ async def test_what_is_sent_is_what_the_page_says(
 ) -> None:
     world = stand()
     await scene(world)
-    assert {event.type for event in world.inbox.events} == types
-    assert [found for event in world.inbox.events for found in undocumented(event)] == []
+    events = [*world.inbox.events, *world.inbox.sweeps]
+    assert {event.type for event in events} == types
+    assert [found for event in events for found in undocumented(event)] == []
 
 
 def undocumented(event: CloudEventData) -> list[str]:

@@ -20,7 +20,7 @@ from scripts import package
 pytestmark = pytest.mark.host
 
 PROJECT = Path(__file__).parents[2]
-FUNCTIONS = {"on_resource_event", "on_queued_event", "nightly_reconcile", "reconcile", "remediate", "health"}
+FUNCTIONS = {"on_resource_event", "on_queued_event", "nightly_reconcile", "sweep", "reconcile", "remediate", "health"}
 START_SECONDS = 60
 
 runs_here = pytest.mark.skipif(

@@ -530,3 +530,29 @@ async def test_a_page_of_history_is_asked_for_by_the_last_ones_id(http: Http) ->
     assert (len(second["entries"]), second["next"]) == (1, None)
     assert second["entries"][0]["at"] < first["entries"][-1]["at"]
     assert (await http.refusal("GET", "/targets/app-flask/history?before=yesterday"))[:2] == (400, "BadRequest")
+
+
+# --- sweeps ---
+
+
+async def test_sweeps_are_listed_and_shown_with_what_became_of_each_root(http: Http) -> None:
+    assert (await http("GET", "/sweeps")).body == {"sweeps": []}
+    http.world.change_rule("allow-sql", access="Deny")
+    id_ = await http.world.sweep()
+    assert (await http("GET", "/sweeps?limit=1")).body["sweeps"][0]["status"] == "running"
+    assert "0 of 5 roots" not in (await http("GET", "/dashboard")).body
+    await http.world.work_for(timedelta(hours=1))
+    (listed,) = (await http("GET", "/sweeps")).body["sweeps"]
+    assert (listed["sweep"], listed["healed"], listed["checked"]) == (id_, 1, 4)
+    shown = (await http("GET", f"/sweeps/{id_}")).body
+    assert shown["marked"][http.world.id("nsg").key] == "healed"
+    assert "4 of 5 roots as declared; 1 healed." in (await http("GET", "/dashboard")).body
+
+
+@pytest.mark.parametrize("id_", ["nobody", "..", "0" * 36])
+async def test_a_sweep_that_is_not_known_is_not_found(http: Http, id_: str) -> None:
+    assert (await http.refusal("GET", f"/sweeps/{id_}"))[:2] == (404, "UnknownSweep")
+
+
+async def test_how_many_sweeps_are_asked_for_is_a_number(http: Http) -> None:
+    assert (await http.refusal("GET", "/sweeps?limit=x"))[:2] == (400, "BadRequest")
