@@ -294,7 +294,6 @@ class Service:
             "pauses": [_pause_json(pause) for pause in pauses],
             "poison": poisoned,
             "budgets": list(self.low_budgets()),
-            "sweep": next(iter(await self.sweeps.latest(1)), None),
         }
 
     async def _declared(self, name: str) -> Target:

@@ -161,7 +161,8 @@ class ChunkWork:
     async def _keeps_its_secrets(self, root: Root, facts: Facts, record: RootRecord) -> bool:
         guarded = known_secrets.guarded_in(root, facts, self.engine.registry)
         key = await self.engine.store.digest_key() if guarded else b""
-        return known_secrets.compare(root.id, guarded, record.secrets, key).known == record.secrets
+        found = known_secrets.compare(root.id, guarded, record.secrets, key)
+        return not found.changed and found.known == record.secrets
 
     async def _rows_first(self) -> ArmReader:
         """Asks for the chunk's rows when the first root needs them. Raises ArmError when that has to wait."""

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import batched
 from typing import Final
@@ -30,6 +30,7 @@ from homeostat.core.sweep import (
     begun,
     end_of,
     ended,
+    is_waited_for,
     members,
     summary_json,
     summed_up,
@@ -46,12 +47,23 @@ log = logging.getLogger(__name__)
 
 _ID: Final = re.compile(r"[0-9a-f-]{36}")
 
+NO_ROOM: Final = timedelta(seconds=5)
+"""How long a chunk is put off by a process that has enough in hand."""
+
 POISON: Final = f"{SWEEP_QUEUE}-poison"
 _SHOWN: Final = 32  # messages of it that can be seen without taking them out
 
 _TOGETHER: Final = 50
 _ENTRIES: Final = 20
 """Newest lines of a root's ledger among which those of a sweep are looked for."""
+
+
+@dataclass(slots=True)
+class Room:
+    """How many chunks a process may have in hand: their rows are what a sweep needs memory for."""
+
+    at_most: int = 2
+    taken: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,7 @@ class Way:
     reader: ArmReader | None = None
     table: ResourceTable | None = None
     full_read_days: int = DEFAULT_FULL_READ_DAYS
+    room: Room = field(default_factory=Room)  # of the process
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +166,18 @@ class Sweeps:
     # --- a chunk ---
 
     async def _chunk(self, id_: str, number: int) -> None:
+        """The host hands out more messages at once than there is room for; another instance may have some."""
+        room = self.way.room
+        if room.taken >= room.at_most:
+            await self._send({"sweep": id_, "chunk": number}, NO_ROOM)
+            return
+        room.taken += 1
+        try:
+            await self._look_through(id_, number)
+        finally:
+            room.taken -= 1
+
+    async def _look_through(self, id_: str, number: int) -> None:
         sweep = await self._running(id_)
         if sweep is None or not 0 <= number < len(sweep.beginnings):
             return
@@ -231,7 +256,7 @@ class Sweeps:
     async def _ends(self, sweep: Sweep, chunks: Iterable[Chunk], *, force: bool) -> Mapping[str, End | None] | None:
         """What became of the marked roots; None, at the first of which that is not known, unless it is forced."""
         ends: dict[str, End | None] = {}
-        keys = [key for chunk in chunks for key in chunk.marked]
+        keys = [key for chunk in chunks for key in chunk.marked][::-1]  # what was marked last is worked on last
         for some in batched(keys, _TOGETHER, strict=False):
             found = await asyncio.gather(*(self._end_of(sweep, key) for key in some))
             if None in found and not force:
@@ -241,7 +266,9 @@ class Sweeps:
 
     async def _end_of(self, sweep: Sweep, key: str) -> End | None:
         store, root = self.engine.store, ResourceId.parse(key)
-        return end_of((await store.load(root)).record, await store.history(root, _ENTRIES), sweep)
+        record = (await store.load(root)).record
+        entries = [] if is_waited_for(record, sweep) else await store.history(root, _ENTRIES)
+        return end_of(record, entries, sweep)
 
     async def _report(self, summary: Summary) -> None:
         from homeostat.render.sweep import as_json, as_markdown

@@ -255,7 +255,7 @@ _NOT_YET: Final = frozenset({Status.SETTLING, Status.MISSING})
 
 def end_of(record: RootRecord, entries: Sequence[JsonObject], sweep: Sweep) -> End | None:
     """What became of a marked root; None while that is not known. entries: its ledger's, newest first."""
-    if _names(record.mark, sweep.hint) or _names(record.working, sweep.hint):
+    if is_waited_for(record, sweep):
         return None
     since = [entry for entry in entries if datetime.fromisoformat(json.text_at(entry, "at")) >= sweep.began]
     if not any(_is_of(entry, sweep.hint) for entry in since):
@@ -264,6 +264,11 @@ def end_of(record: RootRecord, entries: Sequence[JsonObject], sweep: Sweep) -> E
     if newest in _NOT_YET and record.mark is not None:
         return None
     return _ENDS.get(newest, End.IN_SYNC)
+
+
+def is_waited_for(record: RootRecord, sweep: Sweep) -> bool:
+    """Whether the root has yet to be looked at for the sweep."""
+    return _names(record.mark, sweep.hint) or _names(record.working, sweep.hint)
 
 
 def _names(mark: Mark | None, hint: str) -> bool:

@@ -241,7 +241,8 @@ async def _health(service: "Service") -> func.HttpResponse:
 async def _dashboard(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
     from homeostat.web.dashboard import page
 
-    html = page(await service.health(), await service.targets(), service.engine.ambient.now())
+    sweep = next(iter(await service.sweeps.latest(1)), None)
+    html = page(await service.health(), await service.targets(), service.engine.ambient.now(), sweep)
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
     return func.HttpResponse(html, mimetype="text/html", charset="utf-8", headers=headers)
 

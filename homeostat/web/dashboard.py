@@ -19,11 +19,15 @@ th, td { text-align: left; vertical-align: top; padding: .5rem .7rem; border-bot
 """
 
 
-def page(health: JsonObject, targets: Sequence[JsonObject], now: datetime) -> str:
-    """A complete HTML document. Every value is escaped: names and reasons are written by people."""
+def page(health: JsonObject, targets: Sequence[JsonObject], now: datetime, sweep: JsonObject | None = None) -> str:
+    """A complete HTML document. Every value is escaped: names and reasons are written by people.
+
+    sweep: the one that is under way, or the last.
+    """
     rows = "".join(_row(target) for target in targets) or '<tr><td colspan="4">No target is declared.</td></tr>'
     problem = json.text_at(health, "problem")
     warning = f'<p class="bad">The specs have a problem: {escape(problem)}</p>' if problem else ""
+    swept = f"<p>{escape(line(sweep))}</p>" if sweep else ""
     if poison := health.get("poison"):
         warning += (
             f'<p class="bad">{escape(str(poison))} messages failed too often: see <code>homeostat poison</code></p>'
@@ -34,7 +38,7 @@ def page(health: JsonObject, targets: Sequence[JsonObject], now: datetime) -> st
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head><body><h1>Homeostat</h1>"
         f"<p>Mode {escape(json.text_at(health, 'mode'))} · {health['targets']} targets · {health['roots']} roots "
-        f'· <span class="note">as of {escape(now.isoformat(timespec="seconds"))}</span></p>{_swept(health)}{warning}'
+        f'· <span class="note">as of {escape(now.isoformat(timespec="seconds"))}</span></p>{swept}{warning}'
         "<table><thead><tr><th>Target</th><th>State</th><th>Declared</th><th>Roots</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></body></html>"
     )
@@ -45,11 +49,6 @@ def _budget(budget: JsonObject) -> str:
     where = " ".join(json.text_at(budget, name) for name in ("subscription", "region"))
     left = f"{budget['left']} of {budget['of']} {json.text_at(budget, 'quota')} are left"
     return f'<p class="note">{escape(f"{left} to this instance in {where or 'the tenant'}")}</p>'
-
-
-def _swept(health: JsonObject) -> str:
-    told = health.get("sweep")
-    return f"<p>{escape(line(told))}</p>" if isinstance(told, Mapping) else ""
 
 
 def _row(target: JsonObject) -> str:

@@ -1,6 +1,8 @@
 """A sweep finds every drift, writes nothing that no fresh read confirms, and ends once, whatever happens to it."""
 
+import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +15,9 @@ from homeostat.core.sweep import CHUNK, PATIENCE, STALE_AFTER, is_read_in_full
 from homeostat.fleetwide import FLEET_PARTITION
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
 from homeostat.sweep_store import REPORTS
-from homeostat.sweeps import POISON
+from homeostat.sweeps import POISON, Room
 from simulator.cloud import Timing
-from tests.loop.stand import VISIBILITY, Stand, stand
+from tests.loop.stand import SPEC, VISIBILITY, Stand, stand
 from tests.loop.swept import (
     break_rule,
     break_settings,
@@ -130,6 +132,18 @@ async def test_what_is_held_or_cannot_be_read_is_counted_as_that() -> None:
     summary = await swept(world)
     assert (summary["held"], summary["failed"], summary["drifted"]) == (1, 1, 1)
     assert summary["checked"] == summary["roots"] - 2
+
+
+async def test_a_secret_that_only_its_digest_guards_is_found_changed_and_held() -> None:
+    world = stand(spec=SPEC.replace("    REDIS_PORT: 6380", "    REDIS_PORT: 6380\n    DB_PASSWORD: {secret: true}"))
+    await world.sweep()
+    await world.work_for(24 * HOUR)
+    world.change_settings(DB_PASSWORD="planted-other-9Jq2")
+    forget(world)
+    summary = await swept(world)
+    assert (summary["held"], summary["checked"]) == (1, summary["roots"] - 1)
+    (entry, *_) = await world.history("site")
+    assert [held["code"] for held in entry["held"]] == ["no-secret-value"]
 
 
 async def test_an_app_that_appears_between_two_sweeps_is_covered_by_the_next() -> None:
@@ -278,6 +292,37 @@ async def test_two_instances_share_the_chunks_of_one_sweep(monkeypatch: pytest.M
     (summary,) = world.inbox.swept()
     assert (summary["healed"], summary["checked"]) == (3, summary["roots"] - 3)
     assert len(world.writes()) == 3
+
+
+async def test_one_chunk_at_two_instances_at_once_is_counted_once() -> None:
+    world = await seen(60)
+    break_settings(world, (1, 60))
+    forget(world)
+    id_ = await world.service.sweeps.start("nightly")
+    await world.deliver(SWEEP_QUEUE)
+    other = replace(world.service, way=replace(world.service.way, room=Room()))
+    message: JsonObject = {"sweep": id_, "chunk": 0}
+    await asyncio.gather(world.service.sweeps.work(message), other.sweeps.work(message))
+    await world.work_for(HOUR)
+    (summary,) = world.inbox.swept()
+    assert (summary["healed"], summary["checked"]) == (2, summary["roots"] - 2)
+    assert len(world.writes()) == 2
+
+
+async def test_a_process_has_few_chunks_in_hand_and_puts_the_others_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("homeostat.core.sweep.cut", lambda keys, size=CHUNK: tuple(keys[::10]))
+    world = await seen(60)
+    await world.service.sweeps.start("nightly")
+    await world.deliver(SWEEP_QUEUE)
+    received = await world.memory.queues.receive(SWEEP_QUEUE, limit=32, visibility=VISIBILITY)
+    await asyncio.gather(*(world.service.sweeps.work(json.loads(message.body)) for message in received))
+    (running, *_) = await sweeps(world)
+    assert running["chunksDone"] == Room().at_most
+    for message in received:
+        await world.memory.queues.delete(message)
+    await world.work_for(HOUR)
+    (summary,) = world.inbox.swept()
+    assert summary["checked"] == summary["roots"]
 
 
 @pytest.mark.parametrize(
