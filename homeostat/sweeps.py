@@ -19,22 +19,8 @@ from homeostat.core.alerts import sweep_completed
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.spec import Fleet
-from homeostat.core.sweep import (
-    DEFAULT_FULL_READ_DAYS,
-    PATIENCE,
-    Chunk,
-    End,
-    State,
-    Summary,
-    Sweep,
-    begun,
-    end_of,
-    ended,
-    is_waited_for,
-    members,
-    summary_json,
-    summed_up,
-)
+from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS, PATIENCE, Chunk, State, Sweep, begun, ended, members
+from homeostat.core.sweep_summary import End, Summary, end_of, is_waited_for, summary_json, summed_up
 from homeostat.engine import Engine
 from homeostat.managed import Managed
 from homeostat.ports import AlertError, ArmReader, ResourceTable, StorageError
@@ -240,7 +226,7 @@ class Sweeps:
         await self._report(summary)
         entry: JsonObject = {"at": now.isoformat(), "status": "swept", **told}
         rows = [ledger_row(entry, now, engine.ambient.uuid()), *outbox_rows([sweep_completed(sweep.id, told, now)])]
-        await self._stored.put(ended(sweep, finished=summary.is_finished), current, rows)
+        await self._stored.put(ended(sweep, looked_at_all=not summary.lost_chunks), current, rows)
         log.info("sweep %s ended: %s", sweep.id, json.render(told))
         await self._tell(sweep)
         return True

@@ -2,7 +2,8 @@
 
 from homeostat.core import json
 from homeostat.core.json import JsonObject
-from homeostat.core.sweep import End, State, Summary, summary_json
+from homeostat.core.sweep import State
+from homeostat.core.sweep_summary import End, Summary, summary_json
 
 _WORDS = {
     End.HEALED: "healed",

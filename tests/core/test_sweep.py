@@ -25,24 +25,21 @@ from homeostat.core.sweep import (
     REMEMBERED,
     STALE_AFTER,
     Chunk,
-    End,
     State,
     Sweep,
     begun,
     chunk_from_json,
     chunk_to_json,
     cut,
-    end_of,
     ended,
     from_json,
     further,
     is_at_rest,
     is_read_in_full,
     members,
-    summary_json,
-    summed_up,
     to_json,
 )
+from homeostat.core.sweep_summary import End, end_of, summary_json, summed_up
 from homeostat.ports import MAX_BODY, serialised
 from remediators import REGISTRY
 from tests.loop.stand import SPEC
@@ -130,8 +127,8 @@ def test_what_a_sweep_did_not_finish_is_the_next_ones_to_read_in_full() -> None:
     first = sweep()
     assert (first.full_after, first.full_until) == (today - 1, today)
     later = NOW + timedelta(days=1)
-    after_good = begun("b", "nightly", (), "v1", later, ended(first, finished=True))
-    after_bad = begun("b", "nightly", (), "v1", later, ended(first, finished=False))
+    after_good = begun("b", "nightly", (), "v1", later, ended(first, looked_at_all=True))
+    after_bad = begun("b", "nightly", (), "v1", later, ended(first, looked_at_all=False))
     assert (after_good.full_after, after_bad.full_after) == (today, today - 1)
     assert after_good.full_until == after_bad.full_until == today + 1
 
@@ -310,5 +307,5 @@ def test_a_summary_accounts_for_every_root(
 
 
 def test_an_ended_sweep_keeps_no_beginnings() -> None:
-    assert ended(sweep(), finished=True).beginnings == ()
-    assert ended(sweep(), finished=True).state is State.ENDED
+    assert ended(sweep(), looked_at_all=True).beginnings == ()
+    assert ended(sweep(), looked_at_all=True).state is State.ENDED
