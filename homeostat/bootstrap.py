@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 
 from homeostat.alerts.eventgrid import LogChannel, channel_of
+from homeostat.allowances import SharedAllowance
 from homeostat.ambient import Ambient, SystemAmbient
 from homeostat.azure.arm import Arm, open_arm
 from homeostat.azure.storage import AzureStorage, account_from
@@ -69,7 +70,8 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
         selections = Selections(arm.changes, arm.reader, storage.blobs, ambient, config.select_every)
         desired = Desired(source, REGISTRY, ambient, config.subscription, config.own, selections)
         managed = Managed(store, storage.blobs, ambient)
-        way = Way(arm.reader, arm.changes, config.full_read_days)
+        lane = arm.sweeping(SharedAllowance(storage.documents, ambient, config.arm_share_left))
+        way = Way(lane.reader, lane.table, config.full_read_days)
         yield Service(
             engine,
             desired,

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from homeostat.ambient import Ambient
+from homeostat.core.budget import BUDGET_SPENT
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.ids import ResourceId
 from homeostat.core.indexed import Rows, queries
 from homeostat.core.json import JsonObject
-from homeostat.core.model import Fact, Read
+from homeostat.core.model import Fact, Read, Unreadable
 from homeostat.paging import every_row
 from homeostat.ports import ArmReader, ResourceTable
 
@@ -18,7 +19,7 @@ from homeostat.ports import ArmReader, ResourceTable
 class Shared:
     """Reads of ARM for many roots, of which several may ask for one resource: it is read once.
 
-    calls: how many reads were made.
+    calls: how many reads were sent; what our own budget holds back is not.
     """
 
     reader: ArmReader
@@ -28,9 +29,13 @@ class Shared:
     async def read(self, read: Read) -> Fact:
         known = self._asked.get(read)
         if known is None:
-            self.calls += 1
-            known = self._asked[read] = asyncio.ensure_future(self.reader.read(read))
+            known = self._asked[read] = asyncio.ensure_future(self._counted(read))
         return await asyncio.shield(known)  # who stops waiting does not stop the others
+
+    async def _counted(self, read: Read) -> Fact:
+        fact = await self.reader.read(read)
+        self.calls += 0 if isinstance(fact, Unreadable) and fact.error.code == BUDGET_SPENT else 1
+        return fact
 
     def forget(self) -> None:
         """Frees what was read; what is asked for from now on is read again."""
@@ -65,6 +70,6 @@ class CountedPages:
         """The rows of these roots and of what is below them. Raises ArmError."""
         wanted = tuple(roots)
         found: list[JsonObject] = []
-        for query in queries(wanted):
+        for query in (part for whole in queries(wanted) for part in self.table.apart(whole)):
             found.extend(await every_row(self, query, self.ambient.sleep))
         return Rows.of(found, wanted)

@@ -21,7 +21,7 @@ from homeostat.ambient import Ambient
 from homeostat.azure.blocks import HEALING, Pace
 from homeostat.azure.retry import Limits, Request, Response, named, with_seconds
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
-from homeostat.core.budget import DEFAULT_SHARE_LEFT, Budget, Lane
+from homeostat.core.budget import BUDGET_SPENT, DEFAULT_SHARE_LEFT, Budget, Lane
 from homeostat.core.json import JsonObject
 from homeostat.core.quotas import Draw, Quota, draw_of, left_by, told_by
 from homeostat.core.turns import Route, Turns
@@ -248,7 +248,7 @@ def _emptied(route: Route, told: Mapping[str, int]) -> list[Budget]:
 def spent(wait: float, request: HttpRequest) -> ArmError:
     return ArmError(
         status=0,
-        code="BudgetSpent",
+        code=BUDGET_SPENT,
         message=f"our part of ARM's quota is spent, for {math.ceil(wait)} s: it was not sent, and is put off",
         error_class=ErrorClass.THROTTLED,
         executed=Executed.NO,

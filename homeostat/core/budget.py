@@ -21,6 +21,9 @@ from homeostat.core.quotas import Quota
 RESERVED_FOR_HEALING: Final = 0.2
 """Of our part."""
 
+BUDGET_SPENT: Final = "BudgetSpent"
+"""The code of a request that was not sent, since our part of a quota is spent."""
+
 DEFAULT_SHARE_LEFT: Final = 0.25
 _STEPS: Final = 64
 """In how many steps a window slides: it grants a 64th later than it could, and remembers no more than that."""

@@ -177,7 +177,7 @@ async def test_while_one_cloud_does_not_answer_its_apps_stay_and_the_other_s_are
     fault = failing.strike(path="Microsoft.ResourceGraph", status=503)
     tag(well, "app-new")
     clouds.home.pass_time(minutes=16)
-    fleet = await clouds.home.service.renewed()
+    fleet = await clouds.home.service.sweeps.renewed()
     assert len(fleet.targets) == 3
     assert "could not be resolved" in (await clouds.home.service.health())["problem"]  # type: ignore[operator]  # a text
     failing.exchanger.faults.remove(fault)
@@ -188,11 +188,11 @@ async def test_while_one_cloud_does_not_answer_its_apps_stay_and_the_other_s_are
 
 async def test_a_cloud_that_is_down_for_weeks_loses_none_of_its_apps() -> None:
     clouds = selecting()
-    await clouds.home.service.renewed()
+    await clouds.home.service.sweeps.renewed()
     clouds.government.strike(path="Microsoft.ResourceGraph", status=503)
     for _ in range(10):
         clouds.home.pass_time(days=1)
-        assert len((await clouds.home.service.renewed()).targets) == 2
+        assert len((await clouds.home.service.sweeps.renewed()).targets) == 2
 
 
 async def test_a_management_group_is_asked_for_in_its_cloud() -> None:

@@ -12,10 +12,12 @@ from typing import Any
 import jwt
 from azure.core.rest import HttpRequest
 
+from homeostat.allowances import SharedAllowance
 from homeostat.azure.arm import Arm, arm_over, routed
 from homeostat.azure.credentials import further_credential
 from homeostat.azure.placement import VARIABLE, placement_of
 from homeostat.azure.retry import Limits
+from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.selections import Selections
 from homeostat.specs import Desired
 from remediators import REGISTRY
@@ -69,7 +71,7 @@ class TwoClouds:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     async def sweep(self) -> None:
-        await self.home.service.mark_all("nightly")
+        await self.home.sweep()
         await self.home.work_for(timedelta(minutes=5))
 
 
@@ -90,6 +92,8 @@ def two_clouds(spec: str = BOTH, environment: Mapping[str, str] = ENVIRONMENT) -
     engine = replace(made.engine, reader=arm.reader, writer=arm.writer, deployments=arm.reader, changes=arm.changes)
     selections = Selections(arm.changes, arm.reader, made.memory.blobs, made.ambient)
     desired = Desired(made.specs, REGISTRY, made.ambient, made.cloud.subscription, selections=selections)
-    service = replace(made.service, engine=engine, desired=desired, identity=arm.identity)
+    lane = arm.sweeping(SharedAllowance(made.memory.documents, made.ambient, DEFAULT_SHARE_LEFT))
+    way = replace(made.service.way, reader=lane.reader, table=lane.table)
+    service = replace(made.service, engine=engine, desired=desired, identity=arm.identity, way=way)
     whole = replace(made, transport=transport, arm=arm, engine=engine, service=service)
     return TwoClouds(whole, replace(whole, cloud=cloud, exchanger=exchanger), transport, arm, environment)

@@ -200,6 +200,9 @@ class MortalTable:
         self.fate.after_call()
         return page
 
+    def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
+        return self.inner.apart(query)
+
     async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
         return await self.inner.every_row(query)
 

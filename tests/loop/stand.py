@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from homeostat.allowances import SharedAllowance
 from homeostat.azure.arm import Arm, arm_over
 from homeostat.azure.clouds import cloud_of
 from homeostat.core.alerts import AlertType
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, PRIVATE_DNS_ZONE, SITE
+from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Mode
 from homeostat.core.outcome import Outcome, Trigger
@@ -365,7 +367,8 @@ def stand(
     specs = Texts({"homeostat.yaml": spec})
     selections = Selections(arm.changes, arm.reader, memory.blobs, ambient)
     desired = Desired(specs, REGISTRY, ambient, cloud.subscription, selections=selections)
-    way = Way(arm.reader, arm.changes)
+    lane = arm.sweeping(SharedAllowance(memory.documents, ambient, DEFAULT_SHARE_LEFT))
+    way = Way(lane.reader, lane.table)
     service = Service(engine, desired, {}, arm.identity, managed=Managed(store, memory.blobs, ambient), way=way)
     service = replace(service, low_budgets=arm.low_budgets)
     made = Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)

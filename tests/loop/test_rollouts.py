@@ -78,7 +78,7 @@ async def test_a_target_that_waits_says_which_stage_there_is_and_is_not_looked_a
 async def test_a_version_comes_into_force_though_the_clock_was_set_back_since_the_last_one() -> None:
     world = fleet_stand(len(APPS), POLICY)
     world.ambient.offset = timedelta(hours=1)
-    await world.service.mark_all("nightly")
+    await world.sweep()
     world.ambient.offset = timedelta()
     await change(world)
     assert await state(world) == (State.RUNNING, 1, 1)

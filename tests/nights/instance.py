@@ -7,9 +7,11 @@ from typing import Any, Final, Self
 
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 
+from homeostat.allowances import SharedAllowance
 from homeostat.azure.arm import arm_over
 from homeostat.azure.clouds import cloud_of
 from homeostat.core.attribution import Principal
+from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.model import Mode
 from homeostat.core.record import Settle
 from homeostat.engine import Engine
@@ -127,6 +129,7 @@ def start(ground: Ground, who: str, seed: int, cap: Mode, make: Make) -> Instanc
         deployments=arm.reader,
     )
     specs = Specs(ground, who)
-    desired, way = Desired(specs, REGISTRY, ambient, SUBSCRIPTION), Way(arm.reader, arm.changes, FULL_READ_DAYS)
+    lane = arm.sweeping(SharedAllowance(store.documents, ambient, DEFAULT_SHARE_LEFT))
+    desired, way = Desired(specs, REGISTRY, ambient, SUBSCRIPTION), Way(lane.reader, lane.table, FULL_READ_DAYS)
     service = make(Service(engine, desired, {}, Ourselves(), way=way))
     return Instance(who, life, ambient, specs, service)
