@@ -37,10 +37,6 @@ class Shared:
         self.calls += 0 if isinstance(fact, Unreadable) and fact.error.code == BUDGET_SPENT else 1
         return fact
 
-    def forget(self) -> None:
-        """Frees what was read; what is asked for from now on is read again."""
-        self._asked.clear()
-
 
 @dataclass(frozen=True, slots=True)
 class RowsFirst:

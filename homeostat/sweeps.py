@@ -8,7 +8,7 @@ is stored says how far the sweep is. Events have their own queue, and never wait
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import batched
@@ -16,17 +16,17 @@ from typing import Final
 
 from homeostat.core import json
 from homeostat.core.alerts import sweep_completed
-from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.spec import Fleet
 from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS, PATIENCE, Chunk, State, Sweep, begun, ended, members
-from homeostat.core.sweep_summary import End, Summary, end_of, is_waited_for, summary_json, summed_up
+from homeostat.core.sweep_summary import summary_json, summed_up
 from homeostat.engine import Engine
 from homeostat.managed import Managed
 from homeostat.ports import AlertError, ArmReader, ResourceTable, StorageError
 from homeostat.specs import Desired
 from homeostat.store import SWEEP_QUEUE, ledger_row, outbox_rows
 from homeostat.sweep_chunk import ChunkWork, PutOff
+from homeostat.sweep_ends import ends_of, report
 from homeostat.sweep_store import REPORTS, Current, SweepStore
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,6 @@ POISON: Final = f"{SWEEP_QUEUE}-poison"
 _SHOWN: Final = 32  # messages of it that can be seen without taking them out
 
 _TOGETHER: Final = 50
-_ENTRIES: Final = 20
-"""Newest lines of a root's ledger among which those of a sweep are looked for."""
 
 
 @dataclass(slots=True)
@@ -217,13 +215,13 @@ class Sweeps:
     async def _end(self, current: Current, chunks: Mapping[int, Chunk], *, force: bool) -> bool:
         """Ends the sweep unless a root that it marked is still being worked on. Raises Conflict when another did."""
         sweep, engine = current.sweep, self.engine
-        ends = await self._ends(sweep, chunks.values(), force=force)
+        ends = await ends_of(sweep, chunks.values(), engine.store, force=force)
         if ends is None:
             return False
         now = engine.ambient.now()
         summary = summed_up(sweep, chunks, ends, len(sweep.beginnings), now)
         told = summary_json(summary)
-        await self._report(summary)
+        await report(summary, engine.store)
         entry: JsonObject = {"at": now.isoformat(), "status": "swept", **told}
         rows = [ledger_row(entry, now, engine.ambient.uuid()), *outbox_rows([sweep_completed(sweep.id, told, now)])]
         await self._stored.put(ended(sweep, looked_at_all=not summary.lost_chunks), current, rows)
@@ -238,33 +236,6 @@ class Sweeps:
         except AlertError as error:
             log.warning("sweep %s: its alert waits in the outbox: %s", sweep.id, error)
             await self._look_later(sweep)
-
-    async def _ends(self, sweep: Sweep, chunks: Iterable[Chunk], *, force: bool) -> Mapping[str, End | None] | None:
-        """What became of the marked roots; None, at the first of which that is not known, unless it is forced."""
-        ends: dict[str, End | None] = {}
-        keys = [key for chunk in chunks for key in chunk.marked][::-1]  # what was marked last is worked on last
-        for some in batched(keys, _TOGETHER, strict=False):
-            found = await asyncio.gather(*(self._end_of(sweep, key) for key in some))
-            if None in found and not force:
-                return None
-            ends.update(zip(some, found, strict=True))
-        return ends
-
-    async def _end_of(self, sweep: Sweep, key: str) -> End | None:
-        store, root = self.engine.store, ResourceId.parse(key)
-        record = (await store.load(root)).record
-        entries = [] if is_waited_for(record, sweep) else await store.history(root, _ENTRIES)
-        return end_of(record, entries, sweep)
-
-    async def _report(self, summary: Summary) -> None:
-        from homeostat.render.sweep import as_json, as_markdown
-
-        blobs = self.engine.store.blobs
-        for suffix, type_, text in (
-            ("json", "application/json", as_json(summary)),
-            ("md", "text/markdown; charset=utf-8", as_markdown(summary)),
-        ):
-            await blobs.write(REPORTS, f"{summary.id}.{suffix}", text.encode(), content_type=type_)
 
     # --- what is told ---
 

@@ -1,0 +1,47 @@
+"""What became of the roots that a sweep marked, read from where each keeps its own past; and the report of it all."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from itertools import batched
+from typing import Final
+
+from homeostat.core.ids import ResourceId
+from homeostat.core.sweep import Chunk, Sweep
+from homeostat.core.sweep_summary import End, Summary, end_of, is_waited_for
+from homeostat.store import Store
+from homeostat.sweep_store import REPORTS
+
+_TOGETHER: Final = 50
+_ENTRIES: Final = 20
+"""Newest lines of a root's ledger among which those of a sweep are looked for."""
+
+
+async def ends_of(
+    sweep: Sweep, chunks: Iterable[Chunk], store: Store, *, force: bool
+) -> Mapping[str, End | None] | None:
+    """What became of the marked roots; None, at the first of which that is not known, unless it is forced."""
+    ends: dict[str, End | None] = {}
+    keys = [key for chunk in chunks for key in chunk.marked][::-1]  # what was marked last is worked on last
+    for some in batched(keys, _TOGETHER, strict=False):
+        found = await asyncio.gather(*(_end_of(sweep, ResourceId.parse(key), store) for key in some))
+        if None in found and not force:
+            return None
+        ends.update(zip(some, found, strict=True))
+    return ends
+
+
+async def _end_of(sweep: Sweep, root: ResourceId, store: Store) -> End | None:
+    record = (await store.load(root)).record
+    entries = [] if is_waited_for(record, sweep) else await store.history(root, _ENTRIES)
+    return end_of(record, entries, sweep)
+
+
+async def report(summary: Summary, store: Store) -> None:
+    """Stores it for programs and for people. Written again, it is the same blob."""
+    from homeostat.render.sweep import as_json, as_markdown
+
+    for suffix, type_, text in (
+        ("json", "application/json", as_json(summary)),
+        ("md", "text/markdown; charset=utf-8", as_markdown(summary)),
+    ):
+        await store.blobs.write(REPORTS, f"{summary.id}.{suffix}", text.encode(), content_type=type_)
