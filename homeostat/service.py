@@ -33,8 +33,8 @@ from homeostat.retest import Retests
 from homeostat.rollback import Rollbacks
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE, ledger_row
-from homeostat.together import Together
 from homeostat.sweeps import Sweeps, Way
+from homeostat.together import Together
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from homeostat.core.decision import judge, judged_kinds, root_is_missing
 from homeostat.core.ids import ResourceId
 from homeostat.core.indexed import Rows
 from homeostat.core.model import Facts, Mode, Unreadable
-from homeostat.core.record import RootRecord, Settle
+from homeostat.core.record import RootRecord, Settle, Told
 from homeostat.core.spec import Fleet, Root
 from homeostat.core.sweep import Chunk, Sweep, is_at_rest, is_read_in_full
 from homeostat.engine import Engine
@@ -119,8 +119,8 @@ class ChunkWork:
         )
 
     async def _mark(self, id_: ResourceId, stored: Stored) -> None:
-        hint = self.sweep.hint
-        await self.engine.store.mark(id_, hint, AT_ONCE, comes_again=False, known=stored)
+        told = [Told(self.sweep.hint)]
+        await self.engine.store.mark_for(id_, told, AT_ONCE, comes_again=False, known=stored)
 
     def _spent(self, before: Chunk, began: float) -> Spent:
         return {

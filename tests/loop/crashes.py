@@ -195,9 +195,9 @@ class MortalTable:
     fate: Fate
 
     async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
-        self.fate.before_call("table.page")
+        number = self.fate.before_call("table.page")
         page = await self.inner.page(query, top=top, token=token)
-        self.fate.after_call()
+        self.fate.after_call(number)
         return page
 
     def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
