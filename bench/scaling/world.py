@@ -1,0 +1,89 @@
+"""What there is to sweep: the layout of the simulator's `fleet:N`, without its resources.
+
+Twenty-five web apps share a resource group with their network, as `simulator/worlds.py` has it and as
+`tests/loop/swept.py` declares it: one security group, one network and one zone of each group are roots of their own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from homeostat.core.arm_types import (
+    NETWORK_SECURITY_GROUP,
+    PRIVATE_DNS_ZONE,
+    SITE,
+    SITE_CONFIG,
+    VIRTUAL_NETWORK,
+    VIRTUAL_NETWORK_LINK,
+)
+from homeostat.core.graph import RowQuery
+from homeostat.core.ids import ResourceId
+from homeostat.core.model import Read
+from simulator.cloud import PUBLIC, subscription_ids
+from simulator.worlds import APPS_PER_NETWORK
+
+ROWS: Final[Mapping[str, int]] = {
+    NETWORK_SECURITY_GROUP.name.lower(): 1,
+    VIRTUAL_NETWORK.name.lower(): 1,
+    PRIVATE_DNS_ZONE.name.lower(): 3,
+    VIRTUAL_NETWORK_LINK.name.lower(): 3,
+}
+"""Of each group, besides its web apps, declared or not."""
+
+_SHARED: Final = (
+    (NETWORK_SECURITY_GROUP.name, "nsg-appservice-integration"),
+    (VIRTUAL_NETWORK.name, "vnet-appservice"),
+    (PRIVATE_DNS_ZONE.name, "privatelink.database.windows.net"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """roots: sorted by key. groups: web apps of each resource group, by its name."""
+
+    apps: int
+    subscriptions: tuple[str, ...]
+    roots: tuple[ResourceId, ...]
+    groups: Mapping[str, int]
+
+    def rows(self, query: RowQuery) -> int:
+        """How many rows a query has: about some groups, or about the web apps of some subscriptions."""
+        apps = SITE.name.lower() in query.types
+        if not query.resource_groups:
+            return self.apps * len(query.subscriptions) // len(self.subscriptions)
+        each = sum(ROWS.get(type_, 0) for type_ in query.types)
+        return sum(each + (self.groups[name] if apps else 0) for name in query.resource_groups)
+
+
+def world_of(apps: int, subscriptions: int) -> World:
+    names = subscription_ids(subscriptions, PUBLIC)
+    starts = range(0, apps, APPS_PER_NETWORK)
+    groups = {_group(number): min(APPS_PER_NETWORK, apps - start) for number, start in enumerate(starts)}
+    roots = sorted(_roots(names, groups), key=lambda root: root.key)
+    return World(apps, names, tuple(roots), groups)
+
+
+def _group(number: int) -> str:
+    return f"rg-fleet-{number + 1:04}"
+
+
+def _roots(subscriptions: Sequence[str], groups: Mapping[str, int]) -> Iterator[ResourceId]:
+    for number, (group, apps) in enumerate(groups.items()):
+        subscription = subscriptions[number % len(subscriptions)]
+        for type_, name in _SHARED:
+            yield ResourceId.of(subscription, group, type_, name)
+        for app in range(apps):
+            name = f"app-{number * APPS_PER_NETWORK + app + 1:05}"
+            yield ResourceId.of(subscription, group, SITE.name, name)
+
+
+def reads(root: ResourceId, *, in_full: bool) -> tuple[Read, ...]:
+    """What is asked of Resource Manager about a root: app settings always, the rest where its row does not do."""
+    if root.is_type(SITE.name):
+        settings = Read(SITE_CONFIG, root.child("config", "appsettings"))
+        return (Read(SITE, root), settings) if in_full else (settings,)
+    if not in_full:
+        return ()
+    if root.is_type(PRIVATE_DNS_ZONE.name):
+        return (Read(VIRTUAL_NETWORK_LINK, root, every=True),)
+    return (Read(NETWORK_SECURITY_GROUP if root.is_type(NETWORK_SECURITY_GROUP.name) else VIRTUAL_NETWORK, root),)
