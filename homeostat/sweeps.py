@@ -170,10 +170,7 @@ class Sweeps:
             return
         fleet = await self._followed(await self.desired.fleet())
         ids = members(tuple(fleet.roots), sweep.beginnings, number)
-        way = self.way
-        reader = way.reader or self.engine.reader
-        work = ChunkWork(self.engine, fleet, sweep, way.full_read_days, reader, way.table)
-        async for found in work.look(known, ids):
+        async for found in self.chunk_work(fleet, sweep).look(known, ids):
             if isinstance(found, PutOff):
                 log.info("sweep %s: chunk %d goes on in %s", id_, number, found.delay)
                 await self._send({"sweep": id_, "chunk": number}, found.delay)
@@ -181,6 +178,11 @@ class Sweeps:
             stored = await self._stored.save_chunk(sweep, number, found)
             if stored.is_done:
                 return  # by this instance, or by another that had the same message
+
+    def chunk_work(self, fleet: Fleet, sweep: Sweep) -> ChunkWork:
+        way = self.way
+        reader = way.reader or self.engine.reader
+        return ChunkWork(self.engine, fleet, sweep, way.full_read_days, reader, way.table)
 
     async def _running(self, id_: str) -> Sweep | None:
         current = await self._stored.current()

@@ -1,12 +1,13 @@
 """The fleet in one instance of the model: read from the blob, made, and looked after again, as `Desired` does it.
 
-Restated rather than run, since a real fleet of a million web apps takes minutes of a processor in each instance: which
-is what the model has to tell. The rules are those of `homeostat/specs.py` and `homeostat/selections.py`.
+What a look costs is restated rather than done, since a real fleet of a million web apps takes minutes of a processor in
+each instance: which is what the model has to tell. The rules are those of `homeostat/specs.py` and
+`homeostat/selections.py`.
 """
 
-import asyncio
 import math
 from dataclasses import dataclass, field
+from typing import override
 
 from bench.scaling.arm import ModelTable
 from bench.scaling.world import World
@@ -14,9 +15,10 @@ from homeostat.ambient import Ambient
 from homeostat.core.arm_errors import ArmError
 from homeostat.core.arm_types import SITE
 from homeostat.core.graph import MAX_SCOPES, RowQuery
+from homeostat.core.spec import Fleet
 from homeostat.selections import RETRY_EVERY
-from homeostat.specs import CHECK_EVERY
-from tests.support.virtual import Toll
+from homeostat.specs import Desired
+from tests.support.virtual import Texts, Toll
 
 SELECTED_EVERY = 900.0
 """Seconds for which an answer of the selectors is good, unless the settings say otherwise."""
@@ -58,57 +60,49 @@ class Selected:
 
 
 @dataclass(slots=True)
-class ModelDesired:
-    """In one instance."""
+class Known:
+    """What one instance knows of the selection. at: of the answer that is in force. asked: when it asked Azure last."""
+
+    at: float = -math.inf
+    version: int = -1
+    asked: float = -math.inf
+
+
+@dataclass(slots=True)
+class Look:
+    """What a look for a changed fleet costs one instance. `table` is that of healing, as `Selections` asks."""
 
     world: World
     selected: Selected
-    table: ModelTable  # in the lane of healing, as `Selections` asks
+    table: ModelTable
     toll: Toll
     processor: Processor
     work: Work
-    ambient: Ambient
-    _at: float = -math.inf  # of the answer that is in force here
-    _version: int = -1
-    _asked: float = -math.inf
-    _checked: float = -math.inf
-    _is_made: bool = False
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    known: Known = field(default_factory=Known)
 
-    async def fleet(self) -> None:
-        if not self._is_fresh():
-            async with self._lock:
-                if not self._is_fresh():
-                    await self._renew(afresh=False)
-
-    async def renewed(self) -> None:
-        async with self._lock:
-            await self._renew(afresh=True)
-
-    def _is_fresh(self) -> bool:
-        return self.ambient.monotonic() - self._checked < CHECK_EVERY.total_seconds()
-
-    async def _renew(self, *, afresh: bool) -> None:
+    async def take(self, *, afresh: bool, is_first: bool) -> None:
+        known = self.known
         await self.toll.pay("blobs.list")
-        if self._version != self.selected.version:
+        if known.version != self.selected.version:
             await self.toll.pay("blobs.read")
-            self._version, self._at = self.selected.version, self.selected.at
+            known.version, known.at = self.selected.version, self.selected.at
             await self.processor.spend(self.world.apps * self.work.parse)
-        asked = (afresh or self._is_due()) and await self._ask()
-        if not self._is_made:
+        is_new = (afresh or self._is_due()) and await self._ask()
+        if is_first:
             await self.processor.spend(self.world.apps * self.work.make)
-            self._is_made = True
-        if asked:
+        if is_new:
             await self._keep()
-        self._checked = self.ambient.monotonic()
+
+    def _now(self) -> float:
+        return self.processor.ambient.monotonic()
 
     def _is_due(self) -> bool:
-        now = self.ambient.monotonic()
-        return now - self._asked >= RETRY_EVERY.total_seconds() and now - self._at >= SELECTED_EVERY
+        now, known = self._now(), self.known
+        return now - known.asked >= RETRY_EVERY.total_seconds() and now - known.at >= SELECTED_EVERY
 
     async def _ask(self) -> bool:
         """Whether Azure answered; what was selected before stays where it did not."""
-        self._asked = self.ambient.monotonic()
+        self.known.asked = self._now()
         scopes = self.world.subscriptions
         try:
             for start in range(0, len(scopes), MAX_SCOPES):
@@ -116,13 +110,26 @@ class ModelDesired:
                 await self.table.every_row(query)
         except ArmError:
             return False
-        self._at = self._asked
+        self.known.at = self.known.asked
         return True
 
     async def _keep(self) -> None:
+        """Unless another instance kept what it was told at the same time."""
         await self.toll.pay("blobs.write")
-        if self._version == self.selected.version:
+        if self.known.version == self.selected.version:
             self.selected.version += 1
-            self.selected.at = self._at
-            self._version = self.selected.version
+            self.selected.at = self.known.at
+            self.known.version = self.selected.version
 
+
+class ModelDesired(Desired):
+    """When it looks, and who waits for it, is as ever; what a look costs is the model's."""
+
+    def __init__(self, whole: Fleet, look: Look, ambient: Ambient) -> None:
+        super().__init__(Texts({}), {}, ambient)
+        self._whole, self._look = whole, look
+
+    @override
+    async def _renew(self, *, afresh: bool) -> None:
+        await self._look.take(afresh=afresh, is_first=self._fleet is None)
+        self._fleet = self._whole

@@ -1,19 +1,21 @@
-"""A night of the model, and the same of the real service, under one host and with one kind of storage, and what each came to."""
+"""What a night happens on, model and real thing alike: storage that costs time, one host, one timer; and what it came to."""
 
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, override
 
-from bench.scaling.host import Bill, Host, Platform, Sample, Worker
+from bench.scaling.host import Bill, Host, Platform, Sample
 from bench.scaling.queues import QuickQueues
-from bench.scaling.sweeps import ModelSweeps, Night
+from homeostat.core.alerts import AlertType
 from homeostat.memory import MemoryStorage
+from homeostat.ports import CloudEventData, Document
 from homeostat.store import SWEEP_QUEUE, Store
+from homeostat.sweeps import Sweeps
 from simulator.throttling import Throttling
-from simulator.virtual import LoopAmbient, VirtualLoop, run_on
+from simulator.virtual import LoopAmbient, VirtualLoop
 from tests.support.virtual import DistantBlobs, DistantDocuments, DistantQueues, Toll
 
 SWEEP: Final = "00000000-0000-4000-8000-000000000001"
@@ -21,13 +23,16 @@ SWEEP: Final = "00000000-0000-4000-8000-000000000001"
 A_DAY: Final = 24 * 3600.0
 """Seconds of the night before, in which the real service sees its fleet: so that both read the same share in full."""
 
+SCANNED: Final = 1000
+"""Entities in one answer of a table, at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Came:
     """What a night came to. seconds: until the sweep ended. looked: until its last chunk was done.
 
     calls: to Azure, by the bucket that they drew on. refused: with 429. stored: calls to storage, by what was asked.
-    processor: seconds, of all instances.
+    processor: seconds of it, of all instances, as the model takes them.
     """
 
     seconds: float
@@ -39,39 +44,96 @@ class Came:
     samples: tuple[Sample, ...]
     processor: float = 0.0
 
-    @property
-    def instances(self) -> int:
-        return max(sample.instances for sample in self.samples)
+
+@dataclass(slots=True)
+class Inbox:
+    """The channel of the alerts. `over` is set by the one that a sweep has ended."""
+
+    ambient: LoopAmbient
+    at: float = 0.0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def publish(self, events: Sequence[CloudEventData]) -> None:
+        if any(event.type == AlertType.SWEEP_COMPLETED for event in events):
+            self.at = self.ambient.monotonic()
+            self.over.set()
+
+
+@dataclass(frozen=True, slots=True)
+class VastDocuments(DistantDocuments):
+    """A table that holds more than is stored here: what scans all of it goes through so many entities as well."""
+
+    entities: int = 0
+
+    @override
+    async def scan_all(self, *, first: str = "", last: str = "") -> AsyncIterator[Document]:
+        for _ in range(self.entities // SCANNED):
+            await self.toll.pay("documents.scan_all")
+        async for document in DistantDocuments.scan_all(self, first=first, last=last):
+            yield document
 
 
 @dataclass(slots=True)
 class Ground:
-    """Storage that costs time, and the host above it."""
+    """looked: when, on the loop's clock, a chunk was worked on last."""
 
+    loop: VirtualLoop
     ambient: LoopAmbient
     memory: MemoryStorage
     queues: QuickQueues
     toll: Toll
+    inbox: Inbox
+    entities: int
+    looked: float = 0.0
 
     @classmethod
-    def on(cls, loop: VirtualLoop, storage: float) -> "Ground":
+    def on(cls, loop: VirtualLoop, storage: float, entities: int = 0) -> "Ground":
+        """storage: seconds of a call to it. entities: of its table, besides what is stored while the night lasts."""
         ambient = LoopAmbient(loop, "the ground")
-        return cls(ambient, MemoryStorage(ambient.now), QuickQueues(ambient.now), Toll(storage))
+        memory, queues = MemoryStorage(ambient.now), QuickQueues(ambient.now)
+        return cls(loop, ambient, memory, queues, Toll(storage), Inbox(ambient), entities)
 
     def store(self, ambient: LoopAmbient) -> Store:
         return Store(
-            DistantDocuments(self.memory.documents, self.toll),
+            VastDocuments(self.memory.documents, self.toll, self.entities),
             DistantQueues(self.queues, self.toll),
             DistantBlobs(self.memory.blobs, self.toll),
             ambient,
         )
 
-    async def sweep(self, start: Callable[[int], Worker], platform: Platform, is_over: asyncio.Event) -> Host:
+    async def sweep(
+        self, start: Callable[[LoopAmbient], Sweeps], platform: Platform, throttling: Throttling
+    ) -> Came:
         """The timer fires; everything that the sweeps' queue gets is worked off until the sweep has ended."""
-        host = Host(DistantQueues(self.queues, self.toll), SWEEP_QUEUE, start, self.ambient, platform)
+
+        def instance(number: int) -> Instance:
+            return Instance(start(LoopAmbient(self.loop, f"instance {number}")), self)
+
+        host = Host(DistantQueues(self.queues, self.toll), SWEEP_QUEUE, instance, self.ambient, platform)
+        self.toll.calls.clear()
+        began = self.loop.time()
         await self.queues.send(SWEEP_QUEUE, json.dumps({"sweep": SWEEP, "cause": "nightly"}))
-        await host.run(is_over)
-        return host
+        await host.run(self.inbox.over)
+        return Came(
+            self.inbox.at - began,
+            self.looked - began,
+            drawn(throttling),
+            throttling.refused,
+            dict(sorted(self.toll.calls.items())),
+            host.bill,
+            tuple(host.samples),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    sweeps: Sweeps
+    ground: Ground
+
+    async def work(self, message: Any) -> None:
+        await self.sweeps.work(message)
+        if "chunk" in message:
+            self.ground.looked = self.ground.loop.time()
 
 
 def drawn(throttling: Throttling) -> Mapping[str, int]:
@@ -81,42 +143,3 @@ def drawn(throttling: Throttling) -> Mapping[str, int]:
         if "-global-" not in name and name not in {"network-reads", "network-writes"}:
             found[name] += tally.drawn
     return dict(sorted(found.items()))
-
-
-def modelled(night: Callable[[Toll], Night], platform: Platform, storage: float) -> Came:
-    """`night` says what there is, given what counts the calls to storage."""
-
-    async def program(loop: VirtualLoop) -> Came:
-        ground = Ground.on(loop, storage)
-        about, instances = night(ground.toll), list[ModelSweeps]()
-
-        def start(number: int) -> ModelSweeps:
-            ambient = LoopAmbient(loop, f"instance {number}")
-            instances.append(ModelSweeps(about, ground.store(ambient), ambient))
-            return instances[-1]
-
-        await asyncio.sleep(A_DAY)
-        began = loop.time()
-        host = await ground.sweep(start, platform, about.is_over)
-        processor = sum(each.processor.spent for each in instances)
-        return came(ground, host, about.throttling, (began, about.looked_through, about.ended_at), processor)
-
-    return run_on(VirtualLoop(), program)
-
-
-def came(
-    ground: Ground, host: Host, throttling: Throttling, times: tuple[float, float, float], processor: float = 0.0
-) -> Came:
-    """times: when it began, when the last chunk was done, and when it ended."""
-    began, looked, over = times
-    stored = dict(sorted(ground.toll.calls.items()))
-    return Came(
-        over - began,
-        looked - began,
-        drawn(throttling),
-        throttling.refused,
-        stored,
-        host.bill,
-        tuple(host.samples),
-        processor,
-    )

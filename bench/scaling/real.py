@@ -6,27 +6,26 @@ Its fleet is the simulator's `fleet:N`, all of whose roots were seen once, so th
 import asyncio
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from bench.scaling.arm import Latency
 from bench.scaling.host import Platform
-from bench.scaling.night import A_DAY, Came, Ground, came
+from bench.scaling.model import Size
+from bench.scaling.night import A_DAY, Came, Ground
 from homeostat.allowances import SharedAllowance
 from homeostat.azure.arm import arm_over
 from homeostat.azure.clouds import cloud_of
-from homeostat.core.alerts import AlertType
 from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.engine import Engine
 from homeostat.managed import Managed
-from homeostat.ports import CloudEventData, Queues
+from homeostat.ports import Queues
 from homeostat.selections import Selections
 from homeostat.service import Service
 from homeostat.specs import Desired
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
-from homeostat.sweeps import Way
+from homeostat.sweeps import Sweeps, Way
 from remediators import WITHOUT_PROBES
 from simulator import worlds
 from simulator.cloud import Cloud
@@ -40,36 +39,17 @@ VISIBILITY: Final = timedelta(minutes=10)
 
 
 @dataclass(slots=True)
-class Inbox:
-    """The channel of the alerts. `swept` is set by the alert that a sweep has ended."""
-
-    ambient: LoopAmbient
-    at: float = 0.0
-    swept: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def publish(self, events: Sequence[CloudEventData]) -> None:
-        if any(event.type == AlertType.SWEEP_COMPLETED for event in events):
-            self.at = self.ambient.monotonic()
-            self.swept.set()
-
-
-@dataclass(slots=True)
 class Real:
-    """looked: when, on the loop's clock, a chunk was worked on last."""
-
     loop: VirtualLoop
     ground: Ground
     cloud: Cloud
-    inbox: Inbox
     days: int
     latency: float = 0.0
-    looked: float = 0.0
 
-    def instance(self, number: int) -> "RealInstance":
-        return RealInstance(self, self.service(f"instance {number}"))
+    def sweeps(self, ambient: LoopAmbient) -> Sweeps:
+        return self.service(ambient).sweeps
 
-    def service(self, name: str) -> Service:
-        ambient = LoopAmbient(self.loop, name)
+    def service(self, ambient: LoopAmbient) -> Service:
         clock = ambient.clock()
         transport = CloudTransport(Exchanger(self.cloud, clock, self.latency))
         arm = arm_over(transport, CloudCredential(self.cloud, clock), cloud_of({}), ambient)
@@ -79,7 +59,7 @@ class Real:
             arm.reader,
             arm.writer,
             store,
-            self.inbox,
+            self.ground.inbox,
             ambient,
             deployments=arm.reader,
             changes=arm.changes,
@@ -94,28 +74,17 @@ class Real:
 
     async def see_all(self) -> None:
         """The sweep before, which sees every root for the first time, and a day after it. It takes no quota."""
-        service = self.service("the day before")
+        service, over = self.service(self.ground.ambient), self.ground.inbox.over
         await service.sweeps.start("nightly")
-        while not self.inbox.swept.is_set():
+        while not over.is_set():
             for queue, worker in ((SWEEP_QUEUE, service.sweeps.work), (WORK_QUEUE, service.work)):
                 await _work_off(self.ground.queues, queue, worker)
             await asyncio.sleep(1)
         await asyncio.sleep(A_DAY)
-        self.inbox.swept.clear()
+        over.clear()
 
 
-@dataclass(frozen=True, slots=True)
-class RealInstance:
-    real: Real
-    service: Service
-
-    async def work(self, message: Any) -> None:
-        await self.service.sweeps.work(message)
-        if "chunk" in message:
-            self.real.looked = self.real.loop.time()
-
-
-async def _work_off(queues: Queues, queue: str, worker: Any) -> None:
+async def _work_off(queues: Queues, queue: str, worker: Callable[[Any], Awaitable[None]]) -> None:
     while found := await queues.receive(queue, limit=32, visibility=VISIBILITY):
         await asyncio.gather(*(worker(json.loads(message.body)) for message in found))
         for message in found:
@@ -130,19 +99,17 @@ class Measured:
     cpu: float
 
 
-def swept(apps: int, subscriptions: int, days: int, platform: Platform, storage: float, latency: Latency) -> Measured:
+def swept(size: Size, platform: Platform) -> Measured:
     async def program(loop: VirtualLoop) -> Measured:
         ground = Ground.on(loop, 0.0)
-        cloud = worlds.create(f"fleet:{apps}", subscriptions=subscriptions)
-        real = Real(loop, ground, cloud, Inbox(ground.ambient), days)
+        cloud = worlds.create(f"fleet:{size.apps}", subscriptions=size.subscriptions)
+        real = Real(loop, ground, cloud, size.days)
         await real.see_all()
-        ground.toll.calls.clear()
-        ground.toll.seconds, real.latency = storage, latency.arm
+        ground.toll.seconds, real.latency = size.storage, size.latency.arm
         cloud.throttling.forget()
         cloud.throttling.on = True
-        began, cpu = loop.time(), time.process_time()
-        host = await ground.sweep(real.instance, platform, real.inbox.swept)
-        cpu = time.process_time() - cpu
-        return Measured(came(ground, host, cloud.throttling, (began, real.looked, real.inbox.at)), cpu)
+        cpu = time.process_time()
+        came = await ground.sweep(real.sweeps, platform, cloud.throttling)
+        return Measured(came, time.process_time() - cpu)
 
     return run_on(VirtualLoop(), program)

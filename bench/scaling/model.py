@@ -1,0 +1,60 @@
+"""A night of the model."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bench.scaling.arm import Latency
+from bench.scaling.fleet import Selected, Work
+from bench.scaling.host import Platform
+from bench.scaling.night import A_DAY, Came, Ground
+from bench.scaling.sweeps import VERSION, ModelSweeps, Night, fleet_of, instance
+from bench.scaling.world import world_of
+from homeostat.core.spec import Fleet
+from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS
+from simulator.throttling import Throttling
+from simulator.virtual import LoopAmbient, VirtualLoop, run_on
+
+ENTITIES_OF_A_ROOT: Final = 4
+"""Rows of the table: its record, and what its ledger has kept of the last weeks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """days: within which every root is read in full. storage: seconds of a call to it."""
+
+    apps: int
+    subscriptions: int
+    days: int = DEFAULT_FULL_READ_DAYS
+    storage: float = 0.005
+    latency: Latency = Latency()
+    work: Work = Work()
+
+
+def modelled(size: Size, platform: Platform) -> Came:
+    world = world_of(size.apps, size.subscriptions)
+
+    async def program(loop: VirtualLoop) -> Came:
+        ground = Ground.on(loop, size.storage, ENTITIES_OF_A_ROOT * len(world.roots))
+        throttling = Throttling(on=True)
+        fleet = fleet_of(world)
+        night = Night(
+            world, fleet, ground.toll, throttling, Selected(), size.latency, size.work, ground.inbox, size.days
+        )
+        instances: list[ModelSweeps] = []
+
+        def start(ambient: LoopAmbient) -> ModelSweeps:
+            instances.append(instance(night, ground.store(ambient), ambient))
+            return instances[-1]
+
+        await _known(start(ground.ambient))
+        await asyncio.sleep(A_DAY)
+        came = await ground.sweep(start, platform, throttling)
+        return replace(came, processor=sum(each.processor.spent for each in instances))
+
+    return run_on(VirtualLoop(), program)
+
+
+async def _known(sweeps: ModelSweeps) -> None:
+    """The version of the spec came long ago, and its rollout is done."""
+    await sweeps.engine.rollouts.follow(Fleet(spec_version=VERSION), sweeps.engine.ambient.now())
