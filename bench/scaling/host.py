@@ -18,7 +18,9 @@ from typing import Any, Final, Protocol
 from homeostat.ambient import Ambient
 from homeostat.ports import QueuedMessage, Queues
 
-VISIBILITY: Final = timedelta(minutes=10)
+VISIBILITY: Final = timedelta(days=1)
+"""The host prolongs what it hides for as long as a function runs."""
+
 RETRY: Final = timedelta(seconds=30)  # visibilityTimeout of host.json
 MAX_DEQUEUES: Final = 5
 SHORTEST_POLL, LONGEST_POLL = 0.1, 5.0  # maxPollingInterval of host.json
