@@ -5,8 +5,10 @@ they differ. Then it goes through a night of the size that is asked for. What is
 """
 
 import argparse
+import logging
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from bench.scaling import report
@@ -24,6 +26,7 @@ INSTANCE_MB: Final = 4096
 
 def main() -> int:
     asked = _parser().parse_args()
+    logging.getLogger("homeostat").setLevel(logging.CRITICAL)  # what is refused is counted, and may be thousands
     platform = Platform(most=asked.instances, step=asked.step, every=asked.every)
     checked = Size(asked.check, CHECKED_SUBSCRIPTIONS)
     agrees, look = True, asked.look_ms / 1000
@@ -42,6 +45,7 @@ def main() -> int:
         storage=asked.storage_ms / 1000,
         latency=Latency(asked.arm_ms / 1000, asked.graph_ms / 1000),
         work=Work(look, taken.make, taken.parse),
+        selected_every=timedelta(minutes=asked.select_minutes),
     )
     _tell(f"the model of {asked.apps:,} apps")
     print(report.night(modelled(size, platform), size, platform, taken, asked.memory_mb))
@@ -68,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--arm-ms", type=float, default=100.0, help="of a call to Resource Manager")
     add("--graph-ms", type=float, default=500.0, help="of a page of Resource Graph")
     add("--storage-ms", type=float, default=5.0, help="of a call to storage")
+    add("--select-minutes", type=float, default=360.0, help="HOMEOSTAT_SELECT_MINUTES")
     add("--look-ms", type=float, default=0.0, help="processor time for a root; as measured in the check unless given")
     add("--without-work", action="store_true", help="and once more, as if the processor took no time")
     return parser

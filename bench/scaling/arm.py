@@ -61,7 +61,7 @@ class Calls:
     latency: Latency
 
     async def call(self, method: str, path: str, pace: Pace, seconds: float) -> Mapping[str, str]:
-        """The answer's headers. Raises ArmError where our own budget or Azure has no room within the governor's time."""
+        """The answer's headers. Raises ArmError where our budget or Azure has no room within the governor's time."""
         until = self.ambient.monotonic() + self.governor.longest
         request = _SENT[method]
         while True:

@@ -20,9 +20,6 @@ from homeostat.selections import RETRY_EVERY
 from homeostat.specs import Desired
 from tests.support.virtual import Texts, Toll
 
-SELECTED_EVERY = 900.0
-"""Seconds for which an answer of the selectors is good, unless the settings say otherwise."""
-
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -78,6 +75,7 @@ class Look:
     toll: Toll
     processor: Processor
     work: Work
+    every: float  # seconds for which an answer of the selectors is good
     known: Known = field(default_factory=Known)
 
     async def take(self, *, afresh: bool, is_first: bool) -> None:
@@ -98,7 +96,7 @@ class Look:
 
     def _is_due(self) -> bool:
         now, known = self._now(), self.known
-        return now - known.asked >= RETRY_EVERY.total_seconds() and now - known.at >= SELECTED_EVERY
+        return now - known.asked >= RETRY_EVERY.total_seconds() and now - known.at >= self.every
 
     async def _ask(self) -> bool:
         """Whether Azure answered; what was selected before stays where it did not."""

@@ -28,8 +28,8 @@ SUBSCRIPTIONS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class PerApp:
-    """kept, peak: bytes of an instance that has the fleet, and while it is made. make, parse: seconds, to make the fleet
-    and to read the selection's blob. blob: bytes of that.
+    """kept, peak: bytes of an instance that has the fleet, and while it is made. make, parse: seconds, to make the
+    fleet and to read the selection's blob. blob: bytes of that.
     """
 
     kept: float

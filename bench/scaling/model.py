@@ -1,7 +1,8 @@
 """A night of the model."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final
 
 from bench.scaling.arm import Latency
@@ -10,6 +11,7 @@ from bench.scaling.host import Platform
 from bench.scaling.night import A_DAY, Came, Ground
 from bench.scaling.sweeps import VERSION, ModelSweeps, Night, fleet_of, instance
 from bench.scaling.world import world_of
+from homeostat.config import DEFAULT_SELECT_EVERY
 from homeostat.core.spec import Fleet
 from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS
 from simulator.throttling import Throttling
@@ -27,8 +29,9 @@ class Size:
     subscriptions: int
     days: int = DEFAULT_FULL_READ_DAYS
     storage: float = 0.005
-    latency: Latency = Latency()
-    work: Work = Work()
+    latency: Latency = field(default_factory=Latency)
+    work: Work = field(default_factory=Work)
+    selected_every: timedelta = DEFAULT_SELECT_EVERY
 
 
 def modelled(size: Size, platform: Platform) -> Came:
@@ -37,9 +40,17 @@ def modelled(size: Size, platform: Platform) -> Came:
     async def program(loop: VirtualLoop) -> Came:
         ground = Ground.on(loop, size.storage, ENTITIES_OF_A_ROOT * len(world.roots))
         throttling = Throttling(on=True)
-        fleet = fleet_of(world)
         night = Night(
-            world, fleet, ground.toll, throttling, Selected(), size.latency, size.work, ground.inbox, size.days
+            world,
+            fleet_of(world),
+            ground.toll,
+            throttling,
+            Selected(),
+            size.latency,
+            size.work,
+            ground.inbox,
+            size.days,
+            size.selected_every.total_seconds(),
         )
         instances: list[ModelSweeps] = []
 

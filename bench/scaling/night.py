@@ -1,4 +1,4 @@
-"""What a night happens on, model and real thing alike: storage that costs time, one host, one timer; and what it came to."""
+"""What a night happens on, model and real thing alike: storage that costs time, one host, one timer."""
 
 import asyncio
 import json
@@ -101,9 +101,7 @@ class Ground:
             ambient,
         )
 
-    async def sweep(
-        self, start: Callable[[LoopAmbient], Sweeps], platform: Platform, throttling: Throttling
-    ) -> Came:
+    async def sweep(self, start: Callable[[LoopAmbient], Sweeps], platform: Platform, throttling: Throttling) -> Came:
         """The timer fires; everything that the sweeps' queue gets is worked off until the sweep has ended."""
 
         def instance(number: int) -> Instance:

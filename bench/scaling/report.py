@@ -30,7 +30,8 @@ def roots(size: Size) -> int:
 def agrees(ours: Came, real: Came) -> bool:
     """Calls to Azure equal, none refused; times within a few percent."""
     is_close = all(
-        math.isclose(mine, its, rel_tol=CLOSE) for mine, its in ((ours.seconds, real.seconds), (ours.looked, real.looked))
+        math.isclose(mine, its, rel_tol=CLOSE)
+        for mine, its in ((ours.seconds, real.seconds), (ours.looked, real.looked))
     )
     return is_close and ours.calls == real.calls and ours.refused == real.refused
 

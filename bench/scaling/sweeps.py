@@ -22,7 +22,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.model import Fact, Unreadable
 from homeostat.core.plan import Action
 from homeostat.core.spec import Fleet, Root
-from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS, Sweep
+from homeostat.core.sweep import Sweep
 from homeostat.engine import Engine
 from homeostat.managed import Managed
 from homeostat.ports import AlertChannel, Written
@@ -37,7 +37,7 @@ VERSION: Final = "of the model"
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What all instances of the model share. days: within which every root is read in full."""
+    """What all instances of the model share. days: within which every root is read in full. selected_every: seconds."""
 
     world: World
     fleet: Fleet
@@ -47,7 +47,8 @@ class Night:
     latency: Latency
     work: Work
     channel: AlertChannel
-    days: int = DEFAULT_FULL_READ_DAYS
+    days: int
+    selected_every: float
 
 
 def fleet_of(world: World) -> Fleet:
@@ -111,7 +112,7 @@ def instance(night: Night, store: Store, ambient: Ambient, share_left: float = D
     healing, processor = ModelTable(calls, night.world.rows), Processor(ambient)
     nowhere = _Nowhere()
     engine = Engine({}, ModelReader(calls), nowhere, store, night.channel, ambient, deployments=nowhere)
-    look = Look(night.world, night.selected, healing, night.toll, processor, night.work)
+    look = Look(night.world, night.selected, healing, night.toll, processor, night.work, night.selected_every)
     return ModelSweeps(
         engine,
         ModelDesired(night.fleet, look, ambient),

@@ -18,8 +18,8 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import Absent
 from homeostat.core.record import DEFAULT_SETTLE, Settle
 from homeostat.engine import Engine
-from homeostat.memory import MemoryQueues, MemoryStorage
-from homeostat.ports import Blob, BlobInfo, Blobs, Change, CloudEventData, Document, Documents, QueuedMessage
+from homeostat.memory import MemoryStorage
+from homeostat.ports import Blob, BlobInfo, Blobs, Change, CloudEventData, Document, Documents, QueuedMessage, Queues
 from homeostat.service import Service
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE, Store
@@ -89,7 +89,7 @@ class DistantDocuments:
 
 @dataclass(frozen=True, slots=True)
 class DistantQueues:
-    inner: MemoryQueues
+    inner: Queues
     toll: Toll
 
     async def send(self, queue: str, body: str, *, delay: timedelta = timedelta()) -> None:
