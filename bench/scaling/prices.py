@@ -36,4 +36,4 @@ def cost(came: Came, gigabytes: float, events: int) -> Mapping[str, float]:
 
 def source() -> str:
     prices = json.loads(_LIST.read_text(encoding="utf-8"))
-    return f"list prices of {prices['region']} in {prices['currency']}, as of {prices['read']}"
+    return f"list prices of {prices['region']} in {prices['currency']}, as of {prices['asOf']}"
