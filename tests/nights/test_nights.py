@@ -16,7 +16,7 @@ from tests.nights.shrink import smallest
 
 pytestmark = pytest.mark.wire
 
-NIGHTS = 30
+NIGHTS = 100
 """A dozen seconds. `make sim` takes as many as one has time for."""
 
 
