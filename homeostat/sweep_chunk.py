@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, auto
-from itertools import batched
+from itertools import batched, takewhile
 from typing import Final, TypedDict
 
 from homeostat.core import known_secrets
@@ -30,7 +30,7 @@ from homeostat.store import Stored
 
 log = logging.getLogger(__name__)
 
-TOGETHER: Final = 25
+TOGETHER: Final = 100
 """Roots that are looked at at once. After each such handful it is stored how far the chunk has come."""
 
 AT_ONCE: Final = Settle(timedelta(), timedelta())
@@ -89,12 +89,10 @@ class ChunkWork:
         self._wanted = tuple(id_ for id_ in left if not self._in_full(id_))
         chunk = replace(chunk, of=len(ids))
         for some in batched(left, TOGETHER, strict=False):
-            found = dict(zip(some, await asyncio.gather(*map(self._see, some)), strict=True))
+            seen = await asyncio.gather(*map(self._see, some))
+            waits = [each.delay for each in seen if isinstance(each, PutOff)]
+            found = dict(zip(some, takewhile(lambda each: not isinstance(each, PutOff), seen), strict=False))
             chunk = replace(chunk, **self._spent(before, began), unindexed=self.unindexed or chunk.unindexed)
-            if waits := [each.delay for each in found.values() if isinstance(each, PutOff)]:
-                yield chunk
-                yield PutOff(max(waits))
-                return
             restless = {id_: each for id_, each in found.items() if isinstance(each, Stored)}
             if restless:
                 chunk = replace(chunk, marked=tuple(dict.fromkeys((*chunk.marked, *(id_.key for id_ in restless)))))
@@ -102,6 +100,9 @@ class ChunkWork:
                 await asyncio.gather(*(self._mark(id_, stored) for id_, stored in restless.items()))
             chunk = self._further(chunk, found)
             yield chunk
+            if waits:
+                yield PutOff(max(waits))
+                return
         yield replace(chunk, is_done=True)
 
     def _further(self, chunk: Chunk, found: Mapping[ResourceId, Seen | PutOff | Stored]) -> Chunk:
@@ -112,7 +113,7 @@ class ChunkWork:
         return replace(
             chunk,
             done=chunk.done + len(found),
-            upto=max(id_.key for id_ in found),
+            upto=max((id_.key for id_ in found), default=chunk.upto),
             checked=chunk.checked + rests,
             skipped=chunk.skipped + skipped,
             in_full=chunk.in_full + sum(map(self._in_full, found)),

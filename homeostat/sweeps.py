@@ -9,6 +9,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import batched
@@ -22,7 +23,7 @@ from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS, PATIENCE, Chunk, State,
 from homeostat.core.sweep_summary import summary_json, summed_up
 from homeostat.engine import Engine
 from homeostat.managed import Managed
-from homeostat.ports import AlertError, ArmReader, ResourceTable, StorageError
+from homeostat.ports import AlertError, ArmReader, Conflict, ResourceTable, StorageError
 from homeostat.specs import Desired
 from homeostat.store import SWEEP_QUEUE, ledger_row, outbox_rows
 from homeostat.sweep_chunk import ChunkWork, PutOff
@@ -33,8 +34,11 @@ log = logging.getLogger(__name__)
 
 _ID: Final = re.compile(r"[0-9a-f-]{36}")
 
-NO_ROOM: Final = timedelta(seconds=5)
-"""How long a chunk is put off by a process that has enough in hand."""
+NO_ROOM: Final = timedelta(seconds=1)
+NO_ROOM_AT_MOST: Final = timedelta(minutes=1)
+"""How long a chunk is put off by a process that has enough in hand: half of what the last one took, within these."""
+
+_TRIES, _BETWEEN_TRIES = 5, 0.2  # seconds: a chunk often takes no longer, and a message cannot be put off for less
 
 POISON: Final = f"{SWEEP_QUEUE}-poison"
 _SHOWN: Final = 32  # messages of it that can be seen without taking them out
@@ -48,6 +52,12 @@ class Room:
 
     at_most: int = 2
     taken: int = 0
+    lasted: timedelta = timedelta()  # the last chunk
+
+    @property
+    def wait(self) -> timedelta:
+        """Until it is worth asking again whether there is room."""
+        return min(NO_ROOM_AT_MOST, max(NO_ROOM, self.lasted / 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +162,24 @@ class Sweeps:
     async def _chunk(self, id_: str, number: int) -> None:
         """The host hands out more messages at once than there is room for; another instance may have some."""
         room = self.way.room
-        if room.taken >= room.at_most:
-            await self._send({"sweep": id_, "chunk": number}, NO_ROOM)
+        if not await self._comes_free(room):
+            await self._send({"sweep": id_, "chunk": number}, room.wait)
             return
         room.taken += 1
+        began = self.engine.ambient.monotonic()
         try:
             await self._look_through(id_, number)
         finally:
             room.taken -= 1
+            room.lasted = timedelta(seconds=self.engine.ambient.monotonic() - began)
+
+    async def _comes_free(self, room: Room) -> bool:
+        """Whether there is room, or within a moment."""
+        for _ in range(_TRIES):
+            if room.taken < room.at_most:
+                return True
+            await self.engine.ambient.sleep(_BETWEEN_TRIES)
+        return room.taken < room.at_most
 
     async def _look_through(self, id_: str, number: int) -> None:
         sweep = await self._running(id_)
@@ -176,8 +196,19 @@ class Sweeps:
                 await self._send({"sweep": id_, "chunk": number}, found.delay)
                 return
             stored = await self._stored.save_chunk(sweep, number, found)
-            if stored.is_done:
-                return  # by this instance, or by another that had the same message
+            if stored.is_done:  # by this instance, or by another that had the same message
+                await self._end_with_last(id_)
+                return
+
+    async def _end_with_last(self, id_: str) -> None:
+        """Ends the sweep at once if this was its last chunk and nothing is waited for; else the next look does."""
+        current = await self._stored.current()
+        if current is None or current.sweep.id != id_ or current.sweep.state is not State.RUNNING:
+            return
+        chunks = await self._stored.chunks(current.sweep)
+        if _all_done(current.sweep, chunks):
+            with suppress(Conflict):  # another has ended it
+                await self._end(current, chunks, force=False)
 
     def chunk_work(self, fleet: Fleet, sweep: Sweep) -> ChunkWork:
         way = self.way

@@ -6,7 +6,7 @@ at which each begins. Roots that are declared meanwhile fall into one of the ran
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,8 +22,10 @@ from homeostat.core.plan import Plan
 from homeostat.core.record import Accepted, RootRecord
 from homeostat.core.spec import Root
 
-CHUNK: Final = 500
-"""Roots of a chunk at most, while the fleet has no more than MAX_CHUNKS of them."""
+CHUNK: Final = 750
+"""Roots of a chunk at most, while the fleet has no more than MAX_CHUNKS of them: their rows, and what comes along with
+them, are about one page of Resource Graph, whose queries are what a sweep has fewest of.
+"""
 
 MAX_CHUNKS: Final = 2000
 """So many beginnings of chunks, ids of up to 300 characters, fit into one document."""
@@ -47,9 +49,24 @@ REMEMBERED: Final = 10
 
 
 def cut(keys: Sequence[str], size: int = CHUNK) -> tuple[str, ...]:
-    """The key at which each chunk begins. `keys` are sorted, so that a chunk is about neighbouring resource groups."""
+    """The key at which each chunk begins. `keys` are sorted, so that a chunk is about neighbouring resource groups.
+
+    It begins with a resource group where the groups are no larger than chunks: what two chunks have of one group, both
+    ask Resource Graph for.
+    """
     step = max(size, -(-len(keys) // MAX_CHUNKS))
-    return tuple(keys[::step])
+    found = tuple(keys[start] for start in _starts(keys, step))
+    return found if len(found) <= MAX_CHUNKS else tuple(keys[::step])
+
+
+def _starts(keys: Sequence[str], step: int) -> Iterator[int]:
+    start = 0
+    while start < len(keys):
+        yield start
+        start += step
+        if start < len(keys):
+            group = bisect_left(keys, "".join(keys[start].partition("/providers/")[:2]))
+            start = group if group > start - step else start
 
 
 def members(ids: Sequence[ResourceId], beginnings: Sequence[str], number: int) -> Sequence[ResourceId]:

@@ -50,8 +50,12 @@ NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 
 
+def id_of(group: str, number: int) -> ResourceId:
+    return ResourceId.of(SUBSCRIPTION, group, "Microsoft.Web/sites", f"app-{number}")
+
+
 def app(number: int) -> ResourceId:
-    return ResourceId.of(SUBSCRIPTION, f"rg-{number % 7}", "Microsoft.Web/sites", f"app-{number}")
+    return id_of(f"rg-{number % 7}", number)
 
 
 def apps(numbers: set[int]) -> list[ResourceId]:
@@ -83,10 +87,19 @@ def test_a_chunk_of_the_fleet_that_was_cut_has_no_more_roots_than_it_may(numbers
     assert all(0 < len(chunk) <= size for chunk in chunks)
 
 
+def test_no_resource_group_is_in_two_chunks_unless_it_is_larger_than_one() -> None:
+    ids = sorted((id_of(f"rg-{number // 25:03}", number) for number in range(1000)), key=lambda id_: id_.key)
+    beginnings = cut([id_.key for id_ in ids], 90)
+    chunks = [members(ids, beginnings, number) for number in range(len(beginnings))]
+    groups = [{id_.resource_group for id_ in chunk} for chunk in chunks]
+    assert sum(map(len, groups)) == len(set().union(*groups)) == 40
+    assert len(cut([id_of("rg-one", number).key for number in range(100, 300)], 90)) == 3
+
+
 def test_a_sweep_of_a_million_roots_fits_into_one_document() -> None:
     keys = [f"/subscriptions/{SUBSCRIPTION}/resourcegroups/{'g' * 90}/{number:0180d}" for number in range(MAX_CHUNKS)]
-    assert len(cut([str(number) for number in range(1_000_000)])) == MAX_CHUNKS
-    assert len(cut([str(number) for number in range(3_000_000)])) == MAX_CHUNKS
+    assert len(cut([f"{number:07}" for number in range(1_000_000)])) <= MAX_CHUNKS
+    assert len(cut([f"{number:07}" for number in range(3_000_000)])) == MAX_CHUNKS
     assert len(serialised(to_json(sweep(beginnings=tuple(keys))))) < MAX_BODY
 
 

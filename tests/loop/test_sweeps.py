@@ -200,7 +200,8 @@ async def test_where_azure_throttles_for_long_the_chunk_goes_on_where_it_stopped
     await world.work_for(HOUR)
     (summary,) = world.inbox.swept()
     assert (summary["checked"], summary["unfinished"]) == (summary["roots"], 0)
-    assert len(asked(world, "appsettings/list")) == summary["calls"] < 60 + 25
+    before = 25 + 7  # by key: the first group, and those of the third that come before app-00058
+    assert len(asked(world, "appsettings/list")) == summary["calls"] <= 60 + (60 - before)
 
 
 async def test_a_chunk_whose_message_is_given_up_leaves_its_roots_unfinished_and_is_named() -> None:
@@ -261,7 +262,7 @@ async def test_a_sweep_that_is_under_way_when_the_timer_fires_goes_on_and_no_oth
     world.pass_time(hours=2)
     summary = await swept(world)
     assert summary["checked"] == summary["roots"]
-    assert summary["tookSeconds"] > 7200
+    assert summary["tookSeconds"] >= 7200
     assert len(await sweeps(world)) == 2  # with the first of all
 
 
