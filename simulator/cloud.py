@@ -225,6 +225,11 @@ class Cloud:
         prefix = scope.lower().rstrip("/") + "/"
         return [resource for key, resource in found.items() if key.startswith(prefix)]
 
+    def has_named(self, type_name: str, name: str) -> bool:
+        """Whether there is a resource of a type and name, in whatever group."""
+        end = f"/{name}".lower()
+        return any(key.endswith(end) for key in self._by_type.get(type_name.lower(), ()))
+
     def __iter__(self) -> Iterator[Resource]:
         return iter(list(self._resources.values()))
 

@@ -166,5 +166,4 @@ def site_of(call: Call) -> Site:
 
 def is_taken(cloud: Cloud, name: str) -> bool:
     """Whether an app, in whatever group, has this name: names are host names."""
-    end = f"/sites/{name}".lower()
-    return any(each.id.lower().endswith(end) for each in cloud.of_type(SITES))
+    return cloud.has_named(SITES, name)
