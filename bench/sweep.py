@@ -1,0 +1,236 @@
+"""A night's sweep of 10,000 web apps in ten subscriptions, over a simulated Azure with the documented quotas.
+
+The real service, sweep, governor and pipeline in one process (`tests/support/fleets.py`), on a clock of their own: a
+call to ARM takes 50 ms, one to storage 5 ms, the processor no time. So calls and times are exact, on any machine.
+
+What it is held against is computed here, from the world and the documented limits, and from nothing that is measured.
+The floor of calls: every listing of app settings (no row shows them, a POST each), the share that is read in full (a
+GET for each root of it), the selector's pages and those of the rows, full. The bound of time: how soon a sweep may have
+made these calls, by the quota that lets it least: of each quota a quarter is left to others, and of the rest a fifth to
+repairs (docs/throttling.md). No latency is in it, nor anything that has to wait for anything else.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Any, Final, Self
+
+from bench.rows import Row, at_most
+from homeostat.core.ids import ResourceId
+from simulator.cloud import Cloud
+from tests.nights.clock import NightLoop, spend
+from tests.support.fleets import DAYS, WEB_VERSION, Night, Swept, night_of
+from tests.support.resting import rest
+from tests.support.virtual import ARM_SECONDS
+
+APPS: Final = 10_000
+SUBSCRIPTIONS: Final = 10
+INSTANCES: Final = 2
+"""What the platform starts for as many messages as the chunks of such a sweep: one for each `batchSize` of them.
+
+https://learn.microsoft.com/azure/azure-functions/functions-target-based-scaling
+"""
+
+CALLS, TIME = 1.05, 1.1
+DRIFTED: Final = 0.01
+
+DAY: Final = 86_400.0
+GROUP: Final = 25
+"""Apps in a resource group of the simulated fleet."""
+
+PAGE: Final = 1000
+TYPES: Final = (
+    "Microsoft.Web/sites",
+    "Microsoft.Network/networkSecurityGroups",
+    "Microsoft.Network/virtualNetworks",
+    "Microsoft.Network/privateDnsZones",
+)
+"""Of the roots that the fleet declares."""
+
+DECLARED_ZONE: Final = "privatelink.database.windows.net"
+PART: Final = 0.75 * 0.8
+"""Of a quota, what a sweep may use of it at once."""
+
+REFILL: Final = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What one night cannot do without. reads: GETs of the share that is read in full."""
+
+    apps: int
+    roots: int
+    reads: int
+    queries: int
+
+    @classmethod
+    def of(cls, cloud: Cloud) -> Self:
+        """By what is there, and what the fleet's spec declares of it."""
+        found = [resource.id for type_ in TYPES for resource in cloud.of_type(type_)]
+        roots = [id_ for id_ in found if "/privateDnsZones/" not in id_ or id_.endswith(DECLARED_ZONE)]
+        apps = len(cloud.of_type(TYPES[0]))
+        links = sum("/privateDnsZones/" in id_ for id_ in roots)
+        return cls(apps, len(roots), round(len(roots) / DAYS), ceil(apps / PAGE) + ceil((len(roots) + links) / PAGE))
+
+    @property
+    def calls(self) -> int:
+        return self.apps + self.reads + self.queries
+
+    @property
+    def seconds(self) -> float:
+        """By the quotas of app settings, reads and queries, of which each subscription but for the last has its own."""
+        settings, reads = self.apps / SUBSCRIPTIONS, self.reads / SUBSCRIPTIONS
+        queries = floor(15 * 0.75) - floor(floor(15 * 0.75) * 0.2)
+        return max(
+            (settings - PART * 12_000) / (REFILL * 12_000 / 3600),
+            (reads - PART * 250) / (REFILL * 25),
+            (ceil(self.queries / queries) - 1) * 5.0,
+            0.0,
+        )
+
+
+def rows() -> Iterator[Row]:
+    floor_, still, drifted = nights(APPS)
+    what = f"sweep of {APPS:,} apps in {SUBSCRIPTIONS} subscriptions, {INSTANCES} instances"
+    yield from _still(f"{what}, nothing drifted", still, floor_)
+    yield from _healed(f"the same with {DRIFTED:.0%} drifted", drifted)
+
+
+def nights(apps: int) -> tuple[Floor, Swept, "Healed"]:
+    """A night on which nothing has drifted, and the next, on which one app in a hundred has, and one group."""
+
+    async def program(loop: NightLoop) -> tuple[Floor, Swept, Healed]:
+        night = night_of(loop, apps, subscriptions=SUBSCRIPTIONS, instances=INSTANCES)
+        await rest(night.service)
+        await asyncio.sleep(DAY)
+        async with night.at_work():
+            still = await night.sweep()
+        await asyncio.sleep(DAY)
+        breakages = tuple(_breakages(night, apps))
+        for breakage in breakages:
+            breakage.do()
+        async with night.at_work():
+            swept = await night.sweep()
+        wrong = sum(not breakage.is_right() for breakage in breakages)
+        return Floor.of(night.cloud), still, Healed(swept, Counter(each.write for each in breakages), wrong)
+
+    return spend(program)
+
+
+def _still(what: str, swept: Swept, floor_: Floor) -> Iterator[Row]:
+    calls, ratio = len(swept.calls), len(swept.calls) / floor_.calls
+    yield Row(f"{what}: ARM calls", f"{calls:,}", f"the floor: {floor_.calls:,}", ratio, *at_most(CALLS, ratio))
+    ratio = swept.seconds / floor_.seconds
+    against = f"the quotas' bound: {floor_.seconds:.1f} s"
+    yield Row(
+        f"{what}: time at {ARM_SECONDS * 1000:.0f} ms a call",
+        f"{swept.seconds:.1f} s",
+        against,
+        ratio,
+        *at_most(TIME, ratio),
+    )
+    yield Row(f"{what}: refused with 429", str(swept.refused), "", None, "none", swept.refused == 0)
+    yield Row(f"{what}: CPU, an app, the simulator's in it", f"{swept.cpu / floor_.apps * 1000:.2f} ms")
+
+
+# --- one in a hundred drifted ---
+
+
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """write: what repairs it, as the log of requests has it."""
+
+    write: str
+    do: Callable[[], Any]
+    is_right: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """planned: the writes that it takes, by what they are. wrong: how many are not as declared afterwards."""
+
+    swept: Swept
+    planned: Counter[str]
+    wrong: int
+
+    @property
+    def made(self) -> Counter[str]:
+        writes = (call for call in self.swept.calls if call.method in {"PUT", "PATCH", "DELETE"})
+        return Counter(f"{call.method} {'/'.join(call.path.partition('?')[0].split('/')[-2:])}" for call in writes)
+
+
+def _healed(what: str, healed: Healed) -> Iterator[Row]:
+    planned, made, swept = healed.planned.total(), healed.made, healed.swept
+    right = planned - healed.wrong
+    yield Row(f"{what}: drifts that end as declared", str(right), f"of {planned}", None, "all", healed.wrong == 0)
+    yield Row(
+        f"{what}: writes", str(made.total()), f"planned: {planned}", None, "exactly these", made == healed.planned
+    )
+    yield Row(f"{what}: refused with 429", str(swept.refused), "", None, "none", swept.refused == 0)
+    yield Row(f"{what}: until all is healed and told", f"{swept.seconds:.0f} s")
+
+
+def _breakages(night: Night, apps: int) -> Iterator[Breakage]:
+    """Of each hundred apps one: three in four lost a setting, the others left their network. Of each hundred groups
+    one lost what its network security group allows.
+    """
+    every = round(1 / DRIFTED)
+    for index, number in enumerate(range(every, apps + 1, every)):
+        yield _moved_out(night, number) if index % 4 == 3 else _set_wrong(night, number)
+    for number in range(1, apps + 1, every * GROUP):
+        yield _denied(night, number)
+
+
+def _id(night: Night, number: int, rest: str) -> ResourceId:
+    group = (number - 1) // GROUP
+    subscription = night.cloud.subscriptions[group % SUBSCRIPTIONS]
+    return ResourceId.parse(f"/subscriptions/{subscription}/resourceGroups/rg-fleet-{group + 1:04}/providers/{rest}")
+
+
+def _site(night: Night, number: int) -> ResourceId:
+    return _id(night, number, f"Microsoft.Web/sites/app-{number:05}")
+
+
+def _set_wrong(night: Night, number: int) -> Breakage:
+    settings = _site(night, number).child("config", "appsettings")
+
+    def now() -> dict[str, str]:
+        shown: dict[str, str] = night.operator("POST", f"{settings.text}/list", {}, WEB_VERSION).body["properties"]
+        return shown
+
+    def do() -> None:
+        night.operator("PUT", settings.text, {"properties": {**now(), "REDIS_PORT": "1"}}, WEB_VERSION)
+
+    return Breakage("PUT config/appsettings", do, lambda: now()["REDIS_PORT"] == "6380")
+
+
+def _moved_out(night: Night, number: int) -> Breakage:
+    site = _site(night, number)
+    network = site.child("networkConfig", "virtualNetwork")
+
+    def is_right() -> bool:
+        shown = night.operator("GET", site.text, version=WEB_VERSION).body["properties"]
+        return bool(shown["virtualNetworkSubnetId"])
+
+    return Breakage(
+        "PUT networkConfig/virtualNetwork",
+        lambda: night.operator("DELETE", network.text, version=WEB_VERSION),
+        is_right,
+    )
+
+
+def _denied(night: Night, number: int) -> Breakage:
+    group = _id(night, number, "Microsoft.Network/networkSecurityGroups/nsg-appservice-integration")
+    rule = group.child("securityRules", "allow-sql")
+
+    def now() -> dict[str, Any]:
+        shown: dict[str, Any] = night.operator("GET", rule.text).body["properties"]
+        return shown
+
+    return Breakage(
+        "PUT securityRules/allow-sql",
+        lambda: night.operator("PUT", rule.text, {"properties": {**now(), "access": "Deny"}}),
+        lambda: now()["access"] == "Allow",
+    )

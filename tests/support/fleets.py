@@ -1,0 +1,231 @@
+"""A fleet at night over a simulated Azure that throttles: several instances, and all that takes time takes the loop's.
+
+The real service, sweep, governor and pipeline, as the function app has them and the host drives them: two queues, each
+polled by every instance. A call to ARM takes `arm` seconds, one to storage `storage`, and the processor none, so that
+times and calls are exact on any machine.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from homeostat.allowances import SharedAllowance
+from homeostat.azure.arm import arm_over
+from homeostat.azure.clouds import cloud_of
+from homeostat.core.alerts import AlertType
+from homeostat.core.budget import DEFAULT_SHARE_LEFT
+from homeostat.core.json import Json
+from homeostat.core.spec import Fleet
+from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS
+from homeostat.engine import Engine
+from homeostat.memory import MemoryStorage
+from homeostat.ports import CloudEventData, QueuedMessage
+from homeostat.selections import Selections
+from homeostat.service import Service
+from homeostat.specs import Desired
+from homeostat.store import SWEEP_QUEUE, WORK_QUEUE, Store
+from homeostat.sweeps import Way
+from remediators import WITHOUT_PROBES
+from simulator import worlds
+from simulator.cloud import Cloud, Exchange, Timing
+from simulator.exchange import Exchanger
+from simulator.transport import CloudCredential, CloudTransport
+from tests.nights.clock import DUSK, NightLoop, OwnAmbient
+from tests.support.simulation import Answer, Client
+from tests.support.virtual import (
+    ARM_SECONDS,
+    BATCH,
+    POLL_SECONDS,
+    STORAGE_SECONDS,
+    THRESHOLD,
+    VISIBILITY,
+    DistantBlobs,
+    DistantDocuments,
+    DistantQueues,
+    Texts,
+    Toll,
+)
+
+FLEET: Final = """
+select: {tags: {homeostat: prod}, subscriptions: [%s]}
+name: ${web_app}
+mode: enforce
+vnet_integration: {subnet: vnet-appservice/snet-appservice-integration}
+route_all: {application_traffic: true}
+app_settings: {settings: {REDIS_PORT: 6380}}
+nsg_rules:
+  nsg-appservice-integration:
+    rules:
+      allow-sql: {priority: 100, direction: Outbound, access: Allow, protocol: Tcp, ports: 1433}
+subnet:
+  vnet-appservice/snet-appservice-integration: {address_prefix: 10.10.1.0/24}
+dns_links:
+  privatelink.database.windows.net:
+    links: {link-vnet-appservice: {vnet: vnet-appservice, registration: false}}
+---
+policy: fleet
+mass_drift: {at_least: 20000}
+caps: {roots_at_least: 20000, writes_per_hour: 20000}
+"""
+"""What all apps of a simulated fleet declare. Whatever drifts is repaired, however much it is."""
+
+
+WEB_VERSION, NETWORK_VERSION = "2025-05-01", "2024-05-01"
+DAYS: Final = DEFAULT_FULL_READ_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """seconds: from its begin until its summary was told, by the loop's time. cpu: of this process, the simulated
+    Azure's part included. refused: calls that were answered with 429.
+    """
+
+    summary: Any
+    seconds: float
+    cpu: float
+    calls: tuple[Exchange, ...]
+    refused: int
+
+    def count(self, method: str, word: str = "") -> int:
+        return sum(call.method == method and word in call.path for call in self.calls)
+
+    @property
+    def queries(self) -> int:
+        return self.count("POST", "/Microsoft.ResourceGraph/")
+
+    @property
+    def writes(self) -> int:
+        return sum(call.method in {"PUT", "PATCH", "DELETE"} for call in self.calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Keeps the summaries of sweeps, and lets go of all other alerts."""
+
+    summaries: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+
+    async def publish(self, events: Sequence[CloudEventData]) -> None:
+        for event in events:
+            if event.type == AlertType.SWEEP_COMPLETED:
+                await self.summaries.put(event.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """Instances that work until it ends."""
+
+    loop: NightLoop
+    cloud: Cloud
+    memory: MemoryStorage
+    channel: Channel
+    toll: Toll
+    services: tuple[Service, ...]
+
+    @property
+    def service(self) -> Service:
+        """One of them: whoever has an event."""
+        return self.services[0]
+
+    async def fleet(self) -> Fleet:
+        return await self.service.desired.fleet()
+
+    async def sweep(self, meanwhile: Awaitable[Any] | None = None) -> Swept:
+        """A sweep from its begin to its end, with quotas and counts as new."""
+        self.cloud.exchanges.clear()
+        self.cloud.throttling.forget()
+        began, cpu = self.loop.time(), time.process_time()
+        await self.service.sweeps.start("nightly")
+        beside = asyncio.ensure_future(meanwhile) if meanwhile is not None else None
+        summary = await self.channel.summaries.get()
+        took, cpu = self.loop.time() - began, time.process_time() - cpu
+        if beside is not None:
+            await beside
+        return Swept(summary, took, cpu, tuple(self.cloud.exchanges), self.cloud.throttling.refused)
+
+    def operator(self, method: str, path: str, body: Any = None, version: str = NETWORK_VERSION) -> Answer:
+        """One ARM call by a person, which takes no time and nothing of a quota. It must succeed."""
+        throttling = self.cloud.throttling
+        throttling.on = False
+        answer = Client(self.cloud, self.service.engine.ambient.now())(method, path, body, version)
+        throttling.on = True
+        assert answer.status < 300, (method, path, answer.status, answer.body)
+        return answer
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """All instances work, until the block ends. Raises what one of them raised."""
+        queues = {SWEEP_QUEUE: lambda service: service.sweeps.work, WORK_QUEUE: lambda service: service.work}
+        async with asyncio.TaskGroup() as group:
+            hosts = [
+                group.create_task(self._poll(queue, work_of(service)))
+                for service in self.services
+                for queue, work_of in queues.items()
+            ]
+            yield
+            for host in hosts:
+                host.cancel()
+
+    async def _poll(self, queue: str, work: Callable[[Json], Awaitable[Any]]) -> None:
+        """As the host does: up to a batch at once, and the next when half of it is done."""
+        running: set[asyncio.Task[None]] = set()
+        while True:
+            if len(running) <= THRESHOLD:
+                for message in await self.memory.queues.receive(queue, limit=BATCH, visibility=VISIBILITY):
+                    running.add(asyncio.ensure_future(self._process(message, work)))
+            await asyncio.sleep(POLL_SECONDS)
+            for task in [task for task in running if task.done()]:
+                running.remove(task)
+                task.result()
+
+    async def _process(self, message: QueuedMessage, work: Callable[[Json], Awaitable[Any]]) -> None:
+        await work(json.loads(message.body))
+        await self.memory.queues.delete(message)
+
+
+def spec_of(subscriptions: Sequence[str]) -> str:
+    return FLEET % ", ".join(subscriptions)
+
+
+def night_of(
+    loop: NightLoop,
+    apps: int,
+    *,
+    subscriptions: int = 10,
+    instances: int = 2,
+    days: int = DAYS,
+    arm: float = ARM_SECONDS,
+    storage: float = STORAGE_SECONDS,
+) -> Night:
+    """A fleet on which nothing has been looked at yet. days: within how many every root is read in full."""
+    cloud = worlds.create(f"fleet:{apps}", timing=Timing(retry_after=0), now=DUSK, subscriptions=subscriptions)
+    cloud.throttling.on = True
+    specs = {"fleet.yaml": spec_of(cloud.subscriptions)}
+    memory, channel, toll = MemoryStorage(OwnAmbient(loop, "storage", 0).now), Channel(), Toll(storage)
+
+    def instance(number: int) -> Service:
+        ambient = OwnAmbient(loop, f"instance {number}", 0)
+        clock = ambient.clock()
+        transport = CloudTransport(Exchanger(cloud, clock, latency=arm))
+        open_arm = arm_over(transport, CloudCredential(cloud, clock), cloud_of({}), ambient)
+        documents, blobs = DistantDocuments(memory.documents, toll), DistantBlobs(memory.blobs, toll)
+        store = Store(documents, DistantQueues(memory.queues, toll), blobs, ambient)
+        engine = Engine(
+            WITHOUT_PROBES,
+            open_arm.reader,
+            open_arm.writer,
+            store,
+            channel,
+            ambient,
+            deployments=open_arm.reader,
+            changes=open_arm.changes,
+        )
+        selections = Selections(open_arm.changes, open_arm.reader, blobs, ambient)
+        desired = Desired(Texts(specs), WITHOUT_PROBES, ambient, cloud.subscription, selections=selections)
+        lane = open_arm.sweeping(SharedAllowance(documents, ambient, DEFAULT_SHARE_LEFT))
+        return Service(engine, desired, {}, open_arm.identity, way=Way(lane.reader, lane.table, days))
+
+    return Night(loop, cloud, memory, channel, toll, tuple(instance(number) for number in range(instances)))
