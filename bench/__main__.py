@@ -22,6 +22,8 @@ from bench import (
     repair_waits,
     simulator_overhead,
     storms,
+    sweep,
+    sweep_memory,
 )
 from bench.rows import Measurement, Row, markdown, text
 from tests.support import azurite
@@ -37,6 +39,8 @@ MEASUREMENTS: Final[Mapping[str, Measurement]] = MappingProxyType(
         "repair_latency": repair_latency.rows,
         "repair_waits": repair_waits.rows,
         "storms": storms.rows,
+        "sweep": sweep.rows,
+        "sweep_memory": sweep_memory.rows,
         "simulator_overhead": simulator_overhead.rows,
     }
 )

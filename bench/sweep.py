@@ -15,12 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil, floor
+from random import Random
 from typing import Any, Final, Self
 
 from bench.rows import Row, at_most
 from homeostat.core.ids import ResourceId
 from simulator.cloud import Cloud
-from tests.nights.clock import NightLoop, spend
+from tests.nights.clock import DUSK, NightLoop, spend
 from tests.support.fleets import DAYS, WEB_VERSION, Night, Swept, night_of
 from tests.support.resting import rest
 from tests.support.virtual import ARM_SECONDS
@@ -39,6 +40,10 @@ DRIFTED: Final = 0.01
 DAY: Final = 86_400.0
 GROUP: Final = 25
 """Apps in a resource group of the simulated fleet."""
+
+EVENTS, REPAIRS, STORM_SECONDS, AFTERWARDS = 500, 50, 10.0, 60.0
+STORM: Final = 2.0
+"""How many times longer an event or a repair may take while a sweep is under way."""
 
 PAGE: Final = 1000
 TYPES: Final = (
@@ -91,17 +96,28 @@ class Floor:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Nights:
+    """still: nothing has drifted. drifted: one app in a hundred has, and one group. storms: with a sweep; without."""
+
+    floor: Floor
+    still: Swept
+    drifted: "Healed"
+    storms: tuple["Storm", "Storm"]
+
+
 def rows() -> Iterator[Row]:
-    floor_, still, drifted = nights(APPS)
+    found = nights(APPS)
     what = f"sweep of {APPS:,} apps in {SUBSCRIPTIONS} subscriptions, {INSTANCES} instances"
-    yield from _still(f"{what}, nothing drifted", still, floor_)
-    yield from _healed(f"the same with {DRIFTED:.0%} drifted", drifted)
+    yield from _still(f"{what}, nothing drifted", found.still, found.floor)
+    yield from _healed(f"the same with {DRIFTED:.0%} drifted", found.drifted)
+    yield from _stormy(*found.storms)
 
 
-def nights(apps: int) -> tuple[Floor, Swept, "Healed"]:
-    """A night on which nothing has drifted, and the next, on which one app in a hundred has, and one group."""
+def nights(apps: int) -> Nights:
+    """One after the other in one fleet."""
 
-    async def program(loop: NightLoop) -> tuple[Floor, Swept, Healed]:
+    async def program(loop: NightLoop) -> Nights:
         night = night_of(loop, apps, subscriptions=SUBSCRIPTIONS, instances=INSTANCES)
         await rest(night.service)
         await asyncio.sleep(DAY)
@@ -113,8 +129,11 @@ def nights(apps: int) -> tuple[Floor, Swept, "Healed"]:
             breakage.do()
         async with night.at_work():
             swept = await night.sweep()
-        wrong = sum(not breakage.is_right() for breakage in breakages)
-        return Floor.of(night.cloud), still, Healed(swept, Counter(each.write for each in breakages), wrong)
+        healed = Healed(
+            swept, Counter(each.write for each in breakages), sum(not each.is_right() for each in breakages)
+        )
+        storms = await _storm(night, apps, sweeps=True), await _storm(night, apps, sweeps=False)
+        return Nights(Floor.of(night.cloud), still, healed, storms)
 
     return spend(program)
 
@@ -234,3 +253,63 @@ def _denied(night: Night, number: int) -> Breakage:
         lambda: night.operator("PUT", rule.text, {"properties": {**now(), "access": "Deny"}}),
         lambda: now()["access"] == "Allow",
     )
+
+
+# --- a storm while a sweep is under way ---
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """Seconds: until each event was stored, and from each breakage until the write that repaired it was sent."""
+
+    stored: tuple[float, ...]
+    healed: tuple[float, ...]
+    refused: int
+
+
+def _stormy(beside: Storm, alone: Storm) -> Iterator[Row]:
+    what = f"{EVENTS:,} events in {STORM_SECONDS:.0f} s while the sweep runs"
+    for name, ours, without in (
+        ("the longest until one is stored", beside.stored, alone.stored),
+        (f"the longest from drift to repair, of {REPAIRS}", beside.healed, alone.healed),
+    ):
+        slowest, other = max(ours), max(without)
+        against, ratio = f"without a sweep: {other * 1000:.0f} ms", slowest / other
+        yield Row(f"{what}: {name}", f"{slowest * 1000:.0f} ms", against, ratio, *at_most(STORM, ratio))
+    yield Row(f"{what}: refused with 429", str(beside.refused), "", None, "none", beside.refused == 0)
+
+
+async def _storm(night: Night, apps: int, *, sweeps: bool) -> Storm:
+    """Most of the events tell of nothing; some of an app one of whose settings was changed."""
+    await asyncio.sleep(DAY)
+    dice, stored, broken_at = Random(7), list[float](), dict[str, float]()  # noqa: S311  # the same storm each time
+    broken = dict(zip(dice.sample(range(EVENTS), REPAIRS), dice.sample(range(1, apps + 1), REPAIRS), strict=True))
+
+    async def happen(event: int) -> None:
+        await asyncio.sleep(dice.uniform(0, STORM_SECONDS))
+        number = broken.get(event) or dice.choice(range(1, apps + 1))
+        site = _site(night, number)
+        if event in broken:
+            _set_wrong(night, number).do()
+            broken_at[site.child("config", "appsettings").key] = night.loop.time()
+        began = night.loop.time()
+        await night.services[event % INSTANCES].on_event(night.event(site))
+        stored.append(night.loop.time() - began)
+
+    async def storm() -> None:
+        await asyncio.gather(*map(happen, range(EVENTS)))
+        await asyncio.sleep(AFTERWARDS)
+
+    async with night.at_work():
+        if sweeps:
+            await night.sweep(storm())
+        else:
+            night.forget()
+            await storm()
+    writes = [
+        (call.path.partition("?")[0].lower(), call.time) for call in night.cloud.exchanges if call.method == "PUT"
+    ]
+    healed = [(at - DUSK).total_seconds() - broken_at[path] for path, at in writes if path in broken_at]
+    if len(healed) != REPAIRS:
+        raise RuntimeError(f"{len(healed)} repairs of {REPAIRS}: there is nothing to measure")
+    return Storm(tuple(stored), tuple(healed), night.cloud.throttling.refused)

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from homeostat.allowances import SharedAllowance
@@ -18,7 +19,9 @@ from homeostat.azure.arm import arm_over
 from homeostat.azure.clouds import cloud_of
 from homeostat.core.alerts import AlertType
 from homeostat.core.budget import DEFAULT_SHARE_LEFT
+from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json
+from homeostat.core.record import Settle
 from homeostat.core.spec import Fleet
 from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS
 from homeostat.engine import Engine
@@ -74,6 +77,7 @@ caps: {roots_at_least: 20000, writes_per_hour: 20000}
 """What all apps of a simulated fleet declare. Whatever drifts is repaired, however much it is."""
 
 
+AT_ONCE: Final = Settle(timedelta(), timedelta())
 WEB_VERSION, NETWORK_VERSION = "2025-05-01", "2024-05-01"
 DAYS: Final = DEFAULT_FULL_READ_DAYS
 
@@ -135,8 +139,7 @@ class Night:
 
     async def sweep(self, meanwhile: Awaitable[Any] | None = None) -> Swept:
         """A sweep from its begin to its end, with quotas and counts as new."""
-        self.cloud.exchanges.clear()
-        self.cloud.throttling.forget()
+        self.forget()
         began, cpu = self.loop.time(), time.process_time()
         await self.service.sweeps.start("nightly")
         beside = asyncio.ensure_future(meanwhile) if meanwhile is not None else None
@@ -145,6 +148,22 @@ class Night:
         if beside is not None:
             await beside
         return Swept(summary, took, cpu, tuple(self.cloud.exchanges), self.cloud.throttling.refused)
+
+    def forget(self) -> None:
+        """What was called, and what is left of the quotas."""
+        self.cloud.exchanges.clear()
+        self.cloud.throttling.forget()
+
+    def event(self, resource: ResourceId) -> dict[str, Any]:
+        """What Event Grid tells of a write that succeeded now, by nobody that it names."""
+        ambient = self.service.engine.ambient
+        return {
+            "id": str(ambient.uuid()),
+            "eventType": "Microsoft.Resources.ResourceWriteSuccess",
+            "subject": resource.text,
+            "eventTime": ambient.now().isoformat(),
+            "data": {"resourceUri": resource.text},
+        }
 
     def operator(self, method: str, path: str, body: Any = None, version: str = NETWORK_VERSION) -> Answer:
         """One ARM call by a person, which takes no time and nothing of a quota. It must succeed."""
@@ -200,7 +219,10 @@ def night_of(
     arm: float = ARM_SECONDS,
     storage: float = STORAGE_SECONDS,
 ) -> Night:
-    """A fleet on which nothing has been looked at yet. days: within how many every root is read in full."""
+    """A fleet on which nothing has been looked at yet, and where events do not settle first.
+
+    days: within how many nights every root is read in full.
+    """
     cloud = worlds.create(f"fleet:{apps}", timing=Timing(retry_after=0), now=DUSK, subscriptions=subscriptions)
     cloud.throttling.on = True
     specs = {"fleet.yaml": spec_of(cloud.subscriptions)}
@@ -220,6 +242,7 @@ def night_of(
             store,
             channel,
             ambient,
+            settle=AT_ONCE,
             deployments=open_arm.reader,
             changes=open_arm.changes,
         )
