@@ -22,7 +22,7 @@ from homeostat.core.plan import Plan
 from homeostat.core.record import Accepted, RootRecord
 from homeostat.core.spec import Root
 
-CHUNK: Final = 750
+CHUNK: Final = 800
 """Roots of a chunk at most, while the fleet has no more than MAX_CHUNKS of them: their rows, and what comes along with
 them, are about one page of Resource Graph, whose queries are what a sweep has fewest of.
 """

@@ -177,12 +177,11 @@ class Night:
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """All instances work, until the block ends. Raises what one of them raised."""
-        queues = {SWEEP_QUEUE: lambda service: service.sweeps.work, WORK_QUEUE: lambda service: service.work}
         async with asyncio.TaskGroup() as group:
             hosts = [
-                group.create_task(self._poll(queue, work_of(service)))
+                group.create_task(self._poll(queue, work))
                 for service in self.services
-                for queue, work_of in queues.items()
+                for queue, work in ((SWEEP_QUEUE, service.sweeps.work), (WORK_QUEUE, service.work))
             ]
             yield
             for host in hosts:
