@@ -30,7 +30,7 @@ from homeostat.store import Stored
 
 log = logging.getLogger(__name__)
 
-TOGETHER: Final = 100
+TOGETHER: Final = 160
 """Roots that are looked at at once. After each such handful it is stored how far the chunk has come."""
 
 AT_ONCE: Final = Settle(timedelta(), timedelta())
