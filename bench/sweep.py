@@ -41,7 +41,7 @@ DAY: Final = 86_400.0
 GROUP: Final = 25
 """Apps in a resource group of the simulated fleet."""
 
-EVENTS, REPAIRS, STORM_SECONDS, AFTERWARDS = 500, 50, 10.0, 60.0
+EVENTS, REPAIRS, STORM_SECONDS, AFTERWARDS = 500, 10, 10.0, 60.0
 STORM: Final = 2.0
 """How many times longer an event or a repair may take while a sweep is under way."""
 
