@@ -6,6 +6,7 @@ out once for all web apps of a resource group, unless the remediator looked at t
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from pydantic import create_model
@@ -49,7 +50,8 @@ class Workshop:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = dict(registry)  # which imports each kind at every look
-        self._models = {kind: _model(kind, remediator) for kind, remediator in self.registry.items()}
+        schemas: dict[str, type[KindSection]] = {kind: each.section for kind, each in self.registry.items()}
+        self._models = {kind: _model(kind, schema) for kind, schema in schemas.items()}
         self._checked: dict[tuple[str, int], tuple[KindSection | None, tuple[Problem, ...]]] = {}
         self._asked: dict[tuple[int, str, str], frozenset[str]] = {}
         self._parts: dict[tuple[object, ...], Part] = {}
@@ -111,9 +113,10 @@ def _answers(asked: frozenset[str], sections: Mapping[str, KindSection]) -> list
     return [(name, id(sections.get(name))) for name in sorted(asked)]
 
 
-def _model(kind: str, remediator: AnyRemediator) -> type[Section]:
+@cache
+def _model(kind: str, section: type[KindSection]) -> type[Section]:
     # Null is an error: a section that is there and empty has most likely lost its contents.
-    fields: dict[str, Any] = {kind: (remediator.section, None)}
+    fields: dict[str, Any] = {kind: (section, None)}
     return create_model(f"Only_{kind}", __base__=Section, **fields)
 
 
