@@ -27,7 +27,7 @@ ALONE: Final = ("function_app.py", "pyproject.toml", "host.json")
 FIRST: Final = 1
 """The seed of the first night; each further night has the next."""
 
-NIGHTS: Final = 60
+NIGHTS: Final = 300
 """How many nights a defect may live through unseen."""
 
 
