@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 CHECK_EVERY: Final = timedelta(seconds=30)
 """How long a change of the specs may stay unnoticed."""
 
+PATIENCE: Final = timedelta(seconds=1)
+"""How long a caller who could do with the fleet in force waits for a newer one."""
+
 AT_ONCE: Final = 32
 """Blobs that are read at the same time."""
 
@@ -125,6 +128,7 @@ class Desired:
     _refused: SpecError | None = field(default=None, init=False)  # what came of it, if no fleet
     _checked: float | None = field(default=None, init=False)  # on the monotonic clock: the other one may be set back
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _renewal: asyncio.Task[Fleet] | None = field(default=None, init=False)
 
     @property
     def problem(self) -> str:
@@ -135,9 +139,23 @@ class Desired:
         return "\n".join(filter(None, (self._problem, resolved, *map(str, left_out[:SHOWN]), *more)))
 
     async def fleet(self) -> Fleet:
-        """Raises SpecError or StorageError as long as there has been no good one."""
+        """Raises SpecError or StorageError as long as there has been no good one.
+
+        Whoever has a good one does not wait long for a newer one, which is in force once it is there: what selectors
+        select of a large fleet is many queries of Resource Graph, and an event must not wait for its quota.
+        """
         if self._fleet is not None and self._is_fresh():
             return self._fleet
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renewed_once(), name="specs")
+        try:
+            async with asyncio.timeout(None if self._fleet is None else PATIENCE.total_seconds()):
+                return await asyncio.shield(self._renewal)
+        except TimeoutError:
+            assert self._fleet is not None, "without one there is no end to the patience"
+            return self._fleet
+
+    async def _renewed_once(self) -> Fleet:
         async with self._lock:
             if self._fleet is not None and self._is_fresh():
                 return self._fleet

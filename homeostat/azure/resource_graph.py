@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 API_VERSION: Final = "2021-03-01"
 MAX_ROWS: Final = 50
 MAX_TEXT: Final = 256
-ANSWER_SECONDS: Final = 10
+ANSWER_SECONDS: Final = 3
 """A repair waits for the answer: a name is not worth more."""
 
 ONCE: Final = Limits(attempts=1, unknown=1)

@@ -1,5 +1,6 @@
 """The fleet in force: picked up when it changes, and kept when a change is wrong."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -246,3 +247,32 @@ async def test_a_clock_that_is_set_back_makes_no_change_of_the_specs_wait() -> N
     source.by_name["b.yaml"] = OTHER
     ambient.time += CHECK_EVERY
     assert await targets(wanted) == ["app-flask", "app-other"]
+
+
+async def test_who_has_good_specs_does_not_wait_for_newer_ones_that_take_long() -> None:
+    may_answer = asyncio.Event()
+
+    class Slow(Texts):
+        async def versions(self) -> Mapping[str, str]:
+            if self.asked:
+                await may_answer.wait()
+            return await super().versions()
+
+    source = Slow({"a.yaml": SPEC})
+    wanted, ambient = desired(source)
+    assert await targets(wanted) == ["app-flask"]
+    source.by_name["b.yaml"] = OTHER
+    ambient.time += CHECK_EVERY
+    one, other = await asyncio.gather(targets(wanted), targets(wanted))
+    assert one == other == ["app-flask"]
+    may_answer.set()
+    assert await targets(wanted) == ["app-flask", "app-other"]
+    assert source.asked == 2
+
+
+async def test_while_there_are_no_specs_yet_all_wait_for_the_first_ones() -> None:
+    source = Texts({"a.yaml": SPEC})
+    wanted, _ = desired(source)
+    one, other = await asyncio.gather(targets(wanted), targets(wanted))
+    assert one == other == ["app-flask"]
+    assert source.asked == 1
