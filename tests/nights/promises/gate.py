@@ -14,7 +14,7 @@ from tests.nights.evidence import Evidence
 from tests.nights.governed import PAUSE_TAG
 from tests.nights.people import PEOPLE
 from tests.nights.place import NSG, ROOTS, ZONES, State, root_at
-from tests.nights.trace import Call, Queued, Stored
+from tests.nights.trace import Began, Call, Stored
 
 HOUR = 3600.0
 
@@ -179,10 +179,11 @@ def every_write_has_its_snapshot(evidence: Evidence) -> Iterator[str]:
 
 
 def healing_does_not_trigger_itself(evidence: Evidence) -> Iterator[str]:
-    """An event of a write of Homeostat's own marks nothing and sends no message."""
+    """An event of a write of Homeostat's own marks nothing, though others may be stored in the turn that it has."""
     ours = {call.correlation for _, call in evidence.writes}
-    left: list[tuple[int, Stored | Queued]] = [*evidence.of(Stored), *evidence.of(Queued)]
-    for _, each in left:
-        what = evidence.beginning(each.work).what if each.work else ""
-        if what.startswith("event ") and what.rpartition(" ")[2] in ours:
-            yield f"{each.work}, {what}, led to {type(each).__name__} at {each.at:.1f} s"
+    told = [began.what.split() for _, began in evidence.of(Began) if began.what.startswith("event ")]
+    own = {event for _, event, *_, correlation in told if correlation in ours}
+    for _, each in evidence.of(Stored):
+        for event in own:
+            if any(text and event in text for _, text in each.rows):
+                yield f"{each.work}: event {event} led to a mark at {each.at:.1f} s"
