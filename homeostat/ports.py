@@ -357,10 +357,6 @@ class ResourceTable(Protocol):
         """The query as several, each of which may fail without the others: one for each cloud that it is about."""
         ...
 
-    async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
-        """All pages, in as small ones as need be, within the quota that is left. Raises ArmError if any is lacking."""
-        ...
-
 
 class Allowance(Protocol):
     """What all instances that sweep may send to ARM together."""

@@ -23,6 +23,7 @@ from homeostat.core.json import ABSENT, JsonObject
 from homeostat.core.model import Read, Unreadable
 from homeostat.core.selectors import Criteria, SelectedApp, Selection
 from homeostat.core.spec import Wanted
+from homeostat.paging import every_row
 from homeostat.ports import ArmReader, Blobs, Conflict, ResourceTable, StorageError
 
 log = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ class Selections:
     async def _selected(self, query: RowQuery, wanted: Wanted) -> dict[ResourceId, SelectedApp]:
         """Raises ArmError."""
         apps: dict[ResourceId, SelectedApp] = {}
-        for row in await self.table.every_row(query):
+        for row in await every_row(self.table, query, self.ambient.sleep):
             if app := wanted.criteria.selected(row):
                 tags = {name: value for name, value in app.tags.items() if name in wanted.tags}
                 apps[app.id] = replace(app, tags=tags)

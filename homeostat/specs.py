@@ -148,12 +148,12 @@ class Desired:
             return self._fleet
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renewed_once(), name="specs")
-        try:
-            async with asyncio.timeout(None if self._fleet is None else PATIENCE.total_seconds()):
-                return await asyncio.shield(self._renewal)
-        except TimeoutError:
-            assert self._fleet is not None, "without one there is no end to the patience"
-            return self._fleet
+        if self._fleet is None:
+            return await asyncio.shield(self._renewal)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                await asyncio.shield(self._renewal)
+        return self._fleet
 
     async def _renewed_once(self) -> Fleet:
         async with self._lock:

@@ -17,7 +17,6 @@ from homeostat.core.arm_errors import ArmError, clock_seconds
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.json import JsonObject
 from homeostat.core.model import Fact, Found, Read, Unreadable
-from homeostat.paging import every_row
 from simulator.cloud import HOMEOSTAT
 from simulator.errors import ArmError as Refusal
 from simulator.ids import address
@@ -131,6 +130,3 @@ class ModelTable:
 
     def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
         return (query,)
-
-    async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
-        return await every_row(self, query, self.calls.ambient.sleep)

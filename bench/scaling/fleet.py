@@ -16,6 +16,7 @@ from homeostat.core.arm_errors import ArmError
 from homeostat.core.arm_types import SITE
 from homeostat.core.graph import MAX_SCOPES, RowQuery
 from homeostat.core.spec import Fleet
+from homeostat.paging import every_row
 from homeostat.selections import RETRY_EVERY
 from homeostat.specs import Desired
 from tests.support.virtual import Texts, Toll
@@ -105,7 +106,7 @@ class Look:
         try:
             for start in range(0, len(scopes), MAX_SCOPES):
                 query = RowQuery((SITE.name.lower(),), ("id", "tags"), subscriptions=scopes[start : start + MAX_SCOPES])
-                await self.table.every_row(query)
+                await every_row(self.table, query, self.processor.ambient.sleep)
         except ArmError:
             return False
         self.known.at = self.known.asked

@@ -18,7 +18,7 @@ from homeostat.core.spec import Specs
 from homeostat.memory import MemoryStorage
 from homeostat.selections import Selections
 from remediators import WITHOUT_PROBES
-from tests.loop.swept import FLEET
+from tests.support.fleets import APPS
 
 FEW, MANY = 2_000, 8_000
 """Web apps of the two fleets, the difference of which is what an app takes: what any fleet takes is in both."""
@@ -83,7 +83,7 @@ async def _instance(world: World, storage: MemoryStorage) -> tuple[Any, ...]:
 
 def _specs(world: World) -> Specs:
     specs = Specs(WITHOUT_PROBES)
-    specs.update({"homeostat.yaml": FLEET % ", ".join(world.subscriptions)})
+    specs.update({"homeostat.yaml": APPS % ", ".join(world.subscriptions)})
     return specs
 
 
@@ -108,9 +108,6 @@ class _Apps:
 
     def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
         return (query,)
-
-    async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
-        return (await self.page(query)).rows
 
 
 def _rows(world: World) -> Iterable[JsonObject]:

@@ -32,7 +32,7 @@ from simulator.cloud import Cloud
 from simulator.exchange import Exchanger
 from simulator.transport import CloudCredential, CloudTransport
 from simulator.virtual import LoopAmbient, VirtualLoop, run_on
-from tests.loop.swept import FLEET
+from tests.support.fleets import APPS
 from tests.support.virtual import Texts
 
 VISIBILITY: Final = timedelta(minutes=10)
@@ -64,7 +64,7 @@ class Real:
             deployments=arm.reader,
             changes=arm.changes,
         )
-        specs = Texts({"homeostat.yaml": FLEET % ", ".join(self.cloud.subscriptions)})
+        specs = Texts({"homeostat.yaml": APPS % ", ".join(self.cloud.subscriptions)})
         selections = Selections(arm.changes, arm.reader, store.blobs, ambient)
         desired = Desired(specs, WITHOUT_PROBES, ambient, self.cloud.subscription, selections=selections)
         lane = arm.sweeping(SharedAllowance(store.documents, ambient, DEFAULT_SHARE_LEFT))

@@ -30,7 +30,7 @@ from homeostat.core.claims import tool_of
 from homeostat.core.graph import MAX_TOP, Page, RowQuery, quoted
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
-from homeostat.paging import every_row, odd_answer
+from homeostat.paging import odd_answer
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +85,6 @@ class ResourceGraph:
 
     def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
         return (query,)
-
-    async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
-        return await every_row(self, query, self._ambient.sleep)
 
     async def _ask(self, body: JsonObject, limits: Limits | None = None) -> AsyncHttpResponse:
         url = f"{self._cloud.arm}/providers/Microsoft.ResourceGraph/resources?api-version={API_VERSION}"

@@ -109,12 +109,6 @@ class RoutedGraph:
     def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
         return tuple(part for _, part in self._parts(query))
 
-    async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
-        found: list[JsonObject] = []
-        for cloud, part in self._parts(query):
-            found.extend(self._placed(await self.routes.by_cloud[cloud].every_row(part), cloud))
-        return tuple(found)
-
     async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
         """The clouds' pages one after the other; `total` counts the rows of those that came so far."""
         parts = tuple(self._parts(query))

@@ -7,6 +7,7 @@ import pytest
 
 from homeostat.core.arm_errors import ArmError
 from homeostat.core.graph import RowQuery, TagCondition
+from homeostat.paging import every_row
 from tests.azure.scripted import Answer, conversation, refusal
 
 pytestmark = pytest.mark.wire
@@ -36,7 +37,7 @@ TOO_LARGE = Answer(
 async def rows(*answers: Answer | Exception) -> tuple[list[Any], list[Any], list[float]]:
     """The ids of the rows, what was asked for, and how long was waited in between."""
     talk = conversation(*answers)
-    found = await talk.arm.changes.every_row(QUERY)
+    found = await every_row(talk.arm.changes, QUERY, talk.ambient.sleep)
     asked = [json.loads(str(request.content)) for request in talk.script.requests]
     return [row["id"] for row in found], asked, talk.ambient.slept
 
@@ -91,7 +92,7 @@ async def test_a_refusal_is_an_error() -> None:
 
 async def test_a_management_group_is_asked_in_the_place_of_subscriptions() -> None:
     talk = conversation(page(1))
-    await talk.arm.changes.every_row(RowQuery(("a/b",), ("id",), management_groups=("mg",)))
+    await every_row(talk.arm.changes, RowQuery(("a/b",), ("id",), management_groups=("mg",)), talk.ambient.sleep)
     asked = json.loads(str(talk.script.requests[0].content))
     assert asked["managementGroups"] == ["mg"]
     assert "subscriptions" not in asked

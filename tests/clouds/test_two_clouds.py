@@ -7,6 +7,7 @@ import pytest
 from homeostat.core.graph import RowQuery
 from homeostat.core.json import JsonObject
 from homeostat.core.outcome import Trigger
+from homeostat.paging import every_row
 from simulator.cloud import HOMEOSTAT
 from simulator.places import GOVERNMENT
 from tests.clouds.two import ENVIRONMENT, TwoClouds, two_clouds
@@ -238,7 +239,7 @@ async def test_pages_of_rows_go_through_the_clouds_one_after_the_other() -> None
             break
     assert len({str(row["id"]) for row in rows}) == 4
     assert totals == [2, 2, 4, 4]
-    assert await clouds.arm.changes.every_row(query) == tuple(rows)
+    assert await every_row(clouds.arm.changes, query, clouds.home.ambient.sleep) == tuple(rows)
 
 
 async def test_a_document_of_one_cloud_alone_asks_nothing_of_the_other() -> None:

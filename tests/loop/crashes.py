@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
-from homeostat.core.json import Absent, JsonObject
+from homeostat.core.json import Absent
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
 from homeostat.ports import (
@@ -202,9 +202,6 @@ class MortalTable:
 
     def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
         return self.inner.apart(query)
-
-    async def every_row(self, query: RowQuery) -> tuple[JsonObject, ...]:
-        return await self.inner.every_row(query)
 
 
 @dataclass(frozen=True)

@@ -8,34 +8,17 @@ from typing import Any
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SITE
 from homeostat.core.ids import ResourceId
 from tests.loop.stand import NSG_VERSION, WEB_VERSION, Stand, stand
+from tests.support.fleets import APPS
 
 PER_GROUP = 25
 NEVER = 10_000
 """Days within which nothing is read in full, in practice."""
 
-FLEET = """
-select: {tags: {homeostat: prod}, subscriptions: [%s]}
-name: ${web_app}
-mode: enforce
-vnet_integration: {subnet: vnet-appservice/snet-appservice-integration}
-route_all: {application_traffic: true}
-app_settings: {settings: {REDIS_PORT: 6380}}
-nsg_rules:
-  nsg-appservice-integration:
-    rules:
-      allow-sql: {priority: 100, direction: Outbound, access: Allow, protocol: Tcp, ports: 1433}
-subnet:
-  vnet-appservice/snet-appservice-integration: {address_prefix: 10.10.1.0/24}
-dns_links:
-  privatelink.database.windows.net:
-    links: {link-vnet-appservice: {vnet: vnet-appservice, registration: false}}
-"""
-
 
 def fleet_of(apps: int, subscriptions: int = 2, days: int = NEVER) -> Stand:
     """Nothing has happened on it yet."""
     world = stand(f"fleet:{apps}", subscriptions=subscriptions)
-    world.specs.by_name = {"homeostat.yaml": FLEET % ", ".join(world.cloud.subscriptions)}
+    world.specs.by_name = {"homeostat.yaml": APPS % ", ".join(world.cloud.subscriptions)}
     world.service = replace(world.service, way=replace(world.service.way, full_read_days=days))
     return world
 

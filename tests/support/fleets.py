@@ -53,7 +53,7 @@ from tests.support.virtual import (
     Toll,
 )
 
-FLEET: Final = """
+APPS: Final = """
 select: {tags: {homeostat: prod}, subscriptions: [%s]}
 name: ${web_app}
 mode: enforce
@@ -69,11 +69,16 @@ subnet:
 dns_links:
   privatelink.database.windows.net:
     links: {link-vnet-appservice: {vnet: vnet-appservice, registration: false}}
+"""
+
+MUCH_IS_REPAIRED: Final = """
 ---
 policy: fleet
 mass_drift: {at_least: 20000}
 caps: {roots_at_least: 20000, writes_per_hour: 20000}
 """
+
+FLEET: Final = APPS + MUCH_IS_REPAIRED
 """What all apps of a simulated fleet declare. Whatever drifts is repaired, however much it is."""
 
 
