@@ -4,7 +4,6 @@ A root has a row from before the gate is asked until a time after its repair, or
 without one. Counting ends at the threshold, and removes rows on its way that no longer count.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +18,7 @@ from homeostat.core.mass import Mass
 from homeostat.core.rollout import Rollout
 from homeostat.core.spec import Root
 from homeostat.core.uses import mark_of
-from homeostat.fleetwide import FLEET_PARTITION, MASS_DRIFT, RELEASE, Fleetwide
+from homeostat.fleetwide import FLEET_PARTITION, MASS_DRIFT, RELEASE, Fleetwide, Rows
 from homeostat.ports import MAX_CHANGES, Change, Conflict, Documents, Remove, Upsert
 from homeostat.store import outbox_rows
 
@@ -43,7 +42,7 @@ class Drifting:
         """All that are in the index."""
         return tuple([ResourceId.parse(text_at(row.body, "root")) async for row in self.documents.scan(DRIFTING)])
 
-    async def mass(self, root: Root, rows: Mapping[str, JsonObject], rollout: Rollout | None, *, noted: bool) -> Mass:
+    async def mass(self, root: Root, rows: Rows, rollout: Rollout | None, *, noted: bool) -> Mass:
         """How much drifts, as the gate is to know it for this root. `rows` are the fleet's.
 
         noted: whether the root is in the index already; if not, it counts as well.
@@ -59,7 +58,7 @@ class Drifting:
             anew,
             root.spec_version,
             rollout.since if rollout is not None and replaced else None,
-            datetime.fromisoformat(text_at(release, "until")) if release else None,
+            datetime.fromisoformat(text_at(release.body, "until")) if release else None,
         )
 
     async def _count(self, own: str, threshold: int, since: datetime, *, noted: bool) -> tuple[int, int]:
@@ -77,7 +76,7 @@ class Drifting:
                 await self.documents.apply(DRIFTING, old[start : start + MAX_CHANGES])
         return drifting, anew
 
-    async def follow(self, mass: Mass, root: Root, rows: Mapping[str, JsonObject]) -> None:
+    async def follow(self, mass: Mass, root: Root, rows: Rows) -> None:
         """Begins or ends the fleet's episode, which one alert tells of, however many roots are held."""
         now = self.ambient.now()
         if not mass.is_one:

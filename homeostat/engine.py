@@ -37,7 +37,7 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.approval import APPROVAL_NEEDED
 from homeostat.core.gate.caps import CAPS
 from homeostat.core.gate.passing import FIRST_GUARDS
-from homeostat.core.gate.situation import Pause
+from homeostat.core.gate.situation import NO_HISTORY, History, Pause
 from homeostat.core.known_secrets import Comparison
 from homeostat.core.model import Drift, Facts, Mode, Registry
 from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger, is_worth_a_line, ledger_entry
@@ -222,6 +222,7 @@ class _Reconcile:
     approval: Approval | None = None  # of the last plan's edits that need one
     alone: RunUse = field(default_factory=RunUse)  # what it has reserved, where it is a run of its own
     secrets: Comparison | None = None  # by the last observation
+    seen: History = NO_HISTORY  # by the guards of the last plan
 
     @property
     def ending(self) -> Ending:
@@ -307,8 +308,7 @@ class _Reconcile:
             if leased.lease.token != looked_at.record.token + 1:
                 return None  # another owner came and went since this one looked, and may have done the work
         known = leased.stored.record
-        reserve = self.engine.reservations.reserve(plan, self.root, known, self.trigger, self.alone)
-        hold, _ = await asyncio.gather(reserve, self.writes.get_ready())
+        hold = await self.engine.reservations.reserve(plan, self.root, known, self.trigger, self.seen)
         if hold:
             return self._judged(held_whole(plan, hold), {})
         self.alone = self.alone.with_plan(plan)
@@ -342,11 +342,12 @@ class _Reconcile:
         if not judged.edits:
             return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
         record_now = self.writes.in_record((self.leased or self).stored.record)
-        situation, _ = await asyncio.gather(
+        situation, *_ = await asyncio.gather(
             engine.situations.of(root, record_now, self.trigger, judged.edits, facts, self.alone),
             self._ask_who(judged.drifts),
+            self.writes.get_ready(),
         )
-        self.approval = situation.approval
+        self.approval, self.seen = situation.approval, situation.history
         plan = decide(root, judged, facts, situation, FIRST_GUARDS)
         if plan.actions:  # or else nothing around it can matter
             plan = decide(root, judged, facts, situation)

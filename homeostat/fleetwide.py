@@ -11,7 +11,7 @@ from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.core.json import JsonObject
-from homeostat.ports import Change, Conflict, Documents, Insert, Replace, Upsert
+from homeostat.ports import Change, Conflict, Document, Documents, Insert, Replace, Upsert
 from homeostat.store import TooMuchContention
 
 FLEET_PARTITION: Final = "fleet"
@@ -27,38 +27,54 @@ _PAUSE_BETWEEN_TRIES = 0.02  # seconds, growing and spread
 type Transition = Callable[[JsonObject | None], JsonObject | None]
 """From what is there to what is to be there; the same object, or None, leaves it as it is."""
 
+type Rows = Mapping[str, Document]
+"""The rows of the gate, by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fleetwide:
     documents: Documents
     ambient: Ambient
 
-    async def read(self) -> Mapping[str, JsonObject]:
-        """All rows of the gate, by name. Not a snapshot: what must hold is decided again when a row is changed."""
-        return {row.row: row.body async for row in self.documents.scan(FLEET_PARTITION, first=_FIRST, last=_LAST)}
+    async def read(self) -> Rows:
+        """Not a snapshot: what must hold is decided again when a row is changed."""
+        return {row.row: row async for row in self.documents.scan(FLEET_PARTITION, first=_FIRST, last=_LAST)}
 
-    async def change(self, row: str, transition: Transition, rows: Sequence[Change] = ()) -> JsonObject | None:
+    async def change(
+        self, row: str, transition: Transition, rows: Sequence[Change] = (), *, known: Document | None = None
+    ) -> JsonObject | None:
         """Applies a transition to a row, and with it `rows` of the same partition. What is there afterwards."""
-        return await changed(self.documents, self.ambient, (FLEET_PARTITION, row), transition, rows)
+        return await changed(self.documents, self.ambient, (FLEET_PARTITION, row), transition, rows, known=known)
 
     async def put(self, row: str, body: JsonObject) -> None:
         await self.documents.apply(FLEET_PARTITION, [Upsert(row, body)])
 
 
 async def changed(
-    documents: Documents, ambient: Ambient, key: tuple[str, str], transition: Transition, rows: Sequence[Change] = ()
+    documents: Documents,
+    ambient: Ambient,
+    key: tuple[str, str],
+    transition: Transition,
+    rows: Sequence[Change] = (),
+    *,
+    known: Document | None = None,
 ) -> JsonObject | None:
     """Compare-and-swap of one document, and with it `rows` of its partition. Raises TooMuchContention.
 
-    The transition may be called several times, each time with what is there by then.
+    The transition may be called several times, each time with what is there by then. `known`, as it was read earlier,
+    saves the first read; only a write can show that it is still what is there, so that nothing else follows from it.
     """
     partition, row = key
     for tries in range(_TRIES):
-        found = await documents.read(partition, row)
+        found = known or await documents.read(partition, row)
         before = found.body if found else None
         after = transition(before)
         if after is None or after is before:
-            return before
+            if known is None:
+                return before
+            known = None
+            continue
+        known = None
         change: Change = Replace(row, after, found.version) if found else Insert(row, after)
         try:
             await documents.apply(partition, (change, *rows))

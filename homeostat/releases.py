@@ -1,7 +1,7 @@
 """What a person may say to the gate: let go on what a mass drift, a stopped rollout or the flap breaker holds."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,10 +15,10 @@ from homeostat.core.outcome import Trigger, word_entry
 from homeostat.core.record import RootRecord, Settle
 from homeostat.core.rollout import to_json
 from homeostat.core.spec import Fleet, Root
-from homeostat.core.uses import HourUse, hour_from_json
 from homeostat.engine import Engine
-from homeostat.fleetwide import HOUR, RELEASE, Fleetwide
 from homeostat.fleetwide import MASS_DRIFT as EPISODE
+from homeostat.fleetwide import RELEASE, Fleetwide, Rows
+from homeostat.reservations import hour_in
 from homeostat.rollouts import rollout_in
 from homeostat.specs import Desired
 from homeostat.store import ledger_row
@@ -94,12 +94,12 @@ class Releases:
             "specVersion": fleet.spec_version,
             "rollout": to_json(rollout) if rollout else None,
             "hour": self._hour(fleet, rows),
-            "massDrift": rows.get(EPISODE),
-            "released": rows.get(f"{RELEASE}{MASS_DRIFT}"),
+            "massDrift": _body(rows, EPISODE),
+            "released": _body(rows, f"{RELEASE}{MASS_DRIFT}"),
         }
 
-    def _hour(self, fleet: Fleet, rows: Mapping[str, JsonObject]) -> JsonObject:
-        use = (hour_from_json(rows[HOUR]) if HOUR in rows else HourUse()).at(self.engine.ambient.now())
+    def _hour(self, fleet: Fleet, rows: Rows) -> JsonObject:
+        use = hour_in(rows).at(self.engine.ambient.now())
         caps, declared = fleet.policy.caps, len(fleet.roots)
         return {
             "writes": sum(use.writes.values()),
@@ -107,3 +107,7 @@ class Releases:
             "roots": len(use.roots),
             "rootsAllowed": caps.roots_per_hour(declared),
         }
+
+
+def _body(rows: Rows, name: str) -> JsonObject | None:
+    return rows[name].body if name in rows else None

@@ -10,6 +10,7 @@ from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.core.gate.caps import over_hour, over_resource, over_run
+from homeostat.core.gate.situation import History
 from homeostat.core.json import JsonObject, text_at
 from homeostat.core.outcome import Trigger
 from homeostat.core.plan import Hold, Plan
@@ -23,8 +24,8 @@ from homeostat.core.uses import (
     run_from_json,
     run_to_json,
 )
-from homeostat.fleetwide import HOUR, Fleetwide, changed
-from homeostat.ports import Documents, Remove
+from homeostat.fleetwide import FLEET_PARTITION, HOUR, Fleetwide, Rows, changed
+from homeostat.ports import Document, Documents, Remove
 
 RUNS: Final = "run-uses"
 RUNS_KEPT: Final = timedelta(days=8)
@@ -38,26 +39,28 @@ class Reservations:
 
     async def of_run(self, run: str) -> RunUse:
         found = await self.documents.read(RUNS, run)
-        return run_from_json(found.body) if found else RunUse()
+        return run_from_json(found.body, found.version) if found else RunUse()
 
-    async def reserve(self, plan: Plan, root: Root, record: RootRecord, asked: Trigger, alone: RunUse) -> Hold | None:
+    async def reserve(self, plan: Plan, root: Root, record: RootRecord, asked: Trigger, seen: History) -> Hold | None:
         """Reserves the plan's writes of its run and of the fleet's hour; or says why they do not fit.
 
         Those of its resources are reserved with the intent, in the root's record. Where the hour is full, what was
-        reserved of the run stays so: it only makes it more cautious. alone: the use of a reconcile that is a run of its
-        own. Raises StorageError and TooMuchContention.
+        reserved of the run stays so: it only makes it more cautious. seen: by the guards that let the plan through, so
+        that it need not be read again; and the use of a reconcile that is a run of its own. Raises StorageError and
+        TooMuchContention.
         """
         caps = root.policy.caps
         if hold := over_resource(plan, record.reserved, caps, self.ambient.now()):
             return hold
         if not asked.run:
-            hold = over_run(plan, alone, caps, root.declared, asked.max_writes)
+            hold = over_run(plan, seen.run, caps, root.declared, asked.max_writes)
         else:
-            hold = await self._of_run(plan, root, asked)
-        return hold or await self._of_hour(plan, root)
+            hold = await self._of_run(plan, root, asked, seen.run)
+        return hold or await self._of_hour(plan, root, seen.hour)
 
-    async def _of_run(self, plan: Plan, root: Root, asked: Trigger) -> Hold | None:
+    async def _of_run(self, plan: Plan, root: Root, asked: Trigger, seen: RunUse) -> Hold | None:
         hold: Hold | None = None
+        known = Document(RUNS, asked.run, run_to_json(seen), seen.version) if seen.version else None
 
         def transition(current: JsonObject | None) -> JsonObject | None:
             nonlocal hold
@@ -66,11 +69,12 @@ class Reservations:
             at = self.ambient.now().isoformat()
             return None if hold else {**run_to_json(use.with_plan(plan)), "at": at}
 
-        await changed(self.documents, self.ambient, (RUNS, asked.run), transition)
+        await changed(self.documents, self.ambient, (RUNS, asked.run), transition, known=known)
         return hold
 
-    async def _of_hour(self, plan: Plan, root: Root) -> Hold | None:
+    async def _of_hour(self, plan: Plan, root: Root, seen: HourUse) -> Hold | None:
         hold: Hold | None = None
+        known = Document(FLEET_PARTITION, HOUR, hour_to_json(seen), seen.version) if seen.version else None
 
         def transition(current: JsonObject | None) -> JsonObject | None:
             nonlocal hold
@@ -79,7 +83,7 @@ class Reservations:
             hold = over_hour(plan, use, root.policy.caps, root.declared, now)
             return None if hold else hour_to_json(use.with_plan(plan, now))
 
-        await Fleetwide(self.documents, self.ambient).change(HOUR, transition)
+        await Fleetwide(self.documents, self.ambient).change(HOUR, transition, known=known)
         return hold
 
     async def forget_runs(self, now: datetime) -> None:
@@ -91,3 +95,8 @@ class Reservations:
         ]
         for start in range(0, len(ended), 100):
             await self.documents.apply(RUNS, [Remove(row) for row in ended[start : start + 100]])
+
+
+def hour_in(rows: Rows) -> HourUse:
+    """What the fleet's rows say of the hour."""
+    return hour_from_json(rows[HOUR].body, rows[HOUR].version) if HOUR in rows else HourUse()

@@ -7,7 +7,7 @@ changes, so that any later version can be compared with it; it is read once by e
 import asyncio
 import json as standard_json
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import batched
@@ -16,7 +16,6 @@ from typing import Final
 from homeostat.core import alerts, json
 from homeostat.core.gate.rollout import ROLLOUT_STOPPED
 from homeostat.core.gate.situation import Course
-from homeostat.core.json import JsonObject
 from homeostat.core.plan import Hold
 from homeostat.core.progress import Trouble, Waiting, after_look, progress
 from homeostat.core.record import RootRecord, Settle
@@ -33,7 +32,7 @@ from homeostat.core.rollout import (
 )
 from homeostat.core.spec import Fleet, Root
 from homeostat.core.uses import mark_of
-from homeostat.fleetwide import ROLLOUT, Fleetwide
+from homeostat.fleetwide import ROLLOUT, Fleetwide, Rows
 from homeostat.store import WORK_QUEUE, Store, outbox_rows
 
 log = logging.getLogger(__name__)
@@ -78,7 +77,7 @@ class Rollouts:
     async def state(self) -> Rollout | None:
         return rollout_in(await self._fleet.read())
 
-    async def course(self, root: Root, rows: Mapping[str, JsonObject]) -> Course | None:
+    async def course(self, root: Root, rows: Rows) -> Course | None:
         """How the rollout stands to a root. Nothing before the first version was seen."""
         rollout = rollout_in(rows)
         if rollout is None:
@@ -226,8 +225,8 @@ class Rollouts:
         return self.known.indexes[version]
 
 
-def rollout_in(rows: Mapping[str, JsonObject]) -> Rollout | None:
-    return from_json(rows[ROLLOUT]) if ROLLOUT in rows else None
+def rollout_in(rows: Rows) -> Rollout | None:
+    return from_json(rows[ROLLOUT].body) if ROLLOUT in rows else None
 
 
 def _is_under_way(rollout: Rollout) -> bool:

@@ -1,8 +1,8 @@
 """Gathers what the guards of `homeostat.core.gate` may look at, once for every look that found something to write.
 
-In two steps: first what the fleet's owners said, which is one read; then, only where the guards of the single edits let
-something through, what else is remembered of the fleet and what Azure says is around the root, both at once, since a
-repair waits for them. What is remembered of the root itself is in its record.
+What is remembered of the root itself is in its record. Where that holds nothing back, two things are gathered at once,
+since a repair waits for them: what Azure says is around the root; and what is stored of the fleet, its owners' words
+first and the rest only where those let something through. A look that they then hold was one too many.
 """
 
 import asyncio
@@ -15,21 +15,21 @@ from homeostat.approvals import Approvals
 from homeostat.core.attribution import ActorKind
 from homeostat.core.causes import causes
 from homeostat.core.decision import own_read
-from homeostat.core.gate.passing import FIRST_GUARDS, guard_edits
+from homeostat.core.gate.approval import to_approve
+from homeostat.core.gate.passing import FIRST_GUARDS, OWN_GUARDS, guard_edits
 from homeostat.core.gate.situation import History, Situation, Surroundings
-from homeostat.core.json import JsonObject
 from homeostat.core.model import Edit, Fact, Facts, Found, Gone, Mode
 from homeostat.core.outcome import Trigger
 from homeostat.core.policy import Deployments
 from homeostat.core.record import RootRecord
 from homeostat.core.spec import Root
-from homeostat.core.uses import NOTHING_RESERVED, HourUse, RunUse, hour_from_json
+from homeostat.core.uses import NOTHING_RESERVED, RunUse
 from homeostat.core.versions import is_new
 from homeostat.drifting import Drifting
-from homeostat.fleetwide import HOUR, Fleetwide
+from homeostat.fleetwide import Fleetwide, Rows
 from homeostat.own import Own
 from homeostat.ports import ArmReader, DeploymentReader
-from homeostat.reservations import Reservations
+from homeostat.reservations import Reservations, hour_in
 from homeostat.rollouts import Known, Rollouts, rollout_in
 from homeostat.store import Store
 
@@ -56,28 +56,43 @@ class Situations:
     ) -> Situation:
         """The situation of a root with this record and these facts, for which these edits are meant.
 
-        What Azure says is around it is asked where the guards of the single edits let something through, beside what
-        the store knows of the fleet. alone: what a reconcile that is a run of its own has written so far. Raises
-        StorageError.
+        What Azure says is around it is asked where the guards of the single edits let something through by what the
+        root itself tells, beside what the store knows of the fleet. alone: what a reconcile that is a run of its own
+        has written so far. Raises StorageError.
         """
-        fleet = Fleetwide(self.store.documents, self.ambient)
-        rows, pauses = await asyncio.gather(fleet.read(), self.store.pauses())
-        course = await Rollouts(self.store, self.known).course(root, rows)
+        situation = self._of_root(root, record, asked, edits, alone)
+        told = self._told(situation, root, record, asked, edits)
+        if not _is_expected(edits, situation):
+            situation, allowed = await told
+            return await self.looked_around(situation, root, facts) if allowed else situation
+        # Azure first: it is slower than storage, and the processor's time for one request delays the next.
+        around, (situation, allowed) = await asyncio.gather(self._around(root, facts), told)
+        return self._right_before(situation, around) if allowed else situation
+
+    async def looked_around(self, situation: Situation, root: Root, facts: Facts) -> Situation:
+        """The situation right before a write: one read of the root's own body, and one of its group's deployments."""
+        return self._right_before(situation, await self._around(root, facts))
+
+    def _right_before(self, situation: Situation, around: Surroundings) -> Situation:
+        return replace(situation, now=self.ambient.now(), own=self.own.known, surroundings=around)
+
+    def _of_root(
+        self, root: Root, record: RootRecord, asked: Trigger, edits: Sequence[Edit], alone: RunUse
+    ) -> Situation:
+        """As far as nobody has to be asked."""
         history = History(
             declared=root.declared,
             run=alone,
             max_writes=asked.max_writes,
             reserved=record.reserved,
-            rollout=course,
             flaps=record.flaps,
             writers=_writers(root, record, edits),
         )
-        situation = Situation(
+        return Situation(
             now=self.ambient.now(),
             cap=self.cap,
             wants=root.wants,
             targets=root.targets,
-            pauses=pauses,
             create=asked.create,
             withheld=asked.withheld,
             retest=record.retest,
@@ -88,22 +103,29 @@ class Situations:
             own=self.own.known,
             history=history,
         )
+
+    async def _told(
+        self, situation: Situation, root: Root, record: RootRecord, asked: Trigger, edits: Sequence[Edit]
+    ) -> tuple[Situation, bool]:
+        """With all that is stored of the fleet, and whether the guards of the single edits let something through.
+
+        What was written, and how much drifts, is only asked where they do.
+        """
+        fleet = Fleetwide(self.store.documents, self.ambient)
+        rows, pauses = await asyncio.gather(fleet.read(), self.store.pauses())
+        history = replace(situation.history, rollout=await Rollouts(self.store, self.known).course(root, rows))
+        situation = replace(situation, now=self.ambient.now(), pauses=pauses, history=history)
         situation = replace(situation, approval=await self.approvals.of(root.id, edits, situation))
         allowed, _ = guard_edits(edits, situation, FIRST_GUARDS)
         if not allowed:
-            return situation
-        history, situation = await asyncio.gather(
-            self._of_fleet(root, record, asked, allowed, history, rows), self.looked_around(situation, root, facts)
-        )
-        return replace(situation, history=history)
+            return situation, False
+        return replace(situation, history=await self._of_fleet(root, record, asked, allowed, history, rows)), True
 
-    async def looked_around(self, situation: Situation, root: Root, facts: Facts) -> Situation:
-        """The situation right before a write: one read of the root's own body, and one of its group's deployments."""
+    async def _around(self, root: Root, facts: Facts) -> Surroundings:
         own, body, running = await asyncio.gather(
             self.own.look(self.reader), self._body(root, facts), self._running(root)
         )
-        around = Surroundings(root.id, body, facts, running, own)
-        return replace(situation, now=self.ambient.now(), own=self.own.known, surroundings=around)
+        return Surroundings(root.id, body, facts, running, own)
 
     async def _body(self, root: Root, facts: Facts) -> Fact:
         read = own_read(root.id)
@@ -122,7 +144,7 @@ class Situations:
         asked: Trigger,
         allowed: Sequence[Edit],
         known: History,
-        rows: Mapping[str, JsonObject],
+        rows: Rows,
     ) -> History:
         """With what the plan guards ask about. From here on the root counts as drifting, but for a dry run."""
         drifting = Drifting(self.store.documents, self.ambient)
@@ -135,9 +157,16 @@ class Situations:
         return replace(
             known,
             run=await reservations.of_run(asked.run) if asked.run else known.run,
-            hour=hour_from_json(rows[HOUR]) if HOUR in rows else HourUse(),
+            hour=hour_in(rows),
             mass=mass,
         )
+
+
+def _is_expected(edits: Sequence[Edit], situation: Situation) -> bool:
+    """Whether something will be written, unless the fleet's owners said otherwise; what waits for approval is not."""
+    sure, _ = guard_edits(edits, situation, OWN_GUARDS)
+    waiting = to_approve(sure, situation)
+    return any(edit not in waiting for edit in sure)
 
 
 def _writers(root: Root, record: RootRecord, edits: Sequence[Edit]) -> Mapping[str, str]:

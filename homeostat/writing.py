@@ -48,15 +48,16 @@ class Writes:
                 await self._keep_state(planned, intent, number)
                 return
 
-    async def get_ready(self) -> Digest:
+    async def get_ready(self) -> None:
         """What every snapshot needs and no plan changes, so that it can be had beside anything."""
-        self.digest = self.digest or await self.keeper.digest()
-        return self.digest
+        if self.digest is None and not self.trigger.dry_run:
+            self.digest = await self.keeper.digest()
 
     async def _keep_state(self, planned: Action, intent: Intent, number: int) -> None:
         if snapshot.name(self.root.id, intent, number) in self.snapshots:
             return
-        found = snapshot.taken(self.root, as_seen(planned), intent, number, self.trigger, await self.get_ready())
+        digest = self.digest = self.digest or await self.keeper.digest()
+        found = snapshot.taken(self.root, as_seen(planned), intent, number, self.trigger, digest)
         await self.keeper.keep(found)
         self.snapshots.append(found.id)
 

@@ -2,10 +2,12 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from typing import Any, Final
+from functools import cache
+from types import NoneType
+from typing import Any, Final, cast
 
 from pydantic import BaseModel
 
@@ -43,21 +45,27 @@ def _digest(value: Json) -> str:
 
 def canonical(value: Any) -> Json:
     """A declared value as JSON that is equal for equal values, in any process."""
-    if isinstance(value, Enum):
-        return canonical(value.value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): canonical(item) for key, item in value.items()}
-    if isinstance(value, AbstractSet):
-        return sorted((canonical(item) for item in value), key=json.render)
-    if isinstance(value, Sequence):
-        return [canonical(item) for item in value]
-    names = _fields(value)
-    return {name: canonical(getattr(value, name)) for name in names} if names else repr(value)
+    return _way(type(value))(value)  # type: ignore[arg-type]  # to mypy a class is not Hashable (its issue 11469)
 
 
-def _fields(value: Any) -> Sequence[str]:
-    if isinstance(value, BaseModel):
-        return list(type(value).model_fields)
-    return [each.name for each in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
+@cache
+def _way(of: type[Any]) -> Callable[[Any], Json]:
+    """How values of a type become JSON. Found once for each type: asking takes longer than doing."""
+    if issubclass(of, Enum):
+        return lambda value: canonical(value.value)
+    if of is NoneType or issubclass(of, bool | int | float | str):
+        return lambda value: cast("Json", value)
+    if issubclass(of, Mapping):
+        return lambda value: {str(key): canonical(item) for key, item in value.items()}
+    if issubclass(of, AbstractSet):
+        return lambda value: sorted((canonical(item) for item in value), key=json.render)
+    if issubclass(of, Sequence):
+        return lambda value: [canonical(item) for item in value]
+    names = _fields(of)
+    return (lambda value: {name: canonical(getattr(value, name)) for name in names}) if names else repr
+
+
+def _fields(of: type[Any]) -> Sequence[str]:
+    if issubclass(of, BaseModel):
+        return list(of.model_fields)
+    return [each.name for each in dataclasses.fields(of)] if dataclasses.is_dataclass(of) else []

@@ -24,10 +24,11 @@ type Minutes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class RunUse:
-    """By one run so far. `roots` are marks."""
+    """By one run so far. `roots` are marks. version: of the document that it was read from."""
 
     writes: int = 0
     roots: frozenset[str] = frozenset()
+    version: str | None = field(default=None, compare=False)
 
     def with_plan(self, plan: Plan) -> "RunUse":
         return RunUse(self.writes + len(plan.actions), self.roots | {mark_of(plan.root)})
@@ -38,10 +39,14 @@ NOTHING_RESERVED: Final = RunUse()
 
 @dataclass(frozen=True, slots=True)
 class HourUse:
-    """Over the fleet: the writes by minute, and by root's mark the minute in which it was last written to."""
+    """Over the fleet: the writes by minute, and by root's mark the minute in which it was last written to.
+
+    version: of the document that it was read from.
+    """
 
     writes: Mapping[int, int] = field(default_factory=dict)
     roots: Mapping[str, int] = field(default_factory=dict)
+    version: str | None = field(default=None, compare=False)
 
     def at(self, now: datetime) -> "HourUse":
         """What of it still counts. A minute to come is from an instance whose clock is ahead."""
@@ -104,19 +109,19 @@ def run_to_json(use: RunUse) -> JsonObject:
     return {"writes": use.writes, "roots": roots}
 
 
-def run_from_json(body: JsonObject) -> RunUse:
+def run_from_json(body: JsonObject, version: str | None = None) -> RunUse:
     """Raises ValueError: what cannot be read is not taken for nothing."""
     writes, roots = body.get("writes"), body.get("roots")
     if not isinstance(writes, int) or not isinstance(roots, list):
         raise ValueError("a run's use has no number of writes, or no roots")  # noqa: TRY004 - as for any unreadable document
-    return RunUse(writes, frozenset(map(str, roots)))
+    return RunUse(writes, frozenset(map(str, roots)), version)
 
 
 def hour_to_json(use: HourUse) -> JsonObject:
     return {"writes": {str(minute): writes for minute, writes in use.writes.items()}, "roots": dict(use.roots)}
 
 
-def hour_from_json(body: JsonObject) -> HourUse:
+def hour_from_json(body: JsonObject, version: str | None = None) -> HourUse:
     """Raises ValueError as `run_from_json` does."""
     writes, roots = body.get("writes"), body.get("roots")
     if not isinstance(writes, Mapping) or not isinstance(roots, Mapping):
@@ -124,6 +129,7 @@ def hour_from_json(body: JsonObject) -> HourUse:
     return HourUse(
         {int(minute): _whole(count) for minute, count in writes.items()},
         {root: _whole(minute) for root, minute in roots.items()},
+        version,
     )
 
 

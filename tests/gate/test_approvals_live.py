@@ -293,10 +293,10 @@ async def test_what_waits_is_listed_and_decided_over_http() -> None:
     assert (await http.refusal("POST", "/approvals/unknown/approve"))[:2] == (404, "UnknownApproval")
 
 
-async def test_two_instances_make_one_key_and_one_request() -> None:
+async def test_two_instances_make_each_key_once_and_one_request() -> None:
     world = stand(spec=MARKED)
     world.change_rule("allow-sql", access="Deny")
     await world.reconcile("nsg")
     await world.second().reconcile("nsg")
     assert len([row for row in world.rows() if row.startswith("approvals/")]) == 1
-    assert [row for row in world.rows() if row.startswith("keys/")] == ["keys/signing"]
+    assert [row for row in world.rows() if row.startswith("keys/")] == ["keys/digest", "keys/signing"]

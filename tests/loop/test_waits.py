@@ -9,9 +9,9 @@ from bench.repair_waits import measured
 
 pytestmark = pytest.mark.wire
 
-STORES: Final = 7
-"""To take the work up: its record, and the lease. Before the write: what was said of the fleet, the hour's uses, their
-reservation, the intent. At the end: the batch with the ledger entry. All else goes on beside these or a call to ARM."""
+STORES: Final = 5
+"""To take the work up: its record, and the lease. Before the write: the reservation and the intent. At the end: the
+batch with the ledger entry. All else goes on beside these or a call to ARM."""
 
 CALLS: Final = {
     "app_settings": 5,  # look, what goes on around it, the settings once more, the write, look

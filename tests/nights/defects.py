@@ -121,7 +121,7 @@ DEFECTS: Final = (
         (
             Patch(
                 "homeostat/reservations.py",
-                "        return hold or await self._of_hour(plan, root)\n",
+                "        return hold or await self._of_hour(plan, root, seen.hour)\n",
                 "        return hold\n",
             ),
             Patch(ENGINE, "reserved = uses.with_plan(current.reserved, plan, now)", "reserved = current.reserved"),

@@ -21,6 +21,16 @@ from homeostat.core.plan import Held, Hold, Plan
 
 GUARD_ERROR: Final = "guard-error"
 
+OWN_GUARDS: tuple[EditGuard, ...] = (
+    within_mode,
+    not_own,
+    not_retested,
+    within_windows,
+    not_flapping,
+    after_its_milestones,
+)
+"""What holds by what the root's own spec and record say."""
+
 FIRST_GUARDS: tuple[EditGuard, ...] = (
     within_mode,
     not_own,
@@ -32,7 +42,7 @@ FIRST_GUARDS: tuple[EditGuard, ...] = (
     not_flapping,
     after_its_milestones,
 )
-"""What holds without another look at Azure. Only where these leave something to write it is looked around."""
+"""What holds without another look at Azure."""
 
 EDIT_GUARDS: tuple[EditGuard, ...] = (
     within_mode,
