@@ -35,6 +35,24 @@ async def hello(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse("hello")
 """
 
+LIBRARIES_APP: Final = f"""{EMPTY_APP}
+
+@app.queue_trigger("data", "looks", "AzureWebJobsStorage")
+def look(data: str) -> None:
+    import aiohttp
+    import azure.data.tables.aio
+    import azure.identity.aio
+    import azure.storage.blob.aio
+    import azure.storage.queue.aio
+
+
+@app.queue_trigger("data", "writes", "AzureWebJobsStorage")
+def write(data: str) -> None:
+    import azure.eventgrid.aio
+    import azure.mgmt.network.aio
+"""
+"""Nothing but the libraries that a look, and the repair of a network resource, cannot do without."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -56,10 +74,10 @@ class ColdProcess:
 
     def event(self, event: Mapping[str, Any], root: str) -> State:
         """One event, and the work on its root that it leads to."""
-        self._run({"function": "on_resource_event", "json": event})
-        return self._run({"function": "reconcile", "text": json.dumps({"root": root})})
+        self.run({"function": "on_resource_event", "json": event})
+        return self.run({"function": "reconcile", "text": json.dumps({"root": root})})
 
-    def _run(self, asked: Mapping[str, Any]) -> State:
+    def run(self, asked: Mapping[str, Any]) -> State:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
@@ -68,10 +86,14 @@ class ColdProcess:
 
 @dataclass(frozen=True, slots=True)
 class Apps:
-    """ours: the unpacked package. empty: an app with one HTTP function. worker: what Azure brings along."""
+    """ours: the unpacked package. empty: an app with one HTTP function. worker: what Azure brings along.
+
+    libraries: an app that imports what ours cannot do without, and does nothing.
+    """
 
     ours: Path
     empty: Path
+    libraries: Path
     worker: Path
 
     @property
@@ -99,14 +121,15 @@ def started(app: Path, path: Sequence[Path], settings: Mapping[str, str]) -> Ite
 
 def built(folder: Path) -> Apps:
     """Takes half a minute: every dependency is compiled."""
-    apps = Apps(folder / "package", folder / "empty", folder / "worker")
+    apps = Apps(*(folder / name for name in ("package", "empty", "libraries", "worker")))
     specs = folder / "specs"
     specs.mkdir()
     patient_specs(specs)
     package.build(apps.ours, specs)
-    apps.empty.mkdir()
-    (apps.empty / "function_app.py").write_text(EMPTY_APP, encoding="utf-8")
-    package.compile_unchecked(apps.empty)
+    for app, text in ((apps.empty, EMPTY_APP), (apps.libraries, LIBRARIES_APP)):
+        app.mkdir()
+        (app / "function_app.py").write_text(text, encoding="utf-8")
+        package.compile_unchecked(app)
     apps.worker.mkdir()
     site_packages = Path(azure_functions_runtime.__file__).parents[1]
     for name in WORKER:
