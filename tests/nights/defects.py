@@ -26,7 +26,7 @@ class Defect:
     tests: tuple[str, ...] = ()
 
 
-ENGINE: Final = "homeostat/engine.py"
+RECONCILE: Final = "homeostat/reconcile.py"
 WRITING: Final = "homeostat/writing.py"
 WRITER: Final = "homeostat/azure/writer.py"
 SURROUNDINGS: Final = "homeostat/core/gate/surroundings.py"
@@ -94,7 +94,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "the intent is not stored",
-        (Patch(ENGINE, "replace(record.intending(named, intent), episodes", "replace(named, episodes"),),
+        (Patch(RECONCILE, "replace(record.intending(named, intent), episodes", "replace(named, episodes"),),
     ),
     Defect(
         "pauses are not heard",
@@ -124,7 +124,7 @@ DEFECTS: Final = (
                 "        return hold or await self._of_hour(plan, root, seen.hour)\n",
                 "        return hold\n",
             ),
-            Patch(ENGINE, "reserved = uses.with_plan(current.reserved, plan, now)", "reserved = current.reserved"),
+            Patch(RECONCILE, "reserved = uses.with_plan(current.reserved, plan, now)", "reserved = current.reserved"),
         ),
     ),
     Defect(
@@ -173,7 +173,7 @@ DEFECTS: Final = (
     Defect(
         "the snapshot is stored after the write",
         (
-            Patch(ENGINE, "await asyncio.gather(saved, self.writes.keep_first(plan, intent))", "await saved"),
+            Patch(RECONCILE, "await asyncio.gather(saved, self.writes.keep_first(plan, intent))", "await saved"),
             Patch(WRITING, _KEEP + _SEND, f"{_SEND}    {_KEEP}"),
         ),
     ),

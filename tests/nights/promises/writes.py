@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from homeostat.core.leases import DEFAULT_TERMS
-from homeostat.engine import MAX_ROUNDS
+from homeostat.reconcile import MAX_ROUNDS
 from tests.nights.evidence import Evidence
 from tests.nights.place import APPS, root_at
 from tests.nights.trace import Call

@@ -1,0 +1,77 @@
+"""What the loop talks through: the ports, and what of the loop's memory is made of them."""
+
+from dataclasses import dataclass, field
+
+from homeostat.ambient import Ambient
+from homeostat.approvals import Approvals
+from homeostat.core.model import Mode, Registry
+from homeostat.core.record import DEFAULT_SETTLE, Settle
+from homeostat.drifting import Drifting
+from homeostat.outbox import Outbox
+from homeostat.own import Own
+from homeostat.ports import (
+    AlertChannel,
+    ArmReader,
+    ArmWriter,
+    ChangeHistory,
+    DeploymentReader,
+    Elsewhere,
+    Forgotten,
+    Prober,
+)
+from homeostat.reservations import Reservations
+from homeostat.rollouts import Known, Rollouts
+from homeostat.situations import Situations
+from homeostat.snapshots import Snapshots
+from homeostat.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """known: shared by all that is made of these parts."""
+
+    registry: Registry
+    reader: ArmReader
+    writer: ArmWriter
+    store: Store
+    channel: AlertChannel
+    ambient: Ambient
+    cap: Mode = Mode.ENFORCE  # HOMEOSTAT_MODE
+    settle: Settle = DEFAULT_SETTLE
+    source: str = "homeostat"  # of the alerts
+    prober: Prober = field(default_factory=Elsewhere)
+    changes: ChangeHistory = field(default_factory=Forgotten)
+    deployments: DeploymentReader = field(kw_only=True)
+    own: Own = field(default_factory=Own)
+    public_url: str = ""  # under which people reach the HTTP API
+    known: Known = field(default_factory=Known)
+
+    @property
+    def approvals(self) -> Approvals:
+        return Approvals(self.store.documents, self.ambient, self.public_url)
+
+    @property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.store.blobs, self.store.documents, self.ambient)
+
+    @property
+    def situations(self) -> Situations:
+        return Situations(
+            self.store, self.reader, self.deployments, self.ambient, self.cap, self.own, self.approvals, self.known
+        )
+
+    @property
+    def outbox(self) -> Outbox:
+        return Outbox(self.store, self.channel, self.approvals, self.source)
+
+    @property
+    def reservations(self) -> Reservations:
+        return Reservations(self.store.documents, self.ambient)
+
+    @property
+    def drifting(self) -> Drifting:
+        return Drifting(self.store.documents, self.ambient)
+
+    @property
+    def rollouts(self) -> Rollouts:
+        return Rollouts(self.store, self.known)

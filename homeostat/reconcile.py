@@ -1,0 +1,351 @@
+"""One pass of the loop over one root: observe > diff > plan > guard > intent > apply > verify > record > alert.
+
+What it decides is decided by the pure functions of `homeostat.core`; what it touches, it touches through its parts.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from homeostat.core import alerts, known_secrets, record, retest, snapshot, uses
+from homeostat.core.approvals import Approval
+from homeostat.core.arm_errors import ArmError, ErrorClass
+from homeostat.core.attribution import Actor, ForeignWrite
+from homeostat.core.causes import causes, completed, of_entry
+from homeostat.core.conclusion import conclude
+from homeostat.core.decision import (
+    Judged,
+    creates,
+    decide,
+    held_whole,
+    judge,
+    judged_kinds,
+    misses_container,
+    root_gone,
+    root_is_missing,
+)
+from homeostat.core.endings import Ending, is_web_app
+from homeostat.core.errors import HomeostatError
+from homeostat.core.gate.approval import APPROVAL_NEEDED
+from homeostat.core.gate.caps import CAPS
+from homeostat.core.gate.passing import FIRST_GUARDS
+from homeostat.core.gate.situation import NO_HISTORY, History
+from homeostat.core.known_secrets import Comparison
+from homeostat.core.model import Drift, Facts, Mode
+from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger, is_worth_a_line, ledger_entry
+from homeostat.core.plan import Plan
+from homeostat.core.record import Intent, KnownSecret, RootRecord
+from homeostat.core.refusal import without_refused
+from homeostat.core.retest import Retest
+from homeostat.core.spec import Root
+from homeostat.core.uses import RunUse
+from homeostat.observing import Observer
+from homeostat.parts import Parts
+from homeostat.ports import StillRunning, StorageError
+from homeostat.store import Leased, LeaseLost, Stored, TooMuchContention, ledger_row, outbox_rows
+from homeostat.writing import Writes
+
+log = logging.getLogger(__name__)
+
+MAX_ROUNDS: Final = 3
+"""How often a reconcile may write before it gives up against another writer."""
+
+UNSEEN: Final = frozenset({Status.IGNORED, Status.BUSY})
+"""Of a root that ended so nothing was learned, so that nothing is concluded from it."""
+
+
+class _Overtaken(Exception):
+    """Another reconcile of the root began or ended while this one, which had no need of the lease, looked."""
+
+
+@dataclass(slots=True)
+class Reconcile:
+    """One pass of the loop over one root, in the order of the methods."""
+
+    parts: Parts
+    root: Root
+    trigger: Trigger
+    stored: Stored
+    observer: Observer
+    writes: Writes
+    leased: Leased | None = None
+    first: Plan | None = None  # to be carried out before anything is observed
+    changes: Sequence[ForeignWrite] | None = None  # as Azure remembers them; None while it was not asked
+    approval: Approval | None = None  # of the last plan's edits that need one
+    alone: RunUse = field(default_factory=RunUse)  # what it has reserved, where it is a run of its own
+    secrets: Comparison | None = None  # by the last observation
+    seen: History = NO_HISTORY  # by the guards of the last plan
+
+    @property
+    def ending(self) -> Ending:
+        return Ending(self.root.id, self.stored.record, self.parts.ambient.now())
+
+    async def run(self) -> Outcome:
+        began = self.parts.ambient.monotonic()
+        try:
+            outcome = await self._outcome()
+            outcome = replace(
+                outcome,
+                written=tuple(action for action, _ in self.writes.written),
+                correlations=tuple(ids.correlation_id for _, ids in self.writes.written),
+                snapshots=tuple(self.writes.snapshots),
+                took=timedelta(seconds=self.parts.ambient.monotonic() - began),
+            )
+            if outcome.status in UNSEEN:
+                await self._let_go()
+            else:
+                await self._ask_for_approval(outcome)  # before anybody is told of it
+                if not self.trigger.dry_run:
+                    await self._record(outcome)
+        except LeaseLost as lost:
+            return Outcome(self.root.id, Status.BUSY, Plan(self.root.id), error=str(lost))
+        except Exception:
+            # Not for cancellation: a process that dies gives nothing back, and its lease runs out.
+            if self.leased is not None:
+                await self.leased.abandon()
+            raise
+        return outcome
+
+    async def _outcome(self) -> Outcome:
+        """How it ends where the store answers. A mistake in the spec or of ours is a failure of this root alone."""
+        try:
+            stopped = await self._write(self.first) if self.first else None
+            self.writes.all_counted()  # what was decided elsewhere repairs no drift
+            return stopped or await self._observe_and_write()
+        except (StorageError, LeaseLost, TooMuchContention):
+            raise
+        except HomeostatError as error:
+            return self.ending.failed(Plan(self.root.id), error)
+
+    async def _observe_and_write(self) -> Outcome:
+        """Rounds of observing and writing, until an observation finds nothing more to write."""
+        plan = Plan(self.root.id)
+        if self.parts.cap is Mode.IGNORE:
+            return Outcome(self.root.id, Status.IGNORED, plan)
+        for rounds_left in reversed(range(MAX_ROUNDS + 1)):
+            facts, plan, missing = await self._plan()
+            root_missing = root_is_missing(self.root.id, facts)
+            # No word of a person's creates a web app, so that none makes a moment's 404 its end.
+            by_word = self.trigger.create and not (root_missing and is_web_app(self.root.id))
+            known_gone = by_word or self.trigger.dry_run or self.ending.was_missed_twice()
+            if missing and not known_gone:
+                return self.ending.missing()
+            if root_missing and not plan.actions:
+                return self.ending.gone(plan)
+            if self.trigger.dry_run or not plan.actions:
+                return self._judged(plan, facts)
+            if rounds_left and (stopped := await self._write(plan)):
+                return stopped
+        error = HomeostatError(f"drifted again after {MAX_ROUNDS} writes: another writer is at work")
+        return self.ending.failed(plan, error)
+
+    def _judged(self, plan: Plan, facts: Facts) -> Outcome:
+        capped = next((held.hold for held in plan.held if held.hold.code in CAPS), None)
+        if capped and self.alone.writes > len(self.writes.written):
+            # In this very pass others wrote first each time: with room for more it would be the same, so it is a try.
+            return self.ending.failed(plan, HomeostatError(f"others wrote first each time; then {capped.message}"))
+        return self.ending.judged(plan, facts, wrote=bool(self.writes.written), refusals=self.writes.refusals.values())
+
+    async def _write(self, plan: Plan) -> Outcome | None:
+        """Lease, reservation, intent, apply. None when it is to be observed again.
+
+        That is to verify, or since somebody else wrote first.
+        """
+        leased = self.leased
+        if leased is None:
+            leased = await self.parts.store.lease(self.root.id, str(self.parts.ambient.uuid()), self.stored)
+            if leased is None:
+                return Outcome(self.root.id, Status.BUSY, plan, error="another instance works on this root")
+            looked_at, self.stored, self.leased = self.stored, leased.stored, leased
+            if leased.lease.token != looked_at.record.token + 1:
+                return None  # another owner came and went since this one looked, and may have done the work
+        known = leased.stored.record
+        hold = await self.parts.reservations.reserve(plan, self.root, known, self.trigger, self.seen)
+        if hold:
+            return self._judged(held_whole(plan, hold), {})
+        self.alone = self.alone.with_plan(plan)
+        intent, names = await self._intend(plan, leased)
+        try:
+            await self.writes.apply(plan, leased, intent, names, together=plan is self.first)
+        except ArmError as error:
+            return None if error.error_class is ErrorClass.STALE else self.ending.failed(plan, error)
+        except StillRunning as running:
+            await self._use_approval(plan)
+            return self.ending.still_running(plan, str(running), running.retry_after)
+        await self._use_approval(plan)
+        return None
+
+    async def _use_approval(self, plan: Plan) -> None:
+        """What ARM has accepted was approved for this once; what it refused may be tried again."""
+        if self.approval is not None and self.approval.is_about(plan.edits):
+            await self.parts.approvals.use(self.approval)
+
+    # --- observe, diff, plan, guard ---
+
+    async def _plan(self) -> tuple[Facts, Plan, bool]:
+        """What was read, what follows from it, and whether something is missing that would have to be gone for good."""
+        parts, root = self.parts, self.root
+        facts = await self.observer.observe(root)
+        self.changes = self.changes and ()  # what was told of an earlier look's drifts may not explain these
+        judged = await self._with_changed_secrets(judge(root, facts, parts.registry), facts)
+        judged = without_refused(judged, self.writes.refusals)
+        if root_is_missing(root.id, facts) and not creates(judged, root.id):
+            return facts, root_gone(root), True
+        if not judged.edits:
+            return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
+        record_now = self.writes.in_record((self.leased or self).stored.record)
+        situation, *_ = await asyncio.gather(
+            parts.situations.of(root, record_now, self.trigger, judged.edits, facts, self.alone),
+            self._ask_who(judged.drifts),
+            self.writes.get_ready(),
+        )
+        self.approval, self.seen = situation.approval, situation.history
+        plan = decide(root, judged, facts, situation, FIRST_GUARDS)
+        if plan.actions:  # or else nothing around it can matter
+            plan = decide(root, judged, facts, situation)
+        return facts, plan, misses_container(judged)
+
+    async def _with_changed_secrets(self, judged: Judged, facts: Facts) -> Judged:
+        """What differs, with the secrets that have another value than was accepted. The key is read for them alone."""
+        guarded = known_secrets.guarded_in(self.root, facts, self.parts.registry)
+        self.secrets = Comparison()
+        if guarded:
+            remembered = (self.leased or self).stored.record.secrets
+            key = await self.parts.store.digest_key()
+            self.secrets = known_secrets.compare(self.root.id, guarded, remembered, key)
+        return known_secrets.with_changes(judged, self.secrets.changed)
+
+    # --- attribute ---
+
+    async def _ask_who(self, drifts: Sequence[Drift]) -> None:
+        """Asks Azure who changed the root, at most once, and only for news that nothing else explains.
+
+        Beside what the repair waits for anyway: the alerts that go out with its intent name whoever it was.
+        """
+        found = causes(self.root, drifts, (self.leased or self).stored.record)
+        if found.open and found.since is not None and self.changes is None and not self.trigger.dry_run:
+            self.changes = ()
+            self.changes = await self.parts.changes.changes(self.root.id, found.since)
+
+    async def _causes(self, plan: Plan) -> Mapping[str, Actor]:
+        """By kind, who or what brought the plan's drifts about."""
+        await self._ask_who(plan.drifts)
+        known = (self.leased or self).stored.record
+        return completed(causes(self.root, plan.drifts, known), plan.drifts, known, self.changes or ())
+
+    # --- intent ---
+
+    async def _intend(self, plan: Plan, leased: Leased) -> tuple[Intent, tuple[str, ...]]:
+        """A durable record before the first write: what is about to be done, what was there before, and the alerts.
+
+        With it the names of the writes, one for each action: known before they are sent, since an event can overtake an
+        answer.
+        """
+        now = self.parts.ambient.now()
+        kinds = sorted({edit.drift.kind for edit in plan.edits})
+        actions = tuple(str(action) for action in plan.actions)
+        since = self.observer.earliest()
+        unprotected = {action.resource.key: since for action in plan.actions if action.unprotected}
+        intent = Intent(str(self.parts.ambient.uuid()), now, actions, tuple(kinds), unprotected)
+        intent = replace(intent, snapshots=snapshot.names(self.root.id, intent))
+        before = leased.stored.record.episodes
+        episodes, detected = alerts.opened(self.root, plan.drifts, before, now, await self._causes(plan))
+        names = tuple(str(self.parts.ambient.uuid()) for _ in plan.actions)
+
+        def transition(current: RootRecord) -> RootRecord:
+            named = record.about_to_write(self.writes.in_record(current), names, now=now)
+            reserved = uses.with_plan(current.reserved, plan, now)
+            return replace(record.intending(named, intent), episodes=episodes, reserved=reserved)
+
+        saved = leased.save(transition, rows=outbox_rows(detected))
+        await asyncio.gather(saved, self.writes.keep_first(plan, intent))
+        self.writes.all_counted()
+        return intent, names
+
+    # --- record, alert ---
+
+    async def _let_go(self) -> None:
+        """Ends a reconcile that learned nothing, and so has nothing to say of what was remembered."""
+        if self.leased is not None:
+            await self.leased.save(record.released)
+
+    async def _ask_for_approval(self, outcome: Outcome) -> None:
+        """Makes the id that a hold shows one that can be approved, in a dry run, too."""
+        if self.approval is not None and any(held.hold.code == APPROVAL_NEEDED for held in outcome.plan.held):
+            await self.parts.approvals.ask(self.approval)
+
+    async def _record(self, outcome: Outcome) -> None:
+        """Memory, ledger entry and alerts of the outcome in one batch; then the message for another look, if any."""
+        parts = self.parts
+        now = parts.ambient.now()
+        before = self.leased.stored.record if self.leased else self.stored.record
+        begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
+        blind = (*record.left_blind(begun, until=self.observer.latest()), *self.writes.blind)
+        judged, changed_by = judged_kinds(self.root, parts.registry), await self._causes(outcome.plan)
+        after, pending = conclude(
+            self.root,
+            outcome,
+            before,
+            blind,
+            now,
+            begun,
+            judged=judged,
+            changed_by=changed_by,
+            healed=self.writes.healed(),
+        )
+        if outcome.correlations:  # ARM may have called them otherwise than we did
+            after = record.about_to_write(after, outcome.correlations, now=now)
+        after = replace(after, retest=self._witnessed(outcome, before.retest, now), secrets=self._known(before))
+        look_at = self._next_look(outcome, after.retest, now)
+        rows = [*outbox_rows(pending)]
+        if begun or is_worth_a_line(outcome):
+            blamed = of_entry(outcome, before.episodes, after.episodes)
+            entry = ledger_entry(outcome, self.trigger, self.root.targets, now, begun, blamed)
+            rows.append(ledger_row(entry, now, parts.ambient.uuid()))
+        delay: timedelta | None = None
+
+        def transition(current: RootRecord) -> RootRecord:
+            nonlocal delay
+            if self.leased is None and record.is_overtaken(current, before, now=now):
+                raise _Overtaken
+            merged = record.concluded(current, after, before, releases=self.leased is not None)
+            if look_at is None:
+                return merged
+            merged, delay = record.scheduled(merged, at=look_at, now=now)
+            return merged
+
+        if self.leased is not None:
+            await self.leased.save(transition, rows)
+        else:
+            try:
+                await parts.store.change(self.root.id, transition, rows=rows, known=self.stored)
+            except _Overtaken:  # what it saw is old news: the other's conclusion stands, if the other lives to draw it
+                await parts.store.look_when_free(self.root.id)
+                return
+        if delay is not None:
+            await parts.store.enqueue(self.root.id, delay)
+        if before.episodes and not after.episodes and not outcome.written:
+            await parts.drifting.forget(self.root.id)
+
+    def _known(self, before: RootRecord) -> Mapping[str, KnownSecret]:
+        """What is to be remembered of the root's secrets."""
+        if self.secrets is None:
+            return before.secrets
+        if self.secrets.anew:
+            log.info("%s: accepted as they are now: %s", self.root.id.short, ", ".join(self.secrets.anew))
+        return self.secrets.known
+
+    def _witnessed(self, outcome: Outcome, running: Retest | None, now: datetime) -> Retest | None:
+        """The root's retest once this outcome is known; one that judged nothing has seen nothing of it."""
+        if running is None or outcome.status not in JUDGED:
+            return running
+        drifts = outcome.plan.drifts
+        return retest.witnessed(running, drifts, retest.findings(self.root, drifts, self.parts.registry), now)
+
+    def _next_look(self, outcome: Outcome, running: Retest | None, now: datetime) -> datetime | None:
+        """Whatever else the outcome asks for, the end of a retest is not missed."""
+        looks = (outcome.retry_at, retest.next_look(running, now) if running else None)
+        return min((look for look in looks if look), default=None)
