@@ -1,6 +1,6 @@
-"""What the sweeping instances may draw on together: one row for each subscription and quota, by compare-and-swap.
+"""What all instances may draw on together: one row for each subscription and quota, by compare-and-swap.
 
-A row holds what `homeostat.core.budget.sweeps_part` needs to know, in seconds of the clock on the wall. An instance
+A row holds what `homeostat.core.budget.shared_part` needs to know, in seconds of the clock on the wall. An instance
 whose clock is behind takes less for it, one whose clock is ahead takes what comes between two times of its own.
 """
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from homeostat.ambient import Ambient
-from homeostat.core.budget import sweeps_part
+from homeostat.core.budget import Lane, kept, shared_part
 from homeostat.core.json import JsonObject
 from homeostat.core.quotas import Quota
 from homeostat.fleetwide import changed
@@ -26,14 +26,14 @@ class SharedAllowance:
     ambient: Ambient
     share_left: float
 
-    async def take(self, scope: str, quota: Quota, tokens: int, within: float) -> float:
-        wait = 0.0
+    async def take(self, scope: str, quota: Quota, tokens: int, within: float, lane: Lane) -> float:
+        wait, left_alone = 0.0, kept(quota, self.share_left, lane)
 
         def transition(current: JsonObject | None) -> JsonObject | None:
             nonlocal wait
             now = self.ambient.now().timestamp()
-            part = sweeps_part(quota, self.share_left, now, current)
-            wait = part.due(tokens, now)
+            part = shared_part(quota, self.share_left, now, current)
+            wait = part.due(left_alone + tokens, now)
             if wait > within:
                 return None
             part.draw(tokens, now, after=wait)

@@ -66,12 +66,12 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
             own=Own(config.own, own_site(config.environment)),
             public_url=config.public_url,
         )
-        engine = replace(_with_probes(engine, config.environment), changes=arm.changes)
-        selections = Selections(arm.changes, arm.reader, storage.blobs, ambient, config.select_every)
+        shared = arm.sharing(SharedAllowance(storage.documents, ambient, config.arm_share_left))
+        engine = replace(_with_probes(engine, config.environment), changes=shared.changes)
+        selections = Selections(shared.table, arm.reader, storage.blobs, ambient, config.select_every)
         desired = Desired(source, REGISTRY, ambient, config.subscription, config.own, selections)
         managed = Managed(store, storage.blobs, ambient)
-        lane = arm.sweeping(SharedAllowance(storage.documents, ambient, config.arm_share_left))
-        way = Way(lane.reader, lane.table, config.full_read_days)
+        way = Way(shared.reader, shared.table, config.full_read_days)
         yield Service(
             engine,
             desired,

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from homeostat.core.arm_types import ArmType
 from homeostat.core.attribution import ForeignWrite, Principal
+from homeostat.core.budget import Lane
 from homeostat.core.errors import HomeostatError
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.ids import ResourceId
@@ -359,9 +360,9 @@ class ResourceTable(Protocol):
 
 
 class Allowance(Protocol):
-    """What all instances that sweep may send to ARM together."""
+    """What all instances may send to ARM together."""
 
-    async def take(self, scope: str, quota: Quota, tokens: int, within: float) -> float:
+    async def take(self, scope: str, quota: Quota, tokens: int, within: float, lane: Lane) -> float:
         """Takes so many tokens, to be spent after the seconds that it gives; none, if these are more than `within`.
 
         scope: a subscription, or "" for the tenant. Raises StorageError when it is not known what is left.

@@ -1,11 +1,12 @@
-"""What comes at once for one root is stored at once: group commit, so that a storm costs less the harder it blows.
+"""What comes at once for one key is stored, or asked, at once: the harder a storm blows, the less each of it costs.
 
-While something is stored for a key, what else comes for it gathers, and is then stored by one call for all of it. Who
-brought it waits for that call and no longer, so that nothing is acknowledged before it is stored, and memory holds no
-more than the callers that the host lets in. Without a crowd each call is made at once, and for one.
+It is group commit: while a call is made for a key, what else comes for it gathers, and is then one call for all of it.
+Who brought it waits for that call and no longer, so that nothing is acknowledged before it is stored, and memory holds
+no more than the callers that the host lets in. Without a crowd each call is made at once, and for one.
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
@@ -20,8 +21,16 @@ class _Group[T, R]:
     error: Exception | None = None
 
 
+async def at_once() -> None:
+    """Waits for nothing."""
+
+
 class Together[T, R]:
-    def __init__(self) -> None:
+    """most: of what one call is given. turn: what a call waits for first; what comes meanwhile is still its own."""
+
+    def __init__(self, most: int = sys.maxsize, turn: Callable[[], Awaitable[None]] = at_once) -> None:
+        self._most = most
+        self._turn = turn
         self._gathering: dict[str, _Group[T, R]] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -30,7 +39,9 @@ class Together[T, R]:
 
         Raises what `store` raised for any of them. A caller that is cancelled leaves the others to the next of them.
         """
-        group = self._gathering.setdefault(key, _Group())
+        group = self._gathering.get(key)
+        if group is None or len(group.brought) >= self._most:
+            group = self._gathering[key] = _Group()
         place = len(group.brought)
         group.brought.append(what)
         turn = self._turns.setdefault(key, asyncio.Lock())
@@ -45,9 +56,15 @@ class Together[T, R]:
     async def _store(
         self, key: str, group: _Group[T, R], store: Callable[[Sequence[T]], Awaitable[Sequence[R]]]
     ) -> None:
-        if self._gathering.get(key) is group:
-            del self._gathering[key]  # who comes from now on waits for the next call
         try:
+            await self._turn()
+            self._close(key, group)
             group.answers = await store(group.brought)
         except Exception as error:  # noqa: BLE001 - whatever it was, each of them is told
+            self._close(key, group)
             group.error = error
+
+    def _close(self, key: str, group: _Group[T, R]) -> None:
+        """Who comes from now on waits for the next call."""
+        if self._gathering.get(key) is group:
+            del self._gathering[key]

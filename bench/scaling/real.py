@@ -54,6 +54,7 @@ class Real:
         transport = CloudTransport(Exchanger(self.cloud, clock, self.latency))
         arm = arm_over(transport, CloudCredential(self.cloud, clock), cloud_of({}), ambient)
         store = self.ground.store(ambient)
+        shared = arm.sharing(SharedAllowance(store.documents, ambient, DEFAULT_SHARE_LEFT))
         engine = Engine(
             WITHOUT_PROBES,
             arm.reader,
@@ -62,14 +63,13 @@ class Real:
             self.ground.inbox,
             ambient,
             deployments=arm.reader,
-            changes=arm.changes,
+            changes=shared.changes,
         )
         specs = Texts({"homeostat.yaml": APPS % ", ".join(self.cloud.subscriptions)})
-        selections = Selections(arm.changes, arm.reader, store.blobs, ambient)
+        selections = Selections(shared.table, arm.reader, store.blobs, ambient)
         desired = Desired(specs, WITHOUT_PROBES, ambient, self.cloud.subscription, selections=selections)
-        lane = arm.sweeping(SharedAllowance(store.documents, ambient, DEFAULT_SHARE_LEFT))
         managed = Managed(store, store.blobs, ambient)
-        way = Way(lane.reader, lane.table, self.days)
+        way = Way(shared.reader, shared.table, self.days)
         return Service(engine, desired, {}, arm.identity, managed=managed, way=way)
 
     async def see_all(self) -> None:

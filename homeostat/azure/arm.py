@@ -16,7 +16,7 @@ from homeostat.azure.identity import TokenIdentity
 from homeostat.azure.pipeline import Transport, arm_pipeline, http_session, session_transport
 from homeostat.azure.placement import Placement, placement_of
 from homeostat.azure.reader import PipelineReader
-from homeostat.azure.resource_graph import ResourceGraph
+from homeostat.azure.resource_graph import TURN_SECONDS, ResourceGraph, Turn
 from homeostat.azure.retry import Limits
 from homeostat.azure.routing import (
     Graph,
@@ -35,11 +35,16 @@ from homeostat.ports import Allowance, ArmWriter, Identity
 
 
 @dataclass(frozen=True, slots=True)
-class Sweeping:
-    """What a sweep reads with: slower than healing, and from what all instances share."""
+class Sharing:
+    """What draws on what all instances share.
+
+    reader, table: what a sweep reads with, and selectors are resolved with; they go behind healing. changes: whom a
+    repair asks who it was. It goes first, but without a token it goes without an answer.
+    """
 
     reader: Reader
     table: Graph
+    changes: Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Arm:
 
     `credential`, `transport` and `cloud` are there for the other adapters that talk to Azure: those of the
     deployment's own cloud, as `governor` is.
-    sweeping: makes the readers of a sweep, once for the process: they hold what they took of the allowance.
+    sharing: makes what draws on the shared allowance, once for the process: it holds what it took of it.
     low_budgets: our parts of ARM's quotas of which less than half is left.
     """
 
@@ -60,7 +65,7 @@ class Arm:
     transport: Transport
     cloud: Cloud
     governor: Governor
-    sweeping: Callable[[Allowance], Sweeping]
+    sharing: Callable[[Allowance], Sharing]
     low_budgets: Callable[[], tuple[JsonObject, ...]]
 
 
@@ -81,20 +86,25 @@ def arm_over(
     governor = Governor(ambient, share_left, (limits or Limits()).budget)
     pipeline = arm_pipeline(transport, credential, cloud, ambient, governor, limits)
 
-    def sweeping(allowance: Allowance) -> Sweeping:
-        pace = Pace(Lane.SWEEPING, Blocks(allowance, share_left, ambient))
-        return Sweeping(PipelineReader(pipeline, cloud, pace), ResourceGraph(pipeline, cloud, ambient, pace))
+    def sharing(allowance: Allowance) -> Sharing:
+        sweeps = Pace(Lane.SWEEPING, Blocks(allowance, share_left, ambient))
+        turn = Turn(Blocks(allowance, share_left, ambient, Lane.HEALING), ambient)
+        return Sharing(
+            PipelineReader(pipeline, cloud, sweeps),
+            ResourceGraph(pipeline, cloud, sweeps),
+            ResourceGraph(pipeline, cloud, Pace(longest=TURN_SECONDS), turn),
+        )
 
     return Arm(
         reader=PipelineReader(pipeline, cloud),
         writer=SdkWriter(pipeline, credential, cloud, ambient, deadline),
         identity=TokenIdentity(credential, cloud.scope),
-        changes=ResourceGraph(pipeline, cloud, ambient),
+        changes=ResourceGraph(pipeline, cloud),
         credential=credential,
         transport=transport,
         cloud=cloud,
         governor=governor,
-        sweeping=sweeping,
+        sharing=sharing,
         low_budgets=governor.low,
     )
 
@@ -103,10 +113,12 @@ def routed(home: Arm, further: Sequence[Arm], placement: Placement) -> Arm:
     """One ARM of several, each call of which goes to the cloud of its subscription."""
     routes = Routes(placement, {arm.cloud.name: arm for arm in (home, *further)})
 
-    def sweeping(allowance: Allowance) -> Sweeping:
-        parts = routes.of(lambda arm: arm.sweeping(OneTenant(allowance, arm.cloud.name)))
-        return Sweeping(
-            RoutedReader(parts.of(lambda part: part.reader)), RoutedGraph(parts.of(lambda part: part.table))
+    def sharing(allowance: Allowance) -> Sharing:
+        parts = routes.of(lambda arm: arm.sharing(OneTenant(allowance, arm.cloud.name)))
+        return Sharing(
+            RoutedReader(parts.of(lambda part: part.reader)),
+            RoutedGraph(parts.of(lambda part: part.table)),
+            RoutedGraph(parts.of(lambda part: part.changes)),
         )
 
     return replace(
@@ -115,7 +127,7 @@ def routed(home: Arm, further: Sequence[Arm], placement: Placement) -> Arm:
         writer=RoutedWriter(routes.of(lambda arm: arm.writer)),
         identity=RoutedIdentity(routes.of(lambda arm: arm.identity)),
         changes=RoutedGraph(routes.of(lambda arm: arm.changes)),
-        sweeping=sweeping,
+        sharing=sharing,
         low_budgets=lambda: tuple(low for arm in routes.by_cloud.values() for low in arm.low_budgets()),
     )
 

@@ -1,7 +1,8 @@
-"""A sweep's tokens: taken from what all instances share, a block at a time, so that a store is asked once a second.
+"""Tokens of what all instances share, taken a block at a time, so that a store is asked once a second.
 
-Healing never comes here: a repair waits for no store. A block that is not used soon is lost, which makes a sweep slower
-and nothing else; were it kept, instances could save up blocks and spend them at once.
+A sweep's all come from here. Of healing only a question that a repair can do without does: whatever has to be read or
+written waits for no store. A block that is not used soon is lost, which makes a sweep slower and nothing else; were it
+kept, instances could save up blocks and spend them at once.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from homeostat.ambient import Ambient
-from homeostat.core.budget import RESERVED_FOR_HEALING, Lane, sweeps_part
+from homeostat.core.budget import RESERVED_FOR_HEALING, Lane, kept, shared_part
 from homeostat.core.quotas import Quota
 from homeostat.ports import Allowance, StorageError
 
@@ -34,10 +35,11 @@ class _Stock:
 
 
 class Blocks:
-    """What this instance holds of the sweep's tokens, by subscription and quota."""
+    """What this instance holds of a lane's tokens, by subscription and quota."""
 
-    def __init__(self, allowance: Allowance, share_left: float, ambient: Ambient) -> None:
+    def __init__(self, allowance: Allowance, share_left: float, ambient: Ambient, lane: Lane = Lane.SWEEPING) -> None:
         self._allowance = allowance
+        self._lane = lane
         self._share_left = share_left
         self._ambient = ambient
         self._stocks: dict[tuple[str, str], _Stock] = {}
@@ -69,9 +71,9 @@ class Blocks:
         """
         size = block_of(quota, self._share_left)
         try:
-            wait = await self._allowance.take(scope, quota, size, within)
+            wait = await self._allowance.take(scope, quota, size, within, self._lane)
         except StorageError as error:
-            log.warning("the sweep waits: what is left of %s is not known: %s", quota.name, error)
+            log.warning("%s waits: what is left of %s is not known: %s", self._lane.value, quota.name, error)
             size, wait = 0, STORE_PAUSE
         if wait <= within:
             await self._ambient.sleep(wait)
@@ -81,16 +83,20 @@ class Blocks:
 
 def block_of(quota: Quota, share_left: float) -> int:
     """So large that stores are asked seldom, and so small that what one instance holds back is little."""
-    part = sweeps_part(quota, share_left, 0.0).most
-    return max(1, min(LARGEST_BLOCK, math.floor(part / BLOCKS_IN_PART)))
+    sweeps = shared_part(quota, share_left, 0.0).most - kept(quota, share_left, Lane.SWEEPING)
+    return max(1, min(LARGEST_BLOCK, math.floor(sweeps / BLOCKS_IN_PART)))
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a request goes: in which lane, and with whose tokens where instances share them."""
+    """How a request goes: in which lane, and with whose tokens where instances share them.
+
+    longest: seconds that it waits for its turn at most, if less than any request does.
+    """
 
     lane: Lane = Lane.HEALING
     blocks: Blocks | None = None
+    longest: float = math.inf
 
 
 HEALING: Final = Pace()

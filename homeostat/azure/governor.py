@@ -54,7 +54,7 @@ class Desk:
         if not self.turns and not any(budget.wait(lane, now) for budget in route):
             return tuple(budget.draw(now) for budget in route)
         if (expected := self.turns.expected(lane, route, now)) > until - now:
-            raise spent(expected, request)
+            raise spent(expected, named(request))
         waiter = self.turns.join(lane, route, asyncio.get_running_loop().create_future(), until)
         self.serve()
         try:
@@ -65,7 +65,7 @@ class Desk:
             self.serve()
             raise
         if not waiter.numbers:
-            raise spent(self.turns.expected(lane, route, self.ambient.monotonic()), request)
+            raise spent(self.turns.expected(lane, route, self.ambient.monotonic()), named(request))
         return waiter.numbers
 
     def serve(self) -> None:
@@ -140,7 +140,7 @@ class Governor:
         if pace.blocks is not None:
             wait = await pace.blocks.take(draw.scope, quotas[0], until)
             if wait is not None:
-                raise spent(wait, request)
+                raise spent(wait, named(request))
         desk = self._desks.get(draw.scope) or self._desks.setdefault(draw.scope, Desk(self._ambient))
         region = self._region
         route = self._route(desk, region, quotas)
@@ -245,7 +245,7 @@ def _emptied(route: Route, told: Mapping[str, int]) -> list[Budget]:
     return empty or [budget for budget in route if not budget.quota.told] or list(route[:1])
 
 
-def spent(wait: float, request: HttpRequest) -> ArmError:
+def spent(wait: float, request: str) -> ArmError:
     return ArmError(
         status=0,
         code=BUDGET_SPENT,
@@ -253,7 +253,7 @@ def spent(wait: float, request: HttpRequest) -> ArmError:
         error_class=ErrorClass.THROTTLED,
         executed=Executed.NO,
         retry_after=timedelta(seconds=wait),
-        request=named(request),
+        request=request,
     )
 
 
@@ -266,7 +266,7 @@ class GovernorPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     async def send(self, request: Request) -> Response:
         context, sent = request.context, request.http_request
         pace = context.setdefault(PACE, context.options.pop(PACE, HEALING))  # options are for the first attempt
-        until = context.setdefault(_UNTIL, self._ambient.monotonic() + self._governor.longest)
+        until = context.setdefault(_UNTIL, self._ambient.monotonic() + min(pace.longest, self._governor.longest))
         passage = await self._governor.enter(sent, named(sent).partition(" ")[2], pace, until)
         try:
             response = await self.next.send(request)

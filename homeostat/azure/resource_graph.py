@@ -10,44 +10,63 @@ https://learn.microsoft.com/azure/governance/resource-graph/concepts/work-with-d
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+import math
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from homeostat.ambient import Ambient
-from homeostat.azure.blocks import HEALING, Pace
+from homeostat.azure.blocks import HEALING, Blocks, Pace
 from homeostat.azure.clouds import Cloud
-from homeostat.azure.governor import PACE
+from homeostat.azure.governor import PACE, spent
 from homeostat.azure.pipeline import Pipeline
 from homeostat.azure.retry import Limits
 from homeostat.core import json
 from homeostat.core.arm_errors import ArmError, clock_seconds
 from homeostat.core.arm_types import root_of
 from homeostat.core.attribution import NOBODY, Actor, ActorKind, ForeignWrite, Source
+from homeostat.core.budget import TokenBucket
 from homeostat.core.claims import tool_of
 from homeostat.core.graph import MAX_TOP, Page, RowQuery, quoted
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
+from homeostat.core.quotas import QUERIES
 from homeostat.paging import odd_answer
+from homeostat.together import Together, at_once
 
 log = logging.getLogger(__name__)
 
+PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
 API_VERSION: Final = "2021-03-01"
 MAX_ROWS: Final = 50
+"""Changes of one root, on an average of those that are asked about at once."""
+
+MAX_ROOTS: Final = MAX_TOP // MAX_ROWS
+"""Of one query: what it finds is one page."""
+
 MAX_TEXT: Final = 256
 ANSWER_SECONDS: Final = 3
 """A repair waits for the answer: a name is not worth more."""
+
+AT_ONCE: Final = 3
+"""Queries for names that go without waiting for each other: whoever repairs a handful of roots waits for nothing."""
+
+TURN_SECONDS: Final = 1.0
+"""How long a query gathers questions when there were as many just now, and waits for a token at most."""
 
 ONCE: Final = Limits(attempts=1, unknown=1)
 
 QUERY: Final = (
     "resourcechanges"
     " | extend at = todatetime(properties.changeAttributes.timestamp), target = tostring(properties.targetResourceId)"
-    " | where at >= datetime({since}) and (target =~ '{root}' or target startswith '{root}/')"
+    " | where at >= datetime({since}) and ({roots})"
     " | order by at desc | limit {rows} | project properties"
 )
+_ROOT: Final = "target =~ '{root}' or target startswith '{root}/'"
 
 _KINDS: Final[Mapping[str, ActorKind]] = {
     "user": ActorKind.USER,
@@ -58,14 +77,60 @@ _NOTHING: Final = frozenset({"", "null", "unknown"})
 """How a row says that it does not know: null comes as text."""
 
 
-class ResourceGraph:
-    """The ChangeHistory and ResourceTable ports."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who changed a root since then?"""
 
-    def __init__(self, pipeline: Pipeline, cloud: Cloud, ambient: Ambient, pace: Pace = HEALING) -> None:
+    root: ResourceId
+    since: datetime
+
+
+class Turn:
+    """When the next query for names of this instance may go: by its own pace, and with a token of all instances.
+
+    A storm would else spend in a moment all that the quota has for five seconds, on a name each.
+    """
+
+    def __init__(self, tokens: Blocks, ambient: Ambient) -> None:
+        self._tokens = tokens
+        self._ambient = ambient
+        self._pace = TokenBucket(AT_ONCE, 1 / TURN_SECONDS, ambient.monotonic())
+        self._none_before = -math.inf
+
+    async def __call__(self) -> None:
+        """Raises the ArmError of a throttled request when there is no token in time."""
+        now = self._ambient.monotonic()
+        gathering = self._pace.due(1, now)
+        if (wait := self._none_before - now) > gathering + TURN_SECONDS:
+            raise spent(wait, f"POST {PATH}")  # whoever waited would wait for nothing
+        if gathering:
+            await self._ambient.sleep(gathering)
+        now = self._ambient.monotonic()
+        if (lacking := await self._tokens.take("", QUERIES, now + TURN_SECONDS)) is not None:
+            self._none_before = now + lacking
+            self._pace.lower(0.0, self._none_before)  # whoever has one then makes the most of it
+            raise spent(lacking, f"POST {PATH}")
+        self._pace.draw(1, now)
+
+
+class ResourceGraph:
+    """The ChangeHistory and ResourceTable ports.
+
+    Who changed something is asked of many roots at once: what repairs ask while a query is under way, or waits for its
+    `turn`, is one query. So the less the quota leaves to them, the more names come of each.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        cloud: Cloud,
+        pace: Pace = HEALING,
+        turn: Callable[[], Awaitable[None]] = at_once,
+    ) -> None:
         self._pipeline = pipeline
         self._cloud = cloud
-        self._ambient = ambient
         self._pace = pace
+        self._questions = Together[Question, tuple[ForeignWrite, ...]](MAX_ROOTS, turn)
 
     async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
         body: dict[str, Json] = {
@@ -87,26 +152,40 @@ class ResourceGraph:
         return (query,)
 
     async def _ask(self, body: JsonObject, limits: Limits | None = None) -> AsyncHttpResponse:
-        url = f"{self._cloud.arm}/providers/Microsoft.ResourceGraph/resources?api-version={API_VERSION}"
+        url = f"{self._cloud.arm}{PATH}?api-version={API_VERSION}"
         request = HttpRequest("POST", url, json=body, headers={"Accept": "application/json"})
         options = {PACE: self._pace} | ({"limits": limits} if limits else {})
         return (await self._pipeline.run(request, stream=False, **options)).http_response
 
     async def changes(self, root: ResourceId, since: datetime) -> tuple[ForeignWrite, ...]:
-        body: JsonObject = {"subscriptions": [root.subscription], "query": query(root, since)}
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await self._ask(body, ONCE)
-            return tuple(_writes(json.parse(answer.content), root))[::-1]
-        except (ArmError, ValueError, TimeoutError) as error:
+                return await self._questions.store("", Question(root, since), self._answers)
+        except (ArmError, ValueError, RecursionError, TimeoutError) as error:
             log.warning("%s: Resource Graph does not say who changed it: %s", root.short, str(error) or "no answer")
             return ()
 
+    async def _answers(self, questions: Sequence[Question]) -> Sequence[tuple[ForeignWrite, ...]]:
+        subscriptions = sorted({question.root.subscription for question in questions})
+        answer = await self._ask({"subscriptions": subscriptions, "query": query(questions)}, ONCE)
+        found = defaultdict[ResourceId, list[ForeignWrite]](list)
+        for root, write in _writes(json.parse(answer.content)):
+            found[root].append(write)
+        return [
+            tuple(write for write in reversed(found[question.root]) if write.at >= question.since)
+            for question in questions
+        ]
 
-def query(root: ResourceId, since: datetime) -> str:
+
+def query(questions: Sequence[Question]) -> str:
     """In the Kusto Query Language, whose `=~` and `startswith` do not mind case."""
-    at = since.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return QUERY.format(since=at, root=quoted(root.text), rows=MAX_ROWS)
+    since = min(question.since for question in questions).astimezone(UTC)
+    roots = dict.fromkeys(quoted(question.root.text) for question in questions)
+    return QUERY.format(
+        since=since.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        roots=" or ".join(_ROOT.format(root=root) for root in roots),
+        rows=MAX_ROWS * len(roots),
+    )
 
 
 def _page_of(shown: Json, headers: Mapping[str, str]) -> Page:
@@ -124,19 +203,19 @@ def _page_of(shown: Json, headers: Mapping[str, str]) -> Page:
     )
 
 
-def _writes(answer: json.Json, root: ResourceId) -> Iterator[ForeignWrite]:
-    """The rows that make sense; a slot's are below its app's and yet no change of the app."""
+def _writes(answer: json.Json) -> Iterator[tuple[ResourceId, ForeignWrite]]:
+    """The rows that make sense, each with its root: a slot's are below its app's and yet no change of the app."""
     for row in json.objects_at(answer, "data"):
         found = json.at(row, ("properties",))
-        if isinstance(found, Mapping) and (write := _write_of(found)) and _belongs_to(write.resource, root):
-            yield write
+        if isinstance(found, Mapping) and (write := _write_of(found)) and (root := _root_of(write.resource)):
+            yield root, write
 
 
-def _belongs_to(resource: str, root: ResourceId) -> bool:
+def _root_of(resource: str) -> ResourceId | None:
     try:
-        return root_of(ResourceId.parse(resource)) == root
+        return root_of(ResourceId.parse(resource))
     except InvalidResourceId:
-        return False
+        return None
 
 
 def _write_of(row: JsonObject) -> ForeignWrite | None:

@@ -14,6 +14,7 @@ from homeostat.azure.placement import VARIABLE, Placement
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.arm_types import ArmType
 from homeostat.core.attribution import ForeignWrite, Principal
+from homeostat.core.budget import Lane
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import JsonObject, text_at
@@ -159,8 +160,8 @@ class OneTenant:
     allowance: Allowance
     cloud: str
 
-    async def take(self, scope: str, quota: Quota, tokens: int, within: float) -> float:
-        return await self.allowance.take(scope or self.cloud, quota, tokens, within)
+    async def take(self, scope: str, quota: Quota, tokens: int, within: float, lane: Lane) -> float:
+        return await self.allowance.take(scope or self.cloud, quota, tokens, within, lane)
 
 
 def _misplaced(subscription: str, cloud: str) -> ArmError:

@@ -10,8 +10,10 @@ sweep asks it for each of a million requests.
 """
 
 import math
+from bisect import bisect_right
 from collections import deque
 from enum import StrEnum
+from itertools import accumulate
 from typing import Final, Protocol
 
 from homeostat.core import json
@@ -89,15 +91,18 @@ class TokenBucket:
 
 
 class SlidingWindow:
-    """`most` tokens in any `length` seconds.
+    """`most` tokens in any `length` seconds. at: when the last were drawn; of several clocks the one that is ahead.
 
-    What others were seen to draw is taken to come back evenly within a length, since nobody says when they drew it.
+    Whoever may leave less to others goes at once, though others have drawn for later: no length may see too much, those
+    that lie ahead neither. What others were seen to draw is taken to come back evenly within a length, since nobody
+    says when they drew it.
     """
 
-    __slots__ = ("_debt", "_debt_at", "_drawn", "_slots", "_step", "length", "most")
+    __slots__ = ("_at", "_debt", "_debt_at", "_drawn", "_slots", "_step", "length", "most")
 
-    def __init__(self, most: float, length: float) -> None:
+    def __init__(self, most: float, length: float, at: float = -math.inf) -> None:
         self.most, self.length = most, length
+        self._at = at
         self._step = length / _STEPS
         self._slots: deque[list[float]] = deque()  # [end of the step, tokens drawn in it]
         self._drawn = 0.0
@@ -114,14 +119,18 @@ class SlidingWindow:
         return self._debt * max(0.0, 1 - max(0.0, now - self._debt_at) / self.length)
 
     def draw(self, tokens: float, now: float, after: float = 0.0) -> None:
-        self.recall((math.floor((now + after) / self._step) + 1) * self._step, tokens)
+        self._at = max(self._at, now)
+        self.recall((math.floor((self._at + after) / self._step) + 1) * self._step, tokens)
 
     def recall(self, end: float, tokens: float) -> None:
-        """Tokens that were drawn in the step that ended then; no earlier than what is known of already."""
-        if self._slots and self._slots[-1][0] >= end:
-            self._slots[-1][1] += tokens
+        """Tokens that are drawn in the step that ends then."""
+        place = len(self._slots)
+        while place and self._slots[place - 1][0] > end:
+            place -= 1
+        if place and self._slots[place - 1][0] == end:
+            self._slots[place - 1][1] += tokens
         else:
-            self._slots.append([end, tokens])
+            self._slots.insert(place, [end, tokens])
         self._drawn += tokens
 
     def lower(self, level: float, now: float) -> None:
@@ -129,6 +138,9 @@ class SlidingWindow:
             self._debt, self._debt_at = self._owed(now) + lacking, now
 
     def due(self, level: float, now: float) -> float:
+        now = max(now, self._at)
+        if self._slots and self._slots[-1][0] > now + self._step and level <= self.most:
+            return self._between(self.most - level, now)
         later = max(0.0, math.ceil(level / self.most - _ENOUGH) - 1)
         lacking = level - later * self.most - self.level(now)
         if lacking <= _ENOUGH:
@@ -147,14 +159,33 @@ class SlidingWindow:
                 return passed
         return max(0.0, lacking - back) / rate if rate else self.length
 
+    def _between(self, drawn: float, now: float) -> float:
+        """Seconds until no length has more than this drawn in it, with what is drawn for later."""
+        ends = [end for end, _ in self._slots]
+        sums = list(accumulate((tokens for _, tokens in self._slots), initial=0.0))
+
+        def within(at: float) -> float:
+            first, last = bisect_right(ends, at - self.length + _ENOUGH), bisect_right(ends, at + self._step + _ENOUGH)
+            return sums[last] - sums[first]
+
+        for start in (now, *(end + self.length for end in ends if end + self.length > now)):
+            ahead = (end - self._step for end in ends if start < end - self._step < start + self.length)
+            if all(within(at) <= drawn + _ENOUGH for at in (start, *ahead)):
+                return start - now
+        raise AssertionError("once all that is drawn has come back nothing is in the way")
+
     def to_json(self) -> JsonObject:
-        return {"drawn": [[end, tokens] for end, tokens in self._slots]}
+        return {"drawn": [[end, tokens] for end, tokens in self._slots], "at": self._at}
 
 
-def sweeps_part(quota: Quota, share_left: float, now: float, known: JsonObject | None = None) -> Store:
-    """What all sweeping instances together may draw on, as it was stored last."""
-    most = _ours(quota, share_left)
-    return _store(quota, most - _reserve(quota, most), share_left, now, known)
+def shared_part(quota: Quota, share_left: float, now: float, known: JsonObject | None = None) -> Store:
+    """What all instances together may draw on, as it was stored last."""
+    return _store(quota, _ours(quota, share_left), share_left, now, known)
+
+
+def kept(quota: Quota, share_left: float, lane: Lane) -> float:
+    """Tokens of our part that a lane leaves to the one before it."""
+    return _reserve(quota, _ours(quota, share_left)) if lane is Lane.SWEEPING else 0.0
 
 
 def _store(quota: Quota, most: float, share_left: float, now: float, known: JsonObject | None = None) -> Store:
@@ -162,7 +193,7 @@ def _store(quota: Quota, most: float, share_left: float, now: float, known: Json
         refill = (1 - share_left) * quota.size / quota.seconds
         at, tokens = _number(known, "at", now), _number(known, "tokens", most)
         return TokenBucket(most, refill, at, tokens)
-    window = SlidingWindow(most, quota.seconds)
+    window = SlidingWindow(most, quota.seconds, _number(known, "at", -math.inf))
     drawn = json.at(known, ("drawn",)) if known else None
     for slot in drawn if isinstance(drawn, list) else ():
         match slot:

@@ -25,12 +25,15 @@ REMEMBERED = timedelta(days=14)
 MAX_TOP = 1000
 MAX_PAYLOAD = 16_777_216
 
+_TEXT = r"(?:[^'\\]|\\.)+"
+_ROOT = rf"target =~ '{_TEXT}' or target startswith '{_TEXT}/'"
+_ROOTS = re.compile(rf"target =~ '({_TEXT})' or target startswith '({_TEXT})/'")
 _SHAPE = re.compile(
     r"resourcechanges"
     r" \| extend at = todatetime\(properties\.changeAttributes\.timestamp\),"
     r" target = tostring\(properties\.targetResourceId\)"
     r" \| where at >= datetime\((?P<since>[0-9T:.\-]+Z)\)"
-    r" and \(target =~ '(?P<root>(?:[^'\\]|\\.)+)' or target startswith '(?P<below>(?:[^'\\]|\\.)+)/'\)"
+    rf" and \((?P<roots>{_ROOT}(?: or {_ROOT})*)\)"
     r" \| order by at desc \| limit (?P<rows>\d+) \| project properties"
 )
 _CLIENTS = {
@@ -48,11 +51,11 @@ def _query(call: Call) -> Response:
     match = _SHAPE.fullmatch(text)
     if match is None:
         return _resources(call, text, subscriptions, body.get("options") or {})
-    if match["root"] != match["below"]:
+    roots = _ROOTS.findall(match["roots"])
+    if any(root != below for root, below in roots):
         raise _invalid()
-    found = [
-        row for row in _changes(call, match) if _subscription_of(row["properties"]["targetResourceId"]) in subscriptions
-    ]
+    wanted = tuple(re.sub(r"\\(.)", r"\1", root).lower() for root, _ in roots)
+    found = _changes(call, match, wanted, subscriptions)
     return Response.json(200, _page(found, len(found)))
 
 
@@ -149,14 +152,15 @@ def _skipped(token: object, text: str) -> int:
 # --- resourcechanges
 
 
-def _changes(call: Call, match: re.Match[str]) -> list[Json]:
+def _changes(call: Call, match: re.Match[str], roots: tuple[str, ...], subscriptions: frozenset[str]) -> list[Json]:
     """The changes that were asked for, newest first."""
-    since = max(datetime.fromisoformat(match["since"]), call.now - REMEMBERED)
-    root = re.sub(r"\\(.)", r"\1", match["root"]).lower()
+    since, below = max(datetime.fromisoformat(match["since"]), call.now - REMEMBERED), tuple(f"{r}/" for r in roots)
     wanted = [
         change
         for change in call.cloud.changes
-        if change.at >= since and (change.target_id.lower() == root or change.target_id.lower().startswith(f"{root}/"))
+        if change.at >= since
+        and f"{change.target_id.lower()}/".startswith(below)
+        and _subscription_of(change.target_id) in subscriptions
     ]
     newest = sorted(wanted, key=lambda change: change.at, reverse=True)
     return [{"properties": _properties(change)} for change in newest[: int(match["rows"])]]

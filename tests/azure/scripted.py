@@ -3,6 +3,7 @@
 The script sits beneath the real pipeline and the real SDKs, where the network would be.
 """
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -102,6 +103,7 @@ class Script(AsyncHttpTransport[HttpRequest, AsyncHttpResponseImpl]):
 
     async def send(self, request: HttpRequest, *, stream: bool = False, **_: Any) -> AsyncHttpResponseImpl:
         self.requests.append(_copy(request))
+        await asyncio.sleep(0)  # others go on meanwhile, as they do while a network answers
         answer = self._answers.popleft()
         if isinstance(answer, Exception):
             raise answer

@@ -1,7 +1,7 @@
 """The governor in the real pipeline, over a simulated ARM that throttles, in virtual time with real concurrency."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from homeostat.allowances import SharedAllowance
-from homeostat.azure.arm import Arm, Sweeping, arm_over
+from homeostat.azure.arm import Arm, Sharing, arm_over
 from homeostat.azure.clouds import cloud_of
 from homeostat.core.arm_errors import ErrorClass
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, PRIVATE_DNS_ZONE, SITE, SITE_CONFIG, ArmType
@@ -21,7 +21,7 @@ from homeostat.core.quotas import ARM as ARM_QUOTAS
 from homeostat.memory import MemoryStorage
 from homeostat.ports import Document, StorageUnavailable
 from simulator import worlds
-from simulator.cloud import HOMEOSTAT, Cloud
+from simulator.cloud import EPOCH, HOMEOSTAT, Cloud
 from simulator.exchange import Exchanger
 from simulator.faults import Fault, parse
 from simulator.throttling import ARM, QUERIES, SETTINGS
@@ -51,13 +51,13 @@ class Ground:
     arms: list[Arm] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
-    def instance(self) -> tuple[Arm, Sweeping]:
+    def instance(self) -> tuple[Arm, Sharing]:
         ambient = LoopAmbient(self.loop, f"instance {len(self.arms)}")
         clock = ambient.clock()
         transport = CloudTransport(Exchanger(self.cloud, clock, LATENCY, self.faults))
         arm = arm_over(transport, CloudCredential(self.cloud, clock), cloud_of({}), ambient, share_left=SHARE_LEFT)
         self.arms.append(arm)
-        return arm, arm.sweeping(SharedAllowance(self.memory.documents, ambient, SHARE_LEFT))
+        return arm, arm.sharing(SharedAllowance(self.memory.documents, ambient, SHARE_LEFT))
 
     @property
     def site(self) -> ResourceId:
@@ -126,7 +126,7 @@ def test_three_instances_that_sweep_together_stay_within_the_same_part() -> None
     assert bound <= on_virtual_time(program) <= 1.05 * bound
 
 
-def _reading(sweep: Sweeping, ground: Ground) -> Callable[[], Awaitable[Fact]]:
+def _reading(sweep: Sharing, ground: Ground) -> Callable[[], Awaitable[Fact]]:
     return lambda: sweep.reader.read(Read(SITE, ground.site))
 
 
@@ -222,7 +222,7 @@ def test_anothers_load_on_the_same_buckets_slows_a_sweep_down_and_nobody_is_refu
 def test_without_a_store_a_sweep_waits_and_a_repair_goes_on() -> None:
     async def program(ground: Ground) -> None:
         arm, _ = ground.instance()
-        sweep = arm.sweeping(SharedAllowance(_NoDocuments(ground.memory), ground.ambient, SHARE_LEFT))  # type: ignore[arg-type]  # it has the one method that is asked
+        sweep = arm.sharing(SharedAllowance(_NoDocuments(ground.memory), ground.ambient, SHARE_LEFT))  # type: ignore[arg-type]  # it has the one method that is asked
         fact = await sweep.reader.read(Read(SITE, ground.site))
         assert isinstance(fact, Unreadable)
         assert fact.error.error_class is ErrorClass.THROTTLED
@@ -247,7 +247,7 @@ def test_a_sweep_goes_on_when_its_store_is_back() -> None:
     async def program(ground: Ground) -> float:
         arm, _ = ground.instance()
         store = _Flaky(ground.memory, ground.ambient, until=7.0)
-        sweep = arm.sweeping(SharedAllowance(store, ground.ambient, SHARE_LEFT))  # type: ignore[arg-type]  # as above
+        sweep = arm.sharing(SharedAllowance(store, ground.ambient, SHARE_LEFT))  # type: ignore[arg-type]  # as above
         assert isinstance(await sweep.reader.read(Read(SITE, ground.site)), Found)
         return ground.loop.time()
 
@@ -303,6 +303,76 @@ def test_queries_stay_below_the_quota_of_resource_graph() -> None:
 
     rate = 9 / 5  # of 15, a quarter is the owner's and a fifth of the rest is for healing, in whole queries
     assert on_virtual_time(program) <= 1.05 * 100 / rate
+
+
+@dataclass(slots=True)
+class Asked:
+    """took: seconds until each of those who asked who changed something could go on. named: how many were told."""
+
+    took: list[float] = field(default_factory=list)
+    named: int = 0
+
+
+async def _ask_who(ground: Ground, shared: Sequence[Sharing], count: int, every: float) -> Asked:
+    """One repair after the other asks who denied what must be allowed, on one instance after the other."""
+    operator, rule = Client(ground.cloud, ground.ambient.now()), ground.group.child("securityRules", "allow-sql")
+    shown = operator("GET", rule.text).body["properties"]
+    assert operator("PUT", rule.text, {"properties": {**shown, "access": "Deny"}}).status < 300
+    asked = Asked()
+
+    async def ask(number: int) -> None:
+        await ground.ambient.sleep(number * every)
+        began = ground.loop.time()
+        told = await shared[number % len(shared)].changes.changes(ground.group, EPOCH)
+        asked.named += bool(told)
+        asked.took.append(ground.loop.time() - began)
+
+    await asyncio.gather(*map(ask, range(count)))
+    assert (ground.cloud.throttling.refused, ground.statuses()) == (0, {200})
+    return asked
+
+
+@pytest.mark.parametrize("instances", [2, 10])
+@pytest.mark.parametrize("sweeps", [True, False])
+def test_a_storm_of_repairs_on_several_instances_asks_for_names_and_is_never_refused(
+    instances: int, *, sweeps: bool
+) -> None:
+    async def program(ground: Ground) -> Asked:
+        shared = [ground.instance()[1] for _ in range(instances)]
+        sweeping = [asyncio.create_task(_pages(each)) for each in shared[:3] if sweeps]
+        asked = await _ask_who(ground, shared, 600, 0.05)
+        for each in sweeping:
+            each.cancel()
+        return asked
+
+    asked = on_virtual_time(program)
+    assert asked.named > (600 / 2 if instances == 2 else 600 / 4)
+    assert max(asked.took) < 2.1
+
+
+def test_a_handful_of_repairs_waits_for_no_name_longer_than_for_its_query() -> None:
+    async def program(ground: Ground) -> Asked:
+        return await _ask_who(ground, [ground.instance()[1]], 6, 0.01)
+
+    asked = on_virtual_time(program)
+    assert asked.named == 6
+    assert max(asked.took) <= 2 * LATENCY
+
+
+async def _pages(sweep: Sharing) -> None:
+    while True:
+        await sweep.table.page(RowQuery(("microsoft.web/sites",), ("id",)))
+
+
+def test_without_a_store_a_repair_has_no_name_at_once() -> None:
+    async def program(ground: Ground) -> float:
+        arm, _ = ground.instance()
+        shared = arm.sharing(SharedAllowance(_NoDocuments(ground.memory), ground.ambient, SHARE_LEFT))  # type: ignore[arg-type]  # as above
+        assert await shared.changes.changes(ground.group, EPOCH) == ()
+        assert not ground.cloud.exchanges
+        return ground.loop.time()
+
+    assert on_virtual_time(program) == 0.0
 
 
 def test_networks_and_zones_are_read_within_their_providers_windows() -> None:

@@ -1,12 +1,13 @@
 """Resource Graph's rows become writers; rows that make no sense, and answers that are none, become nothing."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from homeostat.azure.resource_graph import MAX_TEXT, query
+from homeostat.azure.resource_graph import MAX_ROOTS, MAX_TEXT, Question, query
 from homeostat.core.attribution import ActorKind, ForeignWrite
 from homeostat.core.ids import ResourceId
 from tests.azure.scripted import SUBSCRIPTION, Answer, conversation, refusal, resource
@@ -130,6 +131,37 @@ async def test_the_query_goes_to_the_roots_own_subscription_and_asks_for_no_othe
 
 def test_a_name_cannot_leave_its_quotes_and_a_time_is_in_utc() -> None:
     odd = ResourceId.of("s", "rg", "Microsoft.Web/sites", "a'b\\c")
-    asked = query(odd, SINCE.astimezone(timezone(timedelta(hours=2))))
+    asked = query([Question(odd, SINCE.astimezone(timezone(timedelta(hours=2))))])
     assert "sites/a\\'b\\\\c'" in asked
     assert "datetime(2026-03-01T02:00:00.000000Z)" in asked
+
+
+async def test_what_is_asked_meanwhile_is_the_next_query_and_each_is_told_of_its_own_root_since_its_own_time() -> None:
+    later = SINCE + timedelta(minutes=90)
+    rows = [row(APP.text, changedBy="late", timestamp="2026-03-01T04:00:00Z"), row(), row(APP.text)]
+    talk = conversation(Answer(200, {"data": []}), Answer(200, {"data": rows}))
+    ask = talk.arm.changes.changes
+    none, of_nsg, of_app = await asyncio.gather(ask(NSG, SINCE), ask(NSG, SINCE), ask(APP, later))
+    assert none == ()
+    assert [write.resource for write in of_nsg] == [NSG.key]
+    assert [(write.resource, write.by.name) for write in of_app] == [(APP.key, "late")]
+    _, second = talk.script.requests
+    asked = json.loads(str(second.content))
+    assert asked["query"].count("target =~") == 2
+    assert "datetime(2026-03-01T02:00:00.000000Z)" in asked["query"]
+    assert "limit 100 " in asked["query"]
+
+
+async def test_a_crowd_is_asked_about_by_as_few_queries_as_pages_hold_their_answers() -> None:
+    crowd = [resource("Microsoft.Web/sites", f"app-{number}") for number in range(2 * MAX_ROOTS)]
+    talk = conversation(*(Answer(200, {"data": []}) for _ in range(3)))
+    await asyncio.gather(*(talk.arm.changes.changes(root, SINCE) for root in crowd))
+    asked = [json.loads(str(request.content))["query"].count("target =~") for request in talk.script.requests]
+    assert asked == [1, MAX_ROOTS, MAX_ROOTS - 1]
+
+
+async def test_a_refusal_of_one_query_does_not_concern_the_next() -> None:
+    talk = conversation(refusal(429, "RateLimiting", retry_after="0"), Answer(200, {"data": [row()]}))
+    ask = talk.arm.changes.changes
+    none, some = await asyncio.gather(ask(NSG, SINCE), ask(NSG, SINCE))
+    assert (none, len(some)) == ((), 1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.core.budget import Budget, Lane, sweeps_part
+from homeostat.core.budget import Budget, Lane, kept, shared_part
 from homeostat.core.quotas import ARM, PRIVATE_DNS_READS, QUERIES, SETTINGS, Quota
 
 pytestmark = pytest.mark.unit
@@ -150,7 +150,7 @@ def test_a_place_further_back_waits_longer() -> None:
 
 
 @given(quotas, shares, st.lists(st.tuples(st.sampled_from([0.0, 0.05, 1.0, 30.0]), st.integers(0, 2)), max_size=60))
-def test_what_instances_with_wrong_clocks_take_together_stays_within_the_sweeps_part(
+def test_what_instances_with_wrong_clocks_take_together_stays_within_our_part(
     quota: Quota, share_left: float, asked: list[tuple[float, int]]
 ) -> None:
     skew = (0.0, 1.5, -1.5)
@@ -158,14 +158,49 @@ def test_what_instances_with_wrong_clocks_take_together_stays_within_the_sweeps_
     for pause, instance in asked:
         now += pause
         theirs = now + skew[instance]
-        part = sweeps_part(quota, share_left, theirs, row)
+        part = shared_part(quota, share_left, theirs, row)
         wait = part.due(1, theirs)
         part.draw(1, theirs, after=wait)
         row = part.to_json()
         spent.append(now + wait)
-    most, window = sweeps_part(quota, share_left, 0.0).most, max(skew) - min(skew)
+    most, window = shared_part(quota, share_left, 0.0).most, max(skew) - min(skew)
     spent.sort()
     for first, start in enumerate(spent):
         for last in range(first, len(spent)):
             between = spent[last] - start + 2 * window
             assert last - first + 1 <= most_in(quota, most, share_left, between) + TOLERANCE
+
+
+windows = st.sampled_from([PRIVATE_DNS_READS, QUERIES, Quota("small", 5, 10.0, window=True)])
+takes = st.lists(st.tuples(st.sampled_from([0.0, 0.0, 0.05, 1.0, 3.0, 30.0]), lanes), max_size=120)
+
+
+@given(windows, takes)
+def test_both_lanes_together_stay_within_our_part_and_a_sweep_within_its_own(
+    quota: Quota, asked: list[tuple[float, Lane]]
+) -> None:
+    row, now, spent = None, 10_000.0, list[tuple[float, Lane]]()
+    for pause, lane in asked:
+        now += pause
+        part = shared_part(quota, 0.25, now, row)
+        wait = part.due(kept(quota, 0.25, lane) + 1, now)
+        if wait <= 20.0:
+            part.draw(1, now, after=wait)
+            row = part.to_json()
+            spent.append((now + wait, lane))
+    spent.sort()
+    for start, _ in spent:
+        within = [lane for at, lane in spent if start <= at < start + quota.seconds - TOLERANCE]
+        assert len(within) <= shared_part(quota, 0.25, 0.0).most
+        sweeps = within.count(Lane.SWEEPING)
+        assert sweeps <= shared_part(quota, 0.25, 0.0).most - kept(quota, 0.25, Lane.SWEEPING)
+
+
+@given(windows, st.integers(1, 40))
+def test_healing_goes_at_once_though_a_sweep_has_taken_all_it_may_for_a_while_to_come(quota: Quota, ahead: int) -> None:
+    part, reserve = shared_part(quota, 0.25, 0.0), kept(quota, 0.25, Lane.SWEEPING)
+    for _ in range(ahead):
+        part.draw(1, 0.0, after=part.due(reserve + 1, 0.0))
+    for _ in range(int(reserve)):
+        assert part.due(1, 0.0) == 0.0
+        part.draw(1, 0.0)

@@ -352,6 +352,7 @@ def stand(
     memory = MemoryStorage(ambient.now)
     inbox = Inbox()
     store = Store(WatchedDocuments(documents(memory.documents)), WatchedQueues(memory.queues), memory.blobs, ambient)
+    shared = arm.sharing(SharedAllowance(memory.documents, ambient, DEFAULT_SHARE_LEFT))
     engine = Engine(
         REGISTRY,
         arm.reader,
@@ -361,14 +362,13 @@ def stand(
         ambient,
         settle=settle,
         deployments=arm.reader,
-        changes=arm.changes,
+        changes=shared.changes,
         public_url=PUBLIC,
     )
     specs = Texts({"homeostat.yaml": spec})
-    selections = Selections(arm.changes, arm.reader, memory.blobs, ambient)
+    selections = Selections(shared.table, arm.reader, memory.blobs, ambient)
     desired = Desired(specs, REGISTRY, ambient, cloud.subscription, selections=selections)
-    lane = arm.sweeping(SharedAllowance(memory.documents, ambient, DEFAULT_SHARE_LEFT))
-    way = Way(lane.reader, lane.table)
+    way = Way(shared.reader, shared.table)
     service = Service(engine, desired, {}, arm.identity, managed=Managed(store, memory.blobs, ambient), way=way)
     service = replace(service, low_budgets=arm.low_budgets)
     made = Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)

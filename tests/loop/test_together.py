@@ -92,3 +92,43 @@ async def test_one_that_is_cancelled_while_it_stores_leaves_the_others_to_the_ne
     assert await third == 30
     assert slow.calls == [[1], [2, 3], [2, 3]]
     assert second.cancelled()
+
+
+async def test_a_crowd_is_stored_in_as_few_calls_as_one_call_may_be_given() -> None:
+    together, slow = Together[int, int](most=2), Slow()
+    tasks = await brought(together, slow, 1, 2, 3, 4, 5, 6)
+    slow.let_on(4)
+    assert await asyncio.gather(*tasks) == [10, 20, 30, 40, 50, 60]
+    assert slow.calls == [[1], [2, 3], [4, 5], [6]]
+
+
+async def test_what_comes_while_a_call_waits_for_its_turn_is_its_own() -> None:
+    turn, slow = asyncio.Semaphore(0), Slow()
+    together = Together[int, int](turn=lambda: _let_on(turn))
+    tasks = await brought(together, slow, 1, 2)
+    tasks += await brought(together, slow, 3)
+    assert slow.calls == []
+    slow.let_on(1)
+    turn.release()
+    assert await asyncio.gather(*tasks) == [10, 20, 30]
+    assert slow.calls == [[1, 2, 3]]
+
+
+async def test_a_turn_that_does_not_come_is_told_to_each_of_them_and_to_nobody_after() -> None:
+    slow, refusing = Slow(), True
+
+    async def turn() -> None:
+        await asyncio.sleep(0)
+        if refusing:
+            raise ValueError("no turn")
+
+    together = Together[int, int](turn=turn)
+    answers = await asyncio.gather(*await brought(together, slow, 1, 2), return_exceptions=True)
+    assert [str(answer) for answer in answers] == ["no turn", "no turn"]
+    refusing = False
+    slow.let_on(1)
+    assert await together.store("root", 3, slow) == 30
+
+
+async def _let_on(turn: asyncio.Semaphore) -> None:
+    await turn.acquire()

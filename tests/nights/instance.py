@@ -116,6 +116,7 @@ def start(ground: Ground, who: str, seed: int, cap: Mode, make: Make) -> Instanc
     arm = arm_over(transport, Credential(), cloud_of({}), ambient)
     parts = ground, life, ambient
     store = Store(Documents(*parts), Queues(*parts), Blobs(*parts), ambient)
+    shared = arm.sharing(SharedAllowance(store.documents, ambient, DEFAULT_SHARE_LEFT))
     engine = Engine(
         REGISTRY,
         arm.reader,
@@ -125,11 +126,10 @@ def start(ground: Ground, who: str, seed: int, cap: Mode, make: Make) -> Instanc
         ambient,
         cap=cap,
         settle=SETTLE,
-        changes=arm.changes,
+        changes=shared.changes,
         deployments=arm.reader,
     )
     specs = Specs(ground, who)
-    lane = arm.sweeping(SharedAllowance(store.documents, ambient, DEFAULT_SHARE_LEFT))
-    desired, way = Desired(specs, REGISTRY, ambient, SUBSCRIPTION), Way(lane.reader, lane.table, FULL_READ_DAYS)
+    desired, way = Desired(specs, REGISTRY, ambient, SUBSCRIPTION), Way(shared.reader, shared.table, FULL_READ_DAYS)
     service = make(Service(engine, desired, {}, Ourselves(), way=way))
     return Instance(who, life, ambient, specs, service)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from homeostat.azure.resource_graph import query
+from homeostat.azure.resource_graph import Question, query
 from homeostat.core.ids import ResourceId
 from simulator import worlds
 from simulator.access import Role
@@ -33,7 +33,7 @@ def client() -> Client:
 
 def ask(client: Client, root: str, since: Any = EPOCH) -> Answer:
     id_ = ResourceId.parse(f"/subscriptions/{client.cloud.subscription}{root}")
-    body = {"subscriptions": [client.cloud.subscription], "query": query(id_, since)}
+    body = {"subscriptions": [client.cloud.subscription], "query": query([Question(id_, since)])}
     return client("POST", PATH, body, "2021-03-01")
 
 
@@ -92,10 +92,21 @@ def test_only_what_was_changed_since_is_told(client: Client) -> None:
     assert changes(client, NSG) == []
 
 
+def test_of_several_roots_all_changes_are_told_the_newest_first(client: Client) -> None:
+    change_rule(client)
+    client.now += timedelta(minutes=1)
+    client("DELETE", f"{ZONE}/virtualNetworkLinks/link-vnet-appservice", api_version="2024-06-01")
+    roots = [ResourceId.parse(f"/subscriptions/{client.cloud.subscription}{root}") for root in (NSG, ZONE, SITE)]
+    body = {"query": query([Question(root, EPOCH) for root in roots])}
+    rows = client("POST", PATH, body, "2021-03-01").body["data"]
+    types = [row["properties"]["targetResourceType"].rpartition("/")[2] for row in rows]
+    assert types == ["virtualnetworklinks", "networksecuritygroups"]
+
+
 def test_another_subscription_has_no_rows(client: Client) -> None:
     change_rule(client)
     id_ = ResourceId.parse(f"/subscriptions/{client.cloud.subscription}{NSG}")
-    body = {"subscriptions": ["another"], "query": query(id_, EPOCH)}
+    body = {"subscriptions": ["another"], "query": query([Question(id_, EPOCH)])}
     assert client("POST", PATH, body, "2021-03-01").body["data"] == []
 
 

@@ -239,6 +239,7 @@ def night_of(
         open_arm = arm_over(transport, CloudCredential(cloud, clock), cloud_of({}), ambient)
         documents, blobs = DistantDocuments(memory.documents, toll), DistantBlobs(memory.blobs, toll)
         store = Store(documents, DistantQueues(memory.queues, toll), blobs, ambient)
+        shared = open_arm.sharing(SharedAllowance(documents, ambient, DEFAULT_SHARE_LEFT))
         engine = Engine(
             WITHOUT_PROBES,
             open_arm.reader,
@@ -248,11 +249,10 @@ def night_of(
             ambient,
             settle=AT_ONCE,
             deployments=open_arm.reader,
-            changes=open_arm.changes,
+            changes=shared.changes,
         )
-        selections = Selections(open_arm.changes, open_arm.reader, blobs, ambient)
+        selections = Selections(shared.table, open_arm.reader, blobs, ambient)
         desired = Desired(Texts(specs), WITHOUT_PROBES, ambient, cloud.subscription, selections=selections)
-        lane = open_arm.sweeping(SharedAllowance(documents, ambient, DEFAULT_SHARE_LEFT))
-        return Service(engine, desired, {}, open_arm.identity, way=Way(lane.reader, lane.table, days))
+        return Service(engine, desired, {}, open_arm.identity, way=Way(shared.reader, shared.table, days))
 
     return Night(loop, cloud, memory, channel, toll, tuple(instance(number) for number in range(instances)))
