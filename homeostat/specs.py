@@ -30,7 +30,11 @@ CHECK_EVERY: Final = timedelta(seconds=30)
 """How long a change of the specs may stay unnoticed."""
 
 PATIENCE: Final = timedelta(seconds=1)
-"""How long a caller who could do with the fleet in force waits for a newer one."""
+"""How long callers who could do with the fleet in force wait for a newer one, from when it was first asked for.
+
+Not each for as long: where every look waits a second, an instance that looks at sixteen roots at a time falls behind a
+storm, and a repair waits in the queue for as long as the newer fleet takes.
+"""
 
 AT_ONCE: Final = 32
 """Blobs that are read at the same time."""
@@ -129,6 +133,7 @@ class Desired:
     _checked: float | None = field(default=None, init=False)  # on the monotonic clock: the other one may be set back
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _renewal: asyncio.Task[Fleet] | None = field(default=None, init=False)
+    _patience: float = field(default=0.0, init=False)  # until when, by the event loop's time, the renewal is waited for
 
     @property
     def problem(self) -> str:
@@ -141,17 +146,18 @@ class Desired:
     async def fleet(self) -> Fleet:
         """Raises SpecError or StorageError as long as there has been no good one.
 
-        Whoever has a good one does not wait long for a newer one, which is in force once it is there: what selectors
+        Where there is a good one nobody waits long for a newer one, which is in force once it is there: what selectors
         select of a large fleet is many queries of Resource Graph, and an event must not wait for its quota.
         """
         if self._fleet is not None and self._is_fresh():
             return self._fleet
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renewed_once(), name="specs")
+            self._patience = asyncio.get_running_loop().time() + PATIENCE.total_seconds()
         if self._fleet is None:
             return await asyncio.shield(self._renewal)
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE.total_seconds()):
+            async with asyncio.timeout_at(self._patience):
                 await asyncio.shield(self._renewal)
         return self._fleet
 

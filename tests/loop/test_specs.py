@@ -12,6 +12,7 @@ from homeostat.memory import MemoryStorage
 from homeostat.ports import Blob, BlobInfo, StorageUnavailable
 from homeostat.specs import CHECK_EVERY, Desired, SpecBlobs, SpecFiles
 from remediators import REGISTRY
+from simulator.virtual import LoopAmbient, VirtualLoop, run_on
 from tests.azure.scripted import SUBSCRIPTION, VirtualAmbient
 from tests.loop.stand import SPEC, Texts
 
@@ -266,8 +267,32 @@ async def test_who_has_good_specs_does_not_wait_for_newer_ones_that_take_long() 
     one, other = await asyncio.gather(targets(wanted), targets(wanted))
     assert one == other == ["app-flask"]
     may_answer.set()
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
     assert await targets(wanted) == ["app-flask", "app-other"]
     assert source.asked == 2
+
+
+def test_a_crowd_waits_no_longer_for_newer_specs_than_the_first_of_it() -> None:
+    async def program(loop: VirtualLoop) -> list[float]:
+        class Slow(Texts):
+            async def versions(self) -> Mapping[str, str]:
+                if self.asked:
+                    await asyncio.sleep(20)
+                return await super().versions()
+
+        wanted = Desired(Slow({"a.yaml": SPEC}), REGISTRY, LoopAmbient(loop, "instance"), SUBSCRIPTION)
+        await wanted.fleet()
+
+        async def ask(after: float) -> float:
+            await asyncio.sleep(after)
+            began = loop.time()
+            await wanted.fleet()
+            return loop.time() - began
+
+        await asyncio.sleep(CHECK_EVERY.total_seconds())
+        return await asyncio.gather(*map(ask, (0.0, 0.25, 0.5, 1.5, 10.0, 19.0)))
+
+    assert run_on(VirtualLoop(), program) == [1.0, 0.75, 0.5, 0.0, 0.0, 0.0]
 
 
 async def test_while_there_are_no_specs_yet_all_wait_for_the_first_ones() -> None:

@@ -20,7 +20,7 @@ from homeostat.azure.clouds import cloud_of
 from homeostat.core.alerts import AlertType
 from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.ids import ResourceId
-from homeostat.core.json import Json
+from homeostat.core.json import Json, text_at
 from homeostat.core.record import Settle
 from homeostat.core.spec import Fleet
 from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS
@@ -113,14 +113,17 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Keeps the summaries of sweeps, and lets go of all other alerts."""
+    """Keeps the summaries of sweeps, and who is told to have caused what was repaired; lets go of all other alerts."""
 
     summaries: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+    blamed: list[str] = field(default_factory=list)
 
     async def publish(self, events: Sequence[CloudEventData]) -> None:
         for event in events:
             if event.type == AlertType.SWEEP_COMPLETED:
                 await self.summaries.put(event.data)
+            if event.type == AlertType.REMEDIATED:
+                self.blamed.append(text_at(event.data, "changedBy", "name"))
 
 
 @dataclass(frozen=True, slots=True)
