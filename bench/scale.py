@@ -18,6 +18,7 @@ from bench.scaling.host import Platform
 from bench.scaling.measured import per_app
 from bench.scaling.model import Size, modelled
 from bench.scaling.real import swept
+from homeostat.config import DEFAULT_SELECT_EVERY
 
 APPS, SUBSCRIPTIONS = 1_000_000, 5_000
 CHECKED_APPS, CHECKED_SUBSCRIPTIONS = 10_000, 10
@@ -72,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--arm-ms", type=float, default=100.0, help="of a call to Resource Manager")
     add("--graph-ms", type=float, default=500.0, help="of a page of Resource Graph")
     add("--storage-ms", type=float, default=5.0, help="of a call to storage")
-    add("--select-minutes", type=float, default=360.0, help="HOMEOSTAT_SELECT_MINUTES")
+    default = DEFAULT_SELECT_EVERY / timedelta(minutes=1)
+    add("--select-minutes", type=float, default=default, help="HOMEOSTAT_SELECT_MINUTES")
     add("--look-ms", type=float, default=0.0, help="processor time for a root; as measured in the check unless given")
     add("--without-work", action="store_true", help="and once more, as if the processor took no time")
     return parser

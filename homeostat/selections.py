@@ -1,7 +1,8 @@
 """Which web apps the selectors select: asked of Azure Resource Graph, and kept in a blob.
 
 What was found last stays in force until something newer is: an instance that starts reads the blob and asks nobody, an
-answer that fails changes nothing, and one of which no fleet can be made is not kept. Where all apps of a subscription
+answer that fails changes nothing, and one of which no fleet can be made is not kept. Of all instances one asks at a
+time, and those that know an answer go on with it meanwhile (`homeostat.claim`). Where all apps of a subscription
 are missing from an answer, one of them is read: Resource Graph leaves out silently what the caller may not see.
 https://learn.microsoft.com/azure/governance/resource-graph/overview#permissions-in-azure-resource-graph
 """
@@ -12,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from homeostat.ages import Ages
 from homeostat.ambient import Ambient
+from homeostat.claim import Claims
 from homeostat.core import json
 from homeostat.core.arm_errors import ArmError
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.errors import HomeostatError
-from homeostat.core.graph import RowQuery
+from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, JsonObject
 from homeostat.core.model import Read, Unreadable
@@ -31,8 +34,19 @@ log = logging.getLogger(__name__)
 CONTAINER: Final = "homeostat-fleet"
 BLOB: Final = "selection.json"
 
+CLAIM: Final = "selection-claim.json"
+
 RETRY_EVERY: Final = timedelta(minutes=2)
-"""How soon Azure is asked again after it did not answer."""
+"""How soon Azure is asked again after it did not answer, by whichever instance."""
+
+ASKING: Final = timedelta(minutes=1)
+"""How long an instance may be silent that asks: a page may take its seventy seconds, which they seldom do."""
+
+MAKING: Final = timedelta(minutes=10)
+"""The same while it makes a fleet of the answers: of a million apps it takes some three minutes of a core."""
+
+LOOKED_AFTER: Final = timedelta(seconds=2)
+"""How often those look who know no answer and wait for another's."""
 
 FORGOTTEN_AFTER: Final = timedelta(days=7)
 """How long an answer is kept that no selector asks for: another instance may still have the spec that does."""
@@ -85,28 +99,85 @@ class Selections:
     held: Held = field(default_factory=Held)
     _in_use: frozenset[str] = field(default=frozenset(), init=False)  # keys of the criteria that are wanted now
     _asked_at: dict[str, float] = field(default_factory=dict, init=False)  # monotonic, by the criteria's key
+    _ages: Ages = field(init=False)
+    _claims: Claims = field(init=False)
 
-    async def look(self, wanted: Sequence[Wanted], *, afresh: bool = False) -> Held:
+    def __post_init__(self) -> None:
+        self._ages = Ages(self.ambient)
+        self._claims = Claims(self.blobs, self.ambient, CONTAINER, CLAIM)
+
+    async def look(self, wanted: Sequence[Wanted], *, afresh: bool = False, old_will_do: bool = False) -> Held:
         """The best answers that can be had for what is wanted: the newest that are stored, or newer ones from Azure.
 
-        afresh: whether Azure is asked though the answers are not old yet. Nothing of it is in force before `keep`.
+        afresh: whether Azure is asked though the answers are not old yet. old_will_do: whether it is asked only where
+        there is no answer at all. While another instance asks, what is stored has to do; only who lacks an answer, or
+        wants them afresh, waits for that one. Nothing of it is in force before `keep`; `refuse` says that it cannot be.
         """
         self._in_use = frozenset(each.criteria.key for each in wanted)
         if not wanted:
             self.problem = ""
             return self.held
-        now = self.ambient.now()
-        self.held = await self._stored()
-        due = [each for each in _together(wanted) if afresh or self._is_due(self.held, each, now)]
-        return await self._asked(self.held, due, now) if due else self.held
+        selectors = _together(wanted)
+        while due := await self._due(selectors, afresh=afresh, old_will_do=old_will_do):
+            ours, others = await self._ours_of(due, afresh=afresh)
+            if ours:
+                if still := await self._due(ours, afresh=afresh, old_will_do=old_will_do):
+                    return await self._asked(self.held, still, self.ambient.now())
+                await self._claims.give_back()  # another gave its own back right before, with newer answers
+            elif others and (afresh or any(self._is_lacking(self.held, each) for each in others)):
+                await self.ambient.sleep(LOOKED_AFTER.total_seconds())
+            else:
+                return self.held
+        if not self.is_old(selectors):
+            self.problem = ""  # another instance has resolved since what this one could not
+        return self.held
 
-    def _is_due(self, found: Held, wanted: Wanted, now: datetime) -> bool:
-        answer, asked = found.answers.get(wanted.criteria.key), self._asked_at.get(wanted.criteria.key)
+    def is_old(self, wanted: Sequence[Wanted]) -> bool:
+        """Whether an answer that is in force is old, or lacking."""
+        return any(not self._is_new(self.held, each) for each in _together(wanted))
+
+    def _is_lacking(self, found: Held, wanted: Wanted) -> bool:
+        answer = found.answers.get(wanted.criteria.key)
+        return answer is None or not wanted.tags <= answer.tags
+
+    def _is_new(self, found: Held, wanted: Wanted) -> bool:
+        return not self._is_lacking(found, wanted) and self._ages.is_younger(wanted.criteria.key, self.every)
+
+    async def _due(self, wanted: Sequence[Wanted], *, afresh: bool, old_will_do: bool) -> list[Wanted]:
+        """Of which of these Azure is to be asked, by what is stored now."""
+        self.held = await self._stored()
+        for key, answer in self.held.answers.items():
+            self._ages.see(key, answer.at)
+        return [each for each in wanted if afresh or self._is_due(self.held, each, old_will_do=old_will_do)]
+
+    def _is_due(self, found: Held, wanted: Wanted, *, old_will_do: bool) -> bool:
+        asked = self._asked_at.get(wanted.criteria.key)
         if asked is not None and self.ambient.monotonic() - asked < RETRY_EVERY.total_seconds():
             return False
-        if answer is None or not wanted.tags <= answer.tags:
-            return True
-        return not timedelta() <= now - answer.at < self.every  # nor is one from the future, by a clock that was wrong
+        return self._is_lacking(found, wanted) if old_will_do else not self._is_new(found, wanted)
+
+    async def _ours_of(self, due: Sequence[Wanted], *, afresh: bool) -> tuple[Sequence[Wanted], Sequence[Wanted]]:
+        """Which of these are for this instance to ask for, and for which another has to be waited.
+
+        Those of neither were asked for in vain a moment ago, or may be asked for later: nobody knows who asks. Raises
+        StorageError where that is not known of what there is no answer to.
+        """
+        try:
+            claim = await self._claims.seen()
+            if claim is not None and claim.held and self._claims.ours is None:
+                return [], due
+            if claim is not None and not afresh:
+                self.problem = claim.problem
+                due = [each for each in due if each.criteria.key not in claim.of]
+            if not due:
+                return [], []
+            keys = frozenset(each.criteria.key for each in due)
+            return (due, []) if await self._claims.take(keys, ASKING) else ([], due)
+        except StorageError as error:
+            if any(self._is_lacking(self.held, each) for each in due):
+                raise
+            log.warning("who resolves the selectors is not known, and what was selected last stays: %s", error)
+            return [], []
 
     async def _asked(self, found: Held, due: Sequence[Wanted], now: datetime) -> Held:
         answers = dict(found.answers)
@@ -124,6 +195,7 @@ class Selections:
         self.problem = "\n".join(sorted(set(problems)))
         if self.problem:
             log.error("%s", self.problem)
+        await self._claims.renew(MAKING)
         return replace(found, answers=answers, unkept=True)
 
     async def _ask(self, wanted: Wanted, before: Answer | None, now: datetime) -> tuple[Answer, Sequence[ArmError]]:
@@ -149,7 +221,7 @@ class Selections:
     async def _selected(self, query: RowQuery, wanted: Wanted) -> dict[ResourceId, SelectedApp]:
         """Raises ArmError."""
         apps: dict[ResourceId, SelectedApp] = {}
-        for row in await every_row(self.table, query, self.ambient.sleep):
+        for row in await every_row(_Renewing(self.table, self._claims), query, self.ambient.sleep):
             if app := wanted.criteria.selected(row):
                 tags = {name: value for name, value in app.tags.items() if name in wanted.tags}
                 apps[app.id] = replace(app, tags=tags)
@@ -173,7 +245,9 @@ class Selections:
         """What the blob has, if it is another than what is known. A store that fails leaves what is known."""
         try:
             versions = [info.version async for info in self.blobs.list(CONTAINER, BLOB) if info.name == BLOB]
-            if not versions or versions[0] == self.held.version:
+            if not versions:
+                return replace(self.held, version=ABSENT)
+            if versions[0] == self.held.version:
                 return self.held
             blob = await self.blobs.read(CONTAINER, BLOB)
         except StorageError as error:
@@ -197,9 +271,30 @@ class Selections:
             version = await self.blobs.write(
                 CONTAINER, BLOB, data, expected=found.version, content_type="application/json"
             )
+            self.held = Held(kept, version)
         except Conflict:
-            return  # another instance resolved them at the same time: its answers are read at the next look
-        self.held = Held(kept, version)
+            pass  # another instance resolved them at the same time: its answers are read at the next look
+        except StorageError as error:
+            await self._claims.give_back(str(error), RETRY_EVERY)
+            raise
+        await self._claims.give_back(self.problem, RETRY_EVERY)
+
+    async def refuse(self, why: str) -> None:
+        """Keeps nothing of what was found: no fleet can be made of it. The others do not ask for it again at once."""
+        await self._claims.give_back(why, RETRY_EVERY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewing:
+    """Pages that show, one by one, that whoever asks for them lives."""
+
+    table: ResourceTable
+    claims: Claims
+
+    async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
+        page = await self.table.page(query, top=top, token=token)
+        await self.claims.renew()
+        return page
 
 
 def _together(wanted: Iterable[Wanted]) -> list[Wanted]:

@@ -176,6 +176,7 @@ class Desired:
         return self._checked is not None and self.ambient.monotonic() - self._checked < CHECK_EVERY.total_seconds()
 
     async def _renewed(self, *, afresh: bool) -> Fleet:
+        is_first = self._fleet is None
         try:
             await self._renew(afresh=afresh)
             self._problem = ""
@@ -186,7 +187,8 @@ class Desired:
                 log.error("the specs changed and are wrong; the last good ones stay in force:\n%s", error)  # noqa: TRY400 - the traceback would tell nothing
             self._problem = str(error)
         assert self._fleet is not None, "without a fleet the error was raised"
-        self._checked = self.ambient.monotonic()
+        if not (is_first and self.selections and self.selections.is_old(self._wanted)):
+            self._checked = self.ambient.monotonic()
         return self._fleet
 
     async def _renew(self, *, afresh: bool) -> None:
@@ -195,14 +197,22 @@ class Desired:
         assert self._specs is not None, "they were just taken in"
         if changed:
             self._wanted, self._tried = self._specs.wanted(self.subscription), None
-        found = await self.selections.look(self._wanted, afresh=afresh) if self.selections else Held()
+        found = await self._selected(afresh=afresh)
         before = self.selections.held if self.selections else found
         if self._tried is None or self._tried != found.selection:
             await self._try(found.selection, before.selection)
         if self._refused is not None:
+            if self.selections:
+                await self.selections.refuse(str(self._refused))
             raise self._refused
         if self.selections:
             await self.selections.keep(found)
+
+    async def _selected(self, *, afresh: bool) -> Held:
+        """For the first fleet of a process old answers do: whoever waits for it has come for one root."""
+        if self.selections is None:
+            return Held()
+        return await self.selections.look(self._wanted, afresh=afresh, old_will_do=self._fleet is None)
 
     async def _try(self, selection: Selection, before: Selection) -> None:
         """Apps that do not go together with the rest must not take the rest with them."""

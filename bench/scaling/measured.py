@@ -16,7 +16,7 @@ from homeostat.core.json import JsonObject
 from homeostat.core.model import Fact, Gone, Read
 from homeostat.core.spec import Specs
 from homeostat.memory import MemoryStorage
-from homeostat.selections import Selections
+from homeostat.selections import BLOB, CONTAINER, Selections
 from remediators import WITHOUT_PROBES
 from tests.support.fleets import APPS
 
@@ -54,7 +54,7 @@ async def _measured(apps: int) -> tuple[float, float, float, float, float]:
     gc.collect()
     kept, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    (blob,) = [info.size async for info in storage.blobs.list("homeostat-fleet") if kept_by]
+    (blob,) = [info.size async for info in storage.blobs.list(CONTAINER, BLOB) if kept_by]
     return float(kept), float(peak), make, parse, float(blob)
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from bench.scaling.arm import Latency
-from bench.scaling.fleet import Selected, Work
+from bench.scaling.fleet import Work
 from bench.scaling.host import Platform
 from bench.scaling.night import A_DAY, Came, Ground
 from bench.scaling.sweeps import VERSION, ModelSweeps, Night, fleet_of, instance
@@ -45,12 +45,11 @@ def modelled(size: Size, platform: Platform) -> Came:
             fleet_of(world),
             ground.toll,
             throttling,
-            Selected(),
             size.latency,
             size.work,
             ground.inbox,
             size.days,
-            size.selected_every.total_seconds(),
+            size.selected_every,
         )
         instances: list[ModelSweeps] = []
 

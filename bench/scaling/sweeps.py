@@ -7,10 +7,11 @@ are at rest and as declared. Nothing of the loop runs: there is no drift.
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final, override
 
 from bench.scaling.arm import Calls, Latency, ModelReader, ModelTable
-from bench.scaling.fleet import Look, ModelDesired, Processor, Selected, Work
+from bench.scaling.fleet import ModelDesired, Processor, Work
 from bench.scaling.world import World, reads
 from homeostat.allowances import SharedAllowance
 from homeostat.ambient import Ambient
@@ -26,6 +27,7 @@ from homeostat.core.sweep import Sweep
 from homeostat.engine import Engine
 from homeostat.managed import Managed
 from homeostat.ports import AlertChannel, Written
+from homeostat.selections import Selections
 from homeostat.store import Store, Stored
 from homeostat.sweep_chunk import A_WHILE, ChunkWork, PutOff, Seen
 from homeostat.sweeps import Sweeps, Way
@@ -37,18 +39,17 @@ VERSION: Final = "of the model"
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What all instances of the model share. days: within which every root is read in full. selected_every: seconds."""
+    """What all instances of the model share. days: within which every root is read in full."""
 
     world: World
     fleet: Fleet
     toll: Toll
     throttling: Throttling
-    selected: Selected
     latency: Latency
     work: Work
     channel: AlertChannel
     days: int
-    selected_every: float
+    selected_every: timedelta
 
 
 def fleet_of(world: World) -> Fleet:
@@ -109,15 +110,14 @@ class _Nowhere:
 def instance(night: Night, store: Store, ambient: Ambient, share_left: float = DEFAULT_SHARE_LEFT) -> ModelSweeps:
     calls = Calls(Governor(ambient, share_left), night.throttling, ambient, night.latency)
     pace = Pace(Lane.SWEEPING, Blocks(SharedAllowance(store.documents, ambient, share_left), share_left, ambient))
-    healing, processor = ModelTable(calls, night.world.rows), Processor(ambient)
-    nowhere = _Nowhere()
+    table, processor, nowhere = ModelTable(calls, night.world.rows, pace), Processor(ambient), _Nowhere()
     engine = Engine({}, ModelReader(calls), nowhere, store, night.channel, ambient, deployments=nowhere)
-    look = Look(night.world, night.selected, healing, night.toll, processor, night.work, night.selected_every)
+    selections = Selections(table, engine.reader, store.blobs, ambient, night.selected_every)
     return ModelSweeps(
         engine,
-        ModelDesired(night.fleet, look, ambient),
+        ModelDesired(night.fleet, night.world, selections, processor, night.work),
         Managed(store, store.blobs, ambient),
-        Way(ModelReader(calls, pace), ModelTable(calls, night.world.rows, pace), night.days),
+        Way(ModelReader(calls, pace), table, night.days),
         night,
         processor,
     )

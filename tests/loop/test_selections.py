@@ -302,6 +302,29 @@ async def test_a_blob_that_makes_no_sense_is_asked_for_anew(stored: bytes) -> No
     assert len(json.loads(blob.data)["answers"]) == 1
 
 
+async def test_a_blob_that_was_deleted_is_written_again_once_its_answer_is_old() -> None:
+    made = world()
+    await made.fleet()
+    await made.memory.blobs.delete(CONTAINER, BLOB)
+    made.ambient.time += CHECK_EVERY
+    assert await targets(made) == ["app-flask"]
+    made.ambient.time += EVERY
+    assert await targets(made) == ["app-flask"]
+    assert await made.memory.blobs.read(CONTAINER, BLOB) is not None
+
+
+async def test_without_a_store_an_answer_that_is_lacking_is_no_answer() -> None:
+    made = world()
+    away = StorageUnavailable("away")
+
+    async def read(*_: Any) -> None:
+        raise away
+
+    made.memory.blobs.read = read  # type: ignore[assignment, method-assign]  # the store is away
+    with pytest.raises(StorageUnavailable):
+        await made.fleet()
+
+
 async def test_the_blob_holds_no_tag_that_no_document_uses() -> None:
     made = world(homeostat="prod", team="shop", secret="hunter2")
     await made.fleet()

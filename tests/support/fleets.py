@@ -36,6 +36,7 @@ from remediators import WITHOUT_PROBES
 from simulator import worlds
 from simulator.cloud import Cloud, Exchange, Timing
 from simulator.exchange import Exchanger
+from simulator.faults import Fault
 from simulator.transport import CloudCredential, CloudTransport
 from tests.nights.clock import DUSK, NightLoop, OwnAmbient
 from tests.support.simulation import Answer, Client
@@ -128,7 +129,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """Instances that work until it ends."""
+    """Instances that work until it ends. faults: of their calls to Azure."""
 
     loop: NightLoop
     cloud: Cloud
@@ -136,6 +137,7 @@ class Night:
     channel: Channel
     toll: Toll
     services: tuple[Service, ...]
+    faults: list[Fault]
 
     @property
     def service(self) -> Service:
@@ -234,11 +236,12 @@ def night_of(
     cloud.throttling.on = True
     specs = {"fleet.yaml": spec_of(cloud.subscriptions)}
     memory, channel, toll = MemoryStorage(OwnAmbient(loop, "storage", 0).now), Channel(), Toll(storage)
+    faults: list[Fault] = []
 
     def instance(number: int) -> Service:
         ambient = OwnAmbient(loop, f"instance {number}", 0)
         clock = ambient.clock()
-        transport = CloudTransport(Exchanger(cloud, clock, latency=arm))
+        transport = CloudTransport(Exchanger(cloud, clock, arm, faults))
         open_arm = arm_over(transport, CloudCredential(cloud, clock), cloud_of({}), ambient)
         documents, blobs = DistantDocuments(memory.documents, toll), DistantBlobs(memory.blobs, toll)
         store = Store(documents, DistantQueues(memory.queues, toll), blobs, ambient)
@@ -258,4 +261,4 @@ def night_of(
         desired = Desired(Texts(specs), WITHOUT_PROBES, ambient, cloud.subscription, selections=selections)
         return Service(engine, desired, {}, open_arm.identity, way=Way(shared.reader, shared.table, days))
 
-    return Night(loop, cloud, memory, channel, toll, tuple(instance(number) for number in range(instances)))
+    return Night(loop, cloud, memory, channel, toll, tuple(map(instance, range(instances))), faults)
