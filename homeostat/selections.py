@@ -19,6 +19,7 @@ from homeostat.claim import Claims
 from homeostat.core import json
 from homeostat.core.arm_errors import ArmError
 from homeostat.core.arm_types import SITE, SLOT
+from homeostat.core.budget import BUDGET_SPENT
 from homeostat.core.errors import HomeostatError
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.ids import ResourceId
@@ -45,8 +46,11 @@ ASKING: Final = timedelta(minutes=1)
 MAKING: Final = timedelta(minutes=10)
 """The same while it makes a fleet of the answers: of a million apps it takes some three minutes of a core."""
 
+ROOM_WITHIN: Final = timedelta(minutes=5)
+"""How long a page waits for a token that nobody else takes: it goes behind healing, and beside a sweep."""
+
 LOOKED_AFTER: Final = timedelta(seconds=2)
-"""How often those look who know no answer and wait for another's."""
+"""How often those look who know no answer and wait for another's, or for room."""
 
 FORGOTTEN_AFTER: Final = timedelta(days=7)
 """How long an answer is kept that no selector asks for: another instance may still have the spec that does."""
@@ -221,7 +225,7 @@ class Selections:
     async def _selected(self, query: RowQuery, wanted: Wanted) -> dict[ResourceId, SelectedApp]:
         """Raises ArmError."""
         apps: dict[ResourceId, SelectedApp] = {}
-        for row in await every_row(_Renewing(self.table, self._claims), query, self.ambient.sleep):
+        for row in await every_row(_Renewing(self.table, self._claims, self.ambient), query, self.ambient.sleep):
             if app := wanted.criteria.selected(row):
                 tags = {name: value for name, value in app.tags.items() if name in wanted.tags}
                 apps[app.id] = replace(app, tags=tags)
@@ -286,15 +290,22 @@ class Selections:
 
 @dataclass(frozen=True, slots=True)
 class _Renewing:
-    """Pages that show, one by one, that whoever asks for them lives."""
+    """Pages that show, one by one, that whoever asks for them lives; and that wait where a sweep leaves no room."""
 
     table: ResourceTable
     claims: Claims
+    ambient: Ambient
 
     async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
-        page = await self.table.page(query, top=top, token=token)
-        await self.claims.renew()
-        return page
+        until = self.ambient.monotonic() + ROOM_WITHIN.total_seconds()
+        while True:
+            await self.claims.renew()
+            try:
+                return await self.table.page(query, top=top, token=token)
+            except ArmError as error:
+                if error.code != BUDGET_SPENT or self.ambient.monotonic() >= until:
+                    raise
+            await self.ambient.sleep(LOOKED_AFTER.total_seconds())
 
 
 def _together(wanted: Iterable[Wanted]) -> list[Wanted]:

@@ -161,7 +161,7 @@ class ResourceGraph:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await self._questions.store("", Question(root, since), self._answers)
-        except (ArmError, ValueError, RecursionError, TimeoutError) as error:
+        except (ArmError, ValueError, TimeoutError) as error:
             log.warning("%s: Resource Graph does not say who changed it: %s", root.short, str(error) or "no answer")
             return ()
 

@@ -1,6 +1,7 @@
 """Of many instances one asks what the selectors select, and all know it: with real concurrency, in virtual time."""
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from random import Random
@@ -8,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from homeostat.allowances import SharedAllowance
+from homeostat.azure.retry import Limits
+from homeostat.core.budget import DEFAULT_SHARE_LEFT, Lane
+from homeostat.core.quotas import QUERIES
 from homeostat.selections import ASKING, MAKING, RETRY_EVERY
 from homeostat.service import Service
 from homeostat.specs import CHECK_EVERY, PATIENCE
@@ -135,6 +140,20 @@ def test_what_one_could_not_resolve_the_others_do_not_try_at_once_and_tell_as_th
         await of_all(night)
         assert {service.desired.problem for service in night.services} == {""}
         assert queries(night) == 3
+
+    on_a_night(program)
+
+
+def test_beside_a_sweep_that_takes_all_it_may_whoever_asks_waits_for_room() -> None:
+    async def program(night: Night) -> None:
+        ambient = night.service.engine.ambient
+        sweep = SharedAllowance(night.memory.documents, ambient, DEFAULT_SHARE_LEFT)
+        for _ in range(200):
+            await sweep.take("", QUERIES, 1, math.inf, Lane.SWEEPING)
+        began = night.loop.time()
+        assert len((await night.service.desired.renewed()).targets) == APPS
+        assert night.loop.time() - began > 200 / 9 * QUERIES.seconds - Limits().budget
+        assert night.service.desired.problem == ""
 
     on_a_night(program)
 
