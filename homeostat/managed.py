@@ -40,14 +40,17 @@ class Managed:
         Raises StorageError.
         """
         blob = await self.blobs.read(CONTAINER, BLOB)
-        before = _targets_of(blob.data) if blob else {}
         now = {name: target.web_app for name, target in fleet.targets.items()}
+        data = _rendered(now)
+        if blob and blob.data == data:
+            return ()
+        before = _targets_of(blob.data) if blob else {}
         kept = set(now.values())
         gone = {name: app for name, app in before.items() if name not in now and app not in kept}
         for name, app in gone.items():
             await self._tell(name, app, blob.version if blob else "")
         if before != now:
-            await self._write(now, blob.version if blob else ABSENT)
+            await self._write(data, blob.version if blob else ABSENT)
         return tuple(gone)
 
     async def _tell(self, name: str, app: ResourceId, version: str) -> None:
@@ -58,13 +61,16 @@ class Managed:
         rows = [*outbox_rows([alert]), ledger_row(entry, now, self.ambient.uuid())]
         await self.store.documents.apply(app.key, rows)
 
-    async def _write(self, targets: Mapping[str, ResourceId], version: str | Absent) -> None:
-        body: JsonObject = {"format": 1, "targets": {name: app.text for name, app in targets.items()}}
-        data = json.render(body).encode()
+    async def _write(self, data: bytes, version: str | Absent) -> None:
         try:
             await self.blobs.write(CONTAINER, BLOB, data, expected=version, content_type="application/json")
         except Conflict:
             log.info("another instance wrote down the targets at the same time")
+
+
+def _rendered(targets: Mapping[str, ResourceId]) -> bytes:
+    body: JsonObject = {"format": 1, "targets": {name: app.text for name, app in targets.items()}}
+    return json.render(body).encode()
 
 
 def _targets_of(data: bytes) -> Mapping[str, ResourceId]:

@@ -18,31 +18,45 @@ class Pages(Protocol):
 
 async def every_row(pages: Pages, query: RowQuery, sleep: Callable[[float], Awaitable[None]]) -> tuple[JsonObject, ...]:
     """All pages, in as small ones as need be, within the quota that is left. Raises ArmError if any is lacking."""
+    return await picked(pages, query, sleep, lambda row: row)
+
+
+async def picked[T](
+    pages: Pages, query: RowQuery, sleep: Callable[[float], Awaitable[None]], pick: Callable[[JsonObject], T | None]
+) -> tuple[T, ...]:
+    """The same of what there is to pick of each row, so that no page waits in the memory for the next."""
     top = MAX_TOP
     while True:
         try:
-            return await _in_pages_of(pages, query, top, sleep)
+            return await _in_pages_of(pages, query, top, sleep, pick)
         except ArmError as error:
             if error.code != TOO_LARGE or top <= MIN_TOP:
                 raise
             top //= 2  # and from the start, since a token continues pages of one size
 
 
-async def _in_pages_of(
-    pages: Pages, query: RowQuery, top: int, sleep: Callable[[float], Awaitable[None]]
-) -> tuple[JsonObject, ...]:
-    rows: list[JsonObject] = []
-    token = ""
+async def _in_pages_of[T](
+    pages: Pages,
+    query: RowQuery,
+    top: int,
+    sleep: Callable[[float], Awaitable[None]],
+    pick: Callable[[JsonObject], T | None],
+) -> tuple[T, ...]:
+    found: list[T] = []
+    came, token = 0, ""
     for _ in range(MAX_PAGES):
         page = await pages.page(query, top=top, token=token)
-        rows.extend(page.rows)
+        found.extend(thing for row in page.rows if (thing := pick(row)) is not None)
+        came += len(page.rows)
         token = page.token
         if not token:
-            if len(rows) < page.total:
-                raise odd_answer(f"{page.total} rows were promised, and {len(rows)} came")
-            return tuple(rows)
-        if page.quota_left == 0:
-            await sleep(page.quota_resets)
+            if came < page.total:
+                raise odd_answer(f"{page.total} rows were promised, and {came} came")
+            return tuple(found)
+        wait = page.quota_resets if page.quota_left == 0 else 0.0
+        del page
+        if wait:
+            await sleep(wait)
     raise odd_answer(f"the answer has more than {MAX_PAGES} pages")
 
 

@@ -25,9 +25,9 @@ from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, JsonObject
 from homeostat.core.model import Read, Unreadable
-from homeostat.core.selectors import Criteria, SelectedApp, Selection
+from homeostat.core.selectors import NO_TAGS, Criteria, SelectedApp, Selection
 from homeostat.core.spec import Wanted
-from homeostat.paging import every_row
+from homeostat.paging import picked
 from homeostat.ports import ArmReader, Blobs, Conflict, ResourceTable, StorageError
 
 log = logging.getLogger(__name__)
@@ -205,11 +205,12 @@ class Selections:
     async def _ask(self, wanted: Wanted, before: Answer | None, now: datetime) -> tuple[Answer, Sequence[ArmError]]:
         """With why some clouds have not answered, whose apps stay as they were. Raises ArmError and NotResolved."""
         apps: dict[ResourceId, SelectedApp] = {}
+        known = _by_id(before)
         failures: list[ArmError] = []
         unanswered: set[str] = set()  # subscriptions
         for query in (part for whole in wanted.criteria.queries() for part in self.table.apart(whole)):
             try:
-                apps |= await self._selected(query, wanted)
+                apps |= await self._selected(query, wanted, known)
             except ArmError as error:
                 if before is None or not query.subscriptions or not wanted.tags <= before.tags:
                     raise  # it is not known which apps, or which of their tags, stay
@@ -222,14 +223,15 @@ class Selections:
         at = before.at if before and failures else now  # what stays is as old as it was
         return Answer(at, wanted.tags, tuple(sorted(apps.values(), key=lambda app: app.id.key))), failures
 
-    async def _selected(self, query: RowQuery, wanted: Wanted) -> dict[ResourceId, SelectedApp]:
+    async def _selected(self, query: RowQuery, wanted: Wanted, known: "_Apps") -> dict[ResourceId, SelectedApp]:
         """Raises ArmError."""
-        apps: dict[ResourceId, SelectedApp] = {}
-        for row in await every_row(_Renewing(self.table, self._claims, self.ambient), query, self.ambient.sleep):
-            if app := wanted.criteria.selected(row):
-                tags = {name: value for name, value in app.tags.items() if name in wanted.tags}
-                apps[app.id] = replace(app, tags=tags)
-        return apps
+
+        def pick(row: JsonObject) -> SelectedApp | None:
+            app = wanted.criteria.selected(row)
+            return _kept(app.with_tags(wanted.tags), known) if app else None
+
+        pages = _Renewing(self.table, self._claims, self.ambient)
+        return {app.id: app for app in await picked(pages, query, self.ambient.sleep, pick)}
 
     async def _check_vanished(
         self, criteria: Criteria, before: Iterable[SelectedApp], now: Iterable[SelectedApp]
@@ -257,7 +259,7 @@ class Selections:
         except StorageError as error:
             log.warning("what was selected last cannot be read: %s", error)
             return self.held
-        return Held(_answers(blob.data), blob.version) if blob else self.held
+        return Held(_answers(blob.data, self.held), blob.version) if blob else self.held
 
     async def keep(self, found: Held) -> None:
         """Takes the answers for good: a fleet could be made of them. Raises StorageError but for another's write."""
@@ -317,6 +319,19 @@ def _together(wanted: Iterable[Wanted]) -> list[Wanted]:
     return list(found.values())
 
 
+type _Apps = Mapping[ResourceId, SelectedApp]
+
+
+def _by_id(answer: Answer | None) -> _Apps:
+    return {app.id: app for app in answer.apps} if answer else {}
+
+
+def _kept(found: SelectedApp, known: _Apps) -> SelectedApp:
+    """The very object that is known where nothing changed: most apps stay, and a fleet holds what it was made of."""
+    before = known.get(found.id)
+    return before if before is not None and before.spelled == found.spelled else found
+
+
 def _is_gone(error: ArmError, *, named: bool) -> bool:
     """A subscription that a selector names must be taken out of it; one of a management group may just end."""
     return error.code.lower() in GONE or (not named and error.code.lower() == ENDED)
@@ -330,20 +345,20 @@ def _answer_json(answer: Answer) -> JsonObject:
     }
 
 
-def _answers(data: bytes) -> Mapping[str, Answer]:
+def _answers(data: bytes, before: Held) -> Mapping[str, Answer]:
     """Nothing where the blob is not one of ours: then Azure is asked."""
     try:
         body = json.parse(data)
         stored = json.at(body, ("answers",))
         if json.at(body, ("format",)) != 1 or not isinstance(stored, Mapping):
             return {}
-        return {key: _answer_of(each) for key, each in stored.items()}
+        return {key: _answer_of(each, _by_id(before.answers.get(key))) for key, each in stored.items()}
     except (ValueError, TypeError, KeyError, RecursionError, HomeostatError) as error:
         log.warning("what was selected last makes no sense: %s", error)
         return {}
 
 
-def _answer_of(stored: json.Json) -> Answer:
+def _answer_of(stored: json.Json, known: _Apps) -> Answer:
     """Raises ValueError, TypeError, KeyError and InvalidResourceId for what is no answer."""
     if not isinstance(stored, Mapping):
         raise TypeError("an answer is an object")
@@ -354,5 +369,6 @@ def _answer_of(stored: json.Json) -> Answer:
     for id_, values in apps:
         if not isinstance(values, Mapping):
             raise TypeError("an app's tags are an object")
-        found.append(SelectedApp(ResourceId.parse(str(id_)), {name: str(value) for name, value in values.items()}))
+        own = {name: str(value) for name, value in values.items()}
+        found.append(_kept(SelectedApp(ResourceId.parse(str(id_)), own or NO_TAGS), known))
     return Answer(datetime.fromisoformat(json.text_at(stored, "at")), frozenset(map(str, tags)), tuple(found))

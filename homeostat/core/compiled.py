@@ -33,6 +33,8 @@ _OF_ONE_APP: Final = frozenset({"target", "web_app"})
 _CONTROL: Final = frozenset({EXTENDS, VARIABLES})
 _SELECTORS: Final = frozenset({SELECT, NAME_KEY})
 
+_NO_KEYS: Final[Mapping[str, str]] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -56,7 +58,7 @@ class Compiled:
     app: SelectedApp | None = None
     approval: bool = False  # whether every repair waits for a person
     windows: Windows | None = None  # its own
-    keys: Mapping[str, str] = field(default=MappingProxyType({}))  # values of the variables that are used in keys
+    keys: Mapping[str, str] = _NO_KEYS  # values of the variables that are used in keys
 
     def place(self, keys: Keys) -> Place:
         return self.layers.place(keys, self.keys)
@@ -75,6 +77,7 @@ class Compiled:
 class Outcome:
     """compiled: None when so little of the document is right that nothing of it can be compared with others."""
 
+    layers: Layers
     compiled: Compiled | None
     problems: tuple[SpecProblem, ...] = ()
 
@@ -89,6 +92,7 @@ class Compiler:
     subscription: str
     _kinds: frozenset[str] = field(init=False)
     _windows: dict[int, Windows] = field(default_factory=dict)  # by id of their data
+    _sets_of_kinds: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)  # one for all that are equal
 
     def __post_init__(self) -> None:
         self._kinds = frozenset(self.workshop.registry)
@@ -98,7 +102,7 @@ class Compiler:
         if not isinstance(layers.own.data, Mapping):
             look = _Look(layers)
             look.found.extend(check(layers.own.data, Document, STAND_INS).problems)
-            return Outcome(None, look.problems())
+            return Outcome(layers, None, look.problems())
         merged = self.profiles.merged(layers)
         return self._target(_Look(layers), _without(merged, _CONTROL), self._texts(merged))
 
@@ -133,7 +137,7 @@ class Compiler:
         document = head.document
         look.whole = whole
         if document is None:
-            return Outcome(None, look.problems())
+            return Outcome(look.layers, None, look.problems())
         subscription = document.subscription or self.subscription
         if not subscription:
             remedy = "Add `subscription: ID`, or set AZURE_SUBSCRIPTION_ID."
@@ -142,9 +146,10 @@ class Compiler:
         parts = self.workshop.parts(whole, app, look.found)
         problems = look.problems()
         if head.stood_in or not subscription:
-            return Outcome(None, problems)
+            return Outcome(look.layers, None, problems)
         roots = sorted({app}.union(*(part.roots for part in parts)), key=_key)
         kinds = tuple(part.kind for part in parts)
+        kinds = self._sets_of_kinds.setdefault(kinds, kinds)
         target = Target(document.target, app, tuple(roots), kinds, look.layers.mark)
         compiled = Compiled(
             target,
@@ -156,7 +161,7 @@ class Compiler:
             windows=self._one_of(whole.get("windows"), document.windows),
             keys=look.keys,
         )
-        return Outcome(compiled, problems)
+        return Outcome(look.layers, compiled, problems)
 
     def _one_of(self, data: Json, windows: Windows | None) -> Windows | None:
         """One calendar for all whose documents have it through one profile."""
@@ -167,7 +172,7 @@ class Compiler:
         if used:
             look.evaluate(used, texts)
             in_keys = frozenset[str]().union(*map(self.substitution.used_in_keys, data.values()))
-            look.keys = {name: look.values[name] for name in in_keys & look.values.keys()}
+            look.keys = {name: look.values[name] for name in in_keys & look.values.keys()} or _NO_KEYS
             if self.profiles.meet(look.layers, self.substitution.used_in_keys):
                 again = self.profiles.merged_as_spelled(
                     look.layers, partial(self.substitution.spelled, values=look.values)
@@ -196,7 +201,7 @@ class _Look:
     whole: Mapping[str, Json] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     passing: frozenset[str] = frozenset()
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = _NO_KEYS
     found: list[Problem] = field(default_factory=list)
     _broken: set[str] = field(default_factory=set)
 

@@ -12,9 +12,13 @@ from typing import Any, Final, cast
 from pydantic import BaseModel
 
 from homeostat.core import json
+from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json
 from homeostat.core.model import Want
 from homeostat.core.spec import Root
+
+_OF_AN_ID: Final = ("key", "names", "resource_group", "subscription", "text", "type")
+"""What the digests that are stored were made of, whatever an id happens to keep of it."""
 
 LENGTH: Final = 10
 """Hex digits. One is only compared with those of its own root, of which there are a few dozen."""
@@ -66,6 +70,8 @@ def _way(of: type[Any]) -> Callable[[Any], Json]:
 
 
 def _fields(of: type[Any]) -> Sequence[str]:
+    if issubclass(of, ResourceId):
+        return _OF_AN_ID
     if issubclass(of, BaseModel):
         return list(of.model_fields)
     return [each.name for each in dataclasses.fields(of)] if dataclasses.is_dataclass(of) else []

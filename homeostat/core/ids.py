@@ -2,10 +2,14 @@
 
 ARM echoes ids as it pleases (`resourceGroups` in bodies, `resourcegroups` in events, upper case in errors), so two
 spellings of one id are one `ResourceId`; the spelling that was parsed is kept for display and for requests.
+
+A fleet holds tens of thousands of ids, in each process: an id holds its text once, in lower case, and otherwise only
+what most of them share.
 https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 """
 
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Self
 
 from homeostat.core.errors import HomeostatError
@@ -30,7 +34,6 @@ class ResourceId:
     """
 
     key: str
-    text: str = field(compare=False)
     subscription: str = field(compare=False, repr=False)
     resource_group: str = field(compare=False, repr=False)
     type: str = field(compare=False, repr=False)
@@ -64,10 +67,13 @@ class ResourceId:
 
     @classmethod
     def _build(cls, subscription: str, group: str, type_: str, names: tuple[str, ...]) -> Self:
-        namespace, *levels = type_.split("/")
-        tail = "/".join(f"{level}/{name}" for level, name in zip(levels, names, strict=True))
-        text = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/{namespace}/{tail}"
-        return cls(text.lower(), text, subscription, group, type_, names)
+        # Ids that are alike in these share them; the interpreter lets go of a text with the last id that has it.
+        text = _text(subscription, group, type_, names)
+        return cls(text.lower(), intern(subscription), intern(group), intern(type_), names)
+
+    @property
+    def text(self) -> str:
+        return _text(self.subscription, self.resource_group, self.type, self.names)
 
     @property
     def name(self) -> str:
@@ -106,6 +112,12 @@ class ResourceId:
 
     def __str__(self) -> str:
         return self.text
+
+
+def _text(subscription: str, group: str, type_: str, names: tuple[str, ...]) -> str:
+    namespace, *levels = type_.split("/")
+    tail = "/".join([part for level in zip(levels, names, strict=True) for part in level])
+    return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/{namespace}/{tail}"
 
 
 def same_id(left: str, right: str) -> bool:

@@ -33,9 +33,11 @@ class Layers:
     own: Source
     inherited: tuple[Source, ...] = ()
     mark: Place = field(init=False, compare=False)
+    ids: tuple[int, ...] = field(init=False, compare=False, repr=False)  # theirs alone as long as these live
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mark", mark_of(self.own))
+        object.__setattr__(self, "ids", tuple(map(id, self)))
 
     def __iter__(self) -> Iterator[Source]:
         return iter((self.own, *self.inherited))

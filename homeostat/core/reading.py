@@ -98,7 +98,8 @@ class _Chosen:
         return self.layers.mark
 
 
-type Outcomes = Mapping[tuple[object, ...], tuple[Outcome, Layers]]
+type Outcomes = Mapping[tuple[object, ...], Outcome]
+"""By the ids of their layers, which stay taken as long as an outcome is remembered, and by the app."""
 
 
 @dataclass(slots=True)
@@ -114,7 +115,7 @@ class Reading:
     complete: bool
     before: Outcomes = field(default_factory=dict)
     problems: list[SpecProblem] = field(default_factory=list)
-    outcomes: dict[tuple[object, ...], tuple[Outcome, Layers]] = field(default_factory=dict)
+    outcomes: dict[tuple[object, ...], Outcome] = field(default_factory=dict)
     policy: Policy = DEFAULT_POLICY
     selectors: tuple[_Chosen, ...] = ()
     _by_mark: dict[str, list[Source]] = field(init=False)
@@ -196,16 +197,15 @@ class Reading:
 
     def _outcome(self, layers: Layers, more: tuple[object, ...], work: Callable[[], Outcome]) -> Outcome:
         self._inherited.update(map(id, layers.inherited))
-        key = (self.subscription, *map(id, layers), more)
-        known = self.before.get(key) or self.outcomes.get(key)
-        if known is None:
+        key = (self.subscription, layers.ids, *more)
+        outcome = self.before.get(key) or self.outcomes.get(key)
+        if outcome is None:
             outcome = work()
             if outcome.compiled:
                 told = (*self._conflicts(outcome.compiled), *self._own_resources(outcome.compiled))
-                outcome = Outcome(outcome.compiled.without_the_web_app(), (*outcome.problems, *told))
-            known = outcome, layers  # whose ids stay taken as long as this is remembered
-        self.outcomes[key] = known
-        return known[0]
+                outcome = Outcome(layers, outcome.compiled.without_the_web_app(), (*outcome.problems, *told))
+        self.outcomes[key] = outcome
+        return outcome
 
     def _conflicts(self, compiled: Compiled) -> Iterator[SpecProblem]:
         """What a document says of its web app against itself."""
@@ -285,7 +285,7 @@ class Reading:
             group = chosen.wanted.criteria.subscriptions or (NO_SUBSCRIPTION,)
             id_ = ResourceId.of(group[0], "a-group", SITE.name, "an-app")
             app = SelectedApp(id_, dict.fromkeys(chosen.wanted.tags, _ANY_VALUE))
-            outcome = self._outcome(chosen.layers, (id_.text,), partial(self._tried, chosen, app))
+            outcome = self._outcome(chosen.layers, app.spelled, partial(self._tried, chosen, app))
             self.problems.extend(outcome.problems)
 
     def _tried(self, chosen: _Chosen, app: SelectedApp) -> Outcome:
@@ -314,8 +314,7 @@ class Reading:
             if len(by_app[app.id]) > 1:
                 out.append(_chosen_twice(chosen, app, by_app[app.id]))
                 continue
-            more = (app.id.text, *sorted(app.tags.items()))
-            outcome = self._outcome(chosen.layers, more, partial(self.compiler.app, chosen.layers, app))
+            outcome = self._outcome(chosen.layers, app.spelled, partial(self.compiler.app, chosen.layers, app))
             if outcome.compiled and not outcome.problems:
                 compiled.append(outcome.compiled)
             else:

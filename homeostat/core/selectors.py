@@ -6,9 +6,11 @@ down as far as its language allows; `Criteria.takes` has the last word.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import batched
+from types import MappingProxyType
 from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
@@ -24,6 +26,7 @@ from homeostat.core.scalars import MAX_NAME_OF_GROUP, NAME_OF_GROUP, OneOrMany
 
 NAME_OF_ALL: Final = "${web_app}"
 ANY: Final = "*"
+NO_TAGS: Final[Mapping[str, str]] = MappingProxyType({})
 COLUMNS: Final = ("id", "tags")
 
 _WILD = re.compile(r"[*?\[]")
@@ -67,7 +70,16 @@ class SelectedApp:
     """A web app or slot. tags: those that documents use, by their names in lower case."""
 
     id: ResourceId
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = NO_TAGS
+
+    @property
+    def spelled(self) -> tuple[object, ...]:
+        """Differs as soon as anything does that a document can say of it."""
+        return (self.id.subscription, self.id.resource_group, self.id.type, self.id.names, *sorted(self.tags.items()))
+
+    def with_tags(self, names: AbstractSet[str]) -> "SelectedApp":
+        """The same with those of its tags that are among these names, which are in lower case."""
+        return SelectedApp(self.id, {name: value for name, value in self.tags.items() if name in names} or NO_TAGS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ What a document can say is in `homeostat.core.documents`, how documents are look
 """
 
 import hashlib
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -210,9 +210,9 @@ class Specs:
         together = joined(documents, problems, of_web_apps=False)
         for wants in together.wants.values():
             problems.extend(conflicts(wants, self._memory.aware))
-        apps: dict[ResourceId, list[Compiled]] = defaultdict(list)
+        apps: dict[ResourceId, tuple[Compiled, ...]] = {}
         for document in documents:
-            apps[document.web_app].append(document)
+            apps[document.web_app] = (*apps.get(document.web_app, ()), document)
         declared = len(together.wants) + len(apps)
         windows = {each.target.name: each.windows for each in documents if each.windows is not None}
 
@@ -231,7 +231,7 @@ class Specs:
                 for wants in of_one.wants.values():
                     problems.extend(conflicts(wants, self._memory.aware))
         targets = {each.target.name: each.target for each in sorted(documents, key=lambda each: each.target.name)}
-        roots = Roots({id_: root(id_, together) for id_ in together.wants}, dict(apps), web_app)
+        roots = Roots({id_: root(id_, together) for id_ in together.wants}, apps, web_app)
         return Fleet(targets, roots, look.policy, version)
 
 

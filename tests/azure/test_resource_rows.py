@@ -7,7 +7,9 @@ import pytest
 
 from homeostat.core.arm_errors import ArmError
 from homeostat.core.graph import RowQuery, TagCondition
-from homeostat.paging import every_row
+from homeostat.core.json import JsonObject
+from homeostat.core.json import at as json_at
+from homeostat.paging import every_row, picked
 from tests.azure.scripted import Answer, conversation, refusal
 
 pytestmark = pytest.mark.wire
@@ -48,6 +50,19 @@ async def test_the_pages_are_put_together() -> None:
     assert [each["options"] for each in asked] == [{"$top": 1000}, {"$top": 1000, "$skipToken": "more"}]
     assert {tuple(each["subscriptions"]) for each in asked} == {("s-1", "s-2")}
     assert slept == []
+
+
+async def test_of_each_page_stays_only_what_is_picked_and_every_row_counts_as_come() -> None:
+    talk = conversation(page(1, 2, total=3, token="more"), page(3, total=3))
+    picks: list[int] = []
+
+    def odd(row: JsonObject) -> int | None:
+        picks.append(len(talk.script.requests))
+        number = json_at(row, ("id",))
+        return number if isinstance(number, int) and number % 2 else None
+
+    assert await picked(talk.arm.changes, QUERY, talk.ambient.sleep, odd) == (1, 3)
+    assert picks == [1, 1, 2], "a page is picked through before the next is asked for"
 
 
 async def test_with_no_query_left_the_next_page_waits_for_the_quota() -> None:

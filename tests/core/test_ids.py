@@ -36,6 +36,14 @@ def test_two_spellings_are_one_resource(spelled: str) -> None:
 
 def test_the_spelling_that_was_parsed_is_kept() -> None:
     assert ResourceId.parse(RULE.upper()).name == "ALLOW-SQL"
+    assert ResourceId.parse(RULE).text == RULE
+
+
+def test_ids_hold_what_they_have_in_common_once() -> None:
+    one, other = ResourceId.parse(RULE), ResourceId.parse(RULE.replace("allow-sql", "deny-all"))
+    assert one.subscription is other.subscription
+    assert one.resource_group is other.resource_group
+    assert one.type is other.type
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from homeostat.core import rollout as rollouts
 from homeostat.core.alerts import WHOLE_ROOT
+from homeostat.core.digests import kind_digest
 from homeostat.core.gate.flapping import FLAPPING
 from homeostat.core.gate.rollout import ROLLOUT, ROLLOUT_STOPPED, within_rollout
 from homeostat.core.gate.situation import Course, History, Situation
@@ -155,6 +156,13 @@ def test_an_index_of_a_large_fleet_is_small_and_one_that_is_lost_makes_everythin
     assert sum(len(mark) + len(digests) for mark, digests in whole.roots.items()) / 50 < 300
     assert set(changed_targets(of, Index())) == {*NAMES[:50]}
     assert index_of(fleet(dict.fromkeys(NAMES[:50], 6380))) == whole
+
+
+def test_what_an_earlier_release_stored_of_a_declaration_is_known_again() -> None:
+    text = document("app") + "vnet_integration: {subnet: vnet/Apps}\n"
+    declared = load({"app.yaml": text}, REGISTRY, subscription="00000000-0000-0000-0000-000000000001")
+    (app,) = (root for root in declared.roots.values() if "vnet_integration" in root.wants)
+    assert kind_digest("vnet_integration", app.wants["vnet_integration"]) == "849c264b70"
 
 
 # --- the guard ---

@@ -1,5 +1,6 @@
 """Selectors: what they ask of Azure, which apps they take, and what becomes of those that do not fit."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -127,6 +128,13 @@ def test_slots_are_taken_only_where_they_are_asked_for() -> None:
 @pytest.mark.parametrize("row", [{}, {"id": 7}, {"id": "/subscriptions/x"}, {"id": f"{app('a').id.text}/config/web"}])
 def test_a_row_that_is_no_app_is_passed_over(row: Any) -> None:
     assert not criteria(subscriptions=[SUBSCRIPTION]).selected(row)
+
+
+def test_two_spellings_of_an_app_are_told_apart_and_so_are_its_tags() -> None:
+    plain, tagged = app("shop"), replace(app("shop"), tags={"team": "a", "other": "b"})
+    assert replace(plain, id=ResourceId.parse(plain.id.text)).spelled == plain.spelled
+    assert len({each.spelled for each in (plain, tagged, app("Shop"), app("shop", "RG"))}) == 4
+    assert tagged.with_tags({"team"}).tags == {"team": "a"}
 
 
 # --- selected apps ---

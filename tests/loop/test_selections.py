@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from homeostat.core.outcome import Trigger
+from homeostat.core.selectors import SelectedApp
 from homeostat.ports import StorageUnavailable
 from homeostat.selections import BLOB, CONTAINER, FORGOTTEN_AFTER, RETRY_EVERY, Selections
 from homeostat.specs import CHECK_EVERY, Desired
@@ -124,6 +125,27 @@ async def test_an_instance_that_starts_reads_what_was_selected_and_asks_nobody()
     asked = queries(made)
     second = await another_instance(made).fleet()
     assert (second.targets, queries(made)) == (first.targets, asked)
+
+
+async def test_an_app_that_stays_as_it_is_is_held_once_whoever_asked() -> None:
+    made = world()
+    await made.fleet()
+    app = held(made.service.desired)
+    made.pass_time(minutes=16)
+    await made.fleet()
+    assert queries(made) == 2
+    assert held(made.service.desired) is app, "asked anew"
+    await another_instance(made).renewed()
+    made.pass_time(minutes=1)
+    await made.fleet()
+    assert queries(made) == 3
+    assert held(made.service.desired) is app, "and read, once another instance had asked"
+
+
+def held(by: Desired) -> SelectedApp:
+    assert by.selections is not None
+    ((app,),) = by.selections.held.selection.values()
+    return app
 
 
 async def test_a_query_that_fails_changes_nothing_and_is_told() -> None:
