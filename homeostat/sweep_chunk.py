@@ -59,7 +59,11 @@ class Spent(TypedDict):
 
 @dataclass(slots=True)
 class ChunkWork:
-    """`reader` and `table` are the sweep's own ways to Azure; without a table everything is read through ARM."""
+    """`reader` and `table` are the sweep's own ways to Azure; without a table everything is read through ARM.
+
+    asking: held while rows are asked for. Before a page is parsed it takes five times what is kept of it, so that the
+    chunks of a process ask one after the other.
+    """
 
     engine: Engine
     fleet: Fleet
@@ -67,6 +71,7 @@ class ChunkWork:
     days: int
     reader: ArmReader
     table: ResourceTable | None
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     shared: Shared = field(init=False)
     pages: CountedPages | None = field(init=False)
     unindexed: str = ""
@@ -175,7 +180,8 @@ class ChunkWork:
 
     async def _asked(self, pages: CountedPages) -> Rows:
         try:
-            return await pages.rows_of(self._wanted)
+            async with self.asking:
+                return await pages.rows_of(self._wanted)
         except ArmError as error:
             if error.error_class is ErrorClass.THROTTLED:
                 raise

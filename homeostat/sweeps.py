@@ -58,6 +58,7 @@ class Room:
     at_most: int = 2
     taken: int = 0
     lasted: timedelta = timedelta()  # the last chunk
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by the one that asks for its rows
 
     @property
     def wait(self) -> timedelta:
@@ -218,7 +219,7 @@ class Sweeps:
     def chunk_work(self, fleet: Fleet, sweep: Sweep) -> ChunkWork:
         way = self.way
         reader = way.reader or self.engine.reader
-        return ChunkWork(self.engine, fleet, sweep, way.full_read_days, reader, way.table)
+        return ChunkWork(self.engine, fleet, sweep, way.full_read_days, reader, way.table, way.room.asking)
 
     async def _running(self, id_: str) -> Sweep | None:
         current = await self._stored.current()

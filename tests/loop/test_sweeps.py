@@ -2,17 +2,19 @@
 
 import asyncio
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from homeostat.core.gate.situation import FLEET, Pause
+from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.json import JsonObject
 from homeostat.core.model import Mode
 from homeostat.core.sweep import CHUNK, PATIENCE, STALE_AFTER, is_read_in_full
 from homeostat.fleetwide import FLEET_PARTITION
+from homeostat.ports import ResourceTable
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
 from homeostat.sweep_store import REPORTS
 from homeostat.sweeps import POISON, Room
@@ -327,6 +329,42 @@ async def test_a_process_has_few_chunks_in_hand_and_puts_the_others_off(monkeypa
     await world.work_for(HOUR)
     (summary,) = world.inbox.swept()
     assert summary["checked"] == summary["roots"]
+
+
+@dataclass(slots=True)
+class Watched:
+    """The table, and how many asked it at once at most."""
+
+    table: ResourceTable
+    asking: int = 0
+    at_once: int = 0
+
+    async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
+        self.asking += 1
+        self.at_once = max(self.at_once, self.asking)
+        await asyncio.sleep(0)  # another that may ask now would
+        page = await self.table.page(query, top=top, token=token)
+        self.asking -= 1
+        return page
+
+    def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
+        return self.table.apart(query)
+
+
+async def test_the_chunks_in_hand_ask_for_their_rows_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("homeostat.core.sweep.cut", lambda keys, size=CHUNK: tuple(keys[::40]))
+    world = await seen(60)
+    way = world.service.way
+    assert way.table is not None
+    table = Watched(way.table)
+    service = replace(world.service, way=replace(way, table=table))
+    id_ = await world.service.sweeps.start("nightly")
+    await world.deliver(SWEEP_QUEUE)
+    messages: list[JsonObject] = [{"sweep": id_, "chunk": number} for number in range(Room().at_most)]
+    await asyncio.gather(*map(service.sweeps.work, messages))
+    (summary,) = world.inbox.swept()
+    assert (summary["checked"], summary["queries"]) == (summary["roots"], 2)
+    assert table.at_once == 1
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,12 @@ class RemediatorContract(ABC):
         assert [drift.verdict for drift in reverse.drifts] == [drift.verdict for drift in straight.drifts]
         assert [entry.drift.key for entry in reverse.answers] == [entry.drift.key for entry in straight.answers]
 
+    def holds_null_says_what_absence_says(self, case: Case) -> None:
+        """Rows of Resource Graph are read without their nulls."""
+        lean = {id_: json.parse_lean(json.render(body)) for id_, body in case.broken.items()}
+        seen, seen_lean = (look(self.remediator, case.want, world) for world in (case.broken, lean))
+        assert seen_lean.drifts == seen.drifts
+
     def holds_drifts_are_sorted_and_no_two_have_one_key(self, case: Case) -> None:
         keys = [drift.key for drift in look(self.remediator, case.want, case.broken).drifts]
         assert keys == sorted(set(keys))
