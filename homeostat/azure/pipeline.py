@@ -35,6 +35,11 @@ CORRELATION_ID: Final = "x-ms-correlation-request-id"
 SEND_BY: Final = "send_by"
 """A call's option: when, on the ambient's monotonic clock, it is too late to send it."""
 
+CONNECTIONS: Final = 32
+"""At once to one host, so that nothing that hangs at ARM keeps a lease from being renewed. They carry 320 calls of
+100 ms a second, more than one core has the time to work through, and each takes a quarter of a MiB while it is open.
+"""
+
 CONNECT_SECONDS: Final = 10
 READ_SECONDS: Final = 70
 """ARM itself gives a provider 60 s to answer, then answers 504. `homeostat.core.leases` relies on both."""
@@ -68,7 +73,7 @@ def http_session(environment: Mapping[str, str] | None = None) -> aiohttp.Client
     """The one session that all pipelines share, with one TLS context. Needs a running event loop."""
     environment = os.environ if environment is None else environment
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls_context(environment)),
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS, ssl=tls_context(environment)),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,  # azure-core does it
         trust_env=names_proxy(environment),

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from homeostat.azure.arm import Arm, arm_over
 from homeostat.azure.clouds import CLOUDS
-from homeostat.azure.pipeline import http_session, session_transport
+from homeostat.azure.pipeline import CONNECTIONS, http_session, session_transport
 from homeostat.azure.retry import Limits
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE
@@ -151,6 +151,20 @@ async def test_a_compressed_answer_is_unpacked(tmp_path: Path) -> None:
         connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
     ):
         assert await arm.reader.read(NSG) == Found({"name": "nsg-app"})
+
+
+async def test_more_calls_at_once_to_a_host_than_connections_wait_for_one(tmp_path: Path) -> None:
+    async def slow(_: web.Request) -> web.Response:
+        await asyncio.sleep(0)
+        return web.json_response({})
+
+    async with (
+        serving(tmp_path, slow) as server,
+        connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
+    ):
+        await asyncio.gather(*(arm.reader.read(NSG) for _ in range(3 * CONNECTIONS)))
+    assert len(server.methods) == 3 * CONNECTIONS
+    assert len(server.connections) == CONNECTIONS
 
 
 @pytest.mark.parametrize(
