@@ -77,16 +77,14 @@ async def _handle(event: Any) -> None:
 
 
 def _as_json(event: func.EventGridEvent | func.CloudEvent) -> dict[str, Any]:
-    """The fields that the loop reads, in the schema that they came in."""
+    """The fields that the loop reads, in the schema that they came in: the worker makes of each what it is."""
+    common = {"id": event.id, "subject": event.subject, "data": event.get_json()}
     if isinstance(event, func.CloudEvent):
-        time = event.time.isoformat() if event.time else ""
-        return {"id": event.id, "type": event.type, "subject": event.subject, "time": time, "data": event.data}  # type: ignore[attr-defined]  # set from keywords
+        return {**common, "type": event.type, "time": event.time.isoformat() if event.time else ""}
     return {
-        "id": event.id,
+        **common,
         "eventType": event.event_type,
-        "subject": event.subject,
         "eventTime": event.event_time.isoformat() if event.event_time else "",
-        "data": event.get_json(),
     }
 
 
