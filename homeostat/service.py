@@ -223,20 +223,20 @@ class Service:
 
     async def target(self, name: str) -> JsonObject:
         """Raises UnknownTarget."""
-        return await self._target_json(await self._declared(name), await self._active_pauses())
+        return await self._target_json(await self.declared(name), await self._active_pauses())
 
     async def history(self, name: str, limit: int, before: str = "") -> list[JsonObject]:
         """The newest ledger entries of a target's roots, newest first. Raises UnknownTarget.
 
         before: the id of an entry, for those that are older: with the last one's id the next page is asked for.
         """
-        target = await self._declared(name)
+        target = await self.declared(name)
         entries = [entry for root in target.roots for entry in await self.engine.store.history(root, limit, before)]
         return sorted(entries, key=lambda entry: json.text_at(entry, "id"))[:limit]
 
     async def explain(self, name: str) -> JsonObject:
         """Why the target is as it is, and what comes next. Asks nothing of Azure. Raises UnknownTarget."""
-        target = await self._declared(name)
+        target = await self.declared(name)
         fleet, store = await self.desired.fleet(), self.engine.store
         known = [
             Known(fleet.roots[root], (await store.load(root)).record, await store.history(root, EXPLAINED_BY))
@@ -248,7 +248,7 @@ class Service:
     async def pause(self, pause: Pause) -> None:
         """Raises UnknownTarget."""
         if pause.target != FLEET:
-            await self._declared(pause.target)
+            await self.declared(pause.target)
         await self.engine.store.pause(pause)
 
     async def resume(self, target: str, by: str, reason: str = "") -> None:
@@ -296,7 +296,8 @@ class Service:
             "budgets": list(self.low_budgets()),
         }
 
-    async def _declared(self, name: str) -> Target:
+    async def declared(self, name: str) -> Target:
+        """The target of that name. Raises UnknownTarget."""
         fleet = await self.desired.fleet()
         runs.roots_of(fleet, [name])
         return fleet.targets[name]

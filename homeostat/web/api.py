@@ -152,25 +152,30 @@ async def _explain(service: "Service", req: func.HttpRequest, _caller: Caller) -
     return _json(await service.explain(req.route_params["name"]))
 
 
+async def _whom(service: "Service", req: func.HttpRequest) -> str:
+    """The target that the path names, FLEET where it names none. Raises UnknownTarget, also where it names FLEET."""
+    from homeostat.core.gate.situation import FLEET
+
+    name = req.route_params.get("name")
+    return FLEET if name is None else (await service.declared(name)).name
+
+
 async def _pause(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
-    from homeostat.core.gate.situation import FLEET, Pause
+    from homeostat.core.gate.situation import Pause
     from homeostat.web.requests import PauseBody, parse_body, until
 
     body = parse_body(PauseBody, req.get_body())
-    name = req.route_params.get("name", FLEET)
     ends = until(body, service.engine.ambient.now())
-    await service.pause(Pause(name, ends, body.reason, caller.name))
-    return _json({"target": None if name == FLEET else name, "until": ends.isoformat(), "reason": body.reason})
+    await service.pause(Pause(await _whom(service, req), ends, body.reason, caller.name))
+    return _json({"target": req.route_params.get("name"), "until": ends.isoformat(), "reason": body.reason})
 
 
 async def _resume(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
-    from homeostat.core.gate.situation import FLEET
     from homeostat.web.requests import ReasonBody, parse_body
 
     body = parse_body(ReasonBody, req.get_body())
-    name = req.route_params.get("name", FLEET)
-    await service.resume(name, caller.name, body.reason)
-    return _json({"target": None if name == FLEET else name, "paused": False})
+    await service.resume(await _whom(service, req), caller.name, body.reason)
+    return _json({"target": req.route_params.get("name"), "paused": False})
 
 
 async def _release(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:

@@ -290,9 +290,14 @@ async def test_a_pause_without_a_proper_end_is_refused(http: Http, body: Any) ->
     assert http.world.rows() == []
 
 
-async def test_a_pause_of_a_target_that_nobody_declares_is_refused(http: Http) -> None:
+@pytest.mark.parametrize("name", ["nobody", FLEET])
+async def test_only_what_is_declared_is_paused_or_resumed_by_name_and_never_the_fleet(http: Http, name: str) -> None:
     body = {"until": in_a_while(http.world, hours=1)}
-    assert (await http.refusal("POST", "/targets/nobody/pause", body))[:2] == (404, "UnknownTarget")
+    await http("POST", "/pause", body)
+    assert (await http.refusal("POST", f"/targets/{name}/pause", body))[:2] == (404, "UnknownTarget")
+    assert (await http.refusal("POST", f"/targets/{name}/resume"))[:2] == (404, "UnknownTarget")
+    (pause,) = (await http("GET", "/targets/app-flask")).body["pauses"]
+    assert pause["target"] is None, "the fleet's own pause is there still, and no other"
 
 
 # --- what the gate holds for the whole fleet ---
