@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from homeostat.core.access import DEFAULT_ACCESS, Access, Auth, Rate
+from homeostat.core.addresses import address_of
 from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.errors import HomeostatError
 from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
@@ -180,8 +180,8 @@ def _subscription(environment: Mapping[str, str], problems: list[str]) -> str:
 
 def _public_url(environment: Mapping[str, str], problems: list[str]) -> str:
     url = environment.get("HOMEOSTAT_PUBLIC_URL", "").strip().rstrip("/")
-    parts = urlsplit(url)
-    if url and not (parts.hostname and parts.scheme in {"https", "http"} and not parts.query):
+    parts = address_of(url)
+    if url and not (parts and parts.scheme in {"https", "http"} and not parts.query):
         problems.append(f"HOMEOSTAT_PUBLIC_URL is {url!r}: give the app's address, https://NAME.azurewebsites.net")
     return url
 

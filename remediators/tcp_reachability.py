@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from homeostat.core import json
+from homeostat.core.addresses import address_of
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE, SITE, SLOT, SUBNET, ArmType
 from homeostat.core.backends import is_public_name
 from homeostat.core.ids import ResourceId
@@ -210,13 +210,14 @@ def _problems(section: TcpReachabilitySection) -> Iterator[Problem]:
             yield from host_problems(endpoint.host, path)
     yield from twice(dict.fromkeys(section.endpoints), ("endpoints",))
     if section.health_url is not None and not _is_page(section.health_url):
-        yield Problem((HEALTH,), f"{section.health_url!r} is no page", "Write https://NAME.azurewebsites.net/PATH.")
+        message = "must be a page's URL, without user, password or query"  # and unquoted, since it may have them
+        yield Problem((HEALTH,), message, "Write https://NAME.azurewebsites.net/PATH.")
 
 
 def _is_page(url: str) -> bool:
     """Without a password, since a URL is shown."""
-    parts = urlsplit(url)
-    return parts.scheme in {"https", "http"} and bool(parts.hostname) and "@" not in parts.netloc and not parts.query
+    parts = address_of(url)
+    return parts is not None and parts.scheme in {"https", "http"} and "@" not in parts.netloc and not parts.query
 
 
 def _can_ask(network: Network | None, value: Endpoint | str) -> bool:

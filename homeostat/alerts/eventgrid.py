@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
+from homeostat.core.addresses import address_of
 from homeostat.core.errors import HomeostatError
 from homeostat.ports import AlertChannel, AlertError, CloudEventData
 
@@ -81,9 +82,11 @@ def channel_of(
     key = environment.get("HOMEOSTAT_ALERT_TOPIC_KEY", "").strip()
     if not endpoint and key:
         raise AlertSettingsWrong("HOMEOSTAT_ALERT_TOPIC_KEY is set without HOMEOSTAT_ALERT_TOPIC_ENDPOINT: set both")
+    if not (key.isascii() and key.isprintable()):  # it travels in a header
+        raise AlertSettingsWrong("HOMEOSTAT_ALERT_TOPIC_KEY holds what no key has, such as a line break: copy it again")
     if not endpoint:
         return LogChannel()
-    if not endpoint.startswith("https://"):
+    if not ((address := address_of(endpoint)) and address.scheme == "https"):
         raise AlertSettingsWrong(f"HOMEOSTAT_ALERT_TOPIC_ENDPOINT is {endpoint!r}: a topic's URL begins with https://")
     return EventGridChannel(endpoint, AzureKeyCredential(key) if key else credential, transport)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from homeostat.core.addresses import address_of
 from homeostat.core.clouds import CloudName
 from homeostat.core.errors import HomeostatError
 
@@ -99,7 +100,7 @@ def adjusted(cloud: Cloud, environment: Mapping[str, str], prefix: str) -> Cloud
     """With the ARM endpoint and scope that variables of this prefix put in their place. Raises UnknownCloud."""
     endpoint = environment.get(f"{prefix}_ARM_ENDPOINT", "").strip().rstrip("/")
     scope = environment.get(f"{prefix}_ARM_SCOPE", "").strip()
-    if endpoint and not (endpoint.startswith("https://") and urlsplit(endpoint).hostname):
+    if endpoint and not ((address := address_of(endpoint)) and address.scheme == "https"):
         raise UnknownCloud(
             f"{prefix}_ARM_ENDPOINT is {endpoint!r}: tokens travel over TLS only, give a URL that begins with https://"
         )

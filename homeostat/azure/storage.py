@@ -4,6 +4,7 @@
 (learn.microsoft.com/azure/azure-functions/functions-reference, "Connections"). The SDKs are imported on first need.
 """
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,7 +98,7 @@ def _from_connection_string(text: str) -> Account:
         service: parts.get(f"{service}endpoint") or (f"{scheme}://{name}.{service}.{suffix}" if name else "")
         for service in ("table", "queue", "blob")
     }
-    if not all(endpoints.values()) or not (signature or (name and key)):
+    if not all(endpoints.values()) or not (signature or (name and _is_key(key))):
         raise StorageMisconfigured(
             f"{SETTING} is not a whole connection string: it needs AccountName and AccountKey, "
             "or a SharedAccessSignature with the three endpoints"
@@ -105,6 +106,14 @@ def _from_connection_string(text: str) -> Account:
     if signature:
         return Account(**endpoints, credential=AzureSasCredential(signature))
     return Account(**endpoints, credential=AzureNamedKeyCredential(name, key))
+
+
+def _is_key(text: str) -> bool:
+    """Whether a request can be signed with it: one that was copied in part would be found out by each request anew."""
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:  # binascii.Error is one
+        return False
 
 
 def _parts(text: str) -> dict[str, str]:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any, Final, override
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from homeostat.cli.declared import chosen
 from homeostat.cli.output import progress
 from homeostat.core import json
+from homeostat.core.addresses import address_of
 from homeostat.core.errors import HomeostatError
 from homeostat.core.json import JsonObject
 from homeostat.core.secret_value import Secret
@@ -104,15 +105,15 @@ class ThroughService:
 
 
 def service_of(environment: Mapping[str, str]) -> Service:
-    """Raises ServiceError when HOMEOSTAT_URL is missing or would send the key in the clear.
+    """Raises ServiceError when HOMEOSTAT_URL is missing or would send the key in the clear, or the key can be none.
 
     Raises UnknownCloud and CredentialsUnavailable where HOMEOSTAT_AUDIENCE asks for a token that cannot be had.
     """
     url = environment.get("HOMEOSTAT_URL", "").strip().rstrip("/")
     if not url:
         raise ServiceError("HOMEOSTAT_URL is not set. Set it to the service's address, https://NAME.azurewebsites.net")
-    parts = urlsplit(url)
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
+    parts = address_of(url)
+    if parts is None or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
         raise ServiceError(f"HOMEOSTAT_URL is {url!r}: give an address that begins with https://")
     from homeostat.azure.clouds import cloud_of
     from homeostat.azure.credentials import blocking_tokens
@@ -120,6 +121,8 @@ def service_of(environment: Mapping[str, str]) -> Service:
     audience = environment.get("HOMEOSTAT_AUDIENCE", "").strip().rstrip("/")
     token = blocking_tokens(cloud_of(environment), audience) if audience else None
     key = environment.get("HOMEOSTAT_KEY", "").strip()
+    if not (key.isascii() and key.isprintable()):  # an error of the HTTP client would quote it
+        raise ServiceError("HOMEOSTAT_KEY holds what no key has, such as a line break: copy it again")
     return Service(url, Secret(key) if key else None, token)
 
 

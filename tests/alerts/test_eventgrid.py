@@ -124,11 +124,22 @@ async def test_the_log_takes_them_where_there_is_no_topic(caplog: pytest.LogCapt
 
 @pytest.mark.parametrize(
     "environment",
-    [{"HOMEOSTAT_ALERT_TOPIC_KEY": "key"}, {"HOMEOSTAT_ALERT_TOPIC_ENDPOINT": "http://alerts.example/api/events"}],
+    [
+        {"HOMEOSTAT_ALERT_TOPIC_KEY": "key"},
+        {"HOMEOSTAT_ALERT_TOPIC_ENDPOINT": "http://alerts.example/api/events"},
+        {"HOMEOSTAT_ALERT_TOPIC_ENDPOINT": "https://[alerts.example/api/events"},
+    ],
 )
 def test_a_topic_that_is_named_wrongly_is_an_error(environment: dict[str, str]) -> None:
     with pytest.raises(AlertSettingsWrong, match="HOMEOSTAT_ALERT_TOPIC_ENDPOINT"):
         channel_of(environment, Tokens(), Script(VirtualAmbient(), []))
+
+
+def test_a_topics_key_that_no_request_could_carry_is_an_error_which_does_not_quote_it() -> None:
+    environment = {"HOMEOSTAT_ALERT_TOPIC_ENDPOINT": TOPIC, "HOMEOSTAT_ALERT_TOPIC_KEY": "topic-\nkey"}
+    with pytest.raises(AlertSettingsWrong, match="HOMEOSTAT_ALERT_TOPIC_KEY holds what no key has") as raised:
+        channel_of(environment, Tokens(), Script(VirtualAmbient(), []))
+    assert "topic-" not in str(raised.value)
 
 
 async def test_a_topic_is_reached_over_the_session_that_arm_uses(tmp_path: Path) -> None:

@@ -45,8 +45,10 @@ def test_another_audience_can_be_asked_for() -> None:
     assert cloud_of({"HOMEOSTAT_ARM_SCOPE": "https://arm.example/.default"}).scope == "https://arm.example/.default"
 
 
-@pytest.mark.parametrize("endpoint", ["http://localhost:8443", "localhost:8443", "https://"])
-def test_an_endpoint_without_tls_is_refused(endpoint: str) -> None:
+@pytest.mark.parametrize(
+    "endpoint", ["http://localhost:8443", "localhost:8443", "https://", "https://[::1", "https://arm:x"]
+)
+def test_an_endpoint_without_tls_or_host_is_refused(endpoint: str) -> None:
     with pytest.raises(UnknownCloud, match="https://"):
         cloud_of({"HOMEOSTAT_ARM_ENDPOINT": endpoint})
 

@@ -227,12 +227,22 @@ def test_nothing_is_repaired_where_nobody_can_be_asked(run: Run) -> None:
     assert "add --yes" in said.err
 
 
-@pytest.mark.parametrize("url", ["http://x.azurewebsites.net", "x.azurewebsites.net", "ftp://x", "https://"])
+@pytest.mark.parametrize(
+    "url", ["http://x.azurewebsites.net", "x.azurewebsites.net", "ftp://x", "https://", "https://[::1"]
+)
 def test_a_key_is_not_sent_in_the_clear(run: Run, url: str) -> None:
     said = run("status", env={"HOMEOSTAT_URL": url, "HOMEOSTAT_KEY": "a-key"})
     assert said.code == 1
     assert "give an address that begins with https://" in said.err
     assert "a-key" not in said.err
+
+
+@pytest.mark.parametrize("key", ["a-\nkey", "a-k\N{EURO SIGN}y"])
+def test_a_key_that_no_request_could_carry_is_refused_and_not_quoted(run: Run, key: str) -> None:
+    said = run("status", env={"HOMEOSTAT_URL": "http://localhost:1", "HOMEOSTAT_KEY": key})
+    assert said.code == 1
+    assert "HOMEOSTAT_KEY holds what no key has" in said.err
+    assert "a-" not in said.err
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_every_wrong_variable_is_named_at_once_with_its_value() -> None:
         "HOMEOSTAT_AUTH": "everybody",
         "HOMEOSTAT_READS_PER_MINUTE": "0",
         "HOMEOSTAT_WRITES_PER_MINUTE": "-5",
-        "HOMEOSTAT_PUBLIC_URL": "homeostat.example",
+        "HOMEOSTAT_PUBLIC_URL": "https://[homeostat.example",
         "HOMEOSTAT_OWN_RESOURCES": "sthomeostat",
         "HOMEOSTAT_RETENTION_DAYS": "0",
         "HOMEOSTAT_ARM_SHARE_LEFT": "91",

@@ -103,10 +103,13 @@ def test_a_health_page_alone_needs_no_look_at_the_network() -> None:
         ({"endpoints": [ITEM, "sql.example.com:70000"]}, ("endpoints", 1)),
         ({"endpoints": ["sql-flask.privatelink.database.windows.net:1433"]}, ("endpoints", 0)),
         ({"health_url": "app-flask.azurewebsites.net"}, ("health_url",)),
-        ({"health_url": "https://user:password@app.example.com/"}, ("health_url",)),
+        ({"health_url": "https://user:hunter2@app.example.com/"}, ("health_url",)),
+        ({"health_url": "https://app.example.com/health?code=hunter2"}, ("health_url",)),
+        ({"health_url": "https://[::1"}, ("health_url",)),
         ({}, ()),
     ],
 )
 def test_a_section_that_makes_no_sense_is_told(section: dict[str, object], path: tuple[object, ...]) -> None:
     (problem,) = REMEDIATOR.problems(TcpReachabilitySection.model_validate(section), Scope(APP))
     assert problem.path == path
+    assert "hunter2" not in problem.message + problem.remedy

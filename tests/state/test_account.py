@@ -29,7 +29,9 @@ def test_a_connection_string_with_a_key_names_the_public_endpoints() -> None:
 
 
 def test_a_connection_string_may_name_its_endpoints() -> None:
-    text = "AccountName=a;AccountKey=k;TableEndpoint=http://h:1/a;QueueEndpoint=http://h:2/a;BlobEndpoint=http://h:3/a"
+    text = (
+        "AccountName=a;AccountKey=a2V5;TableEndpoint=http://h:1/a;QueueEndpoint=http://h:2/a;BlobEndpoint=http://h:3/a"
+    )
     assert endpoints({"AzureWebJobsStorage": text}) == ("http://h:1/a", "http://h:2/a", "http://h:3/a")
 
 
@@ -71,7 +73,9 @@ def test_missing_settings_are_named() -> None:
         account_from({"AzureWebJobsStorage__tableServiceUri": "https://table"}, identity=IDENTITY)
 
 
-@pytest.mark.parametrize("text", ["AccountName=acme;AccountKey=", "AccountKey=hunter2", "hunter2", "=;=;"])
+@pytest.mark.parametrize(
+    "text", ["AccountName=acme;AccountKey=", "AccountName=acme;AccountKey=hunter2", "hunter2", "=;=;"]
+)
 def test_half_a_connection_string_is_refused_without_quoting_it(text: str) -> None:
     with pytest.raises(StorageMisconfigured, match="not a whole connection string") as refused:
         account_from({"AzureWebJobsStorage": text}, identity=IDENTITY)
