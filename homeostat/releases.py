@@ -11,7 +11,7 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.mass_drift import MASS_DRIFT
 from homeostat.core.gate.rollout import ROLLOUT
 from homeostat.core.json import JsonObject
-from homeostat.core.outcome import Trigger, word_entry
+from homeostat.core.outcome import Trigger, Word, word_entry
 from homeostat.core.record import RootRecord, Settle
 from homeostat.core.rollout import to_json
 from homeostat.core.spec import Fleet, Root
@@ -46,7 +46,7 @@ class Releases:
         await self.engine.drifting.release(until, by, reason)
         declared = (await self.desired.fleet()).roots
         roots = [declared[root] for root in await self.engine.drifting.roots() if root in declared]
-        await self.tell("released", roots, Trigger("release", caller=by, reason=reason))
+        await self.tell(Word.RELEASED, roots, Trigger("release", caller=by, reason=reason))
         return {"released": MASS_DRIFT, "until": until.isoformat(), "by": by, "reason": reason}
 
     async def rollout(self, by: str, reason: str) -> JsonObject:
@@ -61,7 +61,7 @@ class Releases:
         """Forgets what came back after its repairs; the target is looked at again at once. Raises UnknownTarget."""
         roots = runs.roots_of(await self.desired.fleet(), [target])
         forgotten = await self.forget_flaps(roots)
-        await self.tell("breaker reset", roots, Trigger("reset-breaker", caller=by, reason=reason))
+        await self.tell(Word.BREAKER_RESET, roots, Trigger("reset-breaker", caller=by, reason=reason))
         return {"target": target, "reset": [*forgotten]}
 
     async def forget_flaps(self, roots: Iterable[Root]) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ class Releases:
             await self.engine.store.change(root.id, without_flaps)
         return tuple(sorted(forgotten))
 
-    async def tell(self, word: str, roots: Iterable[Root], by: Trigger) -> None:
+    async def tell(self, word: Word, roots: Iterable[Root], by: Trigger) -> None:
         """Has the roots looked at again at once, as one sweep, and their ledgers say by whose word."""
         now, sweep = self.engine.ambient.now(), f"{by.cause}:{self.engine.ambient.uuid()}"
         for root in roots:

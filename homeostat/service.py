@@ -20,7 +20,7 @@ from homeostat.core.explain import Known, explain
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
-from homeostat.core.outcome import Outcome, Status, Trigger, outcome_json, word_entry, worst
+from homeostat.core.outcome import Outcome, Status, Trigger, Word, outcome_json, word_entry, worst
 from homeostat.core.record import RootRecord, Settle, Told, is_examined, is_owed, is_own
 from homeostat.core.spec import Fleet, Root, Target
 from homeostat.engine import Engine
@@ -262,7 +262,7 @@ class Service:
         await self.engine.store.resume(target)
         if target != FLEET:
             await self.releases.forget_flaps(roots)
-        await self.releases.tell("resumed", roots, Trigger("resume", caller=by, reason=reason))
+        await self.releases.tell(Word.RESUMED, roots, Trigger("resume", caller=by, reason=reason))
 
     async def open_approvals(self) -> list[JsonObject]:
         """The requests that wait for a person's word, or whose approval is not used yet."""
@@ -274,7 +274,8 @@ class Service:
         decided = await self.engine.approvals.decide(id_, yes=yes, by=by, valid_for=rules.valid_for)
         now, trigger = self.engine.ambient.now(), Trigger("approval", (id_,), caller=by)
         root = ResourceId.parse(decided.root)
-        entry = word_entry(decided.state.value, root, decided.targets, trigger, now)
+        word = Word.APPROVED if yes else Word.REJECTED
+        entry = word_entry(word, root, decided.targets, trigger, now)
         rows = (ledger_row(entry, now, self.engine.ambient.uuid()),)
         hint = f"{decided.state} by {by}: {id_}"
         await self.engine.store.mark(root, hint, AT_ONCE, comes_again=False, rows=rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Never, override
 
 from homeostat.cli import adopt, poison, rollback
+from homeostat.cli.options import length_of_time, number_to
 from homeostat.render import FORMATS
 
 ENVIRONMENT: Final = """\
@@ -123,7 +124,7 @@ def _spec_commands(commands: _Commands) -> None:
         help="without the service of HOMEOSTAT_URL: no lease, no pause and no ledger then",
     )
     remediate.add_argument(
-        "--max-writes", type=_writes, metavar="N", help="so many writes at most, and no other cap of a run"
+        "--max-writes", type=number_to(20_000), metavar="N", help="so many writes at most, and no other cap of a run"
     )
     remediate.add_argument("--detailed-exitcode", action="store_true", help="with --dry-run: end with 2 on drift")
 
@@ -134,9 +135,7 @@ def _spec_commands(commands: _Commands) -> None:
         "specs", nargs="*", type=Path, metavar="SPEC", help="to check the name against, before all else"
     )
     retest.add_argument("--target", required=True, metavar="NAME", help="the target whose routing is tested")
-    retest.add_argument(
-        "--for", dest="duration", default="10m", metavar="TIME", help="30s, 10m, at most 1h (default: 10m)"
-    )
+    _for(retest, "30s, 10m, at most 1h (default: 10m)", default="10m")
     retest.add_argument("--reason", default="", help="for whoever wonders")
 
     adopt.add_options(_command(commands, "adopt", "write the spec of a live web app: what is there now, as YAML"))
@@ -152,7 +151,9 @@ def _service_commands(commands: _Commands) -> None:
 
     history = _command(commands, "history", "show a target's ledger, newest first")
     history.add_argument("target", metavar="NAME")
-    history.add_argument("--limit", type=_limit, default=50, metavar="N", help="entries, 1 to 1000 (default: 50)")
+    history.add_argument(
+        "--limit", type=number_to(1000), default=50, metavar="N", help="entries, 1 to 1000 (default: 50)"
+    )
     history.add_argument("--before", default="", metavar="ID", help="only what is older than this entry: the next page")
     _as_json(history)
 
@@ -163,7 +164,7 @@ def _service_commands(commands: _Commands) -> None:
 
     pause = _command(commands, "pause", "stop repairs for a while; drift is still reported")
     _whom(pause)
-    pause.add_argument("--for", dest="duration", metavar="TIME", help="30m, 4h or 2d; at most 30d")
+    _for(pause, "30m, 4h or 2d; at most 30d")
     pause.add_argument("--until", metavar="TIME", help="or to a time with its zone: 2030-01-31T06:00:00Z")
     pause.add_argument("--reason", default="", help="for whoever wonders")
 
@@ -181,12 +182,13 @@ def _service_commands(commands: _Commands) -> None:
     release.add_argument(
         "what", choices=("mass-drift", "rollout"), help="a mass drift, for a time; or a spec's rollout"
     )
-    release.add_argument("--for", dest="duration", metavar="TIME", help="of a mass drift: 30m or 2h; at most 1d")
+    _for(release, "of a mass drift: 30m or 2h; at most 1d")
     release.add_argument("--until", metavar="TIME", help="or to a time with its zone: 2030-01-31T06:00:00Z")
     release.add_argument("--reason", required=True, help="for whoever wonders")
 
     reset = _command(commands, "reset-breaker", "repair again what came back after every repair of a target")
     reset.add_argument("target", metavar="NAME")
+    reset.add_argument("--reason", default="", help="for whoever wonders")
     rollback.add_options(
         _command(commands, "rollback", "put back what a write changed, and pause the target", rollback.NOTES)
     )
@@ -216,17 +218,9 @@ def _whom(command: argparse.ArgumentParser) -> None:
     whom.add_argument("--all", action="store_true", help="the whole fleet")
 
 
+def _for(command: argparse.ArgumentParser, what: str, default: str | None = None) -> None:
+    command.add_argument("--for", dest="duration", type=length_of_time, default=default, metavar="TIME", help=what)
+
+
 def _as_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=("text", "json"), default="text", help="how to show it (default: text)")
-
-
-def _writes(text: str) -> int:
-    if text.isdecimal() and 1 <= int(text) <= 20_000:
-        return int(text)
-    raise argparse.ArgumentTypeError("give a number from 1 to 20000")
-
-
-def _limit(text: str) -> int:
-    if text.isdigit() and 1 <= int(text) <= 1000:
-        return int(text)
-    raise argparse.ArgumentTypeError("give a number from 1 to 1000")

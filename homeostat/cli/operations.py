@@ -10,13 +10,12 @@ from homeostat.ambient import SystemAmbient
 from homeostat.cli import output
 from homeostat.cli.service import path_of, service_of
 from homeostat.core import json
-from homeostat.core.durations import NoDuration, duration
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
-from homeostat.render import explanation, text
+from homeostat.render import explanation
+from homeostat.render import history as past
 from homeostat.render import sweep as swept
-from homeostat.render.report import root_part
 from homeostat.render.words import actor_words, printable
 
 
@@ -24,12 +23,8 @@ class NoSuchRoot(HomeostatError):
     """The target has no root like the one that was asked for."""
 
 
-WORDS = frozenset({"resumed", "released", "breaker reset"})
-"""In the place of a status, where a person's word is in the ledger that wrote nothing."""
-
-
 class NoSuchTime(HomeostatError):
-    """--for or --until is missing or not understood."""
+    """Neither --for nor --until is given, or both are."""
 
 
 def status(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -50,7 +45,9 @@ def history(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     page = {"before": options.before} if options.before else {}
     told = service_of(environment).get(path_of(options.target, "history"), limit=options.limit, **page)
     colour = output.colours(sys.stdout, environment)
-    _print(options.format, told, lambda: (_entry(each, colour=colour) for each in json.objects_at(told, "entries")))
+    _print(
+        options.format, told, lambda: (past.render(each, colour=colour) for each in json.objects_at(told, "entries"))
+    )
     return 0
 
 
@@ -77,7 +74,7 @@ def pause(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 def resume(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     path = "resume" if options.all else path_of(options.target, "resume")
-    service_of(environment).post(path, {"reason": options.reason} if options.reason else None)
+    service_of(environment).post(path, {"reason": options.reason})
     output.say(f"{_whom(options)} is no longer paused")
     return 0
 
@@ -95,7 +92,7 @@ def release(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def reset_breaker(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    told = service_of(environment).post(path_of(options.target, "reset-breaker"))
+    told = service_of(environment).post(path_of(options.target, "reset-breaker"), {"reason": options.reason})
     reset = told.get("reset")
     names = ", ".join(map(str, reset)) if isinstance(reset, list) else ""
     output.say(f"target {options.target}: {f'repaired again: {names}' if names else 'no breaker had tripped'}")
@@ -111,10 +108,8 @@ def _end(options: argparse.Namespace, now: datetime) -> str:
         raise NoSuchTime("say how long: --for 4h, or --until 2030-01-31T06:00:00Z")
     if options.until is not None:
         return str(options.until)
-    try:
-        return (now + duration(options.duration)).isoformat(timespec="seconds")
-    except NoDuration as error:
-        raise NoSuchTime(f"--for {error}") from error
+    until: datetime = now + options.duration
+    return until.isoformat(timespec="seconds")
 
 
 def _print(format_: str, told: object, lines: Callable[[], Iterator[str]]) -> None:
@@ -146,26 +141,6 @@ def _status_lines(target: JsonObject) -> Iterator[str]:
         until, by, reason, cause = (json.text_at(entry, name) for name in ("until", "by", "reason", "cause"))
         after = f" after a {cause}" if cause else ""
         yield _line(f"  paused until {until} by {by}{after}: {reason or 'no reason given'}")
-
-
-def _entry(entry: JsonObject, *, colour: bool) -> str:
-    if (word := json.text_at(entry, "status")) in WORDS:
-        at, by, reason = (
-            json.text_at(entry, *path) for path in (("at",), ("trigger", "caller"), ("trigger", "reason"))
-        )
-        root = ResourceId.parse(json.text_at(entry, "root")).short
-        return _line(f"{at} {root} {word} by {by}: {reason or 'no reason given'}")
-    cause, caller = json.text_at(entry, "trigger", "cause"), json.text_at(entry, "trigger", "caller")
-    by = f"{cause}, {caller}" if caller else cause
-    heading = f"{json.text_at(entry, 'at')} by {by} ({json.text_at(entry, 'id')})"
-    return text.render_entry(heading, root_part(entry), _changes(entry), colour=colour)
-
-
-def _changes(entry: JsonObject) -> tuple[str, ...]:
-    """Who changed what, one line for each kind."""
-    by_kind = entry.get("changedBy")
-    actors = by_kind.items() if isinstance(by_kind, Mapping) else ()
-    return tuple(f"{kind} changed by {actor_words(actor)}" for kind, actor in actors if isinstance(actor, Mapping))
 
 
 def _line(words: str) -> str:

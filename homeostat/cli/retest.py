@@ -12,8 +12,6 @@ from homeostat.cli.declared import checked_name
 from homeostat.cli.plans import ANY_SUBSCRIPTION
 from homeostat.cli.service import Service, path_of, service_of
 from homeostat.core import json
-from homeostat.core.durations import NoDuration, duration
-from homeostat.core.errors import HomeostatError
 from homeostat.core.json import JsonObject
 from homeostat.render.words import printable
 
@@ -24,20 +22,16 @@ PATIENCE: Final = timedelta(minutes=6)
 NOT_RESTORED = 2
 
 
-class NoSuchDuration(HomeostatError):
-    """--for is not understood."""
-
-
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """0 when routing is restored, 2 when it is not yet."""
-    seconds, service = _seconds(options.duration), service_of(environment)
+    service = service_of(environment)
     name: str = options.target
     if options.specs:
         subscription = environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION
         checked_name(name, options.specs, subscription)
     path = path_of(name, "retest-route-all")
     output.progress("looking at the probes, then switching routing off ...")
-    begun = service.post(path, {"for": seconds, "reason": options.reason})
+    begun = service.post(path, {"for": round(options.duration.total_seconds()), "reason": options.reason})
     output.say(f"the routing of {name} is off until {json.text_at(begun, 'deadline')}; Ctrl-C ends it early")
     told = _ended(service, path, begun)
     output.data("".join(f"{printable(str(line))}\n" for line in _comparison(told)))
@@ -71,10 +65,3 @@ def _restored(service: Service, path: str, told: JsonObject) -> JsonObject:
 def _comparison(told: JsonObject) -> tuple[object, ...]:
     found = json.at(told, ("comparison",))
     return tuple(found) if isinstance(found, list | tuple) else ()
-
-
-def _seconds(text: str) -> int:
-    try:
-        return round(duration(text).total_seconds())
-    except NoDuration as error:
-        raise NoSuchDuration(f"--for {error}; at most 1h") from error

@@ -1,11 +1,11 @@
 """`rollback`: shows what would be put back, asks, and has the service do it."""
 
 import argparse
-import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from homeostat.cli import output
+from homeostat.cli.options import length_of_time
 from homeostat.cli.service import path_of, service_of
 from homeostat.core import json
 from homeostat.core.errors import HomeostatError
@@ -25,11 +25,6 @@ exit code:
 """
 
 NOT_YET: Final = 2
-_UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
-
-
-class NoSuchDuration(HomeostatError):
-    """--for is not understood."""
 
 
 class NotAsked(HomeostatError):
@@ -48,6 +43,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--for",
         dest="duration",
+        type=length_of_time,
         default="4h",
         metavar="TIME",
         help="how long it is not healed: 30m, 4h or 2d (default: 4h)",
@@ -58,9 +54,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    seconds, service = _seconds(options.duration), service_of(environment)
+    service = service_of(environment)
     path = path_of(options.target, "rollback")
-    asked: JsonObject = {"entry": options.entry, "for": seconds, "reason": options.reason}
+    asked: JsonObject = {
+        "entry": options.entry,
+        "for": round(options.duration.total_seconds()),
+        "reason": options.reason,
+    }
     plan = service.post(path, {**asked, "dryRun": True})
     output.data("".join(f"{printable(line)}\n" for line in _lines(plan)))
     if options.dry_run:
@@ -101,10 +101,3 @@ def _lines(plan: JsonObject) -> Iterator[str]:
 def _value(each: JsonObject) -> str:
     to: Json = each.get("to")
     return f"back to {json.render(to)}" if "to" in each else "removed again"
-
-
-def _seconds(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,4})([mhd])", text)
-    if found is None:
-        raise NoSuchDuration(f"--for {text!r} is no length of time. Write 30m, 4h or 2d")
-    return int(found[1]) * _UNITS[found[2]]

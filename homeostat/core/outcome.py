@@ -32,6 +32,19 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+class Word(StrEnum):
+    """In the place of a status in a root's ledger: what was said of it, upon which nothing was written in Azure."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    RESUMED = "resumed"
+    RELEASED = "released"
+    BREAKER_RESET = "breaker reset"
+    REPLAYED = "replayed"  # a message about it that had failed too often
+    DROPPED = "dropped"
+    NO_LONGER_MANAGED = "no-longer-managed"  # by a spec, and no person
+
+
 JUDGED: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.SETTLING, Status.DRIFTED, Status.HELD, Status.UNKNOWN})
 """Of a root that ended so it is known what differs at the end."""
 
@@ -176,10 +189,10 @@ def ledger_entry(
     }
 
 
-def word_entry(word: str, root: ResourceId, targets: Sequence[str], trigger: Trigger, now: datetime) -> JsonObject:
-    """A line of a root's history for a person's word that changed nothing in Azure. `word` stands for the status."""
+def word_entry(word: Word, root: ResourceId, targets: Sequence[str], trigger: Trigger, now: datetime) -> JsonObject:
+    """A line of a root's history for what was only said."""
     nothing = Outcome(root, Status.IN_SYNC, Plan(root))
-    return {**ledger_entry(nothing, trigger, targets, now), "status": word}
+    return {**ledger_entry(nothing, trigger, targets, now), "status": word.value}
 
 
 def is_worth_a_line(outcome: Outcome) -> bool:

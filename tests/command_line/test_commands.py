@@ -263,11 +263,29 @@ def test_what_needs_the_service_says_how_to_name_it(run: Run, command: tuple[str
     assert "HOMEOSTAT_URL is not set. Set it to the service's address" in said.err
 
 
-@pytest.mark.parametrize("times", [(), ("--for", "soon"), ("--for", "1h", "--until", "2030-01-31T06:00:00Z")])
+@pytest.mark.parametrize("times", [(), ("--for", "1h", "--until", "2030-01-31T06:00:00Z")])
 def test_a_pause_has_one_end(run: Run, times: tuple[str, ...]) -> None:
     said = run("pause", "app", *times, env={"HOMEOSTAT_URL": "http://localhost:1"})
     assert said.code == 1
-    assert "error: " in said.err
+    assert "error: say how long: --for 4h, or --until" in said.err
+
+
+@pytest.mark.parametrize("command", [("pause", "app"), ("rollback", "app"), ("retest-route-all", "--target", "app")])
+@pytest.mark.parametrize("length", ["soon", "3y", "1e3s", "\N{SUPERSCRIPT TWO}h", ""])
+def test_a_length_of_time_that_is_none_is_told_with_what_to_write(
+    run: Run, command: tuple[str, ...], length: str
+) -> None:
+    said = run(*command, "--for", length)
+    assert (said.code, said.out) == (1, "")
+    assert "argument --for: " in said.err
+    assert "is no length of time. Write 45s, 30m, 4h or 2d" in said.err
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1001", "many", "\N{SUPERSCRIPT TWO}", "9" * 5000])
+def test_a_number_out_of_its_range_is_told_with_the_range(run: Run, number: str) -> None:
+    said = run("history", "app", f"--limit={number}")
+    assert (said.code, said.out) == (1, "")
+    assert "argument --limit: give a number from 1 to 1000" in said.err
 
 
 def test_a_service_that_does_not_answer_is_told_in_one_line(run: Run) -> None:

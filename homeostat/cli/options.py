@@ -1,0 +1,25 @@
+"""What argparse makes of the words behind an option, each refused with what to write instead."""
+
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from datetime import timedelta
+
+from homeostat.core.durations import NoDuration, duration
+
+
+def length_of_time(text: str) -> timedelta:
+    try:
+        return duration(text)
+    except NoDuration as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def number_to(most: int) -> Callable[[str], int]:
+    """Of whole numbers from 1."""
+
+    def number(text: str) -> int:
+        if text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most:
+            return int(text)
+        raise ArgumentTypeError(f"give a number from 1 to {most}")
+
+    return number

@@ -1,0 +1,29 @@
+"""A line of the ledger that holds no more than a word says whose it was, and is never taken for a look that failed."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from homeostat.core.outcome import Trigger, Word, word_entry
+from homeostat.render import history
+from tests.command_line import outcomes as given
+
+pytestmark = pytest.mark.unit
+
+AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("word", Word)
+def test_a_word_is_told_with_whose_it_was_and_why(word: Word) -> None:
+    entry = word_entry(word, given.NSG, ("shop",), Trigger("a person", caller="Ben", reason="moved"), AT)
+    assert history.render(entry) == f"{AT.isoformat()} {given.NSG.short} {word} by Ben: moved\n"
+
+
+def test_what_nobody_said_names_nobody() -> None:
+    entry = word_entry(Word.NO_LONGER_MANAGED, given.SHOP, ("shop",), Trigger("spec"), AT)
+    assert history.render(entry) == f"{AT.isoformat()} {given.SHOP.short} no-longer-managed\n"
+
+
+def test_a_reason_cannot_write_over_the_terminal() -> None:
+    entry = word_entry(Word.RESUMED, given.NSG, ("shop",), Trigger("resume", caller="Ben", reason="\x1b[2Jgone"), AT)
+    assert "\x1b" not in history.render(entry)
