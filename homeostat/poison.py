@@ -1,10 +1,11 @@
 """Messages that failed too often: what they are about, and back to their queue or away with them.
 
 The Functions host moves a message that failed five times to the queue's poison queue, where nothing reads it. It names
-a root, a run, a sweep or an event and is no more than a hint, so handling it again can do nothing that an event or a
-timer could not. https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger
+a root, a run, a rollout, a sweep or an event and is no more than a hint, so handling it again can do nothing that an
+event or a timer could not. https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger
 """
 
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,13 +18,18 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.events import MalformedEvent, parse_event, route
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
+from homeostat.core.outcome import Trigger, Word, word_entry
 from homeostat.core.record import RootRecord
+from homeostat.core.rollout import State as RolloutState
+from homeostat.core.spec import Fleet, Root
 from homeostat.core.sweep import State
 from homeostat.engine import Engine
 from homeostat.ports import Conflict, QueuedMessage, Queues
 from homeostat.specs import Desired
-from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE
+from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE, ledger_row
 from homeostat.sweep_store import SweepStore
+
+log = logging.getLogger(__name__)
 
 SUFFIX: Final = "-poison"
 QUEUES: Final = tuple(f"{queue}{SUFFIX}" for queue in (WORK_QUEUE, EVENT_QUEUE, SWEEP_QUEUE))
@@ -70,22 +76,56 @@ class Poison:
                     return {**_told(message, times), "explanation": list(await self._explanation(message))}
         raise NoSuchMessage(f"no poison message {id_!r} is among the oldest {SHOWN} of {', '.join(QUEUES)}")
 
-    async def replay(self, id_: str) -> JsonObject:
-        """Puts a message back into the queue that it came from. Raises NoSuchMessage and StorageError.
+    async def replay(self, id_: str, by: str) -> JsonObject:
+        """Puts a message back into the queue that it came from. Raises NoSuchMessage, SpecError and StorageError.
 
         It is sent before it is deleted: a crash in between leaves it in both, and handling a hint twice is harmless.
         """
 
         async def again(message: QueuedMessage) -> None:
             await self._queues.send(message.queue.removesuffix(SUFFIX), message.body)
+            await self._tell(Word.REPLAYED, message, by)
             with suppress(Conflict):  # it is in its queue; here it stays for another time
                 await self._queues.delete(message)
 
         return await self._with(id_, again)
 
-    async def drop(self, id_: str) -> JsonObject:
-        """Deletes a message. Raises NoSuchMessage and StorageError."""
-        return await self._with(id_, self._queues.delete)
+    async def drop(self, id_: str, by: str) -> JsonObject:
+        """Deletes a message. Raises NoSuchMessage, SpecError and StorageError."""
+
+        async def away(message: QueuedMessage) -> None:
+            await self._tell(Word.DROPPED, message, by)
+            await self._queues.delete(message)
+
+        return await self._with(id_, away)
+
+    async def _tell(self, word: Word, message: QueuedMessage, by: str) -> None:
+        """Into the log, and into the ledgers of the roots that the message is about: by whose word it went."""
+        log.info("message %s of %s is %s by %s", message.id, message.queue, word, by)
+        now, trigger = self.engine.ambient.now(), Trigger("poison", (message.id,), caller=by)
+        for root in await self._roots(message):
+            entry = word_entry(word, root.id, root.targets, trigger, now)
+            row = ledger_row(entry, now, self.engine.ambient.uuid())
+            await self.engine.store.documents.apply(root.id.key, (row,))
+
+    async def _roots(self, message: QueuedMessage) -> Sequence[Root]:
+        """The declared roots that a message is about. Runs, rollouts and sweeps have no root's ledger."""
+        body, fleet = _parsed(message.body), await self.desired.fleet()
+        if message.queue.startswith(EVENT_QUEUE):
+            return self._routed(body, fleet)
+        try:
+            root = fleet.roots.get(ResourceId.parse(json.text_at(body, "root")))
+        except InvalidResourceId:
+            return ()
+        return (root,) if root else ()
+
+    def _routed(self, body: Json, fleet: Fleet) -> Sequence[Root]:
+        """Of an event that is not understood, none."""
+        try:
+            hint = parse_event(body, self.engine.ambient.now())
+        except MalformedEvent:
+            return ()
+        return route(fleet, hint, self.engine.registry) if hint else ()
 
     async def _with(self, id_: str, act: Callable[[QueuedMessage], Awaitable[None]]) -> JsonObject:
         """Takes messages out until the one that is meant is among them; the others are put back."""
@@ -117,10 +157,12 @@ class Poison:
             return await self._of_sweep(body)
         if run_id := json.text_at(body, "run"):
             return await self._of_run(run_id)
+        if version := json.text_at(body, "rollout"):
+            return await self._of_rollout(version)
         try:
             return await self._of_root(ResourceId.parse(json.text_at(body, "root")))
         except InvalidResourceId:
-            return ("It names neither a root nor a run. Replayed, it would be dropped.",)
+            return ("It names neither a root, a run nor a rollout. Replayed, it would be dropped.",)
 
     async def _of_root(self, root: ResourceId) -> Sequence[str]:
         record = (await self.engine.store.load(root)).record
@@ -138,6 +180,12 @@ class Poison:
         if run["state"] == "done":
             return (f"Run {run_id} is done: {json.text_at(run, 'status')}. Replayed, it does nothing.",)
         return (f"Replayed, run {run_id} of {json.text_at(run, 'caller')} is carried out from its beginning.",)
+
+    async def _of_rollout(self, version: str) -> Sequence[str]:
+        rollout = await self.engine.rollouts.state()
+        if rollout is None or rollout.version != version or rollout.state is RolloutState.DONE:
+            return (f"The rollout of version {version} of the spec is over. Replayed, it does nothing.",)
+        return (f"Replayed, it looks how far version {version} of the spec has come, and lets its rollout go on.",)
 
     async def _of_sweep(self, body: Json) -> Sequence[str]:
         if not (id_ := json.text_at(body, "sweep")):
@@ -187,7 +235,7 @@ def _named(message: QueuedMessage, body: Json) -> tuple[str, str]:
     """What the message is about. Of one that is not understood, nothing is quoted: anybody may have sent it."""
     if message.queue.startswith(EVENT_QUEUE):
         return "event", json.text_at(body, "subject")
-    for kind in ("root", "run", "sweep"):
+    for kind in ("root", "run", "rollout", "sweep"):
         if found := json.text_at(body, kind):
             return kind, found
     return "unknown", ""

@@ -14,8 +14,8 @@ from homeostat.core.json import JsonObject
 from homeostat.render.words import printable
 
 NOTES: Final = """\
-A message that failed five times waits in homeostat-work-poison or homeostat-events-poison. It is a hint and no more:
-put back, what it names is looked at afresh, and handled twice it does no harm.
+A message that failed five times waits in homeostat-work-poison, homeostat-events-poison or homeostat-sweeps-poison. It
+is a hint and no more: put back, what it names is looked at afresh, and handled twice it does no harm.
 
   poison                  the oldest messages of each queue
   poison explain ID       what it is about, what failed, and what replaying it would do

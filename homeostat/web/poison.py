@@ -20,12 +20,12 @@ async def explain(service: "Service", req: func.HttpRequest, _caller: Caller) ->
     return _json(await service.poison.explain(req.route_params["id"]))
 
 
-async def replay(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    return _json(await service.poison.replay(req.route_params["id"]))
+async def replay(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    return _json(await service.poison.replay(req.route_params["id"], caller.name))
 
 
-async def drop(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    return _json(await service.poison.drop(req.route_params["id"]))
+async def drop(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    return _json(await service.poison.drop(req.route_params["id"], caller.name))
 
 
 def _json(body: Any) -> func.HttpResponse:

@@ -1,11 +1,11 @@
 """Messages that failed too often can be looked at, understood, and put back where they came from."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from homeostat.core.outcome import Trigger
+from homeostat.core.outcome import Trigger, Word
 from homeostat.poison import QUEUES, NoSuchMessage
 from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE
 from tests.loop.crashes import Crash, Fate, mortal
@@ -14,6 +14,7 @@ from tests.loop.stand import Stand, stand
 pytestmark = pytest.mark.wire
 
 WORK, EVENTS, SWEEPS = QUEUES
+BY: Final = "ben@contoso.example"
 
 
 async def poisoned(world: Stand, body: Any, queue: str = WORK) -> str:
@@ -63,7 +64,7 @@ async def test_a_message_of_a_sweep_says_what_of_it_would_go_on() -> None:
     assert "names no sweep" in await explained(world, await poisoned(world, {}, SWEEPS))
     told = await world.service.poison.list()
     assert ("sweep", id_) in [(each["kind"], each["names"]) for each in told]
-    await world.service.poison.replay(at_look)
+    await world.service.poison.replay(at_look, BY)
     assert json.loads(bodies_of(world, SWEEP_QUEUE)[-1]) == {"sweep": id_, "look": True}
 
 
@@ -72,7 +73,7 @@ async def test_of_a_message_that_makes_no_sense_nothing_is_quoted_and_it_can_be_
     world = stand()
     id_ = await poisoned(world, body)
     assert "would be dropped" in await explained(world, id_)
-    await world.service.poison.drop(id_)
+    await world.service.poison.drop(id_, BY)
     assert bodies_of(world, WORK) == []
 
 
@@ -114,7 +115,7 @@ async def test_a_replayed_message_is_in_its_queue_once_and_the_others_stay(poiso
     await poisoned(world, {"run": "before"}, poison)
     id_ = await poisoned(world, {"run": "it"}, poison)
     await poisoned(world, {"run": "after"}, poison)
-    told = await world.service.poison.replay(id_)
+    told = await world.service.poison.replay(id_, BY)
     assert told["id"] == id_
     assert bodies_of(world, queue) == ['{"run": "it"}']
     assert sorted(bodies_of(world, poison)) == ['{"run": "after"}', '{"run": "before"}']
@@ -126,7 +127,7 @@ async def test_one_that_is_far_behind_is_found_too() -> None:
     for number in range(70):
         await world.memory.queues.send(WORK, json.dumps({"run": str(number)}))
     last = world.memory.queues._queues[WORK][-1]
-    await world.service.poison.replay(str(last.number))
+    await world.service.poison.replay(str(last.number), BY)
     assert bodies_of(world, WORK_QUEUE) == ['{"run": "69"}']
     assert len(bodies_of(world, WORK)) == 69
 
@@ -136,21 +137,45 @@ async def test_a_message_that_is_not_there_is_said_to_be_unknown(act: str) -> No
     world = stand()
     await poisoned(world, {"run": "r"})
     with pytest.raises(NoSuchMessage, match="no poison message '99'"):
-        await getattr(world.service.poison, act)("99")
+        await getattr(world.service.poison, act)("99", *([] if act == "explain" else [BY]))
     assert bodies_of(world, WORK) == ['{"run": "r"}']
 
 
 async def test_a_replay_that_dies_half_way_loses_nothing() -> None:
     rehearsal = Fate()
     world = stand()
-    await mortal(world, rehearsal).service.poison.replay(await poisoned(world, {"run": "r"}))
+    await mortal(world, rehearsal).service.poison.replay(await poisoned(world, {"run": "r"}), BY)
     for call in range(1, len(rehearsal.names) + 1):
         for after in (False, True):
             world = stand()
             id_ = await poisoned(world, {"run": "r"})
             with pytest.raises(Crash):
-                await mortal(world, Fate(call, after)).service.poison.replay(id_)
+                await mortal(world, Fate(call, after)).service.poison.replay(id_, BY)
             assert {*bodies_of(world, WORK), *bodies_of(world, WORK_QUEUE)} == {'{"run": "r"}'}
+
+
+async def test_the_ledger_of_a_root_says_by_whose_word_a_message_about_it_went() -> None:
+    world = stand()
+    event = world.event(world.id("nsg"), "Microsoft.Network/networkSecurityGroups/write")
+    replayed = await poisoned(world, event, EVENTS)
+    await world.service.poison.replay(replayed, BY)
+    world.pass_time(minutes=1)
+    dropped = await poisoned(world, {"root": world.id("nsg").text})
+    await world.service.poison.drop(dropped, BY)
+    entries = await world.history("nsg")
+    assert [(entry["status"], entry["trigger"]["hints"], entry["trigger"]["caller"]) for entry in entries] == [
+        (Word.DROPPED, [dropped], BY),
+        (Word.REPLAYED, [replayed], BY),
+    ]
+
+
+async def test_a_message_about_no_root_that_is_declared_goes_without_a_ledger() -> None:
+    world = stand()
+    other = world.id("nsg").text.replace("nsg-appservice-integration", "nsg-other")
+    for body, queue in (({"root": other}, WORK), ({"run": "r"}, WORK), ({}, EVENTS), ({"sweep": "s"}, SWEEPS)):
+        await world.service.poison.drop(await poisoned(world, body, queue), BY)
+    assert await world.service.poison.count() == 0
+    assert await world.history("nsg") == []
 
 
 async def test_a_root_whose_messages_were_poisoned_is_healed_after_its_replay() -> None:
@@ -160,7 +185,7 @@ async def test_a_root_whose_messages_were_poisoned_is_healed_after_its_replay() 
     world.pass_time(minutes=1)
     (message,) = await world.memory.queues.receive(WORK_QUEUE, limit=1, visibility=world.engine.settle.after)
     await world.memory.queues.delete(message)
-    await world.service.poison.replay(await poisoned(world, message.body))
+    await world.service.poison.replay(await poisoned(world, message.body), BY)
     await world.deliver()
     assert world.rule("allow-sql")["properties"]["access"] == "Allow"
 

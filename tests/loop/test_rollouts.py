@@ -1,5 +1,6 @@
 """A changed spec comes to one target first, then to a few, then to all; and stops where that does harm."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from homeostat.core.gate.rollout import ROLLOUT, ROLLOUT_STOPPED
 from homeostat.core.outcome import Status, Trigger
 from homeostat.core.rollout import State
+from homeostat.poison import QUEUES
 from homeostat.rollouts import CONTAINER, STALE_FOR
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.fleet import break_app, codes, fleet_stand, heal, port, site, text
@@ -48,6 +50,19 @@ async def state(world: Stand) -> tuple[State, int, int]:
 async def test_a_first_version_is_in_force_at_once() -> None:
     world = await calm()
     assert await state(world) == (State.DONE, 3, 0)
+
+
+async def test_a_rollouts_message_that_failed_too_often_says_whether_it_would_go_on() -> None:
+    world = await calm()
+    for change_first, words in ((False, "is over. Replayed, it does nothing"), (True, "lets its rollout go on")):
+        if change_first:
+            await change(world)
+        version = (await world.service.desired.fleet()).spec_version
+        await world.memory.queues.send(QUEUES[0], json.dumps({"rollout": version}))
+        told = (await world.service.poison.list())[-1]
+        assert (told["kind"], told["names"]) == ("rollout", version)
+        explained = await world.service.poison.explain(str(told["id"]))
+        assert words in str(explained["explanation"])
 
 
 async def test_one_target_then_a_tenth_then_all_follow_each_after_its_bake_time() -> None:
