@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from homeostat import runs
+from homeostat.batches import in_batches
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.mass_drift import MASS_DRIFT
 from homeostat.core.gate.rollout import ROLLOUT
@@ -72,17 +73,19 @@ class Releases:
             forgotten.update(flap.what for flap in current.flaps.values() if flap.trips)
             return replace(current, flaps={})
 
-        for root in roots:
-            await self.engine.store.change(root.id, without_flaps)
+        await in_batches(roots, lambda root: self.engine.store.change(root.id, without_flaps))
         return tuple(sorted(forgotten))
 
     async def tell(self, word: Word, roots: Iterable[Root], by: Trigger) -> None:
         """Has the roots looked at again at once, as one sweep, and their ledgers say by whose word."""
         now, sweep = self.engine.ambient.now(), f"{by.cause}:{self.engine.ambient.uuid()}"
-        for root in roots:
+
+        async def one(root: Root) -> None:
             entry = word_entry(word, root.id, root.targets, by, now)
             rows = (ledger_row(entry, now, self.engine.ambient.uuid()),)
             await self.engine.store.mark(root.id, sweep, AT_ONCE, comes_again=False, rows=rows)
+
+        await in_batches(roots, one)
 
     async def state(self) -> JsonObject:
         """What holds, or could soon hold, the whole fleet: the hour's use, the rollout, a mass drift, the policy."""

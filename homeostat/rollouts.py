@@ -4,15 +4,14 @@ How far it has come is one small document of the fleet. What a version declares 
 changes, so that any later version can be compared with it; it is read once by each process that needs it.
 """
 
-import asyncio
 import json as standard_json
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import batched
 from typing import Final
 
+from homeostat.batches import in_batches
 from homeostat.core import alerts, json
 from homeostat.core.gate.rollout import ROLLOUT_STOPPED
 from homeostat.core.gate.situation import Course
@@ -52,8 +51,6 @@ STALE_FOR: Final = timedelta(minutes=2)
 """So long after a version began, one that a process had before it is taken for the older one."""
 
 AT_ONCE: Final = Settle(timedelta(), timedelta())
-
-_TOGETHER = 50  # records that are read, or roots that are marked, at once
 
 
 @dataclass(slots=True)
@@ -191,16 +188,12 @@ class Rollouts:
 
     async def _records(self, fleet: Fleet, targets: Collection[str]) -> list[tuple[Root, RootRecord]]:
         ids = sorted({root for name in targets if name in fleet.targets for root in fleet.targets[name].roots})
-        found: list[tuple[Root, RootRecord]] = []
-        for some in batched(ids, _TOGETHER, strict=False):
-            stored = await asyncio.gather(*(self.store.load(root) for root in some))
-            found.extend((fleet.roots[root], each.record) for root, each in zip(some, stored, strict=True))
-        return found
+        stored = await in_batches(ids, self.store.load)
+        return [(fleet.roots[root], each.record) for root, each in zip(ids, stored, strict=True)]
 
     async def _mark(self, fleet: Fleet, targets: Collection[str]) -> None:
         ids = sorted({root for name in targets if name in fleet.targets for root in fleet.targets[name].roots})
-        for some in batched(ids, _TOGETHER, strict=False):
-            await asyncio.gather(*(self.store.mark(root, "rollout", AT_ONCE, comes_again=False) for root in some))
+        await in_batches(ids, lambda root: self.store.mark(root, "rollout", AT_ONCE, comes_again=False))
 
     # --- what versions declare ---
 

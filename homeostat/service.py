@@ -1,19 +1,18 @@
 """What the triggers ask for, in the words of the loop. One service stands behind every trigger of the function app."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from homeostat import runs
+from homeostat.batches import in_batches
 from homeostat.config import DEFAULT_KEPT
 from homeostat.core import approvals, json
 from homeostat.core.access import DEFAULT_ACCESS, Access
-from homeostat.core.alerts import WHOLE_ROOT
 from homeostat.core.approvals import Approval
-from homeostat.core.attribution import actor_json
 from homeostat.core.errors import HomeostatError
 from homeostat.core.events import Hint, parse_event, route
 from homeostat.core.explain import Known, explain
@@ -23,6 +22,7 @@ from homeostat.core.json import Json, JsonObject
 from homeostat.core.outcome import Outcome, Status, Trigger, Word, outcome_json, word_entry, worst
 from homeostat.core.record import RootRecord, Settle, Told, is_examined, is_owed, is_own
 from homeostat.core.spec import Fleet, Root, Target
+from homeostat.core.target_state import pause_json, target_json
 from homeostat.engine import Engine
 from homeostat.managed import Managed
 from homeostat.poison import Poison
@@ -217,13 +217,12 @@ class Service:
     # --- people: what is declared, what happened, pauses ---
 
     async def targets(self) -> list[JsonObject]:
-        fleet = await self.desired.fleet()
-        pauses = await self._active_pauses()
-        return [await self._target_json(target, pauses) for target in fleet.targets.values()]
+        return await self._told((await self.desired.fleet()).targets.values())
 
     async def target(self, name: str) -> JsonObject:
         """Raises UnknownTarget."""
-        return await self._target_json(await self.declared(name), await self._active_pauses())
+        (told,) = await self._told([await self.declared(name)])
+        return told
 
     async def history(self, name: str, limit: int, before: str = "") -> list[JsonObject]:
         """The newest ledger entries of a target's roots, newest first. Raises UnknownTarget.
@@ -242,7 +241,7 @@ class Service:
             Known(fleet.roots[root], (await store.load(root)).record, await store.history(root, EXPLAINED_BY))
             for root in target.roots
         ]
-        pauses = [_pause_json(pause) for pause in await self._active_pauses() if pause.target in {FLEET, name}]
+        pauses = [pause_json(pause) for pause in await self._active_pauses() if pause.target in {FLEET, name}]
         return {**explain(target, known, self.engine.cap, self.engine.ambient.now()), "pauses": pauses}
 
     async def pause(self, pause: Pause) -> None:
@@ -292,7 +291,7 @@ class Service:
             "mode": self.engine.cap.value,
             "targets": len(fleet.targets),
             "roots": len(fleet.roots),
-            "pauses": [_pause_json(pause) for pause in pauses],
+            "pauses": [pause_json(pause) for pause in pauses],
             "poison": poisoned,
             "budgets": list(self.low_budgets()),
         }
@@ -307,59 +306,13 @@ class Service:
         now = self.engine.ambient.now()
         return tuple(pause for pause in await self.engine.store.pauses() if pause.until > now)
 
-    async def _target_json(self, target: Target, pauses: Sequence[Pause]) -> JsonObject:
-        records = [(root, (await self.engine.store.load(root)).record) for root in target.roots]
-        episodes: list[Json] = [
-            {
-                "root": root.text,
-                "kind": kind,
-                "state": episode.state,
-                "since": episode.opened.isoformat(),
-                **({} if kind == WHOLE_ROOT else {"changedBy": actor_json(episode.changed_by)}),
-            }
-            for root, record in records
-            for kind, episode in record.episodes.items()
-        ]
-        failing: list[Json] = [
-            {
-                "root": root.text,
-                "since": record.failing.since.isoformat(),
-                "failures": record.failing.failures,
-                "error": record.failing.error,
-                "nextTry": record.failing.next_try.isoformat() if record.failing.next_try else None,
-            }
-            for root, record in records
-            if record.failing
-        ]
-        return {
-            "name": target.name,
-            "webApp": target.web_app.text,
-            "declaredAt": str(target.place),
-            "kinds": list(target.kinds),
-            "flapping": _flapping(records),
-            "roots": [root.text for root in target.roots],
-            "retired": any(record.retired for _, record in records),
-            "episodes": episodes,
-            "failing": failing,
-            "pauses": [_pause_json(pause) for pause in pauses if pause.target in {FLEET, target.name}],
-        }
-
-
-def _flapping(records: Sequence[tuple[ResourceId, RootRecord]]) -> list[Json]:
-    """What the flap breaker has tripped on and not forgotten."""
-    return [
-        {
-            "root": root.text,
-            "kind": flap.kind,
-            "what": flap.what,
-            "healed": flap.healed,
-            "trips": flap.trips,
-            "until": flap.until.isoformat() if flap.until else None,
-        }
-        for root, record in records
-        for flap in record.flaps.values()
-        if flap.trips
-    ]
+    async def _told(self, targets: Collection[Target]) -> list[JsonObject]:
+        """Each record is read once, however many targets share its root."""
+        roots = tuple(dict.fromkeys(root for target in targets for root in target.roots))
+        stored = await in_batches(roots, self.engine.store.load)
+        records = {root: each.record for root, each in zip(roots, stored, strict=True)}
+        pauses = await self._active_pauses()
+        return [target_json(target, records, pauses) for target in targets]
 
 
 def _trigger_of(run: JsonObject) -> Trigger:
@@ -374,16 +327,6 @@ def _trigger_of(run: JsonObject) -> Trigger:
         run=run_id,
         max_writes=max_writes if isinstance(max_writes, int) else None,
     )
-
-
-def _pause_json(pause: Pause) -> JsonObject:
-    return {
-        "target": None if pause.target == FLEET else pause.target,
-        "until": pause.until.isoformat(),
-        "reason": pause.reason,
-        "by": pause.by,
-        "cause": pause.cause,
-    }
 
 
 def _list(value: Json) -> Sequence[Json]:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import batched
 from pathlib import Path
 from typing import Final, Protocol
 
 from homeostat.ambient import Ambient
+from homeostat.batches import in_batches
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Place, Registry
 from homeostat.core.own import NOTHING_OWN, OwnResources
@@ -35,9 +35,6 @@ PATIENCE: Final = timedelta(seconds=1)
 Not each for as long: where every look waits a second, an instance that looks at sixteen roots at a time falls behind a
 storm, and a repair waits in the queue for as long as the newer fleet takes.
 """
-
-AT_ONCE: Final = 32
-"""Blobs that are read at the same time."""
 
 SHOWN: Final = 20
 """Apps that are told of by name where they are left out."""
@@ -94,11 +91,8 @@ class SpecBlobs:
         return {info.name: info.version async for info in listed if Path(info.name).suffix in SUFFIXES}
 
     async def texts(self, names: Iterable[str]) -> Mapping[str, str]:
-        found: dict[str, str] = {}
-        for chunk in batched(names, AT_ONCE, strict=False):
-            blobs = await asyncio.gather(*(self.blobs.read(self.container, name) for name in chunk))
-            found |= {blob.name: _decoded(blob.name, blob.data) for blob in blobs if blob is not None}
-        return found
+        blobs = await in_batches(names, lambda name: self.blobs.read(self.container, name))
+        return {blob.name: _decoded(blob.name, blob.data) for blob in blobs if blob is not None}
 
 
 def _decoded(name: str, data: bytes) -> str:

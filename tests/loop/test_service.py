@@ -209,6 +209,18 @@ async def test_a_pause_that_is_longer_than_a_message_can_wait_holds_to_its_end()
 # --- what can be looked up ---
 
 
+async def test_what_targets_share_is_read_once_for_all_of_them() -> None:
+    world = stand(spec="---\n".join(SPEC.replace("app-flask", name) for name in ("app-flask", "app-other")))
+    fate = Fate()
+    shown = await mortal(world, fate).service.targets()
+    assert [each["name"] for each in shown] == ["app-flask", "app-other"]
+    assert (
+        fate.names.count("documents.read")
+        == len((await world.fleet()).roots)
+        < sum(len(target.roots) for target in (await world.fleet()).targets.values())
+    )
+
+
 async def test_a_target_shows_its_episodes_and_pauses() -> None:
     world = stand(spec=SPEC.replace("mode: enforce", "mode: alert"))
     world.change_rule("allow-sql", access="Deny")
