@@ -247,7 +247,8 @@ async def _dashboard(service: "Service", _req: func.HttpRequest, _caller: Caller
     from homeostat.web.dashboard import page
 
     sweep = next(iter(await service.sweeps.latest(1)), None)
-    html = page(await service.health(), await service.targets(), service.engine.ambient.now(), sweep)
+    targets, asked = await service.targets(), await service.open_approvals()
+    html = page(await service.health(), targets, service.engine.ambient.now(), sweep, asked)
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
     return func.HttpResponse(html, mimetype="text/html", charset="utf-8", headers=headers)
 

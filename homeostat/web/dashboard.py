@@ -3,13 +3,23 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
+from typing import Final
 
 from homeostat.core import json
+from homeostat.core.alerts import AlertType
 from homeostat.core.json import Json, JsonObject
 from homeostat.render.sweep import line
 from homeostat.render.words import actor_words
 
-_STYLE = """
+AS_DECLARED: Final = '<span class="ok">as declared</span>'
+
+_EVENTS: Final[Mapping[str, str]] = {
+    AlertType.DRIFT_DETECTED: "drifted",
+    AlertType.HELD: "held",
+    AlertType.FAILED: "failing",
+}
+
+_STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1b1b1b }
 h1 { font-size: 1.4rem } table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .5rem .7rem; border-bottom: 1px solid #ddd }
@@ -19,12 +29,21 @@ th, td { text-align: left; vertical-align: top; padding: .5rem .7rem; border-bot
 """
 
 
-def page(health: JsonObject, targets: Sequence[JsonObject], now: datetime, sweep: JsonObject | None = None) -> str:
+MAX_ROWS: Final = 500
+"""Targets that are shown: a browser takes long over more, and nobody reads them."""
+
+
+def page(
+    health: JsonObject,
+    targets: Sequence[JsonObject],
+    now: datetime,
+    sweep: JsonObject | None = None,
+    approvals: Sequence[JsonObject] = (),
+) -> str:
     """A complete HTML document. Every value is escaped: names and reasons are written by people.
 
-    sweep: the one that is under way, or the last.
+    sweep: the one that is under way, or the last. approvals: those that wait for a person's word, or for their write.
     """
-    rows = "".join(_row(target) for target in targets) or '<tr><td colspan="4">No target is declared.</td></tr>'
     problem = json.text_at(health, "problem")
     warning = f'<p class="bad">The specs have a problem: {escape(problem)}</p>' if problem else ""
     swept = f"<p>{escape(line(sweep))}</p>" if sweep else ""
@@ -33,6 +52,7 @@ def page(health: JsonObject, targets: Sequence[JsonObject], now: datetime, sweep
             f'<p class="bad">{escape(str(poison))} messages failed too often: see <code>homeostat poison</code></p>'
         )
     warning += "".join(_budget(budget) for budget in json.objects_at(health, "budgets"))
+    warning += "".join(_approval(approval) for approval in approvals)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Homeostat</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -40,7 +60,7 @@ def page(health: JsonObject, targets: Sequence[JsonObject], now: datetime, sweep
         f"<p>Mode {escape(json.text_at(health, 'mode'))} · {health['targets']} targets · {health['roots']} roots "
         f'· <span class="note">as of {escape(now.isoformat(timespec="seconds"))}</span></p>{swept}{warning}'
         "<table><thead><tr><th>Target</th><th>State</th><th>Declared</th><th>Roots</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></body></html>"
+        f"<tbody>{_rows(targets)}</tbody></table></body></html>"
     )
 
 
@@ -51,47 +71,89 @@ def _budget(budget: JsonObject) -> str:
     return f'<p class="note">{escape(f"{left} to this instance in {where or 'the tenant'}")}</p>'
 
 
-def _row(target: JsonObject) -> str:
+def _approval(approval: JsonObject) -> str:
+    """Without a link: one decides, and whoever sees this page may only look."""
+    id_, state, until = (escape(json.text_at(approval, name)) for name in ("id", "state", "expires"))
+    by = f" by {escape(by)}" if (by := json.text_at(approval, "by")) else ""
+    changes = json.objects_at(approval, "changes")
+    what = ", ".join(
+        escape(" ".join(json.text_at(change, name) for name in ("does", "kind", "item"))) for change in changes
+    )
+    word = f"<b>waits for approval</b>: <code>homeostat approve {id_}</code>" if state == "pending" else f"{state}{by}"
+    root = escape(_short(approval["root"]))
+    return f'<p><code>{root}</code>: {what} {word} <span class="note">until {until}</span></p>'
+
+
+def _rows(targets: Sequence[JsonObject]) -> str:
+    """Those of which there is something to tell first."""
+    if not targets:
+        return '<tr><td colspan="4">No target is declared.</td></tr>'
+    told = sorted(((_state(target), target) for target in targets), key=lambda row: row[0] == AS_DECLARED)
+    rows = "".join(_row(target, state) for state, target in told[:MAX_ROWS])
+    if len(told) <= MAX_ROWS:
+        return rows
+    open_ = sum(state != AS_DECLARED for state, _ in told[MAX_ROWS:])
+    more = f"and {len(told) - MAX_ROWS} more, {open_ or 'none'} of them with something to tell: see GET /api/targets"
+    return f'{rows}<tr><td colspan="4" class="note">{more}</td></tr>'
+
+
+def _row(target: JsonObject, state: str) -> str:
     roots = "<br>".join(f"<code>{escape(_short(root))}</code>" for root in _list(target["roots"]))
     kinds = ", ".join(escape(str(kind)) for kind in _list(target["kinds"]))
     name = escape(json.text_at(target, "name"))
-    return f"<tr><td><b>{name}</b></td><td>{_state(target)}</td><td>{kinds}</td><td>{roots}</td></tr>"
+    return f"<tr><td><b>{name}</b></td><td>{state}</td><td>{kinds}</td><td>{roots}</td></tr>"
 
 
 def _state(target: JsonObject) -> str:
-    lines = [
-        f'<span class="bad">{escape(_event(json.text_at(episode, "state")))}: {escape(json.text_at(episode, "kind"))}'
-        f'</span> <span class="note">since {escape(json.text_at(episode, "since"))}{_changed_by(episode)}</span>'
-        for episode in json.objects_at(target, "episodes")
-    ]
-    if target["retired"] is True:
-        lines = ['<span class="bad">retired: the web app is gone</span>']
-    lines += [
-        f'<span class="bad">{failing["failures"]} tries failed</span> <span class="note">since '
-        f"{escape(json.text_at(failing, 'since'))}, next at "
-        f"{escape(json.text_at(failing, 'nextTry') or 'the next event or sweep')}</span>: "
-        f"{escape(json.text_at(failing, 'error'))}"
-        for failing in json.objects_at(target, "failing")
-    ]
-    lines += [
-        f"paused until {escape(json.text_at(pause, 'until'))} by {escape(json.text_at(pause, 'by'))}: "
-        f"{escape(json.text_at(pause, 'reason'))}"
-        for pause in json.objects_at(target, "pauses")
-    ]
-    return "<br>".join(lines) or '<span class="ok">as declared</span>'
+    retired = target["retired"] is True
+    lines = (
+        *([_bad("retired: the web app is gone")] if retired else map(_episode, json.objects_at(target, "episodes"))),
+        *map(_failing, json.objects_at(target, "failing")),
+        *map(_flapping, json.objects_at(target, "flapping")),
+        *map(_paused, json.objects_at(target, "pauses")),
+    )
+    return "<br>".join(lines) or AS_DECLARED
+
+
+def _episode(episode: JsonObject) -> str:
+    what = f"{_event(json.text_at(episode, 'state'))}: {json.text_at(episode, 'kind')}"
+    return f"{_bad(what)} {_note(f'since {json.text_at(episode, "since")}{_changed_by(episode)}')}"
+
+
+def _failing(failing: JsonObject) -> str:
+    since, again, error = (json.text_at(failing, name) for name in ("since", "nextTry", "error"))
+    when = f"since {since}, next at {again or 'the next event or sweep'}"
+    return f"{_bad(f'{failing["failures"]} tries failed')} {_note(when)}: {escape(error)}"
+
+
+def _flapping(flap: JsonObject) -> str:
+    kind, what, until = (json.text_at(flap, name) for name in ("kind", "what", "until"))
+    left = f"came back after {flap['healed']} repairs" + (f"; left alone until {until}" if until else "")
+    return f"{_bad(f'flapping: {kind} {what}')} {_note(left)}"
+
+
+def _paused(pause: JsonObject) -> str:
+    until, by, reason = (escape(json.text_at(pause, name)) for name in ("until", "by", "reason"))
+    return f"paused until {until} by {by}: {reason}"
+
+
+def _bad(text: str) -> str:
+    return f'<span class="bad">{escape(text)}</span>'
+
+
+def _note(text: str) -> str:
+    return f'<span class="note">{escape(text)}</span>'
 
 
 def _changed_by(episode: JsonObject) -> str:
     """Of a root that fails there is nobody to name."""
     actor = episode.get("changedBy")
-    return f", changed by {escape(actor_words(actor))}" if isinstance(actor, Mapping) else ""
+    return f", changed by {actor_words(actor)}" if isinstance(actor, Mapping) else ""
 
 
 def _event(alert_type: str) -> str:
-    """`Homeostat.DriftDetected.v1` as people say it."""
-    return {"Homeostat.DriftDetected.v1": "drifted", "Homeostat.Held.v1": "held", "Homeostat.Failed.v1": "failing"}.get(
-        alert_type, alert_type
-    )
+    """An alert's type as people say it."""
+    return _EVENTS.get(alert_type, alert_type)
 
 
 def _short(resource_id: Json) -> str:

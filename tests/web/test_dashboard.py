@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.core.json import JsonObject
-from homeostat.web.dashboard import page
+from homeostat.web.dashboard import MAX_ROWS, page
 
 pytestmark = pytest.mark.unit
 
@@ -55,6 +55,12 @@ def test_a_target_without_episodes_is_as_declared() -> None:
     assert "as declared" in Reader(page(health(), [target(troubled=False)], NOW)).text
 
 
+def test_what_the_flap_breaker_leaves_alone_is_told() -> None:
+    flap: JsonObject = {"root": "r", "kind": "nsg_rules", "what": "allow-sql", "healed": 3, "trips": 1, "until": "noon"}
+    text = Reader(page(health(), [{**target(troubled=False), "flapping": [flap]}], NOW)).text
+    assert "flapping: nsg_rules allow-sql came back after 3 repairs; left alone until noon" in text
+
+
 def test_a_retired_target_says_so() -> None:
     text = Reader(page(health(), [target(retired=True)], NOW)).text
     assert "the web app is gone" in text
@@ -90,6 +96,27 @@ def test_an_episode_names_who_changed_it() -> None:
     assert "changed by anna@contoso.example (user) with Azure CLI, by x/write" in text
 
 
+def approval(text: str = "app", state: str = "pending", by: str = "") -> JsonObject:
+    change = {"does": text, "resource": text, "kind": text, "item": text, "path": text}
+    root = f"/a/{text.replace('/', ' ')}"
+    return {"id": text, "root": root, "targets": [text], "changes": [change], "expires": text, "state": state, "by": by}
+
+
+def test_what_waits_for_a_person_is_told_with_the_command_that_decides_and_no_link() -> None:
+    html = page(health(), [], NOW, approvals=[approval("0a-1"), approval("0a-2", "approved", "Ben")])
+    assert "waits for approval: homeostat approve 0a-1" in Reader(html).text
+    assert "approved by Ben" in Reader(html).text
+    assert "href" not in html
+
+
+def test_of_a_large_fleet_those_with_something_to_tell_are_shown_first_and_the_rest_is_counted() -> None:
+    quiet = [target(f"quiet-{number:04}", troubled=False) for number in range(MAX_ROWS)]
+    text = Reader(page(health(), [*quiet, target("loud")], NOW)).text
+    assert text.index("loud") < text.index("quiet-0000")
+    assert f"quiet-{MAX_ROWS - 1:04}" not in text
+    assert "and 1 more, none of them with something to tell" in text
+
+
 def test_an_empty_fleet_and_a_problem_are_told() -> None:
     text = Reader(page(health("app.yaml:3: mode"), [], NOW)).text
     assert "No target is declared" in text
@@ -98,8 +125,8 @@ def test_an_empty_fleet_and_a_problem_are_told() -> None:
 
 @given(st.just(HOSTILE) | st.text(max_size=30))
 def test_no_value_becomes_markup(value: str) -> None:
-    harmless = Reader(page(health("problem", "mode"), [target("name")], NOW))
-    hostile = Reader(page(health(value or "x", value), [target(value)], NOW))
+    harmless = Reader(page(health("problem", "mode"), [target("name")], NOW, approvals=[approval("name")]))
+    hostile = Reader(page(health(value or "x", value), [target(value)], NOW, approvals=[approval(value)]))
     assert hostile.tags == harmless.tags
 
 
