@@ -4,6 +4,7 @@ Thin on purpose. What the SDKs' models would do costs three times the CPU, and t
 Graph and from recordings, so that one normaliser serves all three.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -66,9 +67,11 @@ class PipelineReader:
     async def _get(self, read: Read) -> Found:
         answer = await self._send(_request(self._cloud, read))
         body = _body(answer)
+        if not isinstance(body, Mapping):
+            raise _odd_answer(answer.request, "the answer is no object")
         if _is_listed(read):
             # What ARM shows to POST alone is shown nowhere else: which of it is secret, only its owner knows.
-            body = json.with_value(body, ("properties",), json.sealed(_properties(body)))
+            body = json.with_value(body, ("properties",), json.sealed(_properties(body, answer.request)))
         etag = answer.headers.get("ETag") or json.text_at(body, "etag") or None
         return Found(body, etag, at=_date(answer))
 
@@ -76,7 +79,7 @@ class PipelineReader:
         found: list[Json] = []
         for _ in range(MAX_PAGES):
             page = _body(await self._send(request))
-            found.extend(_members(page))
+            found.extend(_members(page, request))
             further = json.text_at(page, "nextLink")
             if not further:
                 return Found({"value": found})
@@ -101,9 +104,12 @@ def _is_listed(read: Read) -> bool:
     return read.id.name.lower() in read.type.listed and not read.every
 
 
-def _properties(body: Json) -> Json:
+def _properties(body: Json, asked: HttpRequest) -> Json:
+    """Without them nothing is said of the settings, least of all that there are none: a write would replace them."""
     properties = json.at(body, ("properties",))
-    return None if properties is json.ABSENT else properties
+    if not isinstance(properties, Mapping):
+        raise _odd_answer(asked, "the answer has no properties")
+    return properties
 
 
 def _body(answer: AsyncHttpResponse) -> Json:
@@ -122,10 +128,12 @@ def _date(answer: AsyncHttpResponse) -> datetime | None:
     return date.astimezone(UTC) if date.tzinfo else None
 
 
-def _members(page: Json) -> list[Json]:
-    """The items of a page. A few listings of Microsoft.Web are bare arrays."""
+def _members(page: Json, asked: HttpRequest) -> list[Json]:
+    """The items of a page. A few listings of Microsoft.Web are bare arrays. One without a list is not an empty one."""
     value = page if isinstance(page, list) else json.at(page, ("value",))
-    return list(value) if isinstance(value, list) else []
+    if not isinstance(value, list):
+        raise _odd_answer(asked, "the answer lists nothing, not even an empty list")
+    return list(value)
 
 
 def _fact_of(error: ArmError, asked: ResourceId) -> Fact:

@@ -67,10 +67,28 @@ async def test_settings_are_listed_by_a_post_and_their_values_sealed() -> None:
 
 
 @pytest.mark.parametrize("odd", [{}, {"properties": None}, {"properties": "text"}, {"properties": [1, "text"]}, []])
-async def test_settings_of_another_shape_than_arm_s_are_sealed_all_the_same(odd: Json) -> None:
+async def test_an_answer_that_says_nothing_of_the_settings_is_never_one_that_there_are_none(odd: Json) -> None:
     fact = await conversation(Answer(200, odd)).arm.reader.read(Read(SITE_CONFIG, SETTINGS))
-    assert isinstance(fact, Found)
-    assert "text" not in repr(fact.body)
+    assert isinstance(fact, Unreadable)
+    assert (fact.error.code, fact.error.error_class) == ("OddAnswer", ErrorClass.TRANSIENT)
+    assert "text" not in str(fact.error)
+
+
+@pytest.mark.parametrize("odd", ["null", "[]", "7", '"text"'])
+async def test_an_answer_that_is_no_resource_is_never_an_empty_one(odd: str) -> None:
+    fact = await conversation(Answer(200, odd)).arm.reader.read(Read(NETWORK_SECURITY_GROUP, NSG))
+    assert isinstance(fact, Unreadable)
+    assert fact.error.code == "OddAnswer"
+
+
+@pytest.mark.parametrize("odd", [{}, {"value": None}, {"value": {}}, "null", "7"])
+async def test_an_answer_without_a_list_is_never_an_empty_list(odd: Json) -> None:
+    talk = conversation(Answer(200, odd), Answer(200, odd))
+    links = await talk.arm.reader.read(Read(VIRTUAL_NETWORK_LINK, ZONE, every=True))
+    deployments = await talk.arm.reader.running_deployments("s", "rg-flask")
+    for fact in (links, deployments):
+        assert isinstance(fact, Unreadable)
+        assert fact.error.code == "OddAnswer"
 
 
 async def test_all_pages_of_a_listing_are_followed() -> None:
