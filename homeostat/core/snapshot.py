@@ -270,7 +270,10 @@ def parsed(id_: str) -> tuple[str, datetime] | None:
     found = _NAME.fullmatch(id_)
     if found is None:
         return None
-    return f"/{found['root']}", datetime.strptime(f"{found['at']}+0000", f"{_TIME}%z")
+    try:
+        return f"/{found['root']}", datetime.strptime(f"{found['at']}+0000", f"{_TIME}%z")
+    except ValueError:  # a month 13, as a person may have typed it
+        return None
 
 
 def to_json(snapshot: Snapshot) -> JsonObject:

@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -154,7 +155,11 @@ def _resolver_of(environment: Mapping[str, str]) -> tuple[str, int] | None:
     text = environment.get("HOMEOSTAT_DNS_SERVER", "").strip()
     if not text:
         return None
-    found = re.fullmatch(r"(?P<address>\d{1,3}(\.\d{1,3}){3})(:(?P<port>\d{1,5}))?", text)
-    if found is None:
+    address, _, port = text.partition(":")
+    try:
+        resolver = str(IPv4Address(address)), int(port) if port else DNS_PORT
+    except ValueError:
+        resolver = "", 0
+    if not 0 < resolver[1] < 65536:
         raise ConfigError((f"HOMEOSTAT_DNS_SERVER is {text!r}: set it to ADDRESS or ADDRESS:PORT",))
-    return found["address"], int(found["port"] or DNS_PORT)
+    return resolver

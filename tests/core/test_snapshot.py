@@ -203,7 +203,16 @@ def test_names_lead_to_the_root_and_sort_by_time() -> None:
     assert not first.startswith(snapshot.folder(SITE_ID))
 
 
-@pytest.mark.parametrize("name", ["", "a.json", "s/snapshots/yesterday-1.json", "251594294400000000-000000000000"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a.json",
+        "s/snapshots/yesterday-1.json",
+        "s/snapshots/20261301T000000.000000Z-0a-1.json",
+        "251594294400000000-000000000000",
+    ],
+)
 def test_a_blob_of_another_name_is_no_snapshot(name: str) -> None:
     assert snapshot.parsed(name) is None
 

@@ -143,6 +143,9 @@ def test_the_environment_names_networks_and_resolver() -> None:
     [
         {"HOMEOSTAT_PROBES": "yes"},
         {"HOMEOSTAT_PROBES": "on", "HOMEOSTAT_DNS_SERVER": "localhost:53"},
+        {"HOMEOSTAT_PROBES": "on", "HOMEOSTAT_DNS_SERVER": "10.0.0.256"},
+        {"HOMEOSTAT_PROBES": "on", "HOMEOSTAT_DNS_SERVER": "10.0.0.4:65536"},
+        {"HOMEOSTAT_PROBES": "on", "HOMEOSTAT_DNS_SERVER": "10.0.0.4:0"},
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_name(environment: dict[str, str]) -> None:
