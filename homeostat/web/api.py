@@ -6,17 +6,17 @@ cannot work now.
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import azure.functions as func
 
 from homeostat.core.access import AppRole, Caller
 from homeostat.runtime import Runtime
 from homeostat.web import approvals, poison, rollback, sweeps
+from homeostat.web.answers import answer, refusal
 from homeostat.web.limits import Limiter
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def _guarded(
             service = await runtime.service()
             return await route.handler(service, req, _admitted(route, service, req, limiter))
         except HomeostatError as error:
-            return _error(error)
+            from homeostat.web.refusals import refused
+
+            return refused(error)
 
     return invoke
 
@@ -121,23 +123,23 @@ async def _remediate(service: "Service", req: func.HttpRequest, caller: Caller) 
         except TimeoutError:
             log.info("run %s takes longer than a request may; it goes on", run_id)
         else:
-            return _json(done)
+            return answer(done)
     # The host is known by the name that the caller used; behind a gateway a relative URL still leads back.
     status_url = f"/api/runs/{run_id}"
-    return _json({"id": run_id, "statusUrl": status_url}, 202, {"Location": status_url})
+    return answer({"id": run_id, "statusUrl": status_url}, 202, {"Location": status_url})
 
 
 async def _run(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
     run = await service.run(req.route_params["id"])
-    return _json(run) if run else _refusal(404, "UnknownRun", "there is no such run")
+    return answer(run) if run else refusal(404, "UnknownRun", "there is no such run")
 
 
 async def _targets(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    return _json({"targets": await service.targets()})
+    return answer({"targets": await service.targets()})
 
 
 async def _target(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    return _json(await service.target(req.route_params["name"]))
+    return answer(await service.target(req.route_params["name"]))
 
 
 async def _history(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
@@ -145,11 +147,11 @@ async def _history(service: "Service", req: func.HttpRequest, _caller: Caller) -
 
     name, at_most = req.route_params["name"], limit(req.params.get("limit"))
     entries = await service.history(name, at_most, cursor(req.params.get("before")))
-    return _json({"target": name, "entries": entries, "next": entries[-1]["id"] if len(entries) == at_most else None})
+    return answer({"target": name, "entries": entries, "next": entries[-1]["id"] if len(entries) == at_most else None})
 
 
 async def _explain(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    return _json(await service.explain(req.route_params["name"]))
+    return answer(await service.explain(req.route_params["name"]))
 
 
 async def _whom(service: "Service", req: func.HttpRequest) -> str:
@@ -167,7 +169,7 @@ async def _pause(service: "Service", req: func.HttpRequest, caller: Caller) -> f
     body = parse_body(PauseBody, req.get_body())
     ends = until(body, service.engine.ambient.now())
     await service.pause(Pause(await _whom(service, req), ends, body.reason, caller.name))
-    return _json({"target": req.route_params.get("name"), "until": ends.isoformat(), "reason": body.reason})
+    return answer({"target": req.route_params.get("name"), "until": ends.isoformat(), "reason": body.reason})
 
 
 async def _resume(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
@@ -175,7 +177,7 @@ async def _resume(service: "Service", req: func.HttpRequest, caller: Caller) -> 
 
     body = parse_body(ReasonBody, req.get_body())
     await service.resume(await _whom(service, req), caller.name, body.reason)
-    return _json({"target": req.route_params.get("name"), "paused": False})
+    return answer({"target": req.route_params.get("name"), "paused": False})
 
 
 async def _release(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
@@ -183,20 +185,20 @@ async def _release(service: "Service", req: func.HttpRequest, caller: Caller) ->
 
     body = parse_body(ReleaseBody, req.get_body())
     if body.what == "rollout":
-        return _json(await service.releases.rollout(caller.name, body.reason))
+        return answer(await service.releases.rollout(caller.name, body.reason))
     ends = released_until(body, service.engine.ambient.now())
-    return _json(await service.releases.mass_drift(ends, caller.name, body.reason))
+    return answer(await service.releases.mass_drift(ends, caller.name, body.reason))
 
 
 async def _reset_breaker(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
     from homeostat.web.requests import ReasonBody, parse_body
 
     body = parse_body(ReasonBody, req.get_body())
-    return _json(await service.releases.reset_breaker(req.route_params["name"], caller.name, body.reason))
+    return answer(await service.releases.reset_breaker(req.route_params["name"], caller.name, body.reason))
 
 
 async def _fleet(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    return _json({**await service.releases.state(), "budgets": list(service.low_budgets())})
+    return answer({**await service.releases.state(), "budgets": list(service.low_budgets())})
 
 
 async def _retest(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
@@ -208,19 +210,19 @@ async def _retest(service: "Service", req: func.HttpRequest, caller: Caller) -> 
     name, duration = req.route_params["name"], timedelta(seconds=body.seconds)
     # A caller who hangs up does not stop it half-way.
     begun = service.retests.start(name, duration, body.reason, caller.name)
-    return _json(await asyncio.shield(begun), 201)
+    return answer(await asyncio.shield(begun), 201)
 
 
 async def _retest_state(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    return _json(await service.retests.state(req.route_params["name"]))
+    return answer(await service.retests.state(req.route_params["name"]))
 
 
 async def _retest_end(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
-    return _json(await service.retests.end(req.route_params["name"], caller.name))
+    return answer(await service.retests.end(req.route_params["name"], caller.name))
 
 
 async def _approvals(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    return _json({"approvals": await service.open_approvals()})
+    return answer({"approvals": await service.open_approvals()})
 
 
 async def _approve(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
@@ -234,13 +236,13 @@ async def _reject(service: "Service", req: func.HttpRequest, caller: Caller) -> 
 async def _decided(service: "Service", req: func.HttpRequest, caller: Caller, *, yes: bool) -> func.HttpResponse:
     from homeostat.core.approvals import to_json
 
-    return _json(to_json(await service.decide_approval(req.route_params["id"], yes=yes, by=caller.name)))
+    return answer(to_json(await service.decide_approval(req.route_params["id"], yes=yes, by=caller.name)))
 
 
 async def _health(service: "Service") -> func.HttpResponse:
     """Open to probes, so it says whether and not what."""
     state = await service.health()
-    return _json({"status": state["status"], "mode": state["mode"]})
+    return answer({"status": state["status"], "mode": state["mode"]})
 
 
 async def _dashboard(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
@@ -293,56 +295,7 @@ OPEN: Final[tuple[tuple[str, str, Open], ...]] = (("health", "health", _health),
 """What anybody may GET, as often as they like, without key or sign-in: it must tell nothing."""
 
 
-def _error(error: Exception) -> func.HttpResponse:
-    from homeostat.approvals import BadLink, UnknownApproval
-    from homeostat.core.approvals import NotPending
-    from homeostat.poison import NoSuchMessage
-    from homeostat.releases import NothingToRelease
-    from homeostat.retest import NoRetest, RetestFailed, RetestRefused
-    from homeostat.rollback import RollbackFailed, RollbackRefused
-    from homeostat.runs import UnknownTarget
-    from homeostat.service import NotConfirmed
-    from homeostat.web.limits import TooManyRequests
-    from homeostat.web.principals import NotSignedIn, RoleMissing
-    from homeostat.web.requests import BadRequest
-
-    if isinstance(error, TooManyRequests):
-        return _refusal(429, "TooManyRequests", str(error), {"Retry-After": str(error.retry_after)})
-    if isinstance(error, NotSignedIn):
-        return _refusal(401, "NotSignedIn", str(error), {"WWW-Authenticate": "Bearer"})
-    statuses: tuple[tuple[type[Exception], int], ...] = (
-        (BadRequest, 400),
-        (RoleMissing, 403),
-        (BadLink, 403),
-        (UnknownTarget, 404),
-        (UnknownApproval, 404),
-        (NotPending, 409),
-        (NoRetest, 404),
-        (NothingToRelease, 409),
-        (NoSuchMessage, 404),
-        (NotConfirmed, 409),
-        (RetestRefused, 409),
-        (RollbackRefused, 409),
-        (RetestFailed, 502),
-        (RollbackFailed, 502),
-    )
-    for kind, status in statuses:
-        if isinstance(error, kind):
-            return _refusal(status, kind.__name__, str(error))
-    log.error("the service cannot work: %s", error)
-    return _refusal(503, type(error).__name__, str(error))
-
-
 def _unwell(error: Exception) -> func.HttpResponse:
     """The probes' share of an error: the words may quote settings and specs, and go to the log."""
     log.error("the service cannot work: %s", error)
-    return _json({"status": "unavailable"}, 503)
-
-
-def _refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    return _json({"error": {"code": code, "message": message}}, status, headers)
-
-
-def _json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    text = json.dumps(body)  # in ASCII: a setting may hold what UTF-8 cannot say
-    return func.HttpResponse(text, status_code=status, headers=dict(headers or {}), mimetype="application/json")
+    return answer({"status": "unavailable"}, 503)

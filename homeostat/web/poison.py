@@ -1,11 +1,11 @@
 """The HTTP functions about messages that failed too often."""
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from homeostat.core.access import Caller
+from homeostat.web.answers import answer
 
 if TYPE_CHECKING:
     from homeostat.service import Service
@@ -13,20 +13,16 @@ if TYPE_CHECKING:
 
 async def messages(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
     listed = await service.poison.list()
-    return _json({"count": await service.poison.count(), "messages": listed})
+    return answer({"count": await service.poison.count(), "messages": listed})
 
 
 async def explain(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    return _json(await service.poison.explain(req.route_params["id"]))
+    return answer(await service.poison.explain(req.route_params["id"]))
 
 
 async def replay(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
-    return _json(await service.poison.replay(req.route_params["id"], caller.name))
+    return answer(await service.poison.replay(req.route_params["id"], caller.name))
 
 
 async def drop(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
-    return _json(await service.poison.drop(req.route_params["id"], caller.name))
-
-
-def _json(body: Any) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps(body), mimetype="application/json")
+    return answer(await service.poison.drop(req.route_params["id"], caller.name))

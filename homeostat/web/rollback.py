@@ -1,13 +1,13 @@
 """The HTTP function that undoes what a write changed."""
 
 import asyncio
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from homeostat.core.access import Caller
+from homeostat.web.answers import answer
 
 if TYPE_CHECKING:
     from homeostat.service import Service
@@ -26,4 +26,4 @@ async def rollback(service: "Service", req: func.HttpRequest, caller: Caller) ->
         caller.name,
         dry_run=body.dry_run,
     )
-    return func.HttpResponse(json.dumps(await asyncio.shield(begun)), mimetype="application/json")
+    return answer(await asyncio.shield(begun))
