@@ -328,6 +328,11 @@ class Stand:
         return replace(self, engine=replace(self.engine), failures=[], poisoned=[])
 
 
+def error(code: str, message: str = "no") -> Any:
+    """ARM's body of a refusal, for a strike."""
+    return {"error": {"code": code, "message": message}}
+
+
 def stand(
     world: str = "guide",
     *,

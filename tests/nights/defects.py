@@ -64,12 +64,12 @@ DEFECTS: Final = (
     Defect(
         "a lease is not renewed",
         (Patch("homeostat/store.py", "if self._left() < self.store.terms.for_a_write:", "if False:"),),
-        ("tests/loop/test_faults.py",),
+        ("tests/loop/test_one_writer.py",),
     ),
     Defect(
         "a write is sent however late it is",
         (Patch(WRITING, "correlation_id=name, send_by=leased.send_by)", "correlation_id=name)"),),
-        ("tests/loop/test_faults.py",),
+        ("tests/loop/test_one_writer.py",),
     ),
     Defect(
         "a guard that fails allows",
@@ -148,7 +148,7 @@ DEFECTS: Final = (
                 "    if error.error_class is not ErrorClass.MISSING:\n        return Gone()\n",
             ),
         ),
-        ("tests/azure/test_reader.py", "tests/loop/test_faults.py"),
+        ("tests/azure/test_reader.py", "tests/loop/test_failed_reads.py"),
     ),
     Defect(
         "an alert has another id at each delivery",

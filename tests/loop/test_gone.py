@@ -1,0 +1,81 @@
+"""What is gone counts as gone only after a second look, and is told of once."""
+
+from datetime import timedelta
+
+import pytest
+
+from homeostat.core.outcome import Status
+from tests.loop.stand import DNS_VERSION, NSG_VERSION, WEB_VERSION, ZONES, Stand, error, stand
+
+pytestmark = pytest.mark.wire
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "kind"), [("nsg", NSG_VERSION, "nsg_rules"), (ZONES[0], DNS_VERSION, "dns_links")]
+)
+async def test_a_container_that_is_gone_is_missing_then_held_and_told_once(name: str, version: str, kind: str) -> None:
+    world = stand()
+    remove(world, name, version)
+    first = await world.reconcile(name)
+    assert (first.status, first.retry_at) == (Status.MISSING, world.ambient.now() + timedelta(seconds=30))
+    assert world.inbox.events == []
+    await world.work_for(HOUR)
+    for _ in range(3):
+        outcome = await world.reconcile(name)
+        assert outcome.status is Status.HELD
+        assert [held.hold.code for held in outcome.plan.held] == ["container-gone"]
+        world.pass_time(hours=1)
+    assert world.inbox.told() == [("DriftDetected", kind), ("Held", kind)]
+    assert world.writes() == []
+
+
+async def test_a_web_app_that_is_gone_retires_its_target_with_one_alert() -> None:
+    world = stand()
+    world.operator("DELETE", world.id("site"), version=WEB_VERSION)
+    await world.service.on_event(world.event(world.id("site"), "Microsoft.Web/sites/delete"))
+    await world.work_for(HOUR)
+    for _ in range(3):
+        assert (await world.reconcile("site")).status is Status.RETIRED
+        world.pass_time(hours=1)
+    assert world.inbox.told() == [("TargetRetired", "app-flask")]
+    assert (await world.record("site")).retired
+    assert world.writes() == []
+
+
+async def test_no_word_of_a_persons_makes_a_moments_404_the_end_of_a_web_app() -> None:
+    world = stand()
+    world.strike(path="/sites/", status=404, body=error("ResourceNotFound", "not found"))
+    assert (await world.reconcile("site", create=True)).status is Status.MISSING
+    assert world.inbox.told() == []
+
+
+async def test_a_resource_group_that_is_gone_retires_its_web_app() -> None:
+    world = stand()
+    world.strike(status=404, body=error("ResourceGroupNotFound", "Resource group 'rg-flask' could not be found."))
+    assert (await world.reconcile("site")).status is Status.MISSING
+    await world.work_for(HOUR)
+    assert world.inbox.told() == [("TargetRetired", "app-flask")]
+
+
+async def test_a_root_that_was_only_missed_for_a_moment_is_no_news() -> None:
+    world = stand()
+    fault = world.strike(path="/networkSecurityGroups/", status=404, body=error("ResourceNotFound", "not found"))
+    assert (await world.reconcile("nsg")).status is Status.MISSING
+    world.exchanger.faults.remove(fault)
+    await world.work_for(HOUR)
+    assert (await world.record("nsg")).missing_since is None
+    assert world.inbox.events == []
+
+
+def remove(world: Stand, name: str, version: str) -> None:
+    """As an operator would: what uses the container goes first."""
+    if name == "nsg":
+        path = "/resourceGroups/rg-flask/providers/Microsoft.Network/virtualNetworks/vnet-appservice/subnets/"
+        subnet = world.operator("GET", f"{path}snet-appservice-integration").body
+        subnet["properties"].pop("networkSecurityGroup")
+        world.operator("PUT", f"{path}snet-appservice-integration", subnet)
+    else:
+        world.operator("DELETE", world.link(name), version=version)
+    world.operator("DELETE", world.id(name), version=version)
