@@ -6,12 +6,13 @@ work is a root. The pass itself is `homeostat.reconcile`; here are the ways into
 
 from dataclasses import dataclass, replace
 
-from homeostat.core import record
+from homeostat.core import marks
 from homeostat.core.decision import holds_together
 from homeostat.core.gate.situation import Pause
+from homeostat.core.marks import Later, NothingToDo
 from homeostat.core.outcome import Outcome, Status, Trigger, ledger_entry
 from homeostat.core.plan import Held, Plan
-from homeostat.core.record import Later, NothingToDo, RootRecord
+from homeostat.core.record import RootRecord
 from homeostat.core.retest import Retest
 from homeostat.core.spec import Root
 from homeostat.observing import Observer
@@ -37,7 +38,7 @@ class Engine(Parts):
         if isinstance(taken, Leased):
             working = taken.stored.record.working
             causes = working.causes if working else ()
-            trigger = Trigger("event", causes, run=record.sweep_in(causes))
+            trigger = Trigger("event", causes, run=marks.sweep_in(causes))
             answer = await self._pass(root, trigger, taken.stored, taken).run()
             if answer.status is Status.BUSY:
                 # The lease was lost, and with it the work; of the new owner nobody says that it will live to do it.
@@ -67,7 +68,7 @@ class Engine(Parts):
             outcome = Outcome(root.id, Status.HELD, Plan(root.id, held=held), error=words)
             now = self.ambient.now()
             entry = ledger_entry(outcome, trigger, root.targets, now)
-            await leased.save(record.released, [ledger_row(entry, now, self.ambient.uuid())])
+            await leased.save(marks.released, [ledger_row(entry, now, self.ambient.uuid())])
             return outcome
         outcome = await self._pass(root, trigger, leased.stored, leased, plan).run()
         await self.outbox.try_to_send(root.id, outcome)

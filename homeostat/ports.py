@@ -19,11 +19,11 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Absent, JsonObject
+from homeostat.core.marks import LONGEST_DELAY
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
 from homeostat.core.probes import Probe, Probed, Result
 from homeostat.core.quotas import Quota
-from homeostat.core.record import LONGEST_DELAY
 
 MAX_CHANGES: Final = 100
 """Changes in one atomic batch (an entity group transaction of Azure Tables)."""

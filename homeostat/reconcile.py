@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from homeostat.core import alerts, known_secrets, record, retest, snapshot, uses
+from homeostat.core import alerts, known_secrets, marks, retest, snapshot, uses, written
 from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.attribution import Actor, ForeignWrite
@@ -256,9 +256,9 @@ class Reconcile:
         names = tuple(str(self.parts.ambient.uuid()) for _ in plan.actions)
 
         def transition(current: RootRecord) -> RootRecord:
-            named = record.about_to_write(self.writes.in_record(current), names, now=now)
+            named = written.about_to_write(self.writes.in_record(current), names, now=now)
             reserved = uses.with_plan(current.reserved, plan, now)
-            return replace(record.intending(named, intent), episodes=episodes, reserved=reserved)
+            return replace(written.intending(named, intent), episodes=episodes, reserved=reserved)
 
         saved = leased.save(transition, rows=outbox_rows(detected))
         await asyncio.gather(saved, self.writes.keep_first(plan, intent))
@@ -270,7 +270,7 @@ class Reconcile:
     async def _let_go(self) -> None:
         """Ends a reconcile that learned nothing, and so has nothing to say of what was remembered."""
         if self.leased is not None:
-            await self.leased.save(record.released)
+            await self.leased.save(marks.released)
 
     async def _ask_for_approval(self, outcome: Outcome) -> None:
         """Makes the id that a hold shows one that can be approved, in a dry run, too."""
@@ -283,7 +283,7 @@ class Reconcile:
         now = parts.ambient.now()
         before = self.leased.stored.record if self.leased else self.stored.record
         begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
-        blind = (*record.left_blind(begun, until=self.observer.latest()), *self.writes.blind)
+        blind = (*written.left_blind(begun, until=self.observer.latest()), *self.writes.blind)
         judged, changed_by = judged_kinds(self.root, parts.registry), await self._causes(outcome.plan)
         after, pending = conclude(
             self.root,
@@ -297,7 +297,7 @@ class Reconcile:
             healed=self.writes.healed(),
         )
         if outcome.correlations:  # ARM may have called them otherwise than we did
-            after = record.about_to_write(after, outcome.correlations, now=now)
+            after = written.about_to_write(after, outcome.correlations, now=now)
         after = replace(after, retest=self._witnessed(outcome, before.retest, now), secrets=self._known(before))
         look_at = self._next_look(outcome, after.retest, now)
         rows = [*outbox_rows(pending)]
@@ -309,12 +309,12 @@ class Reconcile:
 
         def transition(current: RootRecord) -> RootRecord:
             nonlocal delay
-            if self.leased is None and record.is_overtaken(current, before, now=now):
+            if self.leased is None and marks.is_overtaken(current, before, now=now):
                 raise _Overtaken
-            merged = record.concluded(current, after, before, releases=self.leased is not None)
+            merged = marks.concluded(current, after, before, releases=self.leased is not None)
             if look_at is None:
                 return merged
-            merged, delay = record.scheduled(merged, at=look_at, now=now)
+            merged, delay = marks.scheduled(merged, at=look_at, now=now)
             return merged
 
         if self.leased is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from homeostat import runs
-from homeostat.core import record, retest
+from homeostat.core import marks, retest
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.situation import FLEET
 from homeostat.core.ids import ResourceId
@@ -91,7 +91,7 @@ class Retests:
 
     async def _end(self, root: Root, by: str) -> None:
         now = self.engine.ambient.now()
-        await self.engine.store.change(root.id, lambda current: record.retest_ended(current, now=now, by=by))
+        await self.engine.store.change(root.id, lambda current: marks.retest_ended(current, now=now, by=by))
         await self.engine.store.mark(root.id, "retest", Settle(timedelta(), timedelta()), comes_again=False)
 
     async def _root(self, name: str) -> Root:
@@ -171,7 +171,7 @@ class Retests:
 
         def transition(current: RootRecord) -> RootRecord:
             nonlocal delay
-            after, delay = record.retesting(current, planned, now=self.engine.ambient.now())
+            after, delay = marks.retesting(current, planned, now=self.engine.ambient.now())
             return after
 
         await leased.save(transition)

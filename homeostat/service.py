@@ -19,10 +19,12 @@ from homeostat.core.explain import Known, explain
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
+from homeostat.core.marks import Told, is_owed
 from homeostat.core.outcome import Outcome, Status, Trigger, Word, outcome_json, word_entry, worst
-from homeostat.core.record import RootRecord, Settle, Told, is_examined, is_owed, is_own
+from homeostat.core.record import RootRecord, Settle
 from homeostat.core.spec import Fleet, Root, Target
 from homeostat.core.target_state import pause_json, target_json
+from homeostat.core.written import is_examined, is_own
 from homeostat.engine import Engine
 from homeostat.managed import Managed
 from homeostat.poison import Poison

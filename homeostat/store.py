@@ -1,8 +1,8 @@
 """The memory of the loop: root records, ledger, outbox, pauses and runs, on top of the storage ports.
 
 Everything about one root lives in one partition, so that a reconcile ends in one atomic batch: its record, its ledger
-entry and the alerts to send change together or not at all. The rules are in `homeostat.core.record`; here they are
-applied by compare-and-swap.
+entry and the alerts to send change together or not at all. The rules are in `homeostat.core.marks` and
+`homeostat.core.written`; here they are applied by compare-and-swap.
 
 Rows of a root's partition: `root` (the record), `ledger:ID` (newest first, never changed), `outbox:ID`.
 """
@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from homeostat.ambient import Ambient
-from homeostat.core import alerts, json, record
+from homeostat.core import alerts, json, marks, record
 from homeostat.core.alerts import Alert
 from homeostat.core.attribution import ForeignWrite
 from homeostat.core.errors import HomeostatError
@@ -22,7 +22,8 @@ from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
-from homeostat.core.record import Later, Lease, NothingToDo, RootRecord, Settle, Told
+from homeostat.core.marks import Later, NothingToDo, Told
+from homeostat.core.record import Lease, RootRecord, Settle
 from homeostat.deployment_keys import DIGESTS, deployment_key
 from homeostat.ports import (
     MAX_CHANGES,
@@ -154,7 +155,7 @@ class Store:
             nonlocal delay
             now, delay = self.ambient.now(), None
             for each in told:
-                current, owed = record.marked(
+                current, owed = marks.marked(
                     current, hint=each.hint, now=now, settle=settle, foreign=each.foreign, comes_again=comes_again
                 )
                 delay = delay if owed is None else owed
@@ -178,12 +179,12 @@ class Store:
         def transition(current: RootRecord) -> RootRecord:
             nonlocal answer, began
             began, now = self.ambient.monotonic(), self.ambient.now()
-            answer = record.taken(current, owner=owner, now=now, settle=settle, lasts=self.terms.lasts)
+            answer = marks.taken(current, owner=owner, now=now, settle=settle, lasts=self.terms.lasts)
             match answer:
                 case RootRecord():
                     return answer
                 case Later(delay):
-                    return record.postponed(current, due=now + delay)
+                    return marks.postponed(current, due=now + delay)
                 case NothingToDo():
                     return current
 
@@ -205,8 +206,8 @@ class Store:
         def transition(current: RootRecord) -> RootRecord:
             nonlocal free, began
             began, now = self.ambient.monotonic(), self.ambient.now()
-            free = record.is_free(current, now=now)
-            return record.leased(current, owner=owner, now=now, lasts=self.terms.lasts) if free else current
+            free = marks.is_free(current, now=now)
+            return marks.leased(current, owner=owner, now=now, lasts=self.terms.lasts) if free else current
 
         stored = await self.change(root, transition, known=known)
         if not free or stored.record.lease is None:
@@ -222,7 +223,7 @@ class Store:
             now, delay = self.ambient.now(), None
             if current.lease is None:
                 return current
-            after, delay = record.scheduled(current, at=current.lease.expires, now=now)
+            after, delay = marks.scheduled(current, at=current.lease.expires, now=now)
             return after
 
         await self.change(root, transition)
@@ -347,7 +348,7 @@ class Leased:
         """Raises LeaseLost when the root has another owner by now; then nothing is saved."""
 
         def guarded(current: RootRecord) -> RootRecord:
-            if not record.still_holds(current, self.lease):
+            if not marks.still_holds(current, self.lease):
                 raise LeaseLost(f"{self.root.short}: the lease was taken over; the new owner goes on")
             return transition(current)
 
@@ -357,7 +358,7 @@ class Leased:
         """Renews the lease when too little is left of it for a write. Raises LeaseLost."""
         if self._left() < self.store.terms.for_a_write:
             began, now = self.store.ambient.monotonic(), self.store.ambient.now()
-            await self.save(lambda current: record.renewed(current, now=now, lasts=self.store.terms.lasts))
+            await self.save(lambda current: marks.renewed(current, now=now, lasts=self.store.terms.lasts))
             self.lease, self.began = self.stored.record.lease or self.lease, began
 
     @property
@@ -375,7 +376,7 @@ class Leased:
     async def abandon(self) -> None:
         """Gives the work back after a failure that is not an outcome. Raises LeaseLost."""
         now = self.store.ambient.now()
-        await self.save(lambda current: record.abandoned(current, now=now))
+        await self.save(lambda current: marks.abandoned(current, now=now))
 
 
 def _pause_row(target: str, cause: str) -> str:

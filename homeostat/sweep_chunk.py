@@ -18,8 +18,9 @@ from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.decision import judge, judged_kinds, root_is_missing
 from homeostat.core.ids import ResourceId
 from homeostat.core.indexed import Rows
+from homeostat.core.marks import Told
 from homeostat.core.model import Facts, Mode, Unreadable
-from homeostat.core.record import RootRecord, Settle, Told
+from homeostat.core.record import RootRecord, Settle
 from homeostat.core.spec import Fleet, Root
 from homeostat.core.sweep import Chunk, Sweep, is_at_rest, is_read_in_full
 from homeostat.engine import Engine

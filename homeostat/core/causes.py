@@ -11,9 +11,10 @@ from homeostat.core import alerts
 from homeostat.core.attribution import UNKNOWN, Actor, ForeignWrite, cause_of
 from homeostat.core.model import Drift
 from homeostat.core.outcome import Outcome
-from homeostat.core.record import RootRecord, is_own
+from homeostat.core.record import RootRecord
 from homeostat.core.spec import Root
 from homeostat.core.versions import cause_in_spec
+from homeostat.core.written import is_own
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,10 @@ from homeostat.core.flapping import Flaps
 from homeostat.core.gate.standing import CONTAINER_GONE
 from homeostat.core.model import Drift, Mode, Verdict, Want
 from homeostat.core.outcome import JUDGED, Outcome, Status
-from homeostat.core.record import (
-    MAX_FOREIGN_WRITES,
-    BlindWrite,
-    Failing,
-    Intent,
-    Judgement,
-    RootRecord,
-    examining,
-    possible_overwrites,
-)
+from homeostat.core.record import BlindWrite, Failing, Intent, Judgement, RootRecord
 from homeostat.core.spec import Root
 from homeostat.core.versions import accepted
+from homeostat.core.written import MAX_FOREIGN_WRITES, examining, possible_overwrites
 
 
 def conclude(

@@ -14,10 +14,13 @@ from homeostat.core.model import Facts, Verdict
 from homeostat.core.outcome import Outcome, Status
 from homeostat.core.plan import Hold, Plan, unreadable
 from homeostat.core.provisioning import anything_being_written
-from homeostat.core.record import GONE_AFTER, RootRecord
+from homeostat.core.record import RootRecord
 
 RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60, 60, 60))
 """When a root that failed is tried again by itself; after these it waits for an event or the next sweep."""
+
+GONE_AFTER: Final = timedelta(seconds=30)
+"""A container counts as gone when it is still missing this long after it was first missed."""
 
 SETTLING_RETRY: Final = timedelta(seconds=30)
 SETTLING_LOOKS: Final = 8

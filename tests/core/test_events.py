@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from homeostat.core import record
+from homeostat.core import marks, record
 from homeostat.core.events import Hint, MalformedEvent, parse_event, route
 from homeostat.core.spec import Fleet, load
 from remediators import REGISTRY
@@ -255,7 +255,7 @@ def test_whatever_is_sent_is_a_hint_that_can_be_remembered_or_nothing_or_malform
     if hint is None:
         return
     route(fleet, hint, REGISTRY)
-    marked, _ = record.marked(
+    marked, _ = marks.marked(
         record.RootRecord(), hint=hint.id, now=NOW, settle=record.DEFAULT_SETTLE, foreign=hint.as_foreign_write()
     )
     stored = json.dumps(record.to_json(marked))

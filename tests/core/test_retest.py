@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from homeostat.core import record
+from homeostat.core import marks, record
 from homeostat.core.arm_types import SITE
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Declared, Drift, Mode, Place, Verdict, Want
@@ -164,33 +164,33 @@ def test_without_probes_or_a_look_the_words_say_so() -> None:
 
 
 def test_the_deadline_and_the_look_at_it_are_stored_in_one_step() -> None:
-    after, delay = record.retesting(RootRecord(), RETEST, now=NOW)
+    after, delay = marks.retesting(RootRecord(), RETEST, now=NOW)
     assert (after.retest, delay) == (RETEST, END - NOW)
     assert after.mark is not None
-    taken = record.taken(after, owner="o", now=END, settle=Settle())
+    taken = marks.taken(after, owner="o", now=END, settle=Settle())
     assert isinstance(taken, RootRecord)
     assert taken.retest == RETEST
 
 
 def test_a_mark_that_waits_already_stays() -> None:
     mark = Mark(NOW, NOW + timedelta(seconds=15), ("event",))
-    after, _ = record.retesting(RootRecord(mark=mark), RETEST, now=NOW)
-    assert (after.mark, after.pending) == (mark, Pending(END, record.NOBODY))
+    after, _ = marks.retesting(RootRecord(mark=mark), RETEST, now=NOW)
+    assert (after.mark, after.pending) == (mark, Pending(END, marks.NOBODY))
 
 
 def test_an_early_end_moves_the_deadline_once() -> None:
-    ended = record.retest_ended(RootRecord(retest=RETEST), now=NOW, by="Ben")
+    ended = marks.retest_ended(RootRecord(retest=RETEST), now=NOW, by="Ben")
     assert ended.retest == replace(RETEST, deadline=NOW, ended_by="Ben")
-    assert record.retest_ended(ended, now=END, by="Ben") == ended
-    assert record.retest_ended(RootRecord(), now=NOW, by="Ben") == RootRecord()
+    assert marks.retest_ended(ended, now=END, by="Ben") == ended
+    assert marks.retest_ended(RootRecord(), now=NOW, by="Ben") == RootRecord()
 
 
 def test_a_reconcile_does_not_undo_an_end_that_came_meanwhile() -> None:
     before = RootRecord(retest=RETEST)
     after = replace(before, retest=replace(RETEST, during=(ILL,)))
-    current = record.retest_ended(before, now=NOW, by="Ben")
-    assert record.concluded(current, after, before, releases=False).retest == current.retest
-    assert record.concluded(before, after, before, releases=False).retest == after.retest
+    current = marks.retest_ended(before, now=NOW, by="Ben")
+    assert marks.concluded(current, after, before, releases=False).retest == current.retest
+    assert marks.concluded(before, after, before, releases=False).retest == after.retest
 
 
 def test_it_survives_the_store() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.core import record as records
+from homeostat.core import marks
 from homeostat.core.attribution import Actor, ForeignWrite
 from homeostat.core.conclusion import conclude
 from homeostat.core.decision import judged_kinds
@@ -246,7 +246,7 @@ def test_what_a_look_in_sync_leaves_behind_is_at_rest() -> None:
         before = replace(looked_at(of), **changes)
         outcome = Outcome(of.id, Status.IN_SYNC, Plan(of.id))
         after, _ = conclude(of, outcome, before, (), NOW, before.intent, judged=judged_kinds(of, REGISTRY))
-        assert rests(of, records.released(replace(after, mark=None, pending=None)))
+        assert rests(of, marks.released(replace(after, mark=None, pending=None)))
 
 
 # --- what became of a marked root ---

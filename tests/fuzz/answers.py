@@ -20,9 +20,9 @@ from homeostat.core.arm_types import (
     VIRTUAL_NETWORK_LINK,
 )
 from homeostat.core.errors import HomeostatError
+from homeostat.core.marks import LEASE_TIME
 from homeostat.core.model import Found, Gone, Read, Unreadable
 from homeostat.core.plan import Action, Verb
-from homeostat.core.record import LEASE_TIME
 from homeostat.ports import StillRunning, Written
 from tests.azure.scripted import ARM, Answer, Conversation, conversation, resource
 from tests.fuzz.junk import Junk

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from homeostat.core.events import MAX_ID, MAX_TEXT, MalformedEvent
-from homeostat.core.record import MAX_FOREIGN_WRITES, to_json
+from homeostat.core.record import to_json
+from homeostat.core.written import MAX_FOREIGN_WRITES
 from tests.fuzz.junk import Junk
 from tests.fuzz.target import Target, Worlds, worked
 from tests.loop.stand import SPEC, Stand

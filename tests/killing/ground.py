@@ -22,7 +22,8 @@ from azure.storage.queue.aio import QueueServiceClient
 from homeostat.azure.storage import AzureStorage, account_from
 from homeostat.core import json, record
 from homeostat.core.json import JsonObject
-from homeostat.core.record import RootRecord, is_free
+from homeostat.core.marks import is_free
+from homeostat.core.record import RootRecord
 from homeostat.store import EVENT_QUEUE, WORK_QUEUE
 from simulator.providers.eventgrid import state as eventgrid
 from tests.state.stores import NoIdentity, write_ids

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from homeostat.core.gate.situation import FLEET, Pause
+from homeostat.core.marks import LEASE_TIME
 from homeostat.core.model import Mode, Read
 from homeostat.core.outcome import Status, Trigger
 from homeostat.core.probes import HttpProbe, Probe, Probed, Result
-from homeostat.core.record import LEASE_TIME
 from homeostat.retest import NoRetest, RetestFailed, RetestRefused
 from homeostat.runs import UnknownTarget
 from remediators import WITHOUT_PROBES

@@ -57,7 +57,7 @@ DEFECTS: Final = (
         "the leases of others are not seen",
         (
             Patch(
-                "homeostat/core/record.py", "return record.lease is None or record.lease.expires <= now", "return True"
+                "homeostat/core/marks.py", "return record.lease is None or record.lease.expires <= now", "return True"
             ),
         ),
     ),
@@ -94,7 +94,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "the intent is not stored",
-        (Patch(RECONCILE, "replace(record.intending(named, intent), episodes", "replace(named, episodes"),),
+        (Patch(RECONCILE, "replace(written.intending(named, intent), episodes", "replace(named, episodes"),),
     ),
     Defect(
         "pauses are not heard",

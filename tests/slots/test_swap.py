@@ -9,7 +9,8 @@ from homeostat.core.arm_types import ARM_TYPES
 from homeostat.core.events import SWAPS
 from homeostat.core.model import Mode, Unmanaged, Verdict
 from homeostat.core.outcome import Status
-from homeostat.core.record import BlindWrite, RootRecord, possible_overwrites
+from homeostat.core.record import BlindWrite, RootRecord
+from homeostat.core.written import possible_overwrites
 from tests.loop.stand import REMOVALS_UNASKED, Stand
 from tests.slots.staging import (
     STICKY,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from homeostat.core import record
+from homeostat.core import marks, record
 from homeostat.core.ids import ResourceId
 from homeostat.core.leases import DEFAULT_TERMS
 from homeostat.core.record import RootRecord, Settle
@@ -224,7 +224,7 @@ class World:
             await notes.turn("write")
             if leased.store.ambient.monotonic() <= leased.send_by:
                 self.sent[leased.lease.token] = self.now
-            await leased.save(lambda current: record.concluded(current, before, before, releases=True))
+            await leased.save(lambda current: marks.concluded(current, before, before, releases=True))
         except LeaseLost:
             return False
         self.sent.pop(leased.lease.token, None)  # it had its answer

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from homeostat.core.leases import DEFAULT_TERMS
-from homeostat.core.record import LEASE_TIME, Settle
+from homeostat.core.marks import LEASE_TIME
+from homeostat.core.record import Settle
 from homeostat.ports import QueuedMessage
 from tests.state.schedules import World
 

@@ -1,0 +1,103 @@
+"""Writes to a root: those of others, to be looked after once, and our own, to be known again and never replayed. Pure.
+
+As in `marks`, each function takes a record and gives the one after it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from homeostat.core.attribution import ForeignWrite
+from homeostat.core.record import BlindWrite, Intent, OwnWrite, RootRecord
+
+MAX_FOREIGN_WRITES = 20
+
+OWN_WRITES_KEPT = timedelta(hours=25)
+"""How long the event of a write of ours may be on its way: Event Grid tries for a day.
+
+https://learn.microsoft.com/azure/event-grid/delivery-and-retry
+"""
+
+MAX_OWN_WRITES = 100
+
+MAX_EXAMINED = 100
+
+
+# --- foreign writes, told again -------------------------------------------------------------------------------------
+
+
+def examining(record: RootRecord, *, judged: bool) -> RootRecord:
+    """The record after a look that began when all its foreign writes had been told of, and may have judged them."""
+    told = (*record.unexplained, *record.foreign_writes)
+    if not judged:
+        return replace(record, foreign_writes=(), unexplained=told[-MAX_FOREIGN_WRITES:])
+    names = dict.fromkeys((*record.examined, *(write.name for write in told if write.name)))
+    return replace(record, foreign_writes=(), unexplained=(), examined=tuple(names)[-MAX_EXAMINED:])
+
+
+def is_examined(record: RootRecord, write: ForeignWrite) -> bool:
+    """Whether a look has judged what came of this very write: Event Grid delivers at least once, and may do so late."""
+    return bool(write.name) and write.name in record.examined
+
+
+# --- our own writes -------------------------------------------------------------------------------------------------
+
+
+def about_to_write(record: RootRecord, correlation_ids: Iterable[str], *, now: datetime) -> RootRecord:
+    """The record of a root that is about to be written to under these names, or that was."""
+    recent = [write for write in record.own_writes if write.at > now - OWN_WRITES_KEPT]
+    known = {write.correlation_id for write in recent}
+    named = [OwnWrite(correlation_id, now) for correlation_id in correlation_ids if correlation_id not in known]
+    return replace(record, own_writes=(*recent, *named)[-MAX_OWN_WRITES:])
+
+
+def is_own(record: RootRecord, correlation_id: str) -> bool:
+    """Whether a write of that name is ours, if its author is."""
+    return any(write.correlation_id == correlation_id for write in record.own_writes)
+
+
+# --- intents --------------------------------------------------------------------------------------------------------
+
+
+def intending(record: RootRecord, intent: Intent) -> RootRecord:
+    """The record with what is about to be written, and with what was begun before and has no end in the ledger yet."""
+    earlier = record.intent
+    if earlier is not None:
+        intent = replace(
+            intent,
+            at=earlier.at,
+            actions=tuple(dict.fromkeys((*earlier.actions, *intent.actions))),
+            kinds=tuple(sorted({*earlier.kinds, *intent.kinds})),
+            unprotected={**intent.unprotected, **earlier.unprotected},
+            snapshots=(*earlier.snapshots, *intent.snapshots),
+        )
+    return replace(record, intent=intent)
+
+
+def left_blind(begun: Intent | None, *, until: datetime) -> tuple[BlindWrite, ...]:
+    """The windows of unprotected writes of which nobody knows when, or whether, they took effect: they end now."""
+    since = begun.unprotected if begun else {}
+    return tuple(BlindWrite(resource, began, until, "") for resource, began in since.items())
+
+
+# --- what a reconcile found -----------------------------------------------------------------------------------------
+
+
+def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
+    """Foreign writes that fell into the window of a write of ours which no ETag protected."""
+    return tuple(
+        foreign
+        for foreign in record.foreign_writes
+        if any(
+            _wrote(foreign, blind.resource) and blind.read_at <= foreign.at <= blind.written_at
+            for blind in record.blind_writes
+        )
+    )
+
+
+def _wrote(foreign: ForeignWrite, resource: str) -> bool:
+    """Whether it wrote the resource. A swap writes what is below the app and its slots, and names only one of them."""
+    if not foreign.operation.endswith("/action"):
+        return foreign.resource == resource
+    app, _, _ = foreign.resource.partition("/slots/")
+    return resource.startswith(f"{app}/")

@@ -1,0 +1,47 @@
+"""What was begun is not forgotten, and what a write of ours may have undone is known."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from homeostat.core import written
+from homeostat.core.attribution import ForeignWrite
+from homeostat.core.record import BlindWrite, Intent, RootRecord, Settle
+from tests.support.writes import foreign
+
+pytestmark = pytest.mark.unit
+
+NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
+SETTLE = Settle(timedelta(seconds=15), timedelta(minutes=2))
+
+
+def seconds(amount: float) -> timedelta:
+    return timedelta(seconds=amount)
+
+
+def test_an_intent_keeps_what_was_begun_before_it_and_not_ended() -> None:
+    first = Intent("1", NOW, ("PUT a",), ("app_settings",), {"a": NOW}, ("s1",))
+    later = Intent("2", NOW + seconds(60), ("PUT b", "PUT a"), ("nsg_rules",), {"a": NOW + seconds(60)}, ("s2", "s3"))
+    both = written.intending(written.intending(RootRecord(), first), later).intent
+    assert both == Intent("2", NOW, ("PUT a", "PUT b"), ("app_settings", "nsg_rules"), {"a": NOW}, ("s1", "s2", "s3"))
+    end = NOW + seconds(600)
+    assert written.left_blind(both, until=end) == (BlindWrite("a", NOW, end, ""),)
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        (foreign("r", "op", "someone", NOW + seconds(1), "theirs"), True),
+        (foreign("r", "op", "someone", NOW, "theirs"), True),
+        (foreign("r", "op", "someone", NOW + seconds(2), "theirs"), True),
+        (foreign("r", "op", "someone", NOW - seconds(1), "theirs"), False),
+        (foreign("r", "op", "someone", NOW + seconds(3), "theirs"), False),
+        (foreign("other", "op", "someone", NOW + seconds(1), "theirs"), False),
+    ],
+)
+def test_only_a_foreign_write_within_the_window_of_ours_may_be_overwritten(
+    write: ForeignWrite, *, expected: bool
+) -> None:
+    blind = BlindWrite("r", NOW, NOW + seconds(2), "ours")
+    found = written.possible_overwrites(RootRecord(foreign_writes=(write,), blind_writes=(blind,)))
+    assert bool(found) is expected
