@@ -1,10 +1,11 @@
 """Several roots in one go, for a person who asked: all are looked at together, then each has its turn in order."""
 
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
+from homeostat.batches import in_batches
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 from homeostat.core.model import Edit, Milestone
@@ -42,12 +43,16 @@ async def examine(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tu
     """
     dry = replace(trigger, dry_run=True)
     by_id = {root.id: root for root in roots}
-    looks = dict(zip(by_id, await asyncio.gather(*(engine.reconcile(root, dry) for root in roots)), strict=True))
-    while dependents := [root for root, look in looks.items() if _awaited(look) & _withheld(looks.values())]:
-        dry = replace(dry, withheld=_withheld(looks.values()))
-        again = await asyncio.gather(*(engine.reconcile(by_id[root], dry) for root in dependents))
+    looks = dict(zip(by_id, await in_batches(roots, partial(engine.reconcile, trigger=dry)), strict=True))
+    while dependents := _that_await(withheld := _withheld(looks.values()), looks):
+        dry = replace(dry, withheld=withheld)
+        again = await in_batches(map(by_id.__getitem__, dependents), partial(engine.reconcile, trigger=dry))
         looks.update(zip(dependents, again, strict=True))
     return in_dependency_order(looks.values(), _edits)
+
+
+def _that_await(withheld: Collection[Milestone], looks: Mapping[ResourceId, Outcome]) -> list[ResourceId]:
+    return [root for root, look in looks.items() if not _awaited(look).isdisjoint(withheld)]
 
 
 async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tuple[Outcome, ...]:

@@ -1,6 +1,6 @@
 """From edits to ARM writes: what is allowed, merged into the fewest requests, in an order that cuts no needed flow."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -315,21 +315,21 @@ def in_dependency_order[T](things: Iterable[T], edits_of: Callable[[T], Iterable
 
     A cycle is cut at its first thing, since everything must have its turn.
     """
-    waiting = [(thing, tuple(edits_of(thing))) for thing in things]
+    waiting = [(thing, *_milestones(tuple(edits_of(thing)))) for thing in things]
+    unmet = Counter(milestone for _, reached, _ in waiting for milestone in reached)
     ordered: list[T] = []
     while waiting:
-        unmet = {milestone for _, edits in waiting for edit in edits for milestone in edit.reaches}
-        ready = (entry for entry in waiting if not unmet & _awaited(entry[1]))
-        chosen = next(ready, waiting[0])
-        waiting.remove(chosen)
-        ordered.append(chosen[0])
+        ready = (place for place, (_, _, awaited) in enumerate(waiting) if not any(unmet[each] for each in awaited))
+        thing, reached, _ = waiting.pop(next(ready, 0))
+        unmet.subtract(reached)
+        ordered.append(thing)
     return tuple(ordered)
 
 
-def _awaited(edits: Iterable[Edit]) -> set[Milestone]:
-    """What the edits wait for and do not bring about themselves."""
-    own = {milestone for edit in edits for milestone in edit.reaches}
-    return {milestone for edit in edits for milestone in edit.after} - own
+def _milestones(edits: Iterable[Edit]) -> tuple[set[Milestone], set[Milestone]]:
+    """What the edits bring about, and what they wait for and do not bring about themselves."""
+    reached = {milestone for edit in edits for milestone in edit.reaches}
+    return reached, {milestone for edit in edits for milestone in edit.after} - reached
 
 
 def hold_dependents(edits: Sequence[Edit], held: Sequence[Held], stuck: Sequence[Edit | Obstacle]) -> tuple[Held, ...]:
