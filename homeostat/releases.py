@@ -3,8 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from homeostat import runs
 from homeostat.batches import in_batches
@@ -13,7 +12,7 @@ from homeostat.core.gate.mass_drift import MASS_DRIFT
 from homeostat.core.gate.rollout import ROLLOUT
 from homeostat.core.json import JsonObject
 from homeostat.core.outcome import Trigger, Word, word_entry
-from homeostat.core.record import RootRecord, Settle
+from homeostat.core.record import AT_ONCE, RootRecord
 from homeostat.core.rollout import to_json
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
@@ -25,8 +24,6 @@ from homeostat.specs import Desired
 from homeostat.store import ledger_row
 
 log = logging.getLogger(__name__)
-
-AT_ONCE: Final = Settle(timedelta(), timedelta())
 
 
 class NothingToRelease(HomeostatError):

@@ -19,7 +19,7 @@ from homeostat.core.json import Json, JsonObject, Path
 from homeostat.core.model import Declared, Disruption, Drift, Edit, Fact, Mode, Place, Read, Want
 from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger
 from homeostat.core.plan import Plan, merge
-from homeostat.core.record import RootRecord, Settle
+from homeostat.core.record import AT_ONCE, RootRecord
 from homeostat.core.retest import Finding, Retest
 from homeostat.core.spec import Root
 from homeostat.engine import Engine
@@ -92,7 +92,7 @@ class Retests:
     async def _end(self, root: Root, by: str) -> None:
         now = self.engine.ambient.now()
         await self.engine.store.change(root.id, lambda current: marks.retest_ended(current, now=now, by=by))
-        await self.engine.store.mark(root.id, "retest", Settle(timedelta(), timedelta()), comes_again=False)
+        await self.engine.store.mark(root.id, "retest", AT_ONCE, comes_again=False)
 
     async def _root(self, name: str) -> Root:
         fleet = await self.desired.fleet()

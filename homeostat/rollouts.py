@@ -17,7 +17,7 @@ from homeostat.core.gate.rollout import ROLLOUT_STOPPED
 from homeostat.core.gate.situation import Course
 from homeostat.core.plan import Hold
 from homeostat.core.progress import Trouble, Waiting, after_look, progress
-from homeostat.core.record import RootRecord, Settle
+from homeostat.core.record import AT_ONCE, RootRecord
 from homeostat.core.rollout import (
     Index,
     Rollout,
@@ -49,8 +49,6 @@ FOLLOW_EVERY: Final = timedelta(seconds=30)
 
 STALE_FOR: Final = timedelta(minutes=2)
 """So long after a version began, one that a process had before it is taken for the older one."""
-
-AT_ONCE: Final = Settle(timedelta(), timedelta())
 
 
 @dataclass(slots=True)

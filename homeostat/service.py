@@ -21,7 +21,7 @@ from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.marks import Told, is_owed
 from homeostat.core.outcome import Outcome, Status, Trigger, Word, outcome_json, word_entry, worst
-from homeostat.core.record import RootRecord, Settle
+from homeostat.core.record import AT_ONCE, RootRecord, Settle
 from homeostat.core.spec import Fleet, Root, Target
 from homeostat.core.target_state import pause_json, target_json
 from homeostat.core.written import is_examined, is_own
@@ -39,8 +39,6 @@ from homeostat.sweeps import Sweeps, Way
 from homeostat.together import Together
 
 log = logging.getLogger(__name__)
-
-AT_ONCE: Final = Settle(timedelta(), timedelta())
 
 EXPLAINED_BY: Final = 50
 """How many of a root's newest ledger entries are read to explain it."""

@@ -20,7 +20,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.indexed import Rows
 from homeostat.core.marks import Told
 from homeostat.core.model import Facts, Mode, Unreadable
-from homeostat.core.record import RootRecord, Settle
+from homeostat.core.record import AT_ONCE, RootRecord
 from homeostat.core.spec import Fleet, Root
 from homeostat.core.sweep import Chunk, Sweep, is_at_rest, is_read_in_full
 from homeostat.engine import Engine
@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 
 TOGETHER: Final = 160
 """Roots that are looked at at once. After each such handful it is stored how far the chunk has come."""
-
-AT_ONCE: Final = Settle(timedelta(), timedelta())
 
 A_WHILE: Final = timedelta(minutes=1)
 """How long a chunk is put off that Azure throttles without a word of for how long."""

@@ -7,7 +7,7 @@ The store keeps a record as one document and changes it by compare-and-swap, so 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -25,7 +25,8 @@ class Settle:
     at_most: timedelta = timedelta(minutes=2)
 
 
-DEFAULT_SETTLE = Settle()
+DEFAULT_SETTLE: Final = Settle()
+AT_ONCE: Final = Settle(timedelta(), timedelta())
 
 
 @dataclass(frozen=True, slots=True)

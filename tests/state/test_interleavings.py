@@ -11,13 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from homeostat.core.leases import DEFAULT_TERMS
 from homeostat.core.marks import LEASE_TIME
-from homeostat.core.record import Settle
+from homeostat.core.record import AT_ONCE, Settle
 from homeostat.ports import QueuedMessage
 from tests.state.schedules import World
 
 pytestmark = pytest.mark.unit
 
-AT_ONCE = Settle(timedelta(), timedelta())
 SETTLE = Settle(timedelta(seconds=15), timedelta(minutes=2))
 MOST = 4  # actors at a time
 
