@@ -74,6 +74,8 @@ class SpecFiles:
                 files.extend(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
             elif path.is_file():
                 files.append(path)
+            elif path.exists():  # a pipe: versions could not be told apart, nor could it be read again
+                raise _problem(str(path), "is neither a file nor a folder", "Save it as a file.")
             else:
                 raise _problem(str(path), "there is no such file or folder", "Check the path.")
         return sorted(set(files))

@@ -10,13 +10,13 @@ by the variables of azure-identity's EnvironmentCredential with the cloud's name
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, override
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ClientAuthenticationError
 
 from homeostat.azure.clouds import Cloud
-from homeostat.core.arm_errors import MESSAGE_LIMIT, ArmError, ErrorClass, Executed
+from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.errors import HomeostatError
 from homeostat.core.secret_value import Secret
 from homeostat.core.secrets import is_key_vault_reference
@@ -45,12 +45,16 @@ REMEDY = (
 class CredentialsUnavailable(ArmError):
     """No token could be had, so nothing was asked of ARM."""
 
+    @override
+    def __str__(self) -> str:
+        return f"{self.request}: {self.message}" if self.request else self.message
+
     @classmethod
     def because(cls, reason: str, request: str = "") -> Self:
         return cls(
             status=0,
             code="CredentialsUnavailable",
-            message=f"no token for Azure: {REMEDY}. {' '.join(reason.split())[:MESSAGE_LIMIT]}",
+            message=f"no token for Azure: {REMEDY}. {' '.join(reason.split())}",
             error_class=ErrorClass.UNAUTHENTICATED,
             executed=Executed.NO,
             request=request,

@@ -94,8 +94,9 @@ class ThroughService:
     def _report(self, *, dry_run: bool) -> Report:
         known = {json.text_at(told, "name"): told for told in json.objects_at(self.service.get("targets"), "targets")}
         names = chosen(self.targets, known)
+        whom: JsonObject = {"all": True, "confirm": len(names)} if len(names) == len(known) else {"targets": [*names]}
         wanted: JsonObject = {
-            "targets": [*names],
+            **whom,
             "create": self.create,
             "dryRun": dry_run,
             **({"maxWrites": self.max_writes} if self.max_writes else {}),

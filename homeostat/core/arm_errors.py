@@ -156,7 +156,7 @@ class ArmError(HomeostatError):
     request: str = ""  # "PUT /subscriptions/...", without the query
 
     def __post_init__(self) -> None:
-        self.code, self.message = self.code[:CODE_LIMIT], self.message[:MESSAGE_LIMIT]
+        self.code, self.message = self.code[:CODE_LIMIT], _cut(self.message)
         self.request = self.request[:REQUEST_LIMIT]
 
     def __str__(self) -> str:
@@ -244,7 +244,12 @@ def _code_and_message(body: str) -> tuple[str, str]:
 
 
 def _first_words(text: str) -> str:
-    return " ".join(text.split())[:MESSAGE_LIMIT]
+    return _cut(" ".join(text.split()))
+
+
+def _cut(text: str) -> str:
+    """A text that is too long shows that something is missing."""
+    return text if len(text) <= MESSAGE_LIMIT else f"{text[: MESSAGE_LIMIT - 4]} ..."
 
 
 def _retry_after(headers: Mapping[str, str], message: str) -> timedelta | None:

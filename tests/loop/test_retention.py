@@ -10,6 +10,7 @@ import pytest
 from homeostat.core.outcome import Trigger
 from homeostat.retention import Retention
 from homeostat.snapshots import CONTAINER
+from homeostat.store import RUN_BLOBS
 from homeostat.sweep_store import REPORTS
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import SPEC, Stand, stand
@@ -45,6 +46,17 @@ async def test_what_is_older_than_the_set_time_goes_and_what_is_newer_stays() ->
     forgotten = await world.service.retention.run()
     assert (forgotten.entries, forgotten.snapshots, forgotten.runs, forgotten.is_all) == (1, 1, 1, True)
     assert await past(world) == (1, 1, 0)
+
+
+async def test_of_a_run_that_is_forgotten_nothing_is_left() -> None:
+    world = stand()
+    run_id = await world.service.start_run(["app-flask"], Trigger("manual"))
+    await world.deliver()
+    assert await world.memory.blobs.read(RUN_BLOBS, f"{run_id}.json") is not None
+    world.pass_time(days=91)
+    assert (await world.service.retention.run()).runs == 1
+    assert await world.service.run(run_id) is None
+    assert await world.memory.blobs.read(RUN_BLOBS, f"{run_id}.json") is None
 
 
 async def test_a_run_that_has_not_ended_is_kept() -> None:
