@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 EXPLAINED_BY: Final = 50
 """How many of a root's newest ledger entries are read to explain it."""
 
+NOTHING_DECLARED: Final = "no target is declared, or selected: see HOMEOSTAT_SPEC_CONTAINER, or HOMEOSTAT_SPEC_FOLDER"
+
 RUN_BACKUP: Final = timedelta(minutes=5)
 """When the queue takes up a run whose request died, if it is not done by then."""
 
@@ -285,9 +287,10 @@ class Service:
         fleet = await self.desired.fleet()
         pauses = await self._active_pauses()
         poisoned = await self.poison.count()
+        problem = self.desired.problem or ("" if fleet.targets else NOTHING_DECLARED)
         return {
-            "status": "degraded" if self.desired.problem or poisoned else "ok",
-            "problem": self.desired.problem,
+            "status": "degraded" if problem or poisoned else "ok",
+            "problem": problem,
             "mode": self.engine.cap.value,
             "targets": len(fleet.targets),
             "roots": len(fleet.roots),

@@ -23,6 +23,7 @@ from homeostat.azure.clouds import Cloud
 from homeostat.azure.governor import Governor, GovernorPolicy
 from homeostat.azure.retry import Limits, Request, Response, RetryPolicy, named
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.errors import HomeostatError
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,10 @@ def names_proxy(environment: Mapping[str, str]) -> bool:
     return any(value and name.lower() in names for name, value in environment.items())
 
 
+class NoSuchBundle(HomeostatError):
+    """A variable names a file that holds no certificates, or cannot be read."""
+
+
 def session_transport(session: aiohttp.ClientSession) -> Transport:
     """A transport over the shared session, which outlives it."""
     transport: Transport = AioHttpTransport(
@@ -103,12 +108,17 @@ def session_transport(session: aiohttp.ClientSession) -> Transport:
 def tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     """Trusts what the system trusts, plus the bundles that SSL_CERT_FILE and REQUESTS_CA_BUNDLE name.
 
-    Passing a CA path to azure-core instead would build a context, and a connection, for every request.
+    Passing a CA path to azure-core instead would build a context, and a connection, for every request. Raises
+    NoSuchBundle.
     """
     context = ssl.create_default_context()
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
         if bundle := environment.get(name):
-            context.load_verify_locations(cafile=bundle)
+            try:
+                context.load_verify_locations(cafile=bundle)
+            except OSError as error:  # SSLError, for a file without certificates, is one
+                reason = error.strerror or type(error).__name__
+                raise NoSuchBundle(f"{name} is {bundle!r}: name a file of certificates in PEM ({reason})") from error
     return context
 
 

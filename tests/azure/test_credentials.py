@@ -58,7 +58,9 @@ async def test_a_challenge_for_claims_is_answered_with_a_token_that_has_them() -
 
 async def test_a_credential_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "NoSuchCredential")
-    with pytest.raises(CredentialsUnavailable, match="AZURE_TOKEN_CREDENTIALS"):
+    with pytest.raises(
+        CredentialsUnavailable, match=r"^no token for Azure: .* AZURE_TOKEN_CREDENTIALS, when set, must"
+    ):
         default_credential(CLOUDS["azurecloud"], {})
 
 

@@ -140,6 +140,10 @@ def test_validate_tells_of_a_file_that_cannot_be_read(
     assert run("validate", path).out == f"{path}{told}\n"
 
 
+def test_a_spec_that_is_no_file_is_told_so(run: Run) -> None:
+    assert run("validate", os.devnull).out == f"{os.devnull}:1: is neither a file nor a folder. Save it as a file.\n"
+
+
 def test_validate_says_that_it_does_not_know_what_selectors_select(run: Run, tmp_path: Path) -> None:
     text = "select: {tags: {homeostat: prod}}\nextends: web\n---\nprofile: web\n"
     (tmp_path / "fleet.yaml").write_text(text)

@@ -117,6 +117,7 @@ def test_a_page_of_html_becomes_a_few_words() -> None:
     assert error.code == "HTTP 503"
     assert error.message.startswith("Service Unavailable")
     assert len(error.message) == MESSAGE_LIMIT
+    assert error.message.endswith(" ..."), "it shows that something is missing"
 
 
 @pytest.mark.parametrize("error_class", sorted(REFUSED_UNEXECUTED))

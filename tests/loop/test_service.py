@@ -284,6 +284,13 @@ async def test_a_name_that_nobody_declares_is_said_to_be_unknown(ask: str) -> No
         await getattr(world.service, ask)(*arguments.get(ask, ("nobody",)))
 
 
+async def test_a_place_without_specs_is_no_healthy_one_since_nothing_is_kept() -> None:
+    world = stand(spec="policy: fleet\n")
+    health = await world.service.health()
+    assert (health["status"], health["targets"]) == ("degraded", 0)
+    assert "see HOMEOSTAT_SPEC_CONTAINER" in str(health["problem"])
+
+
 async def test_health_tells_of_specs_that_are_not_in_force() -> None:
     world = stand()
     assert (await world.service.health())["status"] == "ok"
