@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Never, Protocol
 
 from homeostat.ambient import Ambient
 from homeostat.batches import in_batches
@@ -61,7 +61,8 @@ class SpecFiles:
     paths: tuple[Path, ...]
 
     async def versions(self) -> Mapping[str, str]:
-        return {str(file): f"{(stat := file.stat()).st_mtime_ns} {stat.st_size}" for file in self._files()}
+        found = {str(file): f"{(stat := file.stat()).st_mtime_ns} {stat.st_size}" for file in self._files()}
+        return found or _refuse_nothing(", ".join(map(str, self.paths)))
 
     async def texts(self, names: Iterable[str] | None = None) -> Mapping[str, str]:
         files = map(Path, names) if names is not None else self._files()
@@ -90,11 +91,17 @@ class SpecBlobs:
 
     async def versions(self) -> Mapping[str, str]:
         listed = self.blobs.list(self.container)
-        return {info.name: info.version async for info in listed if Path(info.name).suffix in SUFFIXES}
+        found = {info.name: info.version async for info in listed if Path(info.name).suffix in SUFFIXES}
+        return found or _refuse_nothing(f"container {self.container}")
 
     async def texts(self, names: Iterable[str]) -> Mapping[str, str]:
         blobs = await in_batches(names, lambda name: self.blobs.read(self.container, name))
         return {blob.name: _decoded(blob.name, blob.data) for blob in blobs if blob is not None}
+
+
+def _refuse_nothing(where: str) -> Never:
+    """A place that was emptied, or is another than was meant, is no word that nothing is to be kept any more."""
+    raise _problem(where, "there is no spec", "Put one there, a file that ends in .yaml.")
 
 
 def _decoded(name: str, data: bytes) -> str:

@@ -148,6 +148,11 @@ async def test_a_file_that_is_written_anew_is_another_version(tmp_path: Path) ->
     assert set(await source.versions()) == {*changed, str(tmp_path / "b.yaml")}
 
 
+async def test_a_folder_without_a_spec_is_named_and_is_no_fleet_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"there is no spec\. Put one there"):
+        await SpecFiles((tmp_path,)).versions()
+
+
 async def test_a_path_that_is_not_there_and_a_file_that_is_no_text_are_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"nowhere.*no such file"):
         await SpecFiles((tmp_path / "nowhere",)).texts()
@@ -201,6 +206,20 @@ async def test_a_blob_that_vanishes_between_listing_and_reading_is_left_out() ->
 
     source = SpecBlobs(Vanishing(), "specs")
     assert await source.texts(await source.versions()) == {"a.yaml": SPEC}
+
+
+async def test_a_container_that_is_emptied_takes_nothing_out_of_force() -> None:
+    memory, source = blobs()
+    ambient = VirtualAmbient()
+    wanted = Desired(source, REGISTRY, ambient, SUBSCRIPTION)
+    with pytest.raises(SpecError, match=r"^container specs:1: there is no spec"):
+        await wanted.fleet()
+    await memory.blobs.write("specs", "a.yaml", SPEC.encode())
+    assert await targets(wanted) == ["app-flask"]
+    await memory.blobs.delete("specs", "a.yaml")
+    ambient.time += CHECK_EVERY
+    assert await targets(wanted) == ["app-flask"]
+    assert "there is no spec" in wanted.problem
 
 
 async def test_only_blobs_that_changed_are_downloaded_again() -> None:
