@@ -38,6 +38,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """
     subscription = options.subscription or environment.get("AZURE_SUBSCRIPTION_ID", "").strip()
     web_app = _web_app(options.web_app, options.resource_group, subscription)
+    output.refuse_no_place(options.out)
     progress(f"reading {options.web_app} and what it depends on ...")
     adoption = asyncio.run(_adopt(web_app, environment))
     for line in adoption.unread:

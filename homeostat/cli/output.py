@@ -47,6 +47,13 @@ def ask(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
+def refuse_no_place(path: Path | None) -> None:
+    """Raises CannotWrite for a file that no folder could hold, before the minutes that its text may take."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        why = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
+        raise CannotWrite(f"{path} cannot be written: {why}. Name a file in a folder that exists.")
+
+
 def write_file(path: Path, text: str) -> None:
     """Writes the whole file or leaves what was there. Raises CannotWrite."""
     try:

@@ -79,6 +79,7 @@ def schema(options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
 
 
 def plan(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    output.refuse_no_place(options.out)
     worker = _standalone(options, environment)
     report = worker.plan()
     _show(report, options.format, options.out, environment)

@@ -292,6 +292,14 @@ def test_a_number_out_of_its_range_is_told_with_the_range(run: Run, number: str)
     assert "argument --limit: give a number from 1 to 1000" in said.err
 
 
+@pytest.mark.parametrize("place", ["nowhere/plan.json", "."])
+def test_a_file_that_cannot_be_written_is_told_before_azure_is_asked(run: Run, tmp_path: Path, place: str) -> None:
+    said = run("plan", EXAMPLE, "--out", tmp_path / place)
+    assert (said.code, said.out) == (1, "")
+    assert "cannot be written" in said.err
+    assert "Name a file in a folder that exists." in said.err
+
+
 def test_a_service_that_does_not_answer_is_told_in_one_line(run: Run) -> None:
     said = run("status", env={"HOMEOSTAT_URL": "http://localhost:1"})
     assert (said.code, said.out) == (1, "")
