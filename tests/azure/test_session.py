@@ -12,7 +12,7 @@ from aiohttp import web
 
 from homeostat.azure.arm import Arm, arm_over
 from homeostat.azure.clouds import CLOUDS
-from homeostat.azure.pipeline import CONNECTIONS, NoSuchBundle, http_session, session_transport
+from homeostat.azure.pipeline import CONNECTIONS, http_session, session_transport
 from homeostat.azure.retry import Limits
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE
@@ -44,19 +44,6 @@ async def hang_up(request: web.Request) -> web.Response:
     await request.read()
     request.transport.abort()
     return web.Response()
-
-
-@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
-@pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\xff\xfe"])
-async def test_a_bundle_that_is_none_is_named_with_its_variable(
-    variable: str, content: bytes | None, tmp_path: Path
-) -> None:
-    bundle = tmp_path / "bundle.pem"
-    if content is not None:
-        bundle.write_bytes(content)
-    with pytest.raises(NoSuchBundle, match=f"^{variable} is '.*bundle.pem': name a file of certificates"):
-        async with http_session({variable: str(bundle)}):
-            pass
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
