@@ -112,7 +112,8 @@ def route(fleet: Fleet, hint: Hint, registry: Registry) -> tuple[Root, ...]:
     """
     if hint.operation in SWAPS or hint.operation == _DELETES_SLOTS:
         site = hint.resource.lineage[-1]
-        return tuple(root for root in fleet.roots.values() if site in root.id.lineage)
+        below = f"{site.key}/"  # by their ids, since a fleet makes its roots only when they are asked for
+        return tuple(fleet.roots[id_] for id_ in fleet.roots if id_ == site or id_.key.startswith(below))
     root = fleet.route(hint.resource)
     if root is None:
         return ()

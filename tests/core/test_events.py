@@ -1,9 +1,10 @@
 """Event Grid's events become hints or nothing; whatever is sent, nothing else comes out."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Never, override
 
 import pytest
 from hypothesis import example, given
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from homeostat.core import marks, record
 from homeostat.core.events import Hint, MalformedEvent, parse_event, route
-from homeostat.core.spec import Fleet, load
+from homeostat.core.ids import ResourceId
+from homeostat.core.spec import Fleet, Root, load
 from remediators import REGISTRY
 
 pytestmark = pytest.mark.unit
@@ -282,3 +284,22 @@ def test_a_swap_concerns_the_site_and_its_declared_slots_whichever_it_names(subj
     both = load(texts, REGISTRY, subscription=SUBSCRIPTION)
     found = route(both, hint_of(grid(subject, "Microsoft.Web/sites/slotsswap/action")), REGISTRY)
     assert [root.targets for root in found] == [("app",), ("app--staging",)]
+
+
+def test_of_a_fleet_no_root_is_made_that_a_swap_does_not_concern(fleet: Fleet) -> None:
+    made: list[ResourceId] = []
+
+    class Roots(dict[ResourceId, Root]):
+        @override
+        def __getitem__(self, id_: ResourceId) -> Root:
+            made.append(id_)
+            return super().__getitem__(id_)
+
+        @override
+        def values(self) -> Never:
+            raise AssertionError("a fleet of 10,000 takes seconds to make all its roots")
+
+    lazy = replace(fleet, roots=Roots(fleet.roots))
+    (found,) = route(lazy, hint_of(grid(SITE, "Microsoft.Web/sites/slotsswap/action")), REGISTRY)
+    assert made == [found.id]
+    assert found.id.text == SITE
