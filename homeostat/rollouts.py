@@ -4,6 +4,7 @@ How far it has come is one small document of the fleet. What a version declares 
 changes, so that any later version can be compared with it; it is read once by each process that needs it.
 """
 
+import asyncio
 import json as standard_json
 import logging
 from collections.abc import Collection, Sequence
@@ -58,6 +59,7 @@ class Known:
     followed: tuple[str, float] | None = None  # a version, and when, monotonic, it was last seen to be in force
     indexes: dict[str, Index] = field(default_factory=dict)  # by version; never more than one
     changed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)  # by base and version; as many
+    following: asyncio.Lock = field(default_factory=asyncio.Lock)  # of a large fleet it takes seconds: once is enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,19 @@ class Rollouts:
 
         loaded: since when this process has the version. first: whether it may become the first one that is known.
         """
-        now, monotonic = self.store.ambient.now(), self.store.ambient.monotonic()
-        version = fleet.spec_version
-        followed = self.known.followed
-        if followed and followed[0] == version and monotonic - followed[1] < FOLLOW_EVERY.total_seconds():
+        if self._is_followed(fleet.spec_version):
             return
-        current = await self.state()
+        async with self.known.following:
+            if not self._is_followed(fleet.spec_version):
+                await self._follow(fleet, loaded, first=first)
+
+    def _is_followed(self, version: str) -> bool:
+        followed, monotonic = self.known.followed, self.store.ambient.monotonic()
+        return bool(followed and followed[0] == version and monotonic - followed[1] < FOLLOW_EVERY.total_seconds())
+
+    async def _follow(self, fleet: Fleet, loaded: datetime, *, first: bool) -> None:
+        now, monotonic = self.store.ambient.now(), self.store.ambient.monotonic()
+        version, current = fleet.spec_version, await self.state()
         if current is None and not first:
             return
         if current is None or current.version != version:
@@ -198,11 +207,14 @@ class Rollouts:
     async def _changed(self, fleet: Fleet, base: str) -> tuple[str, ...]:
         key = base, fleet.spec_version
         if key not in self.known.changed:
-            self.known.changed = {key: changed_targets(fleet, await self._index(base))}
+            index = await self._index(base)
+            changed = await self.store.ambient.offload(lambda: changed_targets(fleet, index))
+            self.known.changed = {key: changed}
         return self.known.changed[key]
 
     async def _keep(self, fleet: Fleet) -> None:
-        body = standard_json.dumps(dict(index_of(fleet).roots), separators=(",", ":")).encode()
+        index = await self.store.ambient.offload(lambda: index_of(fleet))
+        body = standard_json.dumps(dict(index.roots), separators=(",", ":")).encode()
         name = _name(fleet.spec_version)
         await self.store.blobs.write(CONTAINER, name, body, content_type="application/json")
 

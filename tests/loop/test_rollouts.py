@@ -1,6 +1,9 @@
 """A changed spec comes to one target first, then to a few, then to all; and stops where that does harm."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -9,6 +12,7 @@ from homeostat.core.gate.rollout import ROLLOUT, ROLLOUT_STOPPED
 from homeostat.core.outcome import Status, Trigger
 from homeostat.core.rollout import State
 from homeostat.poison import QUEUES
+from homeostat.ports import Change, Document, Documents
 from homeostat.rollouts import CONTAINER, STALE_FOR
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.fleet import break_app, codes, fleet_stand, heal, port, site, text
@@ -20,6 +24,32 @@ APPS = range(1, 41)
 POLICY = "rollout: {stages: [1, 10%, 100%], bake: 10m}\nmass_drift: {at_least: 1000}\ncaps: {roots_at_least: 1000}"
 MINUTE = timedelta(minutes=1)
 FORBIDDEN = {"error": {"code": "AuthorizationFailed", "message": "no"}}
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Documents behind a network: while one is asked for, others go on."""
+
+    inner: Documents
+
+    async def read(self, partition: str, row: str) -> Document | None:
+        await asyncio.sleep(0)
+        return await self.inner.read(partition, row)
+
+    async def apply(self, partition: str, changes: Sequence[Change]) -> dict[str, str]:
+        await asyncio.sleep(0)
+        return await self.inner.apply(partition, changes)
+
+    async def scan(
+        self, partition: str, *, first: str = "", last: str = "", limit: int | None = None
+    ) -> AsyncIterator[Document]:
+        await asyncio.sleep(0)
+        async for found in self.inner.scan(partition, first=first, last=last, limit=limit):
+            yield found
+
+    async def scan_all(self, *, first: str = "", last: str = "") -> AsyncIterator[Document]:
+        async for found in self.inner.scan_all(first=first, last=last):
+            yield found
 
 
 async def calm(policy: str = POLICY) -> Stand:
@@ -50,6 +80,19 @@ async def state(world: Stand) -> tuple[State, int, int]:
 async def test_a_first_version_is_in_force_at_once() -> None:
     world = await calm()
     assert await state(world) == (State.DONE, 3, 0)
+
+
+async def test_of_many_who_find_a_new_version_at_once_one_works_out_what_changed() -> None:
+    world, fate = fleet_stand(len(APPS), POLICY, documents=Remote), Fate()
+    await world.sweep()
+    await world.work_for(MINUTE)
+    world.specs.by_name["homeostat.yaml"] = text(dict.fromkeys(APPS, 1), POLICY)
+    world.pass_time(minutes=1)
+    fleet, process = await world.service.desired.fleet(), mortal(world, fate)
+    loaded = world.ambient.now()
+    await asyncio.gather(*(process.engine.rollouts.follow(fleet, loaded) for _ in range(20)))
+    assert fate.names.count("blobs.write") == 1
+    assert (await state(world))[0] is State.RUNNING
 
 
 async def test_a_rollouts_message_that_failed_too_often_says_whether_it_would_go_on() -> None:
