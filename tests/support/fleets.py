@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
 
 from homeostat.allowances import SharedAllowance
@@ -21,7 +20,7 @@ from homeostat.core.alerts import AlertType
 from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, text_at
-from homeostat.core.record import Settle
+from homeostat.core.record import AT_ONCE
 from homeostat.core.spec import Fleet
 from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS
 from homeostat.engine import Engine
@@ -83,7 +82,6 @@ FLEET: Final = APPS + MUCH_IS_REPAIRED
 """What all apps of a simulated fleet declare. Whatever drifts is repaired, however much it is."""
 
 
-AT_ONCE: Final = Settle(timedelta(), timedelta())
 WEB_VERSION, NETWORK_VERSION = "2025-05-01", "2024-05-01"
 DAYS: Final = DEFAULT_FULL_READ_DAYS
 
