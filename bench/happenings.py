@@ -6,6 +6,8 @@ from uuid import uuid4
 
 from demo.damage import NSG
 from demo.operator import GROUP, Operator
+from homeostat.core.claims import UPN
+from homeostat.core.ids import ResourceId
 
 RULE: Final = f"{NSG}/securityRules/allow-sql"
 
@@ -16,7 +18,10 @@ def resource_id(operator: Operator, path: str, group: str = GROUP) -> str:
 
 
 def event_of(operator: Operator, path: str, group: str = GROUP) -> dict[str, Any]:
-    """As Event Grid tells of a write of the resource."""
+    """As Event Grid tells of a write of the resource, with the claims of the person who made it.
+
+    https://learn.microsoft.com/azure/event-grid/event-schema-subscriptions
+    """
     subject = resource_id(operator, path, group)
     return {
         "id": str(uuid4()),
@@ -25,5 +30,9 @@ def event_of(operator: Operator, path: str, group: str = GROUP) -> dict[str, Any
         "eventType": "Microsoft.Resources.ResourceWriteSuccess",
         "eventTime": datetime.now(UTC).isoformat(),
         "dataVersion": "2",
-        "data": {"resourceUri": subject},
+        "data": {
+            "resourceUri": subject,
+            "operationName": f"{ResourceId.parse(subject).type}/write",
+            "claims": {"name": "Kim", UPN: "kim@example.com", "idtyp": "user"},
+        },
     }
