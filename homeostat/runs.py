@@ -58,8 +58,8 @@ def _that_await(withheld: Collection[Milestone], looks: Mapping[ResourceId, Outc
 async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tuple[Outcome, ...]:
     """Reconciles the roots one after the other, those first on which others depend. A dry run only looks.
 
-    Those that a first look found as declared wait for nobody, and nobody for them: they go some at a time, so that what
-    is remembered of them is concluded, too.
+    Those that a first look found as declared come after these, some at a time: what was written may have changed what
+    they lack, as an endpoint whose zone is new lacks its records there.
 
     Some roots have to be come back to: a zone is created before its endpoints' records, and linked after them. So what
     is held is looked at again for as long as other roots were written to meanwhile.
@@ -69,9 +69,7 @@ async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> 
         return looks
     outcomes = {look.root: look for look in looks}
     by_id = {root.id: root for root in roots}
-    quiet = [root for root, look in outcomes.items() if look.status is Status.IN_SYNC]
-    ended = await in_batches(map(by_id.__getitem__, quiet), partial(_patiently, engine, trigger=trigger))
-    outcomes.update(zip(quiet, ended, strict=True))
+    quiet = [look.root for look in looks if look.status is Status.IN_SYNC]
     turn, known = [look.root for look in looks if look.status is not Status.IN_SYNC], _withheld(looks)
     for passes_left in reversed(range(MAX_PASSES)):
         withheld, wrote, deferred = known, False, set[ResourceId]()
@@ -83,6 +81,10 @@ async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> 
             withheld |= unmet(outcome)
             wrote = wrote or bool(outcome.written)
             outcomes[root] = _together(outcomes[root], outcome)
+        work = partial(_patiently, engine, trigger=replace(trigger, withheld=withheld))
+        ended = await in_batches(map(by_id.__getitem__, quiet), work)
+        outcomes.update(zip(quiet, ended, strict=True))
+        wrote, quiet = wrote or any(outcome.written for outcome in ended), []
         turn = [root for root, outcome in outcomes.items() if root in deferred or outcome.status is Status.HELD]
         if not (wrote and turn):
             break

@@ -4,7 +4,7 @@ import pytest
 
 from homeostat import runs
 from homeostat.core.outcome import Status, Trigger
-from tests.loop.stand import stand
+from tests.loop.stand import DNS_VERSION, ZONES, stand
 
 pytestmark = pytest.mark.wire
 
@@ -18,6 +18,23 @@ dns_links:
   privatelink.database.windows.net:
     links: {link: {vnet: vnet-appservice}}
 vnet_integration: {subnet: vnet-appservice/snet-private-endpoints}
+"""
+BEHIND_AN_ENDPOINT = """
+target: app-flask
+web_app: app-flask
+resource_group: rg-flask
+zones:
+  privatelink.database.windows.net: {}
+dns_links:
+  privatelink.database.windows.net:
+    links: {link-vnet-appservice: {vnet: vnet-appservice}}
+private_endpoints:
+  pe-sql:
+    kind: sql
+    backend: sql-flask
+    subnet: vnet-appservice/snet-private-endpoints
+    location: westeurope
+    zone_group: default
 """
 
 
@@ -34,3 +51,17 @@ async def test_what_waits_for_something_that_never_comes_is_held_and_not_left_as
     assert [held.hold.code for held in ended["privateDnsZones"].plan.held] == ["zone-empty"]
     assert [held.hold.code for held in ended["sites"].plan.held] == ["waits-for-held"]
     assert len(ended["privateDnsZones"].written) == 1, "the zone itself was created"
+
+
+async def test_what_lacks_something_only_after_a_write_of_the_same_run_gets_it_in_that_run() -> None:
+    world = stand(spec=BEHIND_AN_ENDPOINT)
+    world.operator("DELETE", world.link(), version=DNS_VERSION)
+    world.operator("DELETE", world.id(ZONES[0]), version=DNS_VERSION)
+    roots = runs.roots_of(await world.service.desired.fleet(), ["app-flask"])
+    looks = {look.root: look.status for look in await runs.examine(world.engine, roots, Trigger("manual", create=True))}
+    (endpoint,) = [root for root in looks if root.name == "pe-sql"]
+    assert looks[endpoint] is Status.IN_SYNC, "without its zone it has no records to lack"
+    outcomes = {each.root: each for each in await runs.reconcile(world.engine, roots, Trigger("manual", create=True))}
+    assert len(outcomes[endpoint].written) == 1
+    assert outcomes[world.id(ZONES[0])].status is Status.HEALED
+    assert world.links() == ["link-vnet-appservice"]
