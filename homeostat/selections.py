@@ -17,6 +17,7 @@ from homeostat.ages import Ages
 from homeostat.ambient import Ambient
 from homeostat.claim import Claims
 from homeostat.core import json
+from homeostat.core.answers import Answer, Apps, by_id, from_data, kept, to_data
 from homeostat.core.arm_errors import ArmError
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.budget import BUDGET_SPENT
@@ -25,7 +26,7 @@ from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, JsonObject
 from homeostat.core.model import Read, Unreadable
-from homeostat.core.selectors import NO_TAGS, Criteria, SelectedApp, Selection
+from homeostat.core.selectors import Criteria, SelectedApp, Selection
 from homeostat.core.spec import Wanted
 from homeostat.paging import picked
 from homeostat.ports import ArmReader, Blobs, Conflict, ResourceTable, StorageError
@@ -63,15 +64,6 @@ ENDED: Final = "subscriptionnotfound"
 
 class NotResolved(HomeostatError):
     """A selector could not be resolved."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What was found for one selector's criteria. tags: whose values the apps have with them, in lower case."""
-
-    at: datetime
-    tags: frozenset[str]
-    apps: tuple[SelectedApp, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +197,7 @@ class Selections:
     async def _ask(self, wanted: Wanted, before: Answer | None, now: datetime) -> tuple[Answer, Sequence[ArmError]]:
         """With why some clouds have not answered, whose apps stay as they were. Raises ArmError and NotResolved."""
         apps: dict[ResourceId, SelectedApp] = {}
-        known = _by_id(before)
+        known = by_id(before)
         failures: list[ArmError] = []
         unanswered: set[str] = set()  # subscriptions
         for query in (part for whole in wanted.criteria.queries() for part in self.table.apart(whole)):
@@ -223,12 +215,12 @@ class Selections:
         at = before.at if before and failures else now  # what stays is as old as it was
         return Answer(at, wanted.tags, tuple(sorted(apps.values(), key=lambda app: app.id.key))), failures
 
-    async def _selected(self, query: RowQuery, wanted: Wanted, known: "_Apps") -> dict[ResourceId, SelectedApp]:
+    async def _selected(self, query: RowQuery, wanted: Wanted, known: Apps) -> dict[ResourceId, SelectedApp]:
         """Raises ArmError."""
 
         def pick(row: JsonObject) -> SelectedApp | None:
             app = wanted.criteria.selected(row)
-            return _kept(app.with_tags(wanted.tags), known) if app else None
+            return kept(app.with_tags(wanted.tags), known) if app else None
 
         pages = _Renewing(self.table, self._claims, self.ambient)
         return {app.id: app for app in await picked(pages, query, self.ambient.sleep, pick)}
@@ -259,7 +251,15 @@ class Selections:
         except StorageError as error:
             log.warning("what was selected last cannot be read: %s", error)
             return self.held
-        return Held(_answers(blob.data, self.held), blob.version) if blob else self.held
+        return Held(self._understood(blob.data), blob.version) if blob else self.held
+
+    def _understood(self, data: bytes) -> Mapping[str, Answer]:
+        """Nothing where the blob is not one of ours: then Azure is asked."""
+        try:
+            return from_data(data, self.held.answers)
+        except (ValueError, TypeError, KeyError, RecursionError, HomeostatError) as error:
+            log.warning("what was selected last makes no sense: %s", error)
+            return {}
 
     async def keep(self, found: Held) -> None:
         """Takes the answers for good: a fleet could be made of them. Raises StorageError but for another's write."""
@@ -267,17 +267,16 @@ class Selections:
         if not found.unkept:
             return
         now = self.ambient.now()
-        kept = {
+        lasting = {
             key: answer
             for key, answer in found.answers.items()
             if key in self._in_use or now - answer.at < FORGOTTEN_AFTER
         }
-        data = json.render({"format": 1, "answers": {key: _answer_json(each) for key, each in kept.items()}}).encode()
         try:
             version = await self.blobs.write(
-                CONTAINER, BLOB, data, expected=found.version, content_type="application/json"
+                CONTAINER, BLOB, to_data(lasting), expected=found.version, content_type="application/json"
             )
-            self.held = Held(kept, version)
+            self.held = Held(lasting, version)
         except Conflict:
             pass  # another instance resolved them at the same time: its answers are read at the next look
         except StorageError as error:
@@ -319,56 +318,6 @@ def _together(wanted: Iterable[Wanted]) -> list[Wanted]:
     return list(found.values())
 
 
-type _Apps = Mapping[ResourceId, SelectedApp]
-
-
-def _by_id(answer: Answer | None) -> _Apps:
-    return {app.id: app for app in answer.apps} if answer else {}
-
-
-def _kept(found: SelectedApp, known: _Apps) -> SelectedApp:
-    """The very object that is known where nothing changed: most apps stay, and a fleet holds what it was made of."""
-    before = known.get(found.id)
-    return before if before is not None and before.spelled == found.spelled else found
-
-
 def _is_gone(error: ArmError, *, named: bool) -> bool:
     """A subscription that a selector names must be taken out of it; one of a management group may just end."""
     return error.code.lower() in GONE or (not named and error.code.lower() == ENDED)
-
-
-def _answer_json(answer: Answer) -> JsonObject:
-    return {
-        "at": answer.at.isoformat(),
-        "tags": sorted(answer.tags),
-        "apps": [[app.id.text, dict(app.tags)] for app in answer.apps],
-    }
-
-
-def _answers(data: bytes, before: Held) -> Mapping[str, Answer]:
-    """Nothing where the blob is not one of ours: then Azure is asked."""
-    try:
-        body = json.parse(data)
-        stored = json.at(body, ("answers",))
-        if json.at(body, ("format",)) != 1 or not isinstance(stored, Mapping):
-            return {}
-        return {key: _answer_of(each, _by_id(before.answers.get(key))) for key, each in stored.items()}
-    except (ValueError, TypeError, KeyError, RecursionError, HomeostatError) as error:
-        log.warning("what was selected last makes no sense: %s", error)
-        return {}
-
-
-def _answer_of(stored: json.Json, known: _Apps) -> Answer:
-    """Raises ValueError, TypeError, KeyError and InvalidResourceId for what is no answer."""
-    if not isinstance(stored, Mapping):
-        raise TypeError("an answer is an object")
-    apps, tags = stored["apps"], stored["tags"]
-    if not isinstance(apps, list) or not isinstance(tags, list):
-        raise TypeError("an answer has lists of apps and tags")
-    found = []
-    for id_, values in apps:
-        if not isinstance(values, Mapping):
-            raise TypeError("an app's tags are an object")
-        own = {name: str(value) for name, value in values.items()}
-        found.append(_kept(SelectedApp(ResourceId.parse(str(id_)), own or NO_TAGS), known))
-    return Answer(datetime.fromisoformat(json.text_at(stored, "at")), frozenset(map(str, tags)), tuple(found))
