@@ -8,18 +8,7 @@ from tests.loop.stand import DNS_VERSION, ZONES, stand
 
 pytestmark = pytest.mark.wire
 
-SPEC = """
-target: app-flask
-web_app: app-flask
-resource_group: rg-flask
-zones:
-  privatelink.database.windows.net: {}
-dns_links:
-  privatelink.database.windows.net:
-    links: {link: {vnet: vnet-appservice}}
-vnet_integration: {subnet: vnet-appservice/snet-private-endpoints}
-"""
-BEHIND_AN_ENDPOINT = """
+ZONE_AND = """
 target: app-flask
 web_app: app-flask
 resource_group: rg-flask
@@ -28,6 +17,11 @@ zones:
 dns_links:
   privatelink.database.windows.net:
     links: {link-vnet-appservice: {vnet: vnet-appservice}}
+"""
+INTEGRATION = """
+vnet_integration: {subnet: vnet-appservice/snet-private-endpoints}
+"""
+ENDPOINT = """
 private_endpoints:
   pe-sql:
     kind: sql
@@ -39,7 +33,7 @@ private_endpoints:
 
 
 async def test_what_waits_for_something_that_never_comes_is_held_and_not_left_as_planned() -> None:
-    world = stand("prerequisites", spec=SPEC)
+    world = stand("prerequisites", spec=ZONE_AND + INTEGRATION)
     fleet = await world.service.desired.fleet()
     roots = runs.roots_of(fleet, ["app-flask"])
     outcomes = await runs.reconcile(world.engine, roots, Trigger("manual", create=True))
@@ -54,7 +48,7 @@ async def test_what_waits_for_something_that_never_comes_is_held_and_not_left_as
 
 
 async def test_what_lacks_something_only_after_a_write_of_the_same_run_gets_it_in_that_run() -> None:
-    world = stand(spec=BEHIND_AN_ENDPOINT)
+    world = stand(spec=ZONE_AND + ENDPOINT)
     world.operator("DELETE", world.link(), version=DNS_VERSION)
     world.operator("DELETE", world.id(ZONES[0]), version=DNS_VERSION)
     roots = runs.roots_of(await world.service.desired.fleet(), ["app-flask"])
