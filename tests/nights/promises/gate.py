@@ -13,7 +13,7 @@ from tests.nights.clock import DUSK
 from tests.nights.evidence import Evidence
 from tests.nights.governed import PAUSE_TAG
 from tests.nights.people import PEOPLE
-from tests.nights.place import NSG, ROOTS, ZONES, State, root_at
+from tests.nights.place import NSG, ROOTS, ZONES, Path, State, root_at
 from tests.nights.trace import Began, Call, Stored
 
 HOUR = 3600.0
@@ -76,8 +76,17 @@ def _repairs(evidence: Evidence) -> Mapping[tuple[str, tuple[str, ...]], list[tu
         if call is not None:
             counts = 200 <= call.status < 300 and not call.struck and evidence.ended_well(change.work)
             for (root, _), paths in items.items():
-                found[root, tuple(sorted(paths))].append((call.sent_at, counts))
+                known = all(_was_read(evidence, call, (root, path), change.values[root, path][0]) for path in paths)
+                found[root, tuple(sorted(paths))].append((call.sent_at, counts and known))
     return found
+
+
+def _was_read(evidence: Evidence, call: Call, path: Path, undone: object) -> bool:
+    """Of a setting, all of which are written at once: whether the writer had read what it undid, or undid it unseen."""
+    if not path[1].startswith("settings/"):
+        return True
+    read = evidence.last_read(call, "/config/appsettings/list")
+    return read is not None and evidence.state_at(read).get(path) == undone
 
 
 def a_fight_is_told_with_the_other_writer(evidence: Evidence) -> Iterator[str]:
