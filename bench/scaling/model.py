@@ -60,6 +60,7 @@ def modelled(size: Size, platform: Platform) -> Came:
         await _known(start(ground.ambient))
         await asyncio.sleep(A_DAY)
         came = await ground.sweep(start, platform, throttling)
+        await _end_all_others()
         return replace(came, processor=sum(each.processor.spent for each in instances))
 
     return run_on(VirtualLoop(), program)
@@ -68,3 +69,11 @@ def modelled(size: Size, platform: Platform) -> Came:
 async def _known(sweeps: ModelSweeps) -> None:
     """The version of the spec came long ago, and its rollout is done."""
     await sweeps.engine.rollouts.follow(Fleet(spec_version=VERSION), sweeps.engine.ambient.now())
+
+
+async def _end_all_others() -> None:
+    """An instance may be renewing what its selectors select, of which nobody will hear."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
