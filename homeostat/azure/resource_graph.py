@@ -12,8 +12,8 @@ import asyncio
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -23,7 +23,8 @@ from homeostat.ambient import Ambient
 from homeostat.azure.blocks import HEALING, Blocks, Pace
 from homeostat.azure.clouds import Cloud
 from homeostat.azure.governor import PACE, spent
-from homeostat.azure.pipeline import Pipeline
+from homeostat.azure.lean_json import NotJson, read_lean
+from homeostat.azure.pipeline import READ_BY, Pipeline
 from homeostat.azure.retry import Limits
 from homeostat.core import json
 from homeostat.core.arm_errors import ArmError, clock_seconds
@@ -113,6 +114,16 @@ class Turn:
         self._pace.draw(1, now)
 
 
+@dataclass(slots=True)
+class _Reading:
+    """A page, read while it comes: of several attempts the last."""
+
+    shown: JsonObject = field(default_factory=dict)
+
+    async def read(self, parts: AsyncIterator[bytes]) -> None:
+        self.shown = await read_lean(parts, "data")
+
+
 class ResourceGraph:
     """The ChangeHistory and ResourceTable ports.
 
@@ -141,25 +152,20 @@ class ResourceGraph:
             body["managementGroups"] = list(query.management_groups)
         elif query.subscriptions:
             body["subscriptions"] = list(query.subscriptions)
-        answer = await self._ask(body)
-        content, headers = answer.content, answer.headers
-        del answer  # which holds the same bytes, of up to 16 MiB
+        reading = _Reading()
         try:
-            text = content.decode()
-            del content
-            shown = json.parse_lean(text)
-        except (ValueError, RecursionError) as error:
+            answer = await self._ask(body, {READ_BY: reading.read})
+        except NotJson as error:
             raise odd_answer("the answer is not JSON") from error
-        return _page_of(shown, headers)
+        return _page_of(reading.shown, answer.headers)
 
     def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
         return (query,)
 
-    async def _ask(self, body: JsonObject, limits: Limits | None = None) -> AsyncHttpResponse:
+    async def _ask(self, body: JsonObject, options: Mapping[str, object]) -> AsyncHttpResponse:
         url = f"{self._cloud.arm}{PATH}?api-version={API_VERSION}"
         request = HttpRequest("POST", url, json=body, headers={"Accept": "application/json"})
-        options = {PACE: self._pace} | ({"limits": limits} if limits else {})
-        return (await self._pipeline.run(request, stream=False, **options)).http_response
+        return (await self._pipeline.run(request, **{PACE: self._pace, **options})).http_response
 
     async def changes(self, root: ResourceId, since: datetime) -> tuple[ForeignWrite, ...]:
         try:
@@ -171,7 +177,7 @@ class ResourceGraph:
 
     async def _answers(self, questions: Sequence[Question]) -> Sequence[tuple[ForeignWrite, ...]]:
         subscriptions = sorted({question.root.subscription for question in questions})
-        answer = await self._ask({"subscriptions": subscriptions, "query": query(questions)}, ONCE)
+        answer = await self._ask({"subscriptions": subscriptions, "query": query(questions)}, {"limits": ONCE})
         found = defaultdict[ResourceId, list[ForeignWrite]](list)
         for root, write in _writes(json.parse(answer.content)):
             found[root].append(write)

@@ -7,9 +7,9 @@ body is read, `revealed` takes it out where it is sent.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, Final, Literal, Never, cast
+from typing import Final, Literal, Never, cast
 
 from homeostat.core.secret_value import MASK, Secret
 
@@ -158,34 +158,14 @@ def parse(text: str | bytes) -> Json:
 
     Python's own reader takes NaN and Infinity for numbers, which JSON does not know (RFC 8259, 6) and no store takes.
     """
-    return _parsed(text, None)
-
-
-def parse_lean(text: str | bytes) -> Json:
-    """The same without members that are null, and with equal texts as one object.
-
-    For pages of resources, most of whose many members are null or say what a thousand others do.
-    """
-    texts: dict[str, str] = {}
-
-    def lean(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        return {
-            key: texts.setdefault(value, value) if type(value) is str else value
-            for key, value in members
-            if value is not None
-        }
-
-    return _parsed(text, lean)
-
-
-def _parsed(text: str | bytes, members: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None) -> Json:
     try:
-        return cast("Json", json.loads(text, parse_constant=_refuse, object_pairs_hook=members))
+        return cast("Json", json.loads(text, parse_constant=refuse))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 
 
-def _refuse(constant: str) -> Never:
+def refuse(constant: str) -> Never:
+    """What a reader of JSON does with NaN and Infinity."""
     raise ValueError(f"{constant} is no number of JSON")
 
 

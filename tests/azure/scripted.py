@@ -65,12 +65,13 @@ class VirtualAmbient:
 
 @dataclass(frozen=True)
 class Answer:
-    """`took` is how long, in seconds, ARM lets us wait for it."""
+    """`took` is how long, in seconds, ARM lets us wait for it; `breaks` is what ends it in the middle of its body."""
 
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     took: float = 0.0
+    breaks: BaseException | None = None
 
     @property
     def content(self) -> bytes:
@@ -91,6 +92,7 @@ class Script(AsyncHttpTransport[HttpRequest, AsyncHttpResponseImpl]):
         self._ambient = ambient
         self._answers = deque(answers)
         self.requests: list[HttpRequest] = []
+        self.responses: list[AsyncHttpResponseImpl] = []
 
     @property
     def calls(self) -> list[str]:
@@ -109,6 +111,7 @@ class Script(AsyncHttpTransport[HttpRequest, AsyncHttpResponseImpl]):
             raise answer
         self._ambient.time += timedelta(seconds=answer.took)
         response = _response(request, answer)
+        self.responses.append(response)
         if not stream:
             await response.read()
         return response
@@ -138,7 +141,11 @@ def _short(path: str) -> str:
 
 def _response(request: HttpRequest, answer: Answer) -> AsyncHttpResponseImpl:
     async def chunks(**_: Any) -> AsyncIterator[bytes]:
-        yield answer.content
+        half = len(answer.content) // 2
+        yield answer.content[:half]
+        if answer.breaks:
+            raise answer.breaks
+        yield answer.content[half:]
 
     return AsyncHttpResponseImpl(
         request=request,

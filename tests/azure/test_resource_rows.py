@@ -1,11 +1,16 @@
 """All rows of a query of Resource Graph: page after page, within the quota, and never fewer than were promised."""
 
+import asyncio
 import json
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from azure.core.exceptions import IncompleteReadError, ServiceResponseTimeoutError
 
-from homeostat.core.arm_errors import ArmError
+from homeostat.azure.retry import Limits
+from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.graph import RowQuery, TagCondition
 from homeostat.core.json import JsonObject
 from homeostat.core.json import at as json_at
@@ -98,6 +103,52 @@ async def test_fewer_rows_than_were_promised_are_an_error() -> None:
 async def test_an_answer_that_is_no_page_is_an_error(body: Any) -> None:
     with pytest.raises(ArmError, match="OddAnswer"):
         await rows(Answer(200, body))
+
+
+CUT_SHORT = IncompleteReadError("400, message: not enough data for the content length")
+TOO_SLOW = ServiceResponseTimeoutError("timeout on reading data from socket")
+
+
+@pytest.mark.parametrize("breaks", [CUT_SHORT, TOO_SLOW])
+async def test_a_page_that_breaks_off_in_the_middle_is_asked_for_again(breaks: Exception) -> None:
+    talk = conversation(replace(page(8, 9, total=3, token="old"), breaks=breaks), page(1, 2))
+    found = await talk.arm.changes.page(QUERY)
+    assert (found.rows, found.total, found.token) == (({"id": 1}, {"id": 2}), 2, "")
+    assert talk.ambient.slept == [0.25]
+
+
+@pytest.mark.parametrize("breaks", [CUT_SHORT, TOO_SLOW])
+async def test_a_page_that_breaks_off_again_and_again_counts_as_no_answer(breaks: Exception) -> None:
+    talk = conversation(*[replace(page(1), breaks=breaks)] * 2, limits=Limits(attempts=2))
+    with pytest.raises(ArmError, match=str(breaks)) as raised:
+        await talk.arm.changes.page(QUERY)
+    assert (raised.value.status, raised.value.error_class) == (0, ErrorClass.TRANSIENT)
+    assert talk.script.unspoken == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        page(1),
+        Answer(200, "<html>"),
+        replace(page(1), breaks=CUT_SHORT),
+        replace(page(1), breaks=asyncio.CancelledError()),
+        refusal(403, "AuthorizationFailed"),
+    ],
+    ids=["a page", "no page", "broken off", "waited for no longer", "a refusal"],
+)
+async def test_no_answer_keeps_its_connection(answer: Answer) -> None:
+    talk = conversation(answer, limits=Limits(attempts=1))
+    with suppress(ArmError, asyncio.CancelledError):
+        await talk.arm.changes.page(QUERY)
+    assert [response.is_closed for response in talk.script.responses] == [True]
+
+
+async def test_what_was_left_of_the_quota_is_learned_from_an_answer_that_is_no_page_too() -> None:
+    talk = conversation(Answer(200, "<html>", {"x-ms-user-quota-remaining": "6"}))
+    with pytest.raises(ArmError, match="OddAnswer"):
+        await talk.arm.changes.page(QUERY)
+    assert [(low["quota"], low["left"]) for low in talk.arm.governor.low()] == [("resource-graph-queries", 3)]
 
 
 async def test_a_refusal_is_an_error() -> None:

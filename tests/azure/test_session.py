@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from homeostat.azure.pipeline import CONNECTIONS, http_session, session_transpor
 from homeostat.azure.retry import Limits
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE
+from homeostat.core.graph import RowQuery
 from homeostat.core.model import Found, Read, Unreadable
 from homeostat.core.plan import Action, Verb
 from tests.azure.scripted import Tokens, VirtualAmbient, resource
@@ -151,6 +153,80 @@ async def test_a_compressed_answer_is_unpacked(tmp_path: Path) -> None:
         connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
     ):
         assert await arm.reader.read(NSG) == Found({"name": "nsg-app"})
+
+
+PAGE = json.dumps({"totalRecords": 9_000, "data": [{"id": f"/a/{number}", "tags": None} for number in range(9_000)]})
+QUERY = RowQuery(("a/b",), ("id",))
+
+
+async def begun(request: web.Request) -> web.StreamResponse:
+    """The first half of a page, with the connection still open."""
+    response = web.StreamResponse(headers={"Content-Length": str(len(PAGE))})
+    await response.prepare(request)
+    await response.write(PAGE[: len(PAGE) // 2].encode())
+    return response
+
+
+async def test_pages_of_rows_are_unpacked_while_they_come_over_one_connection(tmp_path: Path) -> None:
+    async def packed(_: web.Request) -> web.Response:
+        return web.Response(body=gzip.compress(PAGE.encode()), headers={"Content-Encoding": "gzip"})
+
+    async with (
+        serving(tmp_path, packed) as server,
+        connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
+    ):
+        found = [await arm.changes.page(QUERY) for _ in range(3)]
+    assert [(page.total, page.rows[0], page.rows[-1]) for page in found] == [
+        (9_000, {"id": "/a/0"}, {"id": "/a/8999"})
+    ] * 3
+    assert len(server.connections) == 1
+
+
+async def test_a_page_cut_short_is_asked_for_again(tmp_path: Path) -> None:
+    async def cut_short(request: web.Request) -> web.StreamResponse:
+        response = await begun(request)
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    async def whole(_: web.Request) -> web.StreamResponse:
+        return web.Response(text=PAGE)
+
+    answers = iter([cut_short, whole])
+
+    async def at_last(request: web.Request) -> web.StreamResponse:
+        return await next(answers)(request)
+
+    async with (
+        serving(tmp_path, at_last) as server,
+        connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
+    ):
+        assert len((await arm.changes.page(QUERY)).rows) == 9_000
+    assert server.methods == ["POST"] * 2
+
+
+async def test_who_stops_waiting_in_the_middle_of_a_page_hangs_up(tmp_path: Path) -> None:
+    halfway, hung_up = asyncio.Event(), asyncio.Event()
+
+    async def stuck(request: web.Request) -> web.StreamResponse:
+        response = await begun(request)
+        halfway.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            hung_up.set()
+        return response
+
+    async with (
+        serving(tmp_path, stuck) as server,
+        connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
+    ):
+        asking = asyncio.create_task(arm.changes.page(QUERY))
+        await halfway.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await hung_up.wait()
 
 
 async def test_more_calls_at_once_to_a_host_than_connections_wait_for_one(tmp_path: Path) -> None:

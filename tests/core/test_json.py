@@ -43,29 +43,6 @@ def test_absence_is_no_text_and_no_objects() -> None:
     assert json.objects_at([{"a": 1}]) == ({"a": 1},)
 
 
-@given(trees)
-def test_read_lean_nothing_but_members_that_are_null_is_missing(body: Json) -> None:
-    assert json.parse_lean(json.render(body)) == without_nulls(body)
-
-
-def without_nulls(body: Json) -> Json:
-    if isinstance(body, dict):
-        return {key: without_nulls(value) for key, value in body.items() if value is not None}
-    return list(map(without_nulls, body)) if isinstance(body, list) else body
-
-
-def test_read_lean_equal_texts_are_one_object() -> None:
-    first, second = json.objects_at(json.parse_lean('[{"state": "Running now"}, {"in": {"state": "Running now"}}]'))
-    assert json.at(first, ("state",)) is json.at(second, ("in", "state"))
-
-
-@pytest.mark.parametrize("text", ["{", "[NaN]", '{"a": Infinity}', "[" * 100_000])
-def test_read_lean_the_same_is_refused(text: str) -> None:
-    for read in (json.parse, json.parse_lean):
-        with pytest.raises(ValueError, match=r"."):
-            read(text)
-
-
 @given(objects, paths, trees)
 def test_what_was_set_is_found_and_nothing_else_changes(body: Json, path: Path, value: Json) -> None:
     before = copy.deepcopy(body)
