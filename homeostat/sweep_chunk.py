@@ -60,8 +60,8 @@ class Spent(TypedDict):
 class ChunkWork:
     """`reader` and `table` are the sweep's own ways to Azure; without a table everything is read through ARM.
 
-    asking: held while rows are asked for. Before a page is parsed it takes five times what is kept of it, so that the
-    chunks of a process ask one after the other.
+    asking: held while rows are asked for. The chunks of a process ask one after the other, so that one is worked
+    through while the rows of the next come.
     """
 
     engine: Engine
