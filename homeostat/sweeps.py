@@ -135,7 +135,7 @@ class Sweeps:
         await engine.rollouts.ensure()
         await engine.outbox.send_all()
         before = await self._stored.current()
-        if before and (before.sweep.id == id_ or id_ in before.sweep.earlier) and before.sweep.state is State.ENDED:
+        if before and (id_ in before.sweep.earlier or (before.sweep.id == id_ and before.sweep.state is State.ENDED)):
             return
         if before and before.sweep.state is State.RUNNING:
             if before.sweep.id == id_ or await self._goes_on(before.sweep):

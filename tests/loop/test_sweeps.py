@@ -255,6 +255,19 @@ async def test_messages_that_come_twice_change_nothing() -> None:
     assert next(each["sweep"] for each in await sweeps(world)) == id_
 
 
+async def test_a_begin_that_comes_again_after_its_sweep_begins_nothing_though_another_is_about_to_end() -> None:
+    world = await seen(30)
+    first = await world.service.sweeps.start("nightly")
+    await world.work_for(HOUR)
+    break_settings(world, [3])
+    second = await world.service.sweeps.start("nightly")
+    await world.deliver(SWEEP_QUEUE)
+    await world.deliver(SWEEP_QUEUE)  # all is looked at, and a repair waited for
+    await world.service.sweeps.work({"sweep": first, "cause": "nightly"})
+    await world.work_for(HOUR)
+    assert [each["sweep"] for each in world.inbox.swept()] == [first, second]
+
+
 async def test_a_sweep_that_is_under_way_when_the_timer_fires_goes_on_and_no_other_begins() -> None:
     world = await seen(30)
     await world.service.sweeps.start("nightly")
