@@ -22,19 +22,22 @@ from homeostat.core.model import Read
 from simulator.cloud import PUBLIC, subscription_ids
 from simulator.worlds import APPS_PER_NETWORK
 
-ROWS: Final[Mapping[str, int]] = {
-    NETWORK_SECURITY_GROUP.name.lower(): 1,
-    VIRTUAL_NETWORK.name.lower(): 1,
-    PRIVATE_DNS_ZONE.name.lower(): 3,
-    VIRTUAL_NETWORK_LINK.name.lower(): 3,
-}
-"""Of each group, besides its web apps, declared or not."""
-
 _SHARED: Final = (
     (NETWORK_SECURITY_GROUP.name, "nsg-appservice-integration"),
     (VIRTUAL_NETWORK.name, "vnet-appservice"),
     (PRIVATE_DNS_ZONE.name, "privatelink.database.windows.net"),
 )
+_ZONES: Final = (
+    "privatelink.database.windows.net",
+    "privatelink.redis.cache.windows.net",
+    "privatelink.vaultcore.azure.net",
+)
+ROWS: Final[Mapping[str, Sequence[str]]] = {
+    **{type_.lower(): (name,) for type_, name in _SHARED},
+    PRIVATE_DNS_ZONE.name.lower(): _ZONES,
+    VIRTUAL_NETWORK_LINK.name.lower(): _ZONES,  # one of each
+}
+"""By type, the topmost names of what has rows in each group besides its web apps, declared or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,12 @@ class World:
         apps = SITE.name.lower() in query.types
         if not query.resource_groups:
             return self.apps * len(query.subscriptions) // len(self.subscriptions)
-        each = sum(ROWS.get(type_, 0) for type_ in query.types)
+        each = sum(_is_asked_for(query, type_, name) for type_ in query.types for name in ROWS.get(type_, ()))
         return sum(each + (self.groups[name] if apps else 0) for name in query.resource_groups)
+
+
+def _is_asked_for(query: RowQuery, type_: str, name: str) -> bool:
+    return not query.names or name in query.names or type_ in query.any_name
 
 
 def world_of(apps: int, subscriptions: int) -> World:

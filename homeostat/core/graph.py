@@ -22,6 +22,9 @@ MAX_GROUPS: Final = 10
 https://learn.microsoft.com/azure/governance/resource-graph/concepts/query-language#query-scope
 """
 
+TOPMOST_NAME: Final = "tostring(split(id, '/')[8])"
+"""Of `/subscriptions/S/resourceGroups/G/providers/NAMESPACE/TYPE/NAME`, whatever is below it."""
+
 
 @dataclass(frozen=True, slots=True)
 class TagCondition:
@@ -37,6 +40,8 @@ class RowQuery:
 
     subscriptions, management_groups: where to look, one or the other; with neither, wherever the caller can read.
     resource_groups: names; all when there are none.
+    names: of the resources, or of those that they are below; all when there are none, and of some types all the same:
+    those of `any_name`.
     """
 
     types: tuple[str, ...]
@@ -44,6 +49,8 @@ class RowQuery:
     subscriptions: tuple[str, ...] = ()
     management_groups: tuple[str, ...] = ()
     resource_groups: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    any_name: tuple[str, ...] = ()
     tag: TagCondition | None = None
 
     @property
@@ -52,6 +59,9 @@ class RowQuery:
         steps = ["resources", f"where type in~ ({_listed(self.types)})"]
         if self.resource_groups:
             steps.append(f"where resourceGroup in~ ({_listed(self.resource_groups)})")
+        if self.names:
+            any_type = f"type in~ ({_listed(self.any_name)}) or " if self.any_name else ""
+            steps.append(f"where {any_type}{TOPMOST_NAME} in~ ({_listed(self.names)})")
         if self.tag:
             steps.extend(("mv-expand bagexpansion=array tag = tags", _tag_step(self.tag)))
         return " | ".join((*steps, f"project {', '.join(self.columns)}", "order by id asc"))

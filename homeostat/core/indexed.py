@@ -7,9 +7,10 @@ https://learn.microsoft.com/azure/governance/resource-graph/overview
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from itertools import batched
+from itertools import accumulate, batched
 from typing import Final, Self
 
 from homeostat.core import json
@@ -25,31 +26,51 @@ MAX_GROUPS: Final = 250
 """Resource groups that one query names, so that its text stays below some 25 KB."""
 
 
+MAX_NAMES: Final = 250
+"""The same of names."""
+
+
 def queries(roots: Iterable[ResourceId]) -> tuple[RowQuery, ...]:
     """For all rows of these roots and of what is below them.
 
     By resource group: Kusto compares no texts by order, and naming each id would make the query longer than the answer.
-    What else is in the groups comes along, and is dropped.
+    By name where few say it for a whole type, as of what many apps have in common. What else comes along is dropped.
     """
-    found = tuple(roots)
-    types = _types({root.type.lower() for root in found})
-    subscriptions = tuple(sorted({root.subscription.lower() for root in found}))
-    groups = sorted({root.resource_group.lower() for root in found})
-    return tuple(
-        RowQuery(types, COLUMNS, subscriptions=subscriptions, resource_groups=some)
-        for some in batched(groups, MAX_GROUPS, strict=False)
-        if types
+    by_group = defaultdict[str, list[ResourceId]](list)
+    for root in roots:
+        by_group[root.resource_group.lower()].append(root)
+    parts = batched(sorted(by_group), MAX_GROUPS, strict=False)
+    found = (_query([root for name in groups for root in by_group[name]], groups) for groups in parts)
+    return tuple(query for query in found if query.types)
+
+
+def _query(roots: Sequence[ResourceId], groups: tuple[str, ...]) -> RowQuery:
+    names = _names_by_type(roots)
+    named = _of_few_names(names)
+    return RowQuery(
+        types=tuple(sorted(names)),
+        columns=COLUMNS,
+        subscriptions=tuple(sorted({root.subscription.lower() for root in roots})),
+        resource_groups=groups,
+        names=tuple(sorted({name for type_ in named for name in names[type_]})),
+        any_name=tuple(sorted(names.keys() - named)) if named else (),
     )
 
 
-def _types(of_roots: set[str]) -> tuple[str, ...]:
-    """Those of the roots that have rows, and those below them that have rows of their own."""
-    named = [
-        name
-        for name, row in ARM_TYPES.items()
-        if row.row == () and (name in of_roots if row.root else name.rpartition("/")[0] in of_roots)
-    ]
-    return tuple(sorted(named))
+def _names_by_type(roots: Iterable[ResourceId]) -> Mapping[str, AbstractSet[str]]:
+    """The topmost names of the roots by their type, and by the types below it that have rows of their own."""
+    found = defaultdict[str, set[str]](set)
+    for root in roots:
+        found[root.type.lower()].add(root.names[0].lower())
+    above = {name: name if row.root else name.rpartition("/")[0] for name, row in ARM_TYPES.items() if row.row == ()}
+    return {name: found[of] for name, of in above.items() if of in found}
+
+
+def _of_few_names(names: Mapping[str, AbstractSet[str]]) -> AbstractSet[str]:
+    """The types with the fewest names, as many as a query may name."""
+    by_few = sorted(names, key=lambda type_: (len(names[type_]), type_))
+    totals = accumulate(len(names[type_]) for type_ in by_few)
+    return {type_ for type_, total in zip(by_few, totals, strict=True) if total <= MAX_NAMES}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
     resources
     | where type in~ ('microsoft.web/sites') | where subscriptionId in~ ('...')
+    | where type in~ ('microsoft.web/sites') or tostring(split(id, '/')[8]) in~ ('name')
     | mv-expand bagexpansion=array tag = tags | where tag[0] =~ 'name' and tostring(tag[1]) in ('value')
     | project id, name, tags | order by id asc
 
@@ -20,6 +21,9 @@ _TEXT = r"'((?:[^'\\]|\\.)*)'"
 _TEXTS = rf"\(({_TEXT}(?:, {_TEXT})*)\)"
 _EQUAL = re.compile(rf"where (\w+) =~ {_TEXT}")
 _AMONG = re.compile(rf"where (\w+) in~ {_TEXTS}")
+_TOPMOST = re.compile(
+    rf"where (?:type in~ (?P<types>{_TEXTS}) or )?tostring\(split\(id, '/'\)\[8\]\) in~ (?P<names>{_TEXTS})"
+)
 _TAG = re.compile(rf"where tag\[0\] =~ {_TEXT}(?: and tostring\(tag\[1\]\) in {_TEXTS})?")
 _EXPAND = "mv-expand bagexpansion=array tag = tags"
 _ORDER = "order by id asc"
@@ -60,6 +64,17 @@ class _Where:
 
 
 @dataclass(frozen=True, slots=True)
+class _Topmost:
+    """The name in the ninth part of the id is one of these, in lower case, or the type is."""
+
+    types: frozenset[str]
+    names: frozenset[str]
+
+    def __call__(self, each: Candidate) -> bool:
+        return each.type.lower() in self.types or each.id.lower().split("/")[8] in self.names
+
+
+@dataclass(frozen=True, slots=True)
 class _Tagged:
     """name: in any case; values: exactly, or any when there are none."""
 
@@ -73,11 +88,14 @@ class _Tagged:
         )
 
 
+type _Condition = _Where | _Topmost | _Tagged
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """columns: none for all."""
 
-    conditions: tuple[_Where | _Tagged, ...]
+    conditions: tuple[_Condition, ...]
     columns: tuple[str, ...]
 
     @property
@@ -100,7 +118,7 @@ def parse(text: str, known: frozenset[str]) -> Query:
     table, *steps = [step.group().strip() for step in _PIPE.finditer(text)] or [""]
     if table != "resources" or " | ".join((table, *steps)) != text:
         raise NotUnderstood(text)
-    conditions: list[_Where | _Tagged] = []
+    conditions: list[_Condition] = []
     columns: tuple[str, ...] = ()
     expanded = False
     for step in steps:
@@ -115,11 +133,14 @@ def parse(text: str, known: frozenset[str]) -> Query:
     return Query(tuple(conditions), columns)
 
 
-def _condition(step: str, *, tagged: bool) -> _Where | _Tagged:
+def _condition(step: str, *, tagged: bool) -> _Condition:
     if (found := _EQUAL.fullmatch(step)) and found[1].lower() in _FIELDS:
         return _Where(found[1].lower(), _lowered([_unquoted(found[2])]))
     if (found := _AMONG.fullmatch(step)) and found[1].lower() in _FIELDS:
         return _Where(found[1].lower(), _lowered(_texts(found[2])))
+    if found := _TOPMOST.fullmatch(step):
+        types, names = found.group("types", "names")
+        return _Topmost(_lowered(_texts(types or "")), _lowered(_texts(names)))
     if tagged and (found := _TAG.fullmatch(step)):
         return _Tagged(_unquoted(found[1]), frozenset(_texts(found[2] or "")))
     raise NotUnderstood(step)

@@ -19,7 +19,7 @@ from homeostat.core.arm_types import (
     ArmType,
 )
 from homeostat.core.ids import ResourceId
-from homeostat.core.indexed import MAX_GROUPS, Rows, queries
+from homeostat.core.indexed import MAX_GROUPS, MAX_NAMES, Rows, queries
 from homeostat.core.model import Found, Read
 
 pytestmark = pytest.mark.unit
@@ -117,6 +117,22 @@ def test_a_query_asks_for_the_types_of_the_roots_and_what_is_below_them() -> Non
     )
     assert (query.subscriptions, query.resource_groups) == ((SUBSCRIPTION,), ("rg",))
     assert "id" in query.columns
+
+
+def test_a_query_names_what_a_type_is_called_where_few_names_say_it() -> None:
+    apps = [resource(SITE, f"app-{number:04}", group=f"rg-{number // 25}") for number in range(MAX_NAMES + 1)]
+    zones = [resource(PRIVATE_DNS_ZONE, "Zone", group=f"rg-{number}") for number in range(10)]
+    (query,) = queries((*apps, *zones))
+    assert (query.names, query.any_name) == (("zone",), (SITE.name.lower(),))
+    (query,) = queries((*apps[:100], *zones))
+    assert (len(query.names), query.any_name) == (101, ())
+    (query,) = queries(apps)
+    assert (query.names, query.any_name) == ((), ())
+
+
+def test_a_slot_is_named_by_the_app_that_it_is_of() -> None:
+    (query,) = queries((resource(SLOT, "app", "staging"),))
+    assert query.names == ("app",)
 
 
 def test_a_slot_is_asked_for_only_where_it_is_a_root() -> None:

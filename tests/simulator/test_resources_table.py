@@ -112,6 +112,21 @@ def test_resource_groups_are_found_in_any_case(client: Client) -> None:
     assert names(ask(client, query)) == [f"app-{number:05}" for number in range(51, 61)]
 
 
+ZONE = "privatelink.database.windows.net"
+TYPES = ("microsoft.network/privatednszones", "microsoft.network/privatednszones/virtualnetworklinks")
+
+
+def test_what_is_named_is_found_with_what_is_below_it_and_of_some_types_all() -> None:
+    client = Client(worlds.create("fleet:25"))
+    zone = ask(client, RowQuery(TYPES, ("id",), names=(ZONE.upper(),))).body["data"]
+    assert [row["id"].partition("/privateDnsZones/")[2] for row in zone] == [
+        ZONE,
+        f"{ZONE}/virtualNetworkLinks/link-vnet-appservice",
+    ]
+    both = ask(client, RowQuery((*SITES, *TYPES), ("id",), names=(ZONE, "other"), any_name=SITES)).body["data"]
+    assert len(both) == 25 + len(zone)
+
+
 def test_pages_follow_one_another_in_the_order_of_ids(client: Client) -> None:
     query, found, token = RowQuery(SITES, ("id",)), [], ""
     while True:
