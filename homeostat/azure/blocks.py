@@ -18,7 +18,9 @@ from homeostat.ports import Allowance, StorageError
 
 log = logging.getLogger(__name__)
 
-LARGEST_BLOCK: Final = 50
+AHEAD: Final = 50
+"""Tokens that are taken though nobody waits for them yet."""
+
 BLOCKS_IN_PART: Final = 8
 STORE_PAUSE: Final = 5.0
 """Seconds until a store that failed is asked again."""
@@ -30,6 +32,7 @@ TIDIED_EVERY: Final = 1000
 @dataclass(slots=True)
 class _Stock:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
     tokens: int = 0
     until: float = 0.0  # on the ambient's monotonic clock
 
@@ -53,13 +56,17 @@ class Blocks:
         if self._taken % TIDIED_EVERY == 0:
             self._stocks = {key: each for key, each in self._stocks.items() if each.lock.locked() or self._has(each)}
         stock = self._stocks.setdefault((scope, quota.name), _Stock())
-        async with stock.lock:
-            while not self._has(stock):
-                left = max(0.0, until - self._ambient.monotonic())
-                if (wait := await self._fill(stock, scope, quota, left)) > left:
-                    return wait
-            stock.tokens -= 1
-            return None
+        stock.waiting += 1
+        try:
+            async with stock.lock:
+                while not self._has(stock):
+                    left = max(0.0, until - self._ambient.monotonic())
+                    if (wait := await self._fill(stock, scope, quota, left)) > left:
+                        return wait
+                stock.tokens -= 1
+                return None
+        finally:
+            stock.waiting -= 1
 
     def _has(self, stock: _Stock) -> bool:
         return stock.tokens > 0 and self._ambient.monotonic() < stock.until
@@ -69,7 +76,7 @@ class Blocks:
 
         A store that does not answer is asked again after a pause.
         """
-        size = block_of(quota, self._share_left)
+        size = block_of(quota, self._share_left, stock.waiting)
         try:
             wait = await self._allowance.take(scope, quota, size, within, self._lane)
         except StorageError as error:
@@ -81,10 +88,10 @@ class Blocks:
         return wait
 
 
-def block_of(quota: Quota, share_left: float) -> int:
+def block_of(quota: Quota, share_left: float, waiting: int = 0) -> int:
     """So large that stores are asked seldom, and so small that what one instance holds back is little."""
     sweeps = shared_part(quota, share_left, 0.0).most - kept(quota, share_left, Lane.SWEEPING)
-    return max(1, min(LARGEST_BLOCK, math.floor(sweeps / BLOCKS_IN_PART)))
+    return max(1, min(max(AHEAD, waiting), math.floor(sweeps / BLOCKS_IN_PART)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pytest
 
 from homeostat.allowances import SharedAllowance
 from homeostat.azure.arm import Arm, Sharing, arm_over
+from homeostat.azure.blocks import AHEAD
 from homeostat.azure.clouds import cloud_of
 from homeostat.core.arm_errors import ErrorClass
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, PRIVATE_DNS_ZONE, SITE, SITE_CONFIG, ArmType
@@ -28,6 +29,7 @@ from simulator.throttling import ARM, QUERIES, SETTINGS
 from simulator.transport import CloudCredential, CloudTransport
 from simulator.virtual import LoopAmbient, VirtualLoop, run_on
 from tests.support.simulation import Client
+from tests.support.virtual import DistantDocuments, Toll
 
 pytestmark = pytest.mark.wire
 
@@ -290,6 +292,21 @@ def test_app_settings_are_listed_from_the_large_bucket_of_their_own() -> None:
         return ground.loop.time()
 
     assert on_virtual_time(program) <= 1.05 * 1_000 / CONCURRENCY * LATENCY
+
+
+def test_the_store_is_asked_once_for_all_who_wait() -> None:
+    async def program(ground: Ground) -> tuple[int, int]:
+        arm, _ = ground.instance()
+        toll = Toll(LATENCY)
+        shared = SharedAllowance(DistantDocuments(ground.memory.documents, toll), ground.ambient, SHARE_LEFT)
+        sweep = arm.sharing(shared)
+        settings = Read(SITE_CONFIG, ground.site.child("config", "appsettings"))
+        assert all_found(await many(400, lambda: sweep.reader.read(settings), at_once=400))
+        at_once = toll.calls["documents.apply"]
+        assert all_found(await many(400, lambda: sweep.reader.read(settings), at_once=1))
+        return at_once, toll.calls["documents.apply"] - at_once
+
+    assert on_virtual_time(program) == (2, 400 // AHEAD)  # the first asks before the others wait
 
 
 def test_queries_stay_below_the_quota_of_resource_graph() -> None:
