@@ -31,7 +31,7 @@ from tests.support.virtual import ARM_SECONDS
 APPS: Final = 10_000
 SUBSCRIPTIONS: Final = 10
 INSTANCES: Final = 2
-"""What the platform starts for as many messages as the chunks of such a sweep: one for each `batchSize` of them.
+"""Two, so that what instances share is in it. The platform starts one for each `batchSize` messages of a queue.
 
 https://learn.microsoft.com/azure/azure-functions/functions-target-based-scaling
 """
@@ -102,7 +102,7 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Nights:
-    """still: nothing has drifted. drifted: one app in a hundred has, and one group.
+    """still: nothing has drifted since the sweep of the night before. drifted: one app in a hundred has, and one group.
 
     storms: with a sweep, without, and of one event alone.
     """
@@ -127,6 +127,8 @@ def nights(apps: int) -> Nights:
     async def program(loop: NightLoop) -> Nights:
         night = night_of(loop, apps, subscriptions=SUBSCRIPTIONS, instances=INSTANCES)
         await rest(night.service)
+        async with night.at_work():
+            await night.sweep()
         await asyncio.sleep(DAY)
         async with night.at_work():
             still = await night.sweep()

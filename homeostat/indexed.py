@@ -52,11 +52,12 @@ class RowsFirst:
 
 @dataclass(slots=True)
 class CountedPages:
-    """The table, with the number of pages that were asked of it."""
+    """The table, with the number of pages that were asked of it, and of rows that came."""
 
     table: ResourceTable
     ambient: Ambient
     queries: int = 0
+    rows: int = 0
 
     async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
         self.queries += 1
@@ -68,4 +69,5 @@ class CountedPages:
         found: list[JsonObject] = []
         for query in (part for whole in queries(wanted) for part in self.table.apart(whole)):
             found.extend(await every_row(self, query, self.ambient.sleep))
+        self.rows += len(found)
         return Rows.of(found, wanted)

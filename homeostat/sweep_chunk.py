@@ -31,7 +31,7 @@ from homeostat.store import Stored
 
 log = logging.getLogger(__name__)
 
-TOGETHER: Final = 160
+TOGETHER: Final = 240
 """Roots that are looked at at once. After each such handful it is stored how far the chunk has come."""
 
 A_WHILE: Final = timedelta(minutes=1)
@@ -53,6 +53,8 @@ class PutOff:
 class Spent(TypedDict):
     calls: int
     queries: int
+    rows: int
+    asked: int
     seconds: float
 
 
@@ -75,7 +77,7 @@ class ChunkWork:
     pages: CountedPages | None = field(init=False)
     unindexed: str = ""
     _rows: asyncio.Future[Rows] | None = None
-    _wanted: tuple[ResourceId, ...] = ()
+    _left: Sequence[ResourceId] = ()
 
     def __post_init__(self) -> None:
         self.shared = Shared(self.reader)
@@ -90,7 +92,7 @@ class ChunkWork:
         """
         began, before = self.engine.ambient.monotonic(), chunk
         left = [id_ for id_ in ids if id_.key > chunk.upto]
-        self._wanted = tuple(id_ for id_ in left if not self._in_full(id_))
+        self._left = left
         chunk = replace(chunk, of=len(ids))
         for some in batched(left, TOGETHER, strict=False):
             seen = await asyncio.gather(*map(self._see, some))
@@ -128,9 +130,12 @@ class ChunkWork:
         await self.engine.store.mark_for(id_, told, AT_ONCE, comes_again=False, known=stored)
 
     def _spent(self, before: Chunk, began: float) -> Spent:
+        queries, rows = (self.pages.queries, self.pages.rows) if self.pages else (0, 0)
         return {
             "calls": before.calls + self.shared.calls,
-            "queries": before.queries + (self.pages.queries if self.pages else 0),
+            "queries": before.queries + queries,
+            "rows": rows or before.rows,
+            "asked": len(self._left) if rows else before.asked,
             "seconds": round(before.seconds + self.engine.ambient.monotonic() - began, 3),
         }
 
@@ -180,7 +185,7 @@ class ChunkWork:
     async def _asked(self, pages: CountedPages) -> Rows:
         try:
             async with self.asking:
-                return await pages.rows_of(self._wanted)
+                return await pages.rows_of(id_ for id_ in self._left if not self._in_full(id_))
         except ArmError as error:
             if error.error_class is ErrorClass.THROTTLED:
                 raise

@@ -38,12 +38,17 @@ NO_ROOM: Final = timedelta(seconds=1)
 NO_ROOM_AT_MOST: Final = timedelta(minutes=1)
 """How long a chunk is put off by a process that has enough in hand: a quarter of what one took, within these."""
 
-CHUNKS_A_SECOND: Final = 2
-"""As many as Resource Graph answers queries of a sweep, nine in five seconds. Were all handed out at once, the first
-instance that asks would have them all in hand.
-"""
+AT_ONCE: Final = 8
+"""Chunks that are handed out when a sweep begins: there are queries of Resource Graph for one more."""
 
-_TRIES, _BETWEEN_TRIES = 5, 0.2  # seconds: a chunk often takes no longer, and a message cannot be put off for less
+CHUNKS_A_SECOND: Final = 2
+"""And then: as many as there are queries of a sweep, nine in five seconds. Thousands would be passed on for nothing."""
+
+_HELD: Final = (0.0, 0.2, 0.4, 0.8, 1.0)
+"""Seconds for which a process keeps a chunk that it has no room for: a message cannot be put off for less than one.
+
+By how often it was passed on, so that the others have what there is to do at once, and few messages go for nothing.
+"""
 
 POISON: Final = f"{SWEEP_QUEUE}-poison"
 _SHOWN: Final = 32  # messages of it that can be seen without taking them out
@@ -56,9 +61,23 @@ class Room:
     """How many chunks a process may have in hand: their rows are what a sweep needs memory for."""
 
     at_most: int = 2
-    taken: int = 0
     lasted: timedelta = timedelta()  # the last chunk
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by the one that asks for its rows
+    _places: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._places = asyncio.Semaphore(self.at_most)
+
+    async def enter(self, within: float) -> bool:
+        """Takes a place, if one is free or comes free within so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                return await self._places.acquire()
+        return False
+
+    def leave(self, lasted: float) -> None:
+        self.lasted = timedelta(seconds=lasted)
+        self._places.release()
 
     @property
     def wait(self) -> timedelta:
@@ -106,7 +125,7 @@ class Sweeps:
         if id_ and cause:
             await self._begin(id_, cause)
         elif id_ and isinstance(number, int):
-            await self._chunk(id_, number)
+            await self._chunk(id_, number, _passed(message))
         elif id_ and json.at(message, ("look",)) is True:
             await self._look(id_)
         else:
@@ -129,11 +148,19 @@ class Sweeps:
         return fleet
 
     async def _begin(self, id_: str, cause: str) -> None:
+        await self._begin_or_go_on(id_, cause, await self.renewed())
+        await self._tidy()
+
+    async def _tidy(self) -> None:
+        """What is to be done once a night. It goes through all that is stored, so that no chunk waits for it."""
         engine = self.engine
-        fleet = await self.renewed()
         await engine.reservations.forget_runs(engine.ambient.now())
         await engine.rollouts.ensure()
         await engine.outbox.send_all()
+        if current := await self._stored.current():
+            await self._stored.forget_chunks(current.sweep)
+
+    async def _begin_or_go_on(self, id_: str, cause: str, fleet: Fleet) -> None:
         before = await self._stored.current()
         if before and (id_ in before.sweep.earlier or (before.sweep.id == id_ and before.sweep.state is State.ENDED)):
             return
@@ -144,9 +171,8 @@ class Sweeps:
             await self._end(before, await self._stored.chunks(before.sweep), force=True)
             before = await self._stored.current()
         last = before.sweep if before else None
-        sweep = begun(id_, cause, tuple(fleet.roots), fleet.spec_version, engine.ambient.now(), last)
+        sweep = begun(id_, cause, tuple(fleet.roots), fleet.spec_version, self.engine.ambient.now(), last)
         await self._stored.put(sweep, before)
-        await self._stored.forget_chunks(sweep)
         log.info("sweep %s of %d roots in %d chunks began", id_, sweep.roots, len(sweep.beginnings))
         await self._enqueue(sweep)
 
@@ -165,27 +191,19 @@ class Sweeps:
 
     # --- a chunk ---
 
-    async def _chunk(self, id_: str, number: int) -> None:
+    async def _chunk(self, id_: str, number: int, passed: int) -> None:
         """The host hands out more messages at once than there is room for; another instance may have some."""
         room = self.way.room
-        if not await self._comes_free(room):
-            await self._send_chunk(id_, number, room.wait)
+        if not await room.enter(_HELD[passed]):
+            passes = passed + 1 < len(_HELD)
+            onward: JsonObject = {"sweep": id_, "chunk": number, "passed": passed + passes}
+            await self._send(onward, timedelta() if passes else room.wait)
             return
-        room.taken += 1
         began = self.engine.ambient.monotonic()
         try:
             await self._look_through(id_, number)
         finally:
-            room.taken -= 1
-            room.lasted = timedelta(seconds=self.engine.ambient.monotonic() - began)
-
-    async def _comes_free(self, room: Room) -> bool:
-        """Whether there is room, or within a moment."""
-        for _ in range(_TRIES):
-            if room.taken < room.at_most:
-                return True
-            await self.engine.ambient.sleep(_BETWEEN_TRIES)
-        return room.taken < room.at_most
+            room.leave(self.engine.ambient.monotonic() - began)
 
     async def _look_through(self, id_: str, number: int) -> None:
         sweep = await self._running(id_)
@@ -263,7 +281,7 @@ class Sweeps:
         await report(summary, engine.store)
         entry: JsonObject = {"at": now.isoformat(), "status": "swept", **told}
         rows = [ledger_row(entry, now, engine.ambient.uuid()), *outbox_rows([sweep_completed(sweep.id, told, now)])]
-        await self._stored.put(ended(sweep, looked_at_all=not summary.lost_chunks), current, rows)
+        await self._stored.put(ended(sweep, chunks.values(), looked_at_all=not summary.lost_chunks), current, rows)
         log.info("sweep %s ended: %s", sweep.id, json.render(told))
         await self._tell(sweep)
         return True
@@ -319,9 +337,15 @@ class Sweeps:
         await self.engine.store.queues.send(SWEEP_QUEUE, json.render(message), delay=delay)
 
 
+def _passed(message: Json) -> int:
+    """How often it was passed on."""
+    found = json.at(message, ("passed",))
+    return min(max(found, 0), len(_HELD) - 1) if isinstance(found, int) else 0
+
+
 def _turn(place: int) -> timedelta:
     """How long after the first a chunk is handed out."""
-    return timedelta(seconds=place // CHUNKS_A_SECOND)
+    return timedelta(seconds=max(0, place - AT_ONCE) // CHUNKS_A_SECOND)
 
 
 def _all_done(sweep: Sweep, chunks: Mapping[int, Chunk]) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from homeostat.core.conclusion import conclude
+from homeostat.core.graph import MAX_TOP
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.outcome import Outcome, Status
@@ -22,10 +23,16 @@ from homeostat.core.plan import Plan
 from homeostat.core.record import Accepted, RootRecord
 from homeostat.core.spec import Root
 
-CHUNK: Final = 800
-"""Roots of a chunk at most, while the fleet has no more than MAX_CHUNKS of them: their rows, and what comes along with
-them, are about one page of Resource Graph, whose queries are what a sweep has fewest of.
+ROWS: Final = 0.99 * MAX_TOP
+"""Of a chunk, as many as one page of Resource Graph holds, whose queries are what a sweep has fewest of. A hundredth is
+left for what comes to be within a day.
 """
+
+ROWS_OF_A_ROOT: Final = 1.1
+"""With what comes along: so many are expected of a fleet of which no sweep has seen any."""
+
+MOST_FIT: Final = 0.9
+"""Of the chunks, that are to be one page. A group that is full of other things makes no chunk smaller but its own."""
 
 MAX_CHUNKS: Final = 2000
 """So many beginnings of chunks, ids of up to 300 characters, fit into one document."""
@@ -48,7 +55,7 @@ REMEMBERED: Final = 10
 # --- chunks ---------------------------------------------------------------------------------------------------------
 
 
-def cut(keys: Sequence[str], size: int = CHUNK) -> tuple[str, ...]:
+def cut(keys: Sequence[str], size: int) -> tuple[str, ...]:
     """The key at which each chunk begins. `keys` are sorted, so that a chunk is about neighbouring resource groups.
 
     It begins with a resource group where the groups are no larger than chunks: what two chunks have of one group, both
@@ -103,7 +110,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """full_after, full_until: the days whose share it reads in full. earlier: ids of the sweeps before, newest last."""
+    """full_after, full_until: the days whose share it reads in full. earlier: ids of the sweeps before, newest last.
+
+    rows_of_a_root: that Resource Graph answered with, as far as sweeps have seen.
+    """
 
     id: str
     cause: str
@@ -116,6 +126,7 @@ class Sweep:
     full_until: int
     state: State = State.RUNNING
     earlier: tuple[str, ...] = ()
+    rows_of_a_root: float = ROWS_OF_A_ROOT
 
     @property
     def hint(self) -> str:
@@ -135,6 +146,7 @@ def begun(
 ) -> Sweep:
     """A new sweep of these roots, which are sorted."""
     today = now.date().toordinal()
+    rows_of_a_root = before.rows_of_a_root if before else ROWS_OF_A_ROOT
     return Sweep(
         id=id_,
         cause=cause,
@@ -142,17 +154,32 @@ def begun(
         spec_version=spec_version,
         roots=len(ids),
         subscriptions=len({each.subscription.lower() for each in ids}),
-        beginnings=cut([each.key for each in ids]),
+        beginnings=cut([each.key for each in ids], int(ROWS / rows_of_a_root)),
         full_after=min(before.full_until, today) if before else today - 1,
         full_until=today,
         earlier=(*before.earlier, before.id)[-REMEMBERED:] if before else (),
+        rows_of_a_root=rows_of_a_root,
     )
 
 
-def ended(sweep: Sweep, *, looked_at_all: bool) -> Sweep:
+def ended(sweep: Sweep, chunks: Iterable["Chunk"], *, looked_at_all: bool) -> Sweep:
     """What is left of it: the share that it did not read in full is the next one's to read."""
-    full_until = sweep.full_until if looked_at_all else sweep.full_after
-    return replace(sweep, state=State.ENDED, beginnings=(), full_until=full_until)
+    return replace(
+        sweep,
+        state=State.ENDED,
+        beginnings=(),
+        full_until=sweep.full_until if looked_at_all else sweep.full_after,
+        rows_of_a_root=_rows_of_a_root(chunks) or sweep.rows_of_a_root,
+    )
+
+
+def _rows_of_a_root(chunks: Iterable["Chunk"]) -> float:
+    """With which most chunks would have been one page; 0.0 where none was asked for.
+
+    No less than one, so that a chunk has no more roots than a page has rows, however little is known of them.
+    """
+    found = sorted(max(1.0, chunk.rows / chunk.asked) for chunk in chunks if chunk.asked)
+    return found[int(MOST_FIT * (len(found) - 1))] if found else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +187,8 @@ class Chunk:
     """How far a chunk has come: of `of` roots `done`, the last of them `upto`. marked: keys of those that may differ.
 
     checked: in sync and at rest. skipped: not looked at. calls: to ARM. queries: of Resource Graph. in_full: the roots
-    that were read through ARM alone, by their turn. unindexed: why Resource Graph answered nothing, if so.
+    that were read through ARM alone, by their turn. rows: that came when it was asked for all of `asked` roots, whether
+    or not they were theirs. unindexed: why Resource Graph answered nothing, if so.
     """
 
     of: int = 0
@@ -171,6 +199,8 @@ class Chunk:
     in_full: int = 0
     calls: int = 0
     queries: int = 0
+    rows: int = 0
+    asked: int = 0
     seconds: float = 0.0
     marked: tuple[str, ...] = ()
     unindexed: str = ""

@@ -23,6 +23,7 @@ from homeostat.core.sweep import (
     LAST_LOOK,
     MAX_CHUNKS,
     REMEMBERED,
+    ROWS,
     STALE_AFTER,
     Chunk,
     State,
@@ -98,9 +99,38 @@ def test_no_resource_group_is_in_two_chunks_unless_it_is_larger_than_one() -> No
 
 def test_a_sweep_of_a_million_roots_fits_into_one_document() -> None:
     keys = [f"/subscriptions/{SUBSCRIPTION}/resourcegroups/{'g' * 90}/{number:0180d}" for number in range(MAX_CHUNKS)]
-    assert len(cut([f"{number:07}" for number in range(1_000_000)])) <= MAX_CHUNKS
-    assert len(cut([f"{number:07}" for number in range(3_000_000)])) == MAX_CHUNKS
+    assert len(cut([f"{number:07}" for number in range(1_000_000)], 800)) <= MAX_CHUNKS
+    assert len(cut([f"{number:07}" for number in range(3_000_000)], 800)) == MAX_CHUNKS
     assert len(serialised(to_json(sweep(beginnings=tuple(keys))))) < MAX_BODY
+
+
+def seen(*rows_of_a_root: float) -> list[Chunk]:
+    return [Chunk(of=100, rows=round(100 * rows), asked=100) for rows in rows_of_a_root]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "expected"),
+    [
+        (seen(1.5, 1.2, 1.4), 1.4),
+        (seen(*(1.2,) * 18, 1.3, 50.0), 1.2),
+        (seen(0.2, 0.3), 1.0),
+        ([Chunk(of=100, unindexed="no answer")], 2.5),
+        ([], 2.5),
+    ],
+    ids=["nearly the most", "but for a few", "never less than one", "none was asked for", "no chunk"],
+)
+def test_a_sweep_tells_the_next_how_many_rows_most_chunks_had_of_a_root(chunks: list[Chunk], expected: float) -> None:
+    last = ended(sweep(rows_of_a_root=2.5), chunks, looked_at_all=True)
+    assert last.rows_of_a_root == expected
+    ids = apps(set(range(3000)))
+    now = begun("b", "nightly", ids, "v1", NOW, last)
+    assert now.beginnings == cut([id_.key for id_ in ids], int(ROWS / expected))
+    assert ended(now, (), looked_at_all=True).rows_of_a_root == expected
+
+
+def test_however_much_comes_along_a_chunk_has_a_root() -> None:
+    last = replace(sweep(), rows_of_a_root=5_000.0)
+    assert len(begun("b", "nightly", apps(set(range(30))), "v1", NOW, last).beginnings) == 30
 
 
 def test_a_fleet_of_nothing_has_no_chunk() -> None:
@@ -140,8 +170,8 @@ def test_what_a_sweep_did_not_finish_is_the_next_ones_to_read_in_full() -> None:
     first = sweep()
     assert (first.full_after, first.full_until) == (today - 1, today)
     later = NOW + timedelta(days=1)
-    after_good = begun("b", "nightly", (), "v1", later, ended(first, looked_at_all=True))
-    after_bad = begun("b", "nightly", (), "v1", later, ended(first, looked_at_all=False))
+    after_good = begun("b", "nightly", (), "v1", later, ended(first, (), looked_at_all=True))
+    after_bad = begun("b", "nightly", (), "v1", later, ended(first, (), looked_at_all=False))
     assert (after_good.full_after, after_bad.full_after) == (today, today - 1)
     assert after_good.full_until == after_bad.full_until == today + 1
 
@@ -150,7 +180,7 @@ def test_what_a_sweep_did_not_finish_is_the_next_ones_to_read_in_full() -> None:
 
 
 def test_what_is_stored_comes_back() -> None:
-    chunk = Chunk(7, 5, "k", 3, 1, 2, 9, 1, 0.5, ("a",), "no answer")
+    chunk = Chunk(7, 5, "k", 3, 1, 2, 9, 1, 8, 7, 0.5, ("a",), "no answer")
     assert from_json(to_json(sweep())) == sweep()
     assert chunk_from_json(chunk_to_json(chunk)) == chunk
 
@@ -320,5 +350,5 @@ def test_a_summary_accounts_for_every_root(
 
 
 def test_an_ended_sweep_keeps_no_beginnings() -> None:
-    assert ended(sweep(), looked_at_all=True).beginnings == ()
-    assert ended(sweep(), looked_at_all=True).state is State.ENDED
+    assert ended(sweep(), (), looked_at_all=True).beginnings == ()
+    assert ended(sweep(), (), looked_at_all=True).state is State.ENDED

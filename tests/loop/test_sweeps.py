@@ -1,23 +1,19 @@
 """A sweep finds every drift, writes nothing that no fresh read confirms, and ends once, whatever happens to it."""
 
-import asyncio
 import json
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from homeostat.core.gate.situation import FLEET, Pause
-from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.json import JsonObject
 from homeostat.core.model import Mode
-from homeostat.core.sweep import CHUNK, PATIENCE, STALE_AFTER, is_read_in_full
+from homeostat.core.sweep import PATIENCE, STALE_AFTER, is_read_in_full
 from homeostat.fleetwide import FLEET_PARTITION
-from homeostat.ports import ResourceTable
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
 from homeostat.sweep_store import REPORTS
-from homeostat.sweeps import POISON, Room
+from homeostat.sweeps import POISON
 from simulator.cloud import Timing
 from tests.loop.stand import SPEC, VISIBILITY, Stand, stand
 from tests.loop.swept import (
@@ -294,90 +290,6 @@ async def test_one_that_is_too_old_is_ended_unfinished_and_a_new_one_begins() ->
     old, new = world.inbox.swept()
     assert (old["unfinished"], old["lostChunks"]) == (old["roots"], [0])
     assert (new["unfinished"], new["checked"]) == (0, new["roots"])
-
-
-async def test_two_instances_share_the_chunks_of_one_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("homeostat.core.sweep.cut", lambda keys, size=CHUNK: tuple(keys[::10]))
-    world = await seen(60)
-    break_settings(world, (1, 31, 60))
-    forget(world)
-    other = world.second()
-    await world.service.sweeps.start("nightly")
-    await world.deliver(SWEEP_QUEUE)
-    while await world.deliver(SWEEP_QUEUE) + await other.deliver(SWEEP_QUEUE):
-        pass
-    await world.work_for(HOUR)
-    (summary,) = world.inbox.swept()
-    assert (summary["healed"], summary["checked"]) == (3, summary["roots"] - 3)
-    assert len(world.writes()) == 3
-
-
-async def test_one_chunk_at_two_instances_at_once_is_counted_once() -> None:
-    world = await seen(60)
-    break_settings(world, (1, 60))
-    forget(world)
-    id_ = await world.service.sweeps.start("nightly")
-    await world.deliver(SWEEP_QUEUE)
-    other = replace(world.service, way=replace(world.service.way, room=Room()))
-    message: JsonObject = {"sweep": id_, "chunk": 0}
-    await asyncio.gather(world.service.sweeps.work(message), other.sweeps.work(message))
-    await world.work_for(HOUR)
-    (summary,) = world.inbox.swept()
-    assert (summary["healed"], summary["checked"]) == (2, summary["roots"] - 2)
-    assert len(world.writes()) == 2
-
-
-async def test_a_process_has_few_chunks_in_hand_and_puts_the_others_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("homeostat.core.sweep.cut", lambda keys, size=CHUNK: tuple(keys[::10]))
-    world = await seen(60)
-    await world.service.sweeps.start("nightly")
-    await world.deliver(SWEEP_QUEUE)
-    world.pass_time(seconds=10)  # until all are handed out
-    received = await world.memory.queues.receive(SWEEP_QUEUE, limit=32, visibility=VISIBILITY)
-    await asyncio.gather(*(world.service.sweeps.work(json.loads(message.body)) for message in received))
-    (running, *_) = await sweeps(world)
-    assert len(received) > running["chunksDone"] == Room().at_most
-    for message in received:
-        await world.memory.queues.delete(message)
-    await world.work_for(HOUR)
-    (summary,) = world.inbox.swept()
-    assert summary["checked"] == summary["roots"]
-
-
-@dataclass(slots=True)
-class Watched:
-    """The table, and how many asked it at once at most."""
-
-    table: ResourceTable
-    asking: int = 0
-    at_once: int = 0
-
-    async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
-        self.asking += 1
-        self.at_once = max(self.at_once, self.asking)
-        await asyncio.sleep(0)  # another that may ask now would
-        page = await self.table.page(query, top=top, token=token)
-        self.asking -= 1
-        return page
-
-    def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
-        return self.table.apart(query)
-
-
-async def test_the_chunks_in_hand_ask_for_their_rows_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("homeostat.core.sweep.cut", lambda keys, size=CHUNK: tuple(keys[::40]))
-    world = await seen(60)
-    way = world.service.way
-    assert way.table is not None
-    table = Watched(way.table)
-    service = replace(world.service, way=replace(way, table=table))
-    id_ = await world.service.sweeps.start("nightly")
-    await world.deliver(SWEEP_QUEUE)
-    messages: list[JsonObject] = [{"sweep": id_, "chunk": number} for number in range(Room().at_most)]
-    await asyncio.gather(*map(service.sweeps.work, messages))
-    (summary,) = world.inbox.swept()
-    assert (summary["checked"], summary["queries"]) == (summary["roots"], 2)
-    assert table.at_once == 1
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,10 @@ def test_the_worlds_roots_are_those_that_the_real_sweep_has() -> None:
 
 
 def test_a_larger_fleet_is_swept_by_more_instances_and_waits_for_resource_graph() -> None:
-    came = modelled(Size(12_000, 60), Platform(step=4, every=5.0))
+    came = modelled(Size(16_000, 80), Platform(step=4, every=5.0))
     assert max(sample.instances for sample in came.samples) > 1
     assert came.refused == 0
-    assert came.calls["app-settings-listings"] == 12_000
+    assert came.calls["app-settings-listings"] == 16_000
     queries = came.calls["resource-graph-queries"]
     assert came.looked > (queries - 11) / 11 * 5
 

@@ -187,16 +187,20 @@ class Night:
         """All instances work, until the block ends. Raises what one of them raised."""
         async with asyncio.TaskGroup() as group:
             hosts = [
-                group.create_task(self._poll(queue, work))
-                for service in self.services
+                group.create_task(self._poll(queue, work, POLL_SECONDS * place / len(self.services)))
+                for place, service in enumerate(self.services)
                 for queue, work in ((SWEEP_QUEUE, service.sweeps.work), (WORK_QUEUE, service.work))
             ]
             yield
             for host in hosts:
                 host.cancel()
 
-    async def _poll(self, queue: str, work: Callable[[Json], Awaitable[Any]]) -> None:
-        """As the host does: up to a batch at once, and the next when half of it is done."""
+    async def _poll(self, queue: str, work: Callable[[Json], Awaitable[Any]], later: float) -> None:
+        """As the host does: up to a batch at once, and the next when half of it is done.
+
+        later: seconds, so that no instance is always the first of all that ask at one moment.
+        """
+        await asyncio.sleep(later)
         running: set[asyncio.Task[None]] = set()
         while True:
             if len(running) <= THRESHOLD:
