@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Final
 
 from homeostat.core import json
+from homeostat.core.asks import ask_in
 from homeostat.core.errors import HomeostatError
 from homeostat.core.events import MalformedEvent, parse_event, route
 from homeostat.core.ids import InvalidResourceId, ResourceId
@@ -192,6 +193,8 @@ class Poison:
             return ("It names no sweep. Replayed, it would be dropped.",)
         current = await SweepStore(self.engine.store).current()
         if json.text_at(body, "cause"):
+            if current and (ask := ask_in(body)) and current.sweep.began >= ask.at:
+                return (f"Sweep {current.sweep.id} began after it was asked for. Replayed, it does nothing.",)
             return (f"Replayed, it begins sweep {id_}, or lets the one go on that is under way.",)
         if current is None or current.sweep.id != id_ or current.sweep.state is State.ENDED:
             return (f"Sweep {id_} is over. Replayed, it does nothing; the next sweep looks at every root again.",)

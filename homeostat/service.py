@@ -35,6 +35,7 @@ from homeostat.retest import Retests
 from homeostat.rollback import Rollbacks
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE, ledger_row
+from homeostat.sweep_asks import SweepAsks
 from homeostat.sweeps import Sweeps, Way
 from homeostat.together import Together
 
@@ -85,6 +86,10 @@ class Service:
     @property
     def sweeps(self) -> Sweeps:
         return Sweeps(self.engine, self.desired, self.managed, self.way)
+
+    @property
+    def sweep_asks(self) -> SweepAsks:
+        return SweepAsks(self.sweeps)
 
     @property
     def retention(self) -> Retention:

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from homeostat.core import json
+from homeostat.core.asks import Ask
 from homeostat.core.json import JsonObject
-from homeostat.core.sweep import Chunk, Sweep, chunk_from_json, chunk_to_json, from_json, further, to_json
+from homeostat.core.sweep import Chunk, State, Sweep, chunk_from_json, chunk_to_json, from_json, further, to_json
 from homeostat.fleetwide import FLEET_PARTITION, changed
 from homeostat.ports import MAX_CHANGES, Change, Insert, Remove, Replace
 from homeostat.store import Store
 
 CHUNKS: Final = "sweep-chunks"
 REPORTS: Final = "homeostat-reports"
+
+SWEPT: Final = "swept"
+ASKED: Final = "asked"
+"""In the place of a status in the fleet's ledger: a sweep ended, or a person asked for one."""
+
 _ROW: Final = "sweep"
 
 
@@ -40,6 +46,24 @@ class SweepStore:
         body = to_json(sweep)
         change: Change = Replace(_ROW, body, before.version) if before else Insert(_ROW, body)
         await self.store.documents.apply(FLEET_PARTITION, (change, *rows))
+
+    async def keep(self, ask: Ask, id_: str, rows: Sequence[Change] = ()) -> bool:
+        """Stores a person's word with the sweep of that id, and with it `rows` of the fleet, while it is under way.
+
+        Whether it was. Raises TooMuchContention.
+        """
+        is_kept = False
+
+        def transition(current: JsonObject | None) -> JsonObject | None:
+            nonlocal is_kept
+            sweep = from_json(current) if current else None
+            is_kept = sweep is not None and sweep.id == id_ and sweep.state is State.RUNNING
+            if sweep is None or not is_kept or ask in sweep.asks:
+                return current
+            return to_json(sweep.asked_for(ask))
+
+        await changed(self.store.documents, self.store.ambient, (FLEET_PARTITION, _ROW), transition, rows)
+        return is_kept
 
     async def chunk(self, sweep: Sweep, number: int) -> Chunk | None:
         found = await self.store.documents.read(CHUNKS, _chunk_row(sweep.id, number))
@@ -77,7 +101,7 @@ class SweepStore:
         """Of the last sweeps that ended, newest first."""
         found: list[JsonObject] = []
         async for entry in self.store.entries(FLEET_PARTITION):
-            if json.text_at(entry, "sweep"):
+            if json.text_at(entry, "status") == SWEPT:
                 found.append(entry)
             if len(found) == limit:
                 break

@@ -1,8 +1,9 @@
 """The course of a sweep: begun by the timer, carried out by messages of a queue of its own, ended once.
 
-Three messages lead through it: `{"sweep", "cause"}` begins or resumes one, `{"sweep", "chunk"}` is about some of its
-roots, and `{"sweep", "look"}` looks whether all is done, ever later. Each may come twice, or again after a crash: what
-is stored says how far the sweep is. Events have their own queue, and never wait behind one.
+Three messages lead through it: `{"sweep", "cause"}` begins or resumes one (with `"ask"` on a person's word),
+`{"sweep", "chunk"}` is about some of its roots, and `{"sweep", "look"}` looks whether all is done, ever later. Each may
+come twice, or again after a crash: what is stored says how far the sweep is. Events have their own queue, and never
+wait behind one.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from typing import Final
 
 from homeostat.core import json
 from homeostat.core.alerts import sweep_completed
+from homeostat.core.asks import Ask, ask_in, ask_json
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.spec import Fleet
 from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS, PATIENCE, Chunk, State, Sweep, begun, ended, members
@@ -28,7 +30,7 @@ from homeostat.specs import Desired
 from homeostat.store import SWEEP_QUEUE, ledger_row, outbox_rows
 from homeostat.sweep_chunk import ChunkWork, PutOff
 from homeostat.sweep_ends import ends_of, report
-from homeostat.sweep_store import REPORTS, Current, SweepStore
+from homeostat.sweep_store import REPORTS, SWEPT, Current, SweepStore
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +114,19 @@ class Sweeps:
     async def start(self, cause: str) -> str:
         """Asks for a sweep; its id, unless one is under way, which then goes on instead. Raises StorageError."""
         id_ = str(self.engine.ambient.uuid())
-        await self._send({"sweep": id_, "cause": cause})
+        await self.begin(id_, cause)
         return id_
+
+    async def begin(self, id_: str, cause: str, ask: Ask | None = None) -> None:
+        """Asks for the sweep of that id, or for the messages that one under way may lack. Raises StorageError."""
+        await self._send({"sweep": id_, "cause": cause, **({"ask": ask_json(ask)} if ask else {})})
+
+    async def under_way(self) -> Sweep | None:
+        """The sweep that would go on instead of one that is asked for now. Raises StorageError."""
+        current = await self._stored.current()
+        if current is None or current.sweep.state is not State.RUNNING or not await self._goes_on(current.sweep):
+            return None
+        return current.sweep
 
     async def work(self, message: Json) -> None:
         """Does what one message of the sweeps' queue asks for. One that makes no sense is told and dropped."""
@@ -123,7 +136,9 @@ class Sweeps:
             json.at(message, ("chunk",)),
         )
         if id_ and cause:
-            await self._begin(id_, cause)
+            ask = ask_in(message)
+            if ask is None or not await self._is_answered(id_, ask):
+                await self._begin(id_, cause, ask)
         elif id_ and isinstance(number, int):
             await self._chunk(id_, number, _passed(message))
         elif id_ and json.at(message, ("look",)) is True:
@@ -147,8 +162,16 @@ class Sweeps:
         await self.engine.rollouts.follow(fleet, self.desired.loaded or self.engine.ambient.now())
         return fleet
 
-    async def _begin(self, id_: str, cause: str) -> None:
-        await self._begin_or_go_on(id_, cause, await self.renewed())
+    async def _is_answered(self, id_: str, ask: Ask) -> bool:
+        """Whether another sweep began since a person asked for this one, or it is over: nothing is left to do."""
+        current = await self._stored.current()
+        if current is None or current.sweep.began < ask.at:
+            return False
+        await self._stored.keep(ask, current.sweep.id)
+        return current.sweep.id != id_ or current.sweep.state is State.ENDED
+
+    async def _begin(self, id_: str, cause: str, ask: Ask | None) -> None:
+        await self._begin_or_go_on(id_, cause, await self.renewed(), ask)
         await self._tidy()
 
     async def _tidy(self) -> None:
@@ -160,7 +183,7 @@ class Sweeps:
         if current := await self._stored.current():
             await self._stored.forget_chunks(current.sweep)
 
-    async def _begin_or_go_on(self, id_: str, cause: str, fleet: Fleet) -> None:
+    async def _begin_or_go_on(self, id_: str, cause: str, fleet: Fleet, ask: Ask | None) -> None:
         before = await self._stored.current()
         if before and (id_ in before.sweep.earlier or (before.sweep.id == id_ and before.sweep.state is State.ENDED)):
             return
@@ -172,6 +195,7 @@ class Sweeps:
             before = await self._stored.current()
         last = before.sweep if before else None
         sweep = begun(id_, cause, tuple(fleet.roots), fleet.spec_version, self.engine.ambient.now(), last)
+        sweep = sweep.asked_for(ask) if ask else sweep
         await self._stored.put(sweep, before)
         log.info("sweep %s of %d roots in %d chunks began", id_, sweep.roots, len(sweep.beginnings))
         await self._enqueue(sweep)
@@ -231,7 +255,7 @@ class Sweeps:
             return
         chunks = await self._stored.chunks(current.sweep)
         if _all_done(current.sweep, chunks):
-            with suppress(Conflict):  # another has ended it
+            with suppress(Conflict):  # another has ended it, or told it of a person's word: the next look ends it
                 await self._end(current, chunks, force=False)
 
     def chunk_work(self, fleet: Fleet, sweep: Sweep) -> ChunkWork:
@@ -279,7 +303,7 @@ class Sweeps:
         summary = summed_up(sweep, chunks, ends, len(sweep.beginnings), now)
         told = summary_json(summary)
         await report(summary, engine.store)
-        entry: JsonObject = {"at": now.isoformat(), "status": "swept", **told}
+        entry: JsonObject = {"at": now.isoformat(), "status": SWEPT, **told}
         rows = [ledger_row(entry, now, engine.ambient.uuid()), *outbox_rows([sweep_completed(sweep.id, told, now)])]
         await self._stored.put(ended(sweep, chunks.values(), looked_at_all=not summary.lost_chunks), current, rows)
         log.info("sweep %s ended: %s", sweep.id, json.render(told))
@@ -316,6 +340,7 @@ class Sweeps:
         return {
             "sweep": sweep.id,
             "cause": sweep.cause,
+            "asked": [ask_json(ask) for ask in sweep.asks],
             "status": sweep.state.value,
             "began": sweep.began.isoformat(),
             "specVersion": sweep.spec_version,

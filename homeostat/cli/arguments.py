@@ -40,6 +40,11 @@ exit code:
   2  routing is not restored yet: see `status` and `history`
 """
 
+SWEEP_NOTES: Final = """\
+It is the nightly sweep at another time: the service looks at what differs afresh and repairs it under all its rules,
+while this command has ended. If a sweep is under way that has roots left to look at, that one goes on instead.
+"""
+
 PLAN_CODES: Final = """\
 exit code:
   0  the plan was made
@@ -161,6 +166,10 @@ def _service_commands(commands: _Commands) -> None:
     explain.add_argument("target", metavar="NAME")
     explain.add_argument("--root", default="", metavar="TEXT", help="only roots whose resource id has this in it")
     _as_json(explain)
+
+    sweep = _command(commands, "sweep", "have every root looked at now, and not only in the night", SWEEP_NOTES)
+    sweep.add_argument("--reason", default="", help="for whoever wonders")
+    _as_json(sweep)
 
     pause = _command(commands, "pause", "stop repairs for a while; drift is still reported")
     _whom(pause)

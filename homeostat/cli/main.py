@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, _Command]] = {
     "status": operations.status,
     "history": operations.history,
     "explain": operations.explain,
+    "sweep": operations.sweep,
     "pause": operations.pause,
     "resume": operations.resume,
     "approve": approvals.run,

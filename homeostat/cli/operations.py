@@ -1,4 +1,4 @@
-"""`status`, `history`, `explain`, `pause`, `resume`, `release` and `reset-breaker`: what is asked of the service."""
+"""What is asked of the service about targets and the fleet, from `status` and `history` to `pause` and `release`."""
 
 import argparse
 import json as standard_json
@@ -60,6 +60,20 @@ def explain(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         raise NoSuchRoot(f"no root of {options.target} has {options.root!r} in its id: see `status {options.target}`")
     asked = {**told, "roots": roots}
     _print(options.format, asked, lambda: iter([explanation.render(asked)]))
+    return 0
+
+
+def sweep(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    service = service_of(environment)
+    told = service.post("sweeps", {"reason": options.reason})
+    id_ = json.text_at(told, "id")
+    if began := json.text_at(told, "began"):
+        output.say(f"sweep {id_} has been under way since {began}, and goes on instead of a new one")
+    else:
+        output.say(f"sweep {id_} begins now")
+    output.say(f"see `status`, or {service.url}/api/sweeps/{id_}")
+    if options.format == "json":
+        output.data(standard_json.dumps(told, indent=2, ensure_ascii=False) + "\n")
     return 0
 
 

@@ -24,7 +24,7 @@ class AppRole(StrEnum):
     """The app roles of Homeostat's registration, by their values in a token."""
 
     READ = "Homeostat.Read"  # what is declared, what happened, the dashboard; every other role has it, too
-    OPERATE = "Homeostat.Operate"  # force a repair, re-test routing, reset a breaker
+    OPERATE = "Homeostat.Operate"  # force a repair or a sweep, re-test routing, reset a breaker
     PAUSE = "Homeostat.Pause"  # pause and resume
     APPROVE = "Homeostat.Approve"  # let through what waits for a person
     ROLL_BACK = "Homeostat.RollBack"  # restore a snapshot

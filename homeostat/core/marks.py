@@ -26,7 +26,7 @@ LONGEST_DELAY = timedelta(days=7)
 NOBODY = ""
 """In the place of a hint's name: should its message never have been sent, nobody will send it again."""
 
-SWEEP = re.compile(r"(nightly|resume|release|reset-breaker):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+SWEEP = re.compile(r"(nightly|manual|resume|release|reset-breaker):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """The cause that all marks of one sweep have, by which its writes are counted together."""
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from homeostat.core.asks import Ask
 from homeostat.core.conclusion import conclude
 from homeostat.core.graph import MAX_TOP
 from homeostat.core.ids import ResourceId
@@ -50,6 +51,12 @@ LAST_LOOK: Final = timedelta(minutes=15)
 
 REMEMBERED: Final = 10
 """Ids of earlier sweeps, by which a message that comes very late is known."""
+
+MAX_ASKS: Final = 10
+"""People's words that are kept with one sweep, the latest: the fleet's ledger has them all."""
+
+AGAIN_AFTER: Final = timedelta(minutes=10)
+"""How often the messages of a sweep are sent again at most, on the word of people who ask while it is under way."""
 
 
 # --- chunks ---------------------------------------------------------------------------------------------------------
@@ -113,6 +120,7 @@ class Sweep:
     """full_after, full_until: the days whose share it reads in full. earlier: ids of the sweeps before, newest last.
 
     rows_of_a_root: that Resource Graph answered with, as far as sweeps have seen.
+    asks: the words of people that it answers, in the order in which they came; none for most.
     """
 
     id: str
@@ -127,6 +135,7 @@ class Sweep:
     state: State = State.RUNNING
     earlier: tuple[str, ...] = ()
     rows_of_a_root: float = ROWS_OF_A_ROOT
+    asks: tuple[Ask, ...] = ()
 
     @property
     def hint(self) -> str:
@@ -139,6 +148,14 @@ class Sweep:
     def next_look(self, now: datetime) -> timedelta:
         """Ever later: what takes long is not asked for often."""
         return min(LAST_LOOK, max(FIRST_LOOK, (now - self.began) / 4))
+
+    def asked_for(self, ask: Ask) -> "Sweep":
+        return self if ask in self.asks else replace(self, asks=(*self.asks, ask)[-MAX_ASKS:])
+
+    def is_urged_by(self, ask: Ask) -> bool:
+        """Whether its messages, which may be lost, are sent again on that word: the first within each AGAIN_AFTER."""
+        turns = [(each.at - self.began) // AGAIN_AFTER for each in self.asks]
+        return (ask.at - self.began) // AGAIN_AFTER > max(turns, default=0)
 
 
 def begun(

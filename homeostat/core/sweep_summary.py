@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from homeostat.core import json
+from homeostat.core.asks import Ask, ask_json
 from homeostat.core.json import JsonObject
 from homeostat.core.outcome import Status
 from homeostat.core.record import Mark, RootRecord
@@ -95,6 +96,7 @@ class Summary:
     ends: Mapping[str, End | None] = field(default_factory=dict)  # by key of a marked root
     lost_chunks: tuple[int, ...] = ()
     unindexed: tuple[str, ...] = ()
+    asks: tuple[Ask, ...] = ()
 
     @property
     def is_finished(self) -> bool:
@@ -131,6 +133,7 @@ def summed_up(
         ends=ends,
         lost_chunks=lost,
         unindexed=tuple(dict.fromkeys(chunk.unindexed for chunk in chunks.values() if chunk.unindexed)),
+        asks=sweep.asks,
     )
 
 
@@ -140,6 +143,7 @@ def summary_json(summary: Summary) -> JsonObject:
     return {
         "sweep": summary.id,
         "cause": summary.cause,
+        "asked": [ask_json(ask) for ask in summary.asks],
         "began": summary.began.isoformat(),
         "ended": summary.ended.isoformat(),
         "tookSeconds": round(took),

@@ -1,9 +1,11 @@
 """The report of a sweep: as JSON, with what became of each root that may have differed, and as Markdown for people."""
 
 from homeostat.core import json
+from homeostat.core.asks import Ask
 from homeostat.core.json import JsonObject
 from homeostat.core.sweep import State
 from homeostat.core.sweep_summary import End, Summary, summary_json
+from homeostat.render.words import printable
 
 _WORDS = {
     End.HEALED: "healed",
@@ -22,6 +24,7 @@ MAX_LINES = 1000
 def line(told: JsonObject) -> str:
     """One sentence on a sweep, by what the API tells of it."""
     began, roots = json.text_at(told, "began")[:16], told.get("roots")
+    began += "".join(f", asked for by {json.text_at(ask, 'by')}" for ask in json.objects_at(told, "asked")[:1])
     if json.text_at(told, "status") == State.RUNNING:
         return f"Sweep since {began}: {told.get('done')} of {roots} roots looked at, {told.get('marked')} may differ."
     names = ("healed", "held", "failed", "skipped", "unfinished")
@@ -46,6 +49,7 @@ def as_markdown(summary: Summary) -> str:
         "|---|---|---|---|---|---|---|---|",
         f"| {' | '.join(map(str, _counts(summary)))} |",
     ]
+    lines += [line for ask in summary.asks for line in ("", f"Asked for by {printable(_words(ask))}.")]
     if summary.lost_chunks:
         lines += ["", f"Chunks that did not end: {', '.join(map(str, summary.lost_chunks))}."]
     lines += [line for reason in summary.unindexed for line in ("", f"Resource Graph did not answer: `{reason}`")]
@@ -65,6 +69,10 @@ def _head(summary: Summary) -> str:
         f"{summary.subscriptions} subscriptions took {took:.0f} s, {summary.calls} calls to ARM and "
         f"{summary.queries} queries of Resource Graph."
     )
+
+
+def _words(ask: Ask) -> str:
+    return f"{ask.by} at {ask.at.isoformat(timespec='seconds')}: {ask.reason or 'no reason given'}"
 
 
 def _counts(summary: Summary) -> tuple[int, ...]:

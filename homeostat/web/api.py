@@ -274,6 +274,7 @@ ROUTES: Final = (
     Route("poison_replay", "POST", "poison/{id}/replay", AppRole.OPERATE, poison.replay),
     Route("poison_drop", "POST", "poison/{id}/drop", AppRole.OPERATE, poison.drop),
     Route("sweeps", "GET", "sweeps", AppRole.READ, sweeps.latest),
+    Route("sweep_at_once", "POST", "sweeps", AppRole.OPERATE, sweeps.ask),
     Route("sweep_report", "GET", "sweeps/{id}", AppRole.READ, sweeps.show),
     Route("pause_fleet", "POST", "pause", AppRole.PAUSE, _pause),
     Route("resume_fleet", "POST", "resume", AppRole.PAUSE, _resume),

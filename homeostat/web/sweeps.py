@@ -1,4 +1,4 @@
-"""The HTTP functions about sweeps: the last ones, and the report of each."""
+"""The HTTP functions about sweeps: the last ones, the report of each, and one more."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,16 @@ async def latest(service: "Service", req: func.HttpRequest, _caller: Caller) -> 
 
 
 async def show(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    found = await service.sweeps.show(req.route_params["id"])
+    found = await service.sweep_asks.show(req.route_params["id"])
     if found is None:
         return refusal(404, "UnknownSweep", "there is no such sweep, or no report any more")
     return answer(found)
+
+
+async def ask(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:
+    from homeostat.web.requests import ReasonBody, parse_body
+
+    body = parse_body(ReasonBody, req.get_body())
+    asked = await service.sweep_asks.ask(caller.name, body.reason)
+    status_url = f"/api/sweeps/{asked['id']}"
+    return answer({**asked, "statusUrl": status_url}, 202, {"Location": status_url})

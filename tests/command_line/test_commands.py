@@ -259,6 +259,7 @@ def test_a_key_that_no_request_could_carry_is_refused_and_not_quoted(run: Run, k
         ("release", "mass-drift", "--for", "1h", "--reason", "why"),
         ("release", "rollout", "--reason", "why"),
         ("reset-breaker", "app"),
+        ("sweep",),
     ],
 )
 def test_what_needs_the_service_says_how_to_name_it(run: Run, command: tuple[str, ...]) -> None:

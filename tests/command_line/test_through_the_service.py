@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -221,6 +222,50 @@ def test_poison_is_listed_and_a_message_that_is_not_there_is_told(run: Run, serv
     assert "say `poison`" in run("poison", "drop", env=service.env).err
 
 
+def test_a_sweep_is_asked_for_and_where_to_look_is_said(run: Run, service: Deployed) -> None:
+    said = run("sweep", "--reason", "it was quiet", "--format", "json", env=service.env)
+    assert said.code == 0, said.err
+    asked = json.loads(said.out)
+    assert f"sweep {asked['id']} begins now" in said.err
+    assert f"see `status`, or {service.env['HOMEOSTAT_URL']}{asked['statusUrl']}" in said.err
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of something that is no function app."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _UnderWay(BaseHTTPRequestHandler):
+    """Answers as a service does whose sweep is under way."""
+
+    def do_POST(self) -> None:
+        told = {"id": "a-sweep", "status": "running", "began": "2026-03-01T02:00:00+00:00"}
+        body = json.dumps(told).encode()
+        self.send_response(202)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+def test_whoever_asks_for_a_sweep_while_one_is_under_way_is_told_that_it_goes_on(run: Run) -> None:
+    with served(_UnderWay) as url:
+        said = run("sweep", env={"HOMEOSTAT_URL": url})
+    assert (said.code, said.out) == (0, "")
+    assert "sweep a-sweep has been under way since 2026-03-01T02:00:00+00:00, and goes on instead" in said.err
+
+
 class _Elsewhere(BaseHTTPRequestHandler):
     """Not a function app: it redirects, and remembers which keys it was sent."""
 
@@ -244,14 +289,8 @@ class _Elsewhere(BaseHTTPRequestHandler):
 
 
 def test_the_key_does_not_follow_a_redirect(run: Run) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            said = run("status", env={"HOMEOSTAT_URL": f"http://127.0.0.1:{server.server_port}", "HOMEOSTAT_KEY": "k"})
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(_Elsewhere) as url:
+        said = run("status", env={"HOMEOSTAT_URL": url, "HOMEOSTAT_KEY": "k"})
     assert said.code == 1
     assert "answers 302. Is HOMEOSTAT_URL the function app's address?" in said.err
     assert _Elsewhere.keys == ("k",)

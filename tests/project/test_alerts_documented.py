@@ -136,6 +136,12 @@ async def swept(world: Stand) -> None:
     await world.work_for(HOUR)
 
 
+async def swept_on_a_persons_word(world: Stand) -> None:
+    await world.service.sweep_asks.ask("Anna", "moved")
+    await world.work_for(HOUR)
+    assert "asked" in world.inbox.swept()[0]
+
+
 SCENES: Mapping[Callable[[Stand], Awaitable[None]], set[AlertType]] = {
     repaired: {AlertType.DRIFT_DETECTED, AlertType.REMEDIATED},
     held: {AlertType.DRIFT_DETECTED, AlertType.HELD},
@@ -145,6 +151,7 @@ SCENES: Mapping[Callable[[Stand], Awaitable[None]], set[AlertType]] = {
     retired: {AlertType.TARGET_RETIRED},
     declared_no_more: {AlertType.NO_LONGER_MANAGED, AlertType.SWEEP_COMPLETED},
     swept: {AlertType.SWEEP_COMPLETED},
+    swept_on_a_persons_word: {AlertType.SWEEP_COMPLETED},
 }
 
 

@@ -130,6 +130,15 @@ async def test_the_ledger_says_who_ended_a_pause_and_why(target: str) -> None:
         assert told == {"cause": "resume", "caller": "ben@contoso.example", "reason": "moved"}
 
 
+async def test_a_sweep_remembers_who_asked_for_it_and_why() -> None:
+    http = http_with(Access(Auth.ENTRA))
+    asked = await http("POST", "/sweeps", {"reason": "moved"}, signed_in("Homeostat.Operate"))
+    await http.world.work_for(timedelta(hours=1))
+    (summary,) = http.world.inbox.swept()
+    (told,) = summary["asked"]
+    assert (summary["sweep"], told["by"], told["reason"]) == (asked.body["id"], "anna@contoso.example", "moved")
+
+
 async def test_a_retest_remembers_who_began_and_who_ended_it() -> None:
     http = http_with(Access(Auth.ENTRA), stand(spec=SPEC + "\nroute_all: {application_traffic: true}\n"))
     path, anna = "/targets/app-flask/retest-route-all", signed_in("Homeostat.Operate")

@@ -18,6 +18,7 @@ from homeostat.core.model import Read
 from homeostat.ports import Documents, StorageUnavailable
 from homeostat.runtime import Runtime
 from homeostat.service import RUN_BACKUP, Service
+from homeostat.store import SWEEP_QUEUE
 from homeostat.web import api
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import SPEC, Stand, stand
@@ -561,3 +562,41 @@ async def test_a_sweep_that_is_not_known_is_not_found(http: Http, id_: str) -> N
 
 async def test_how_many_sweeps_are_asked_for_is_a_number(http: Http) -> None:
     assert (await http.refusal("GET", "/sweeps?limit=x"))[:2] == (400, "BadRequest")
+
+
+async def test_a_sweep_that_is_asked_for_is_accepted_and_can_be_followed_to_its_end(http: Http) -> None:
+    await http.world.sweep()
+    await http.world.work_for(timedelta(hours=24))
+    http.world.change_rule("allow-sql", access="Deny")
+    accepted = await http("POST", "/sweeps", {"reason": "ticket 7"})
+    path = f"/sweeps/{accepted.body['id']}"
+    assert accepted.status == 202
+    assert accepted.headers["Location"] == accepted.body["statusUrl"] == f"/api{path}"
+    queued = (await http("GET", path)).body
+    assert (queued["status"], queued["asked"][0]["by"]) == ("queued", HOLDER)
+    await http.world.deliver(SWEEP_QUEUE)
+    assert (await http("GET", path)).body["status"] == "running"
+    await http.world.work_for(timedelta(hours=1))
+    ended = (await http("GET", path)).body
+    assert (ended["cause"], ended["healed"], ended["asked"][0]["reason"]) == ("manual", 1, "ticket 7")
+    assert f", asked for by {HOLDER}: 4 of 5 roots as declared" in (await http("GET", "/dashboard")).body
+    assert not broken(http.world)
+
+
+async def test_whoever_asks_while_a_sweep_is_under_way_is_told_that_it_goes_on_instead(http: Http) -> None:
+    running = await http.world.service.sweeps.start("nightly")
+    began = http.world.ambient.now().isoformat()
+    await http.world.deliver(SWEEP_QUEUE)
+    answer = await http("POST", "/sweeps")
+    url = f"/api/sweeps/{running}"
+    assert answer.status == 202
+    assert answer.body == {"id": running, "status": "running", "began": began, "statusUrl": url}
+
+
+@pytest.mark.parametrize("body", [b"not json", [], {"reason": 7}, {"reason": "x" * 501}, {"targets": ["app-flask"]}])
+async def test_a_sweep_that_is_not_rightly_asked_for_is_refused_and_leaves_nothing_behind(
+    http: Http, body: Any
+) -> None:
+    assert (await http.refusal("POST", "/sweeps", body))[:2] == (400, "BadRequest")
+    assert http.world.rows() == []
+    assert await http.world.memory.queues.count(SWEEP_QUEUE) == 0

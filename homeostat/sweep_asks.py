@@ -1,0 +1,86 @@
+"""A sweep on a person's word: what is written down of it, what they are told, and which sweep it was that they got.
+
+Their word is a line of the fleet's ledger before anything comes of it. What answers it is the sweep that is under way,
+if one is, or else the first that begins afterwards, whoever asked for that.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from homeostat.core import json
+from homeostat.core.asks import Ask, ask_json
+from homeostat.core.json import JsonObject
+from homeostat.core.sweep import State
+from homeostat.fleetwide import FLEET_PARTITION
+from homeostat.ports import Change
+from homeostat.store import Store, ledger_row
+from homeostat.sweep_store import ASKED, SweepStore
+from homeostat.sweeps import Sweeps
+
+MANUAL: Final = "manual"
+"""The cause of a sweep that a person asked for."""
+
+QUEUED: Final = "queued"
+
+_LOOKED_AT: Final = 1000
+"""Newest lines of the fleet's ledger among which a person's word is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepAsks:
+    sweeps: Sweeps
+
+    @property
+    def _store(self) -> Store:
+        return self.sweeps.engine.store
+
+    async def ask(self, by: str, reason: str) -> JsonObject:
+        """Asks for a sweep. Its id, and since when it is under way if it goes on instead of a new one.
+
+        Raises StorageError; then a line of the ledger may say that somebody asked, and nothing comes of it.
+        """
+        ambient = self.sweeps.engine.ambient
+        ask, running = Ask(ambient.now(), by, reason), await self.sweeps.under_way()
+        if running and await SweepStore(self._store).keep(ask, running.id, [self._line(ask, running.id)]):
+            if running.is_urged_by(ask):
+                await self.sweeps.begin(running.id, running.cause)
+            return {"id": running.id, "status": State.RUNNING.value, "began": running.began.isoformat()}
+        id_ = str(ambient.uuid())
+        await self._store.documents.apply(FLEET_PARTITION, [self._line(ask, id_)])
+        await self.sweeps.begin(id_, MANUAL, ask)
+        return {"id": id_, "status": QUEUED, "began": None}
+
+    def _line(self, ask: Ask, id_: str) -> Change:
+        """Of the fleet's ledger."""
+        return ledger_row({"status": ASKED, "sweep": id_, **ask_json(ask)}, ask.at, self.sweeps.engine.ambient.uuid())
+
+    async def show(self, id_: str) -> JsonObject | None:
+        """As `Sweeps.show`; of one that was asked for and did not begin, the sweep that answers in its place.
+
+        While there is none, that it has yet to begin. Raises StorageError.
+        """
+        return await self.sweeps.show(id_) or await self._answer_to(id_)
+
+    async def _answer_to(self, id_: str) -> JsonObject | None:
+        asked = await self._line_of(id_)
+        if asked is None:
+            return None
+        since = [told for told in await self.sweeps.latest(_LOOKED_AT) if _time(told, "began") >= _time(asked, "at")]
+        if since:
+            return await self.sweeps.show(json.text_at(since[-1], "sweep"))
+        ask = {name: asked[name] for name in ("at", "by", "reason")}
+        return {"sweep": id_, "cause": MANUAL, "asked": [ask], "status": QUEUED}
+
+    async def _line_of(self, id_: str) -> JsonObject | None:
+        seen = 0
+        async for entry in self._store.entries(FLEET_PARTITION):
+            if json.text_at(entry, "status") == ASKED and json.text_at(entry, "sweep") == id_:
+                return entry
+            if (seen := seen + 1) == _LOOKED_AT:
+                break
+        return None
+
+
+def _time(told: JsonObject, name: str) -> datetime:
+    return datetime.fromisoformat(json.text_at(told, name))
