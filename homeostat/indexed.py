@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from homeostat.ambient import Ambient
+from homeostat.core.arm_errors import ErrorClass, denied_action
 from homeostat.core.budget import BUDGET_SPENT
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.ids import ResourceId
@@ -20,10 +21,12 @@ class Shared:
     """Reads of ARM for many roots, of which several may ask for one resource: it is read once.
 
     calls: how many reads were sent; what our own budget holds back is not.
+    refused: the actions that the role lacks for what was asked.
     """
 
     reader: ArmReader
     calls: int = 0
+    refused: set[str] = field(default_factory=set)
     _asked: dict[Read, asyncio.Future[Fact]] = field(default_factory=dict)
 
     async def read(self, read: Read) -> Fact:
@@ -35,6 +38,8 @@ class Shared:
     async def _counted(self, read: Read) -> Fact:
         fact = await self.reader.read(read)
         self.calls += 0 if isinstance(fact, Unreadable) and fact.error.code == BUDGET_SPENT else 1
+        if isinstance(fact, Unreadable) and fact.error.error_class is ErrorClass.DENIED:
+            self.refused.add(denied_action(fact.error))
         return fact
 
 

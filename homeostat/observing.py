@@ -1,14 +1,15 @@
 """One reconcile's looks at the world: reads in stages, and what time ARM said it was."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from homeostat.ambient import Ambient
+from homeostat.core.arm_errors import ArmError, ErrorClass, denied_action
 from homeostat.core.arm_time import ArmTime, closer
 from homeostat.core.decision import reads_of
-from homeostat.core.model import Fact, Facts, Found, Query, Read, Registry
+from homeostat.core.model import Fact, Facts, Found, Query, Read, Registry, Unreadable
 from homeostat.core.spec import Root
 from homeostat.ports import ArmReader, Prober
 
@@ -18,13 +19,17 @@ MAX_STAGES: Final = 4
 
 @dataclass(slots=True)
 class Observer:
-    """arm_time: by the closest of the answers so far; None while ARM has not said a time yet."""
+    """arm_time: by the closest of the answers so far; None while ARM has not said a time yet.
+
+    refused: the actions that the role lacked for what was asked, whether or not anything depended on the answers.
+    """
 
     registry: Registry
     reader: ArmReader
     prober: Prober
     ambient: Ambient
     arm_time: ArmTime | None = None
+    refused: set[str] = field(default_factory=set)
 
     async def observe(self, root: Root) -> Facts:
         """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
@@ -47,7 +52,14 @@ class Observer:
         fact = await self.reader.read(query)
         if isinstance(fact, Found) and fact.at is not None:
             self.arm_time = closer(self.arm_time, ArmTime(fact.at, asked, self.ambient.monotonic()))
+        if isinstance(fact, Unreadable):
+            self.note(fact.error)
         return fact
+
+    def note(self, error: ArmError) -> None:
+        """Remembers what was refused, if it was for want of a permission."""
+        if error.error_class is ErrorClass.DENIED:
+            self.refused.add(denied_action(error))
 
     def earliest(self) -> datetime:
         """What time it is for ARM at least; by our own clock where ARM has not said a time yet."""

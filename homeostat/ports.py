@@ -342,7 +342,7 @@ class ChangeHistory(Protocol):
         """Who changed the root and what is in it since then, as far as Azure remembers, oldest first. Nothing where
         it cannot say.
 
-        Never raises: it is asked for a name, not for leave.
+        Raises ArmError only where the permission to ask is missing, which somebody has to hear of.
         """
         ...
 

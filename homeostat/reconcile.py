@@ -83,6 +83,10 @@ class Reconcile:
     def ending(self) -> Ending:
         return Ending(self.root.id, self.stored.record, self.parts.ambient.now())
 
+    @property
+    def _refused(self) -> tuple[str, ...]:
+        return tuple(sorted(self.observer.refused))
+
     async def run(self) -> Outcome:
         began = self.parts.ambient.monotonic()
         try:
@@ -100,6 +104,7 @@ class Reconcile:
                 await self._ask_for_approval(outcome)  # before anybody is told of it
                 if not self.trigger.dry_run:
                     await self._record(outcome)
+            outcome = replace(outcome, refused=self._refused)
         except LeaseLost as lost:
             return Outcome(self.root.id, Status.BUSY, Plan(self.root.id), error=str(lost))
         except Exception:
@@ -228,7 +233,10 @@ class Reconcile:
         found = causes(self.root, drifts, (self.leased or self).stored.record)
         if found.open and found.since is not None and self.changes is None and not self.trigger.dry_run:
             self.changes = ()
-            self.changes = await self.parts.changes.changes(self.root.id, found.since)
+            try:
+                self.changes = await self.parts.changes.changes(self.root.id, found.since)
+            except ArmError as error:  # a name is all that is lacking for it
+                self.observer.note(error)
 
     async def _causes(self, plan: Plan) -> Mapping[str, Actor]:
         """By kind, who or what brought the plan's drifts about."""
@@ -303,7 +311,8 @@ class Reconcile:
         rows = [*outbox_rows(pending)]
         if begun or is_worth_a_line(outcome):
             blamed = of_entry(outcome, before.episodes, after.episodes)
-            entry = ledger_entry(outcome, self.trigger, self.root.targets, now, begun, blamed)
+            told = replace(outcome, refused=self._refused)
+            entry = ledger_entry(told, self.trigger, self.root.targets, now, begun, blamed)
             rows.append(ledger_row(entry, now, parts.ambient.uuid()))
         delay: timedelta | None = None
 

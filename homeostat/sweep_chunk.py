@@ -14,7 +14,7 @@ from itertools import batched, takewhile
 from typing import Final, TypedDict
 
 from homeostat.core import known_secrets
-from homeostat.core.arm_errors import ArmError, ErrorClass
+from homeostat.core.arm_errors import ArmError, ErrorClass, denied_action
 from homeostat.core.decision import judge, judged_kinds, root_is_missing
 from homeostat.core.ids import ResourceId
 from homeostat.core.indexed import Rows
@@ -22,7 +22,7 @@ from homeostat.core.marks import Told
 from homeostat.core.model import Facts, Mode, Unreadable
 from homeostat.core.record import AT_ONCE, RootRecord
 from homeostat.core.spec import Fleet, Root
-from homeostat.core.sweep import Chunk, Sweep, is_at_rest, is_read_in_full
+from homeostat.core.sweep import MAX_REFUSED, Chunk, Sweep, is_at_rest, is_read_in_full
 from homeostat.engine import Engine
 from homeostat.indexed import CountedPages, RowsFirst, Shared
 from homeostat.observing import Observer
@@ -99,6 +99,7 @@ class ChunkWork:
             waits = [each.delay for each in seen if isinstance(each, PutOff)]
             found = dict(zip(some, takewhile(lambda each: not isinstance(each, PutOff), seen), strict=False))
             chunk = replace(chunk, **self._spent(before, began), unindexed=self.unindexed or chunk.unindexed)
+            chunk = replace(chunk, refused=tuple(sorted({*chunk.refused, *self.shared.refused}))[:MAX_REFUSED])
             restless = {id_: each for id_, each in found.items() if isinstance(each, Stored)}
             if restless:
                 chunk = replace(chunk, marked=tuple(dict.fromkeys((*chunk.marked, *(id_.key for id_ in restless)))))
@@ -191,6 +192,8 @@ class ChunkWork:
                 raise
             log.warning("sweep %s: Resource Graph does not answer, so ARM is asked: %s", self.sweep.id, error)
             self.unindexed = str(error)
+            if error.error_class is ErrorClass.DENIED:
+                self.shared.refused.add(denied_action(error))
             return Rows()
 
 

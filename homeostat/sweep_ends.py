@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import batched
 from typing import Final
 
 from homeostat.core.ids import ResourceId
 from homeostat.core.sweep import Chunk, Sweep
-from homeostat.core.sweep_summary import End, Summary, end_of, is_waited_for
+from homeostat.core.sweep_summary import End, Summary, end_of, is_waited_for, refused_in
 from homeostat.store import Store
 from homeostat.sweep_store import REPORTS
 
@@ -16,24 +17,32 @@ _ENTRIES: Final = 20
 """Newest lines of a root's ledger among which those of a sweep are looked for."""
 
 
-async def ends_of(
-    sweep: Sweep, chunks: Iterable[Chunk], store: Store, *, force: bool
-) -> Mapping[str, End | None] | None:
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """of: what became of each marked root, by its key. refused: the actions that the role lacked for them."""
+
+    of: Mapping[str, End | None]
+    refused: frozenset[str]
+
+
+async def ends_of(sweep: Sweep, chunks: Iterable[Chunk], store: Store, *, force: bool) -> Ends | None:
     """What became of the marked roots; None, at the first of which that is not known, unless it is forced."""
     ends: dict[str, End | None] = {}
+    refused: set[str] = set()
     keys = [key for chunk in chunks for key in chunk.marked][::-1]  # what was marked last is worked on last
     for some in batched(keys, _TOGETHER, strict=False):
         found = await asyncio.gather(*(_end_of(sweep, ResourceId.parse(key), store) for key in some))
-        if None in found and not force:
+        if not force and any(end is None for end, _ in found):
             return None
-        ends.update(zip(some, found, strict=True))
-    return ends
+        ends.update(zip(some, (end for end, _ in found), strict=True))
+        refused.update(*(each for _, each in found))
+    return Ends(ends, frozenset(refused))
 
 
-async def _end_of(sweep: Sweep, root: ResourceId, store: Store) -> End | None:
+async def _end_of(sweep: Sweep, root: ResourceId, store: Store) -> tuple[End | None, frozenset[str]]:
     record = (await store.load(root)).record
     entries = [] if is_waited_for(record, sweep) else await store.history(root, _ENTRIES)
-    return end_of(record, entries, sweep)
+    return end_of(record, entries, sweep), refused_in(entries, sweep)
 
 
 async def report(summary: Summary, store: Store) -> None:

@@ -300,7 +300,7 @@ class Sweeps:
         if ends is None:
             return False
         now = engine.ambient.now()
-        summary = summed_up(sweep, chunks, ends, len(sweep.beginnings), now)
+        summary = summed_up(sweep, chunks, ends.of, len(sweep.beginnings), now, ends.refused)
         told = summary_json(summary)
         await report(summary, engine.store)
         entry: JsonObject = {"at": now.isoformat(), "status": SWEPT, **told}

@@ -27,7 +27,7 @@ from homeostat.azure.lean_json import NotJson, read_lean
 from homeostat.azure.pipeline import READ_BY, Pipeline
 from homeostat.azure.retry import Limits
 from homeostat.core import json
-from homeostat.core.arm_errors import ArmError, clock_seconds
+from homeostat.core.arm_errors import ArmError, ErrorClass, clock_seconds
 from homeostat.core.arm_types import root_of
 from homeostat.core.attribution import NOBODY, Actor, ActorKind, ForeignWrite, Source
 from homeostat.core.budget import TokenBucket
@@ -173,6 +173,8 @@ class ResourceGraph:
                 return await self._questions.store("", Question(root, since), self._answers)
         except (ArmError, ValueError, TimeoutError) as error:
             log.warning("%s: Resource Graph does not say who changed it: %s", root.short, str(error) or "no answer")
+            if isinstance(error, ArmError) and error.error_class is ErrorClass.DENIED:
+                raise
             return ()
 
     async def _answers(self, questions: Sequence[Question]) -> Sequence[tuple[ForeignWrite, ...]]:

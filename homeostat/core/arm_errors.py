@@ -219,6 +219,15 @@ def missing_resource(message: str) -> str:
     return found.group(1).lower().rpartition("/providers/")[2] if found else ""
 
 
+_DENIED_ACTION = re.compile(r"does not have (?:authorization|permission) to perform action(?:\(s\))? '([^']+)'")
+
+
+def denied_action(error: ArmError) -> str:
+    """The action that a refused caller's role lacks, as ARM names it; where it names none, what was refused."""
+    found = _DENIED_ACTION.search(error.message)
+    return found.group(1) if found else f"{error.request}: {error.status} {error.code}"
+
+
 def _by_status(status: int) -> ErrorClass:
     # A 404 without a known code may come from anything between here and the resource: it is not proof of deletion.
     return BY_STATUS.get(status, ErrorClass.UNKNOWN)

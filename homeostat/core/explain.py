@@ -103,7 +103,7 @@ def _next(record: RootRecord, now: datetime) -> JsonObject:
 
 
 def _entry(entry: JsonObject) -> JsonObject:
-    names = ("at", "status", "trigger", "error", "changedBy")
+    names = ("at", "status", "trigger", "error", "refused", "changedBy")
     told: dict[str, Json] = {name: entry[name] for name in names if name in entry}
     return {**told, "written": _written(entry), "held": [_hold(held) for held in json.objects_at(entry, "held")]}
 

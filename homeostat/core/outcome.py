@@ -88,6 +88,7 @@ class Outcome:
     retry_at: datetime | None = None
     took: timedelta = field(default=timedelta())
     snapshots: tuple[str, ...] = ()  # of the state before each write that was begun
+    refused: tuple[str, ...] = ()  # actions that the role lacked for what was asked, though it may end well without
 
 
 def unmet(outcome: Outcome) -> frozenset[Milestone]:
@@ -150,6 +151,7 @@ def outcome_json(outcome: Outcome) -> JsonObject:
         "snapshots": list(outcome.snapshots),
         "held": [held_json(held) for held in outcome.plan.held],
         "error": outcome.error,
+        "refused": list(outcome.refused),
         "retryAt": outcome.retry_at.isoformat() if outcome.retry_at else None,
         "tookMs": round(outcome.took.total_seconds() * 1000),
     }

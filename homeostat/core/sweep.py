@@ -55,6 +55,9 @@ REMEMBERED: Final = 10
 MAX_ASKS: Final = 10
 """People's words that are kept with one sweep, the latest: the fleet's ledger has them all."""
 
+MAX_REFUSED: Final = 20
+"""Actions that are named of those that the role lacks: whoever lacks more has the role not assigned at all."""
+
 AGAIN_AFTER: Final = timedelta(minutes=10)
 """How often the messages of a sweep are sent again at most, on the word of people who ask while it is under way."""
 
@@ -205,7 +208,8 @@ class Chunk:
 
     checked: in sync and at rest. skipped: not looked at. calls: to ARM. queries: of Resource Graph. in_full: the roots
     that were read through ARM alone, by their turn. rows: that came when it was asked for all of `asked` roots, whether
-    or not they were theirs. unindexed: why Resource Graph answered nothing, if so.
+    or not they were theirs. unindexed: why Resource Graph answered nothing, if so. refused: the actions that the role
+    lacks for what was asked.
     """
 
     of: int = 0
@@ -222,6 +226,7 @@ class Chunk:
     marked: tuple[str, ...] = ()
     unindexed: str = ""
     is_done: bool = False
+    refused: tuple[str, ...] = ()
 
 
 def further(current: Chunk | None, mine: Chunk) -> Chunk:

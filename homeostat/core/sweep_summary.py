@@ -1,7 +1,7 @@
 """What became of a sweep: the end of each root that it marked, and the summary of all. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from homeostat.core.asks import Ask, ask_json
 from homeostat.core.json import JsonObject
 from homeostat.core.outcome import Status
 from homeostat.core.record import Mark, RootRecord
-from homeostat.core.sweep import Chunk, Sweep
+from homeostat.core.sweep import MAX_REFUSED, Chunk, Sweep
 
 
 class End(StrEnum):
@@ -57,6 +57,12 @@ def is_waited_for(record: RootRecord, sweep: Sweep) -> bool:
     return _names(record.mark, sweep.hint) or _names(record.working, sweep.hint)
 
 
+def refused_in(entries: Iterable[JsonObject], sweep: Sweep) -> frozenset[str]:
+    """The actions that the role lacked for what the sweep had looked at; entries: of a marked root's ledger."""
+    of_sweep = [json.at(entry, ("refused",)) for entry in entries if _is_of(entry, sweep.hint)]
+    return frozenset(str(action) for found in of_sweep if isinstance(found, Sequence) for action in found)
+
+
 def _names(mark: Mark | None, hint: str) -> bool:
     return mark is not None and hint in mark.causes
 
@@ -74,6 +80,7 @@ class Summary:
     """checked: as declared, by rows, by ARM, or once they were read afresh. drifted: healed, held or only reported.
 
     unfinished: roots of which it is not known, those of `lost_chunks` included. took: from its begin to its end.
+    refused: the actions that the role lacks for what was asked, whatever depended on the answers.
     """
 
     id: str
@@ -96,6 +103,7 @@ class Summary:
     ends: Mapping[str, End | None] = field(default_factory=dict)  # by key of a marked root
     lost_chunks: tuple[int, ...] = ()
     unindexed: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     asks: tuple[Ask, ...] = ()
 
     @property
@@ -104,9 +112,17 @@ class Summary:
 
 
 def summed_up(
-    sweep: Sweep, chunks: Mapping[int, Chunk], ends: Mapping[str, End | None], count: int, now: datetime
+    sweep: Sweep,
+    chunks: Mapping[int, Chunk],
+    ends: Mapping[str, End | None],
+    count: int,
+    now: datetime,
+    refused: Iterable[str] = (),
 ) -> Summary:
-    """count: of the sweep's chunks. ends: what became of each root that was marked; None where that is not known."""
+    """count: of the sweep's chunks. ends: what became of each root that was marked; None where that is not known.
+
+    refused: the actions that the role lacked when those were looked at.
+    """
     found = Counter(ends.values())
     lost = tuple(number for number in range(count) if number not in chunks or not chunks[number].is_done)
     skipped = sum(chunk.skipped for chunk in chunks.values()) + found[End.RETIRED]
@@ -133,6 +149,9 @@ def summed_up(
         ends=ends,
         lost_chunks=lost,
         unindexed=tuple(dict.fromkeys(chunk.unindexed for chunk in chunks.values() if chunk.unindexed)),
+        refused=tuple(sorted({*refused, *(action for chunk in chunks.values() for action in chunk.refused)}))[
+            :MAX_REFUSED
+        ],
         asks=sweep.asks,
     )
 
@@ -161,4 +180,5 @@ def summary_json(summary: Summary) -> JsonObject:
         "calls": summary.calls,
         "queries": summary.queries,
         "lostChunks": list(summary.lost_chunks),
+        "refused": list(summary.refused),
     }

@@ -87,7 +87,9 @@ def _entry(entry: JsonObject) -> str:
     did = f", wrote {', '.join(written)}" if written else ""
     error = json.text_at(entry, "error")
     by = f"{cause}{f', {caller}' if caller else ''}"
-    return f"{json.text_at(entry, 'at')} {json.text_at(entry, 'status')} by {by}{did}{f': {error}' if error else ''}"
+    lacks = f"; the role lacks {', '.join(refused)}" if (refused := _texts(entry.get("refused"))) else ""
+    why = f": {error}" if error else ""
+    return f"{json.text_at(entry, 'at')} {json.text_at(entry, 'status')} by {by}{did}{why}{lacks}"
 
 
 def _short(write: JsonObject) -> str:

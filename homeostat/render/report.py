@@ -98,6 +98,7 @@ class RootPart:
     planned: tuple[Write, ...] = ()
     written: tuple[Write, ...] = ()
     error: str = ""
+    refused: tuple[str, ...] = ()  # actions that the role lacks
     told: JsonObject = field(default_factory=dict)  # as the outcome was told, for programs
 
 
@@ -214,6 +215,7 @@ def root_part(told: JsonObject) -> RootPart:
         planned=tuple(map(_write, json.objects_at(told, "planned"))),
         written=tuple(map(_write, json.objects_at(told, "written"))),
         error=error,
+        refused=tuple(str(action) for action in _items(told.get("refused"))),
         told=told,
     )
 

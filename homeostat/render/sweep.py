@@ -17,6 +17,7 @@ _WORDS = {
     None: "unfinished",
 }
 _SHOWN_FIRST = (End.FAILED, None, End.HELD, End.REPORTED, End.HEALED, End.RETIRED)
+_ROLE = "assign infra/role.json, or leave out what needs it."
 MAX_LINES = 1000
 """Roots that the Markdown names; the JSON has them all."""
 
@@ -30,7 +31,16 @@ def line(told: JsonObject) -> str:
     names = ("healed", "held", "failed", "skipped", "unfinished")
     rest = ", ".join(f"{told[name]} {name}" for name in names if told.get(name))
     checked = f"{told.get('checked')} of {roots} roots as declared"
-    return f"Last sweep {began}: {checked}{f'; {rest}' if rest else ''}."
+    return f"Last sweep {began}: {checked}{f'; {rest}' if rest else ''}.{_refused(told)}"
+
+
+def _refused(told: JsonObject) -> str:
+    """What an operator can put right at once: the role."""
+    actions = told.get("refused")
+    if not isinstance(actions, list | tuple) or not actions:
+        return ""
+    more = f" and {len(actions) - 1} more" if len(actions) > 1 else ""
+    return f" The role lacks {actions[0]}{more}."
 
 
 def as_json(summary: Summary) -> str:
@@ -52,6 +62,7 @@ def as_markdown(summary: Summary) -> str:
     lines += [line for ask in summary.asks for line in ("", f"Asked for by {printable(_words(ask))}.")]
     if summary.lost_chunks:
         lines += ["", f"Chunks that did not end: {', '.join(map(str, summary.lost_chunks))}."]
+    lines += [line for action in summary.refused for line in ("", f"The role lacks `{action}`: {_ROLE}")]
     lines += [line for reason in summary.unindexed for line in ("", f"Resource Graph did not answer: `{reason}`")]
     for end in _SHOWN_FIRST:
         keys = sorted(key for key, each in summary.ends.items() if each is end)

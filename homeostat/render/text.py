@@ -85,6 +85,8 @@ def _root(root: RootPart) -> Iterator[_Line]:
     yield _Style.GOOD if good else _Style.PLAIN, f"  {root_words(root.id)}: {status_words(root.status)}"
     if root.error:
         yield _Style.BAD, f"    {root.error}"
+    for action in root.refused:
+        yield _Style.WARN, f"    the role lacks {action}"
     for difference in root.differences:
         yield from _difference(difference)
     for write in root.written:

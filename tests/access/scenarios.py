@@ -4,7 +4,7 @@ Each scene is played by the real loop on a stand of its own, under a role, and t
 role that lacks an action, a scene that needs it is refused.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,13 +29,17 @@ REFERENCE: Final = "@Microsoft.KeyVault(SecretUri=https://kv-flask.vault.azure.n
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """`told` are the statuses of every look at every root, `ended` of the last; `unread` is of an adoption."""
+    """`told` are the statuses of every look at every root, `ended` of the last; `unread` is of an adoption.
+
+    lacking: the actions that the looks name as refused, in lower case.
+    """
 
     asked: frozenset[str]
     refusals: int
     told: frozenset[Status] = frozenset()
     ended: frozenset[Status] = frozenset()
     unread: tuple[str, ...] = ()
+    lacking: frozenset[str] = frozenset()
 
     @property
     def is_whole(self) -> bool:
@@ -45,22 +49,28 @@ class Played:
 type Scene = Callable[[Role], Coroutine[Any, Any, Played]]
 
 
-def _played(world: Stand, *looks: frozenset[Status], unread: tuple[str, ...] = ()) -> Played:
+def _played(
+    world: Stand, *looks: frozenset[Status], unread: tuple[str, ...] = (), lacking: Iterable[str] = ()
+) -> Played:
     refused = [each for each in world.cloud.exchanges if each.caller == HOMEOSTAT.name and each.status == 403]
     told = frozenset[Status]().union(*looks)
-    return Played(frozenset(world.cloud.asked), len(refused), told, looks[-1] if looks else told, unread)
+    return Played(
+        frozenset(world.cloud.asked), len(refused), told, looks[-1] if looks else told, unread, frozenset(lacking)
+    )
 
 
 async def _reconciled(world: Stand) -> Played:
     """Everything that is declared, by force; a container counts as gone only after its second 404."""
     fleet = await world.fleet()
     roots = runs.roots_of(fleet, list(fleet.targets))
-    looks = []
+    looks: list[frozenset[Status]] = []
+    lacking: set[str] = set()
     for _ in range(3):
         outcomes = await runs.reconcile(world.engine, roots, Trigger("manual", create=True))
         looks.append(frozenset(outcome.status for outcome in outcomes))
+        lacking.update(action.lower() for outcome in outcomes for action in outcome.refused)
         world.pass_time(minutes=1)
-    return _played(world, *looks)
+    return _played(world, *looks, lacking=lacking)
 
 
 def _without_probes(document: str) -> str:

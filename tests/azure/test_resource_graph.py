@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from homeostat.azure.resource_graph import MAX_ROOTS, MAX_TEXT, Question, query
+from homeostat.core.arm_errors import ArmError
 from homeostat.core.attribution import ActorKind, ForeignWrite
 from homeostat.core.ids import ResourceId
 from tests.azure.scripted import SUBSCRIPTION, Answer, conversation, refusal, resource
@@ -112,10 +113,17 @@ async def test_an_answer_that_is_none_names_nobody(body: Any) -> None:
     assert await talk.arm.changes.changes(NSG, SINCE) == ()
 
 
-@pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
-async def test_a_refusal_names_nobody_and_is_not_asked_again(status: int) -> None:
+@pytest.mark.parametrize("status", [400, 429, 500, 503])
+async def test_a_failure_names_nobody_and_is_not_asked_again(status: int) -> None:
     talk = conversation(refusal(status, "RateLimiting", retry_after="1"))
     assert await talk.arm.changes.changes(NSG, SINCE) == ()
+    assert (len(talk.script.requests), talk.ambient.slept) == (1, [])
+
+
+async def test_a_permission_that_is_missing_is_told_and_not_asked_for_again() -> None:
+    talk = conversation(refusal(403, "AuthorizationFailed"))
+    with pytest.raises(ArmError, match="AuthorizationFailed"):
+        await talk.arm.changes.changes(NSG, SINCE)
     assert (len(talk.script.requests), talk.ambient.slept) == (1, [])
 
 

@@ -12,6 +12,7 @@ from homeostat.core.arm_errors import (
     ArmError,
     ErrorClass,
     Executed,
+    denied_action,
     missing_resource,
 )
 
@@ -208,6 +209,22 @@ def test_a_cancelled_operation_without_a_reason_still_has_a_name() -> None:
 )
 def test_the_missing_resource_is_read_from_the_message(message: str, named: str) -> None:
     assert missing_resource(message) == named
+
+
+MAY_NOT = "The client 'a' with object id 'b' does not have authorization to perform action 'X/ys/read' over scope '/s'."
+MAY_NOT_LINK = (
+    "The client 'a' with object id 'b' has permission to perform action 'X/ys/write' on scope '/s'; however, it does "
+    "not have permission to perform action(s) 'X/zs/join/action' on the linked scope(s) '/t' (respectively)."
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [(MAY_NOT, "X/ys/read"), (MAY_NOT_LINK, "X/zs/join/action"), ("no", "GET /s: 403 AuthorizationFailed")],
+)
+def test_the_action_that_the_role_lacks_is_read_from_the_message(message: str, named: str) -> None:
+    body = json.dumps({"error": {"code": "AuthorizationFailed", "message": message}})
+    assert denied_action(ArmError.from_answer(403, {}, body, "GET /s")) == named
 
 
 def test_an_error_shows_request_status_code_and_message() -> None:
