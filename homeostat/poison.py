@@ -26,6 +26,7 @@ from homeostat.core.spec import Fleet, Root
 from homeostat.core.sweep import State
 from homeostat.engine import Engine
 from homeostat.ports import Conflict, QueuedMessage, Queues
+from homeostat.run_store import RunStore
 from homeostat.specs import Desired
 from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE, ledger_row
 from homeostat.sweep_store import SweepStore
@@ -175,7 +176,7 @@ class Poison:
         return (f"Replayed, {root.short} is reconciled: it is observed first, whatever failed before.", *_state(record))
 
     async def _of_run(self, run_id: str) -> Sequence[str]:
-        run = await self.engine.store.load_run(run_id)
+        run = await RunStore(self.engine.store.documents, self.engine.store.blobs).load(run_id)
         if run is None:
             return (f"Run {run_id} is not known any more. Replayed, it does nothing.",)
         if run["state"] == "done":

@@ -14,6 +14,7 @@ from homeostat.config import DEFAULT_KEPT
 from homeostat.core import snapshot
 from homeostat.core.record import RootRecord
 from homeostat.ports import Blobs
+from homeostat.run_store import RunStore
 from homeostat.snapshots import CONTAINER
 from homeostat.store import Store, entry_time
 from homeostat.sweep_store import REPORTS
@@ -50,7 +51,7 @@ class Retention:
         needed = _Needed(self.store, {})
         entries = await self._entries(until, needed)
         snapshots = await self._snapshots(until, needed)
-        runs = await self.store.forget_runs(until, self.at_most)
+        runs = await RunStore(self.store.documents, self.store.blobs).forget(until, self.at_most)
         reports = await self._reports(until)
         is_all = max(entries, snapshots, runs, reports) < self.at_most
         return Forgotten(entries, snapshots, runs, reports, is_all)

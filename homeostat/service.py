@@ -33,6 +33,7 @@ from homeostat.releases import Releases
 from homeostat.retention import Retention
 from homeostat.retest import Retests
 from homeostat.rollback import Rollbacks
+from homeostat.run_store import RunStore
 from homeostat.specs import Desired
 from homeostat.store import WORK_QUEUE, ledger_row
 from homeostat.sweep_asks import SweepAsks
@@ -66,6 +67,10 @@ class Service:
     low_budgets: Callable[[], Sequence[JsonObject]] = tuple  # of ARM's quotas, what this instance has less than half of
     hints: Together[Hint, bool] = field(default_factory=Together)  # on their way into the records of their roots
     way: Way = field(default_factory=Way)  # of sweeps to Azure
+
+    @property
+    def run_store(self) -> RunStore:
+        return RunStore(self.engine.store.documents, self.engine.store.blobs)
 
     @property
     def retests(self) -> Retests:
@@ -188,14 +193,14 @@ class Service:
             "caller": trigger.caller,
             "reason": trigger.reason,
         }
-        await self.engine.store.save_run(run_id, run)
+        await self.run_store.save(run_id, run)
         delay = RUN_BACKUP if backup else timedelta()
         await self.engine.store.queues.send(WORK_QUEUE, json.render({"run": run_id}), delay=delay)
         return run_id
 
     async def execute_run(self, run_id: str) -> JsonObject | None:
         """Carries a stored run out, unless it is done. Taken up again after a crash it looks afresh at every root."""
-        run = await self.engine.store.load_run(run_id)
+        run = await self.run_store.load(run_id)
         if run is None or run["state"] == "done":
             return run
         targets = [str(name) for name in _list(run["targets"])]
@@ -215,11 +220,11 @@ class Service:
             "finishedAt": self.engine.ambient.now().isoformat(),
             **result,
         }
-        await self.engine.store.save_run(json.text_at(run, "id"), done)
+        await self.run_store.save(json.text_at(run, "id"), done)
         return done
 
     async def run(self, run_id: str) -> JsonObject | None:
-        return await self.engine.store.load_run(run_id)
+        return await self.run_store.load(run_id)
 
     # --- people: what is declared, what happened, pauses ---
 

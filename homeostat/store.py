@@ -1,11 +1,10 @@
-"""The memory of the loop: root records, ledger, outbox, pauses and runs, on top of the storage ports.
+"""The memory of the loop: root records, ledger, outbox and pauses, on top of the storage ports.
 
 Everything about one root lives in one partition, so that a reconcile ends in one atomic batch: its record, its ledger
 entry and the alerts to send change together or not at all. The rules are in `homeostat.core.marks` and
 `homeostat.core.written`; here they are applied by compare-and-swap.
 
-Rows of a root's partition: `root` (the record), `ledger:ID` (newest first, never changed), `outbox:ID`. A run is a row
-of its own, with a blob beside it of what came of its roots.
+Rows of a root's partition: `root` (the record), `ledger:ID` (newest first, never changed), `outbox:ID`.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -44,13 +43,11 @@ from homeostat.ports import (
 WORK_QUEUE: Final = "homeostat-work"
 EVENT_QUEUE: Final = "homeostat-events"
 SWEEP_QUEUE: Final = "homeostat-sweeps"
-RUN_BLOBS: Final = "homeostat-runs"
 
 _ROOT = "root"
 _LEDGER = "ledger:"
 _OUTBOX = "outbox:"
 _PAUSES = "pauses"
-_RUNS = "runs"
 
 _TRIES = 50
 _PAUSE_BETWEEN_TRIES = 0.02  # seconds, growing and spread
@@ -310,39 +307,6 @@ class Store:
         """The key of the digests by which secrets are recognised."""
         return await deployment_key(self.documents, self.ambient, DIGESTS)
 
-    # --- runs ---
-
-    async def save_run(self, run_id: str, body: JsonObject) -> None:
-        """What came of each root, which of a fleet no document has room for, is a blob, written before."""
-        if "roots" in body:
-            roots = json.render(body["roots"]).encode("utf-8", "surrogatepass")
-            await self.blobs.write(RUN_BLOBS, _run_blob(run_id), roots, content_type="application/json")
-        kept = {name: value for name, value in body.items() if name != "roots"}
-        await self.documents.apply(_RUNS, [Upsert(run_id, kept)])
-
-    async def load_run(self, run_id: str) -> JsonObject | None:
-        found = await self.documents.read(_RUNS, run_id)
-        if found is None or found.body.get("state") != "done":
-            return found.body if found else None
-        roots = await self.blobs.read(RUN_BLOBS, _run_blob(run_id))
-        told = json.parse(roots.data.decode("utf-8", "surrogatepass")) if roots else []
-        return {**found.body, "roots": told}
-
-    async def forget_runs(self, until: datetime, at_most: int) -> int:
-        """Deletes runs that ended by then; one that has not ended is kept. How many there were."""
-        old: list[str] = []
-        async for run in self.documents.scan(_RUNS):
-            finished = json.text_at(run.body, "finishedAt")
-            if finished and datetime.fromisoformat(finished) <= until:
-                old.append(run.row)
-            if len(old) == at_most:
-                break
-        for run_id in old:
-            await self.blobs.delete(RUN_BLOBS, _run_blob(run_id))
-        for start in range(0, len(old), MAX_CHANGES):
-            await self.documents.apply(_RUNS, [Remove(row) for row in old[start : start + MAX_CHANGES]])
-        return len(old)
-
 
 @dataclass(slots=True)
 class Leased:
@@ -394,10 +358,6 @@ class Leased:
 
 def _pause_row(target: str, cause: str) -> str:
     return f"{target}:{cause}" if cause else target
-
-
-def _run_blob(run_id: str) -> str:
-    return f"{run_id}.json"
 
 
 def ledger_row(entry: JsonObject, at: datetime, discriminator: UUID) -> Change:

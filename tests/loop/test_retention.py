@@ -9,8 +9,8 @@ import pytest
 
 from homeostat.core.outcome import Trigger
 from homeostat.retention import Retention
+from homeostat.run_store import RUN_BLOBS
 from homeostat.snapshots import CONTAINER
-from homeostat.store import RUN_BLOBS
 from homeostat.sweep_store import REPORTS
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import SPEC, Stand, stand

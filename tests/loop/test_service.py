@@ -9,7 +9,6 @@ import pytest
 from homeostat.core.attribution import UNKNOWN, actor_json
 from homeostat.core.events import MalformedEvent
 from homeostat.core.gate.situation import FLEET, Pause
-from homeostat.core.json import Json
 from homeostat.core.outcome import Trigger
 from homeostat.core.record import Settle
 from homeostat.runs import UnknownTarget
@@ -186,18 +185,6 @@ async def test_roots_on_which_others_depend_have_their_turn_first() -> None:
     await world.service.start_run(["app-flask"], MANUAL)
     await world.deliver()
     assert [write.split()[1].split("/")[0] for write in world.writes()] == ["securityRules", "networkConfig"]
-
-
-async def test_what_came_of_a_fleet_is_stored_although_no_document_has_room_for_it() -> None:
-    world = stand()
-    run_id = await world.service.start_run(["app-flask"], MANUAL)
-    (queued,) = [await world.engine.store.load_run(run_id)]
-    assert queued is not None
-    roots: list[Json] = [
-        {"root": world.id("nsg").text, "status": "in-sync", "error": str(each)} for each in range(9000)
-    ]
-    await world.engine.store.save_run(run_id, {**queued, "state": "done", "roots": roots})
-    assert await world.service.run(run_id) == {**queued, "state": "done", "roots": roots}
 
 
 async def test_whoever_means_all_targets_says_how_many_there_are() -> None:
