@@ -11,7 +11,7 @@ from homeostat.core.plan import StaleBase, merge
 from homeostat.core.source import SpecError
 from homeostat.core.spec import Fleet, load
 from remediators import REGISTRY
-from tests.remediators.test_nsg_rules import NSG, SQL, world_of
+from tests.remediators.nsgs import NSG, SQL, world_of
 
 pytestmark = pytest.mark.unit
 

@@ -11,13 +11,13 @@ from remediators.flow_log import Log
 from remediators.flow_logs import LogWant
 from remediators.subnet_body import SubnetWant
 from remediators.zones import RecordWant
+from tests.remediators import nsgs
 from tests.remediators import test_app_settings as app_settings
 from tests.remediators import test_backend_access as backend_access
 from tests.remediators import test_dns_links as dns_links
 from tests.remediators import test_flow_logs as flow_logs
 from tests.remediators import test_identity as identity
 from tests.remediators import test_nsg as nsg
-from tests.remediators import test_nsg_rules as nsg_rules
 from tests.remediators import test_private_endpoints as private_endpoints
 from tests.remediators import test_route_all as route_all
 from tests.remediators import test_route_table as route_table
@@ -28,14 +28,14 @@ from tests.remediators.contract import want_of
 from tests.remediators.world import World
 
 _RULES = {
-    "allow-sql": nsg_rules.SQL,
-    "allow-redis": {**nsg_rules.SQL, "priority": 110, "destinationPortRanges": ["6380", "6379", "443"]},
-    "deny": nsg_rules.DENY,
+    "allow-sql": nsgs.SQL,
+    "allow-redis": {**nsgs.SQL, "priority": 110, "destinationPortRanges": ["6380", "6379", "443"]},
+    "deny": nsgs.DENY,
 }
 _CHANGED = {
-    "allow-sql": {**nsg_rules.SQL, "destinationPortRange": "", "destinationPortRanges": ["1", "2", "3"]},
-    "b": {**nsg_rules.SQL, "priority": 300},
-    "a": {**nsg_rules.SQL, "priority": 301},
+    "allow-sql": {**nsgs.SQL, "destinationPortRange": "", "destinationPortRanges": ["1", "2", "3"]},
+    "b": {**nsgs.SQL, "priority": 300},
+    "a": {**nsgs.SQL, "priority": 301},
 }
 
 EXAMPLES: Mapping[str, tuple[Want[Any], World]] = {
@@ -65,7 +65,7 @@ EXAMPLES: Mapping[str, tuple[Want[Any], World]] = {
         ),
         {**flow_logs.log("b", enabled=False), **flow_logs.log("theirs", targetResourceId=flow_logs.HUB.text)},
     ),
-    "nsg_rules": (nsg_rules.wanted(_RULES, Unmanaged.REMOVE), nsg_rules.world_of(_CHANGED)),
+    "nsg_rules": (nsgs.wanted(_RULES, Unmanaged.REMOVE), nsgs.world_of(_CHANGED)),
     "dns_links": (
         want_of(dns_links.ZONE, {name: LinkWant(dns_links.HUB, registration=False) for name in ("b", "a")}),
         dns_links.link("theirs", dns_links.OTHER.text),
