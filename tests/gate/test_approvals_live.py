@@ -13,8 +13,8 @@ from homeostat.core.outcome import Status
 from simulator.cloud import Timing
 from tests.gate.test_gate_live import NIGHTS, codes, deploy, held, is_broken
 from tests.loop.stand import NSG_VERSION, PUBLIC, SPEC, Stand, stand
+from tests.web.http import Http
 from tests.web.test_access import signed_in
-from tests.web.test_api import Http
 
 pytestmark = pytest.mark.wire
 

@@ -13,7 +13,7 @@ from homeostat.core.gate.situation import FLEET
 from homeostat.web import api
 from homeostat.web.limits import MAX_BUCKETS, Limiter, TooManyRequests
 from tests.loop.stand import SPEC, Stand, stand
-from tests.web.test_api import Http, in_a_while
+from tests.web.http import Http, in_a_while
 
 pytestmark = pytest.mark.wire
 
