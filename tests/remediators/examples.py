@@ -11,7 +11,7 @@ from remediators.flow_log import Log
 from remediators.flow_logs import LogWant
 from remediators.subnet_body import SubnetWant
 from remediators.zones import RecordWant
-from tests.remediators import nsgs
+from tests.remediators import nsgs, subnets
 from tests.remediators import test_app_settings as app_settings
 from tests.remediators import test_backend_access as backend_access
 from tests.remediators import test_dns_links as dns_links
@@ -21,7 +21,6 @@ from tests.remediators import test_nsg as nsg
 from tests.remediators import test_private_endpoints as private_endpoints
 from tests.remediators import test_route_all as route_all
 from tests.remediators import test_route_table as route_table
-from tests.remediators import test_subnet as subnet
 from tests.remediators import test_vnet_integration as vnet_integration
 from tests.remediators import test_zones as zones
 from tests.remediators.contract import want_of
@@ -50,11 +49,11 @@ EXAMPLES: Mapping[str, tuple[Want[Any], World]] = {
         route_table.table({"theirs": route_table.TO_SQL, "a": route_table.TO_SQL, "others": route_table.TO_HUB}),
     ),
     "subnet": (
-        want_of(subnet.VNET, {"snet-app": subnet.FULL, "other": SubnetWant("10.10.3.0/24")}),
+        want_of(subnets.VNET, {"snet-app": subnets.FULL, "other": SubnetWant("10.10.3.0/24")}),
         {
-            **subnet.network(),
-            **subnet.subnet(
-                networkSecurityGroup=None, delegations=[subnet.delegation("x/b"), subnet.delegation("x/a")]
+            **subnets.network(),
+            **subnets.subnet(
+                networkSecurityGroup=None, delegations=[subnets.delegation("x/b"), subnets.delegation("x/a")]
             ),
         },
     ),

@@ -5,10 +5,9 @@ from typing import Any, ClassVar
 
 import pytest
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from homeostat.core import json
-from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, ROUTE_TABLE, SUBNET, VIRTUAL_NETWORK
+from homeostat.core.arm_types import SUBNET, VIRTUAL_NETWORK
 from homeostat.core.json import ABSENT, Json
 from homeostat.core.model import (
     AnyRemediator,
@@ -17,68 +16,36 @@ from homeostat.core.model import (
     Found,
     Gone,
     Milestone,
-    Mode,
     Read,
-    Scope,
     Unreadable,
     Verdict,
     Want,
 )
 from homeostat.core.plan import Verb, merge
-from remediators.subnet import REMEDIATOR, SubnetSection
+from remediators.subnet import REMEDIATOR
 from remediators.subnet_body import SubnetWant
-from tests.remediators.contract import LOCKED, Case, RemediatorContract, want_of
-from tests.remediators.world import World, body_of, healed, look, resource
+from tests.remediators.contract import LOCKED, Case, RemediatorContract
+from tests.remediators.subnets import (
+    FULL,
+    INTERFACES,
+    LINK,
+    NSG,
+    OTHER_NSG,
+    OTHER_RT,
+    POLICIES,
+    RT,
+    SNET,
+    VNET,
+    WEB,
+    delegation,
+    endpoint,
+    network,
+    subnet,
+    wanted,
+)
+from tests.remediators.world import World, healed, look
 
 pytestmark = pytest.mark.unit
-
-APP = resource("Microsoft.Web/sites", "app-flask")
-VNET = resource(VIRTUAL_NETWORK.name, "vnet-app")
-SNET = VNET.child("subnets", "snet-app")
-NSG, OTHER_NSG = (resource(NETWORK_SECURITY_GROUP.name, name) for name in ("nsg-app", "nsg-other"))
-RT, OTHER_RT = (resource(ROUTE_TABLE.name, name) for name in ("rt-app", "rt-other"))
-
-WEB = "Microsoft.Web/serverFarms"
-FULL = SubnetWant("10.10.1.0/24", WEB, NSG, RT, ("Microsoft.Sql", "Microsoft.Storage"))
-LINK: Json = {"name": "AppServiceLink", "properties": {"linkedResourceType": "Microsoft.Web/serverfarms"}}
-INTERFACES: Json = [{"id": "/subscriptions/s/…/ipConfigurations/x"}]
-POLICIES: dict[str, Json] = {"privateEndpointNetworkPolicies": "Disabled", "natGateway": {"id": "/nat"}}
-
-
-def delegation(service: str = WEB, name: str = "0") -> Json:
-    actions: Json = ["Microsoft.Network/virtualNetworks/subnets/action"]
-    properties: Json = {"provisioningState": "Succeeded", "serviceName": service, "actions": actions}
-    return {"name": name, "id": f"{SNET}/delegations/{name}", "etag": 'W/"1"', "properties": properties}
-
-
-def endpoint(service: str, *locations: str) -> Json:
-    return {"provisioningState": "Succeeded", "service": service, "locations": locations or ["*"]}
-
-
-def subnet(name: str = "snet-app", /, **properties: json.Value) -> World:
-    members: dict[str, json.Value] = {
-        "provisioningState": "Succeeded",
-        "addressPrefix": "10.10.1.0/24",
-        "delegations": [delegation()],
-        "networkSecurityGroup": {"id": NSG.text},
-        "routeTable": {"id": RT.text},
-        "serviceEndpoints": [endpoint("Microsoft.Storage", "westeurope", "northeurope"), endpoint("Microsoft.Sql")],
-        "privateLinkServiceNetworkPolicies": "Enabled",
-        **POLICIES,
-        **properties,
-    }
-    id_ = VNET.child("subnets", name)
-    return {id_: body_of(id_, {key: value for key, value in members.items() if value is not ABSENT}, etag='W/"1"')}
-
-
-def network(*spaces: str, **subnets: str) -> World:
-    listed: Json = [{"name": name, "properties": {"addressPrefix": prefix}} for name, prefix in subnets.items()]
-    space: Json = {"addressPrefixes": spaces or ["10.10.0.0/16"]}
-    return {VNET: body_of(VNET, {"addressSpace": space, "subnets": listed}, location="westeurope")}
-
-
-def wanted(value: SubnetWant = FULL) -> Want[Any]:
-    return want_of(VNET, {"snet-app": value})
 
 
 # --- the contract ----------------------------------------------------------------------------------------------------
@@ -364,72 +331,3 @@ def test_a_difference_during_a_write_is_settling_and_left_alone() -> None:
     seen = look(REMEDIATOR, wanted(), subnet(routeTable=ABSENT, provisioningState="Updating"))
     assert [drift.verdict for drift in seen.drifts] == [Verdict.SETTLING]
     assert seen.answers == ()
-
-
-# --- the section -----------------------------------------------------------------------------------------------------
-
-SPEC: dict[str, Json] = {
-    "address_prefix": "10.10.1.0/24",
-    "delegation": WEB,
-    "nsg": "nsg-app",
-    "route_table": "rg-hub:rt-hub",
-    "service_endpoints": "Microsoft.Storage",
-    "recreate": "true",
-}
-
-
-def section(reference: str = "vnet-app/snet-app", /, **changes: Json) -> SubnetSection:
-    return SubnetSection.model_validate({reference: {**SPEC, **changes}})
-
-
-def test_a_declared_subnet_belongs_to_its_network() -> None:
-    (item,) = REMEDIATOR.items(section(mode="alert"), Scope(APP))
-    assert (item.root, item.name, item.path, item.mode) == (VNET, "snet-app", ("vnet-app/snet-app",), Mode.ALERT)
-    hub = resource(ROUTE_TABLE.name, "rt-hub", group="rg-hub")
-    assert item.value == SubnetWant("10.10.1.0/24", WEB, NSG, hub, ("Microsoft.Storage",), recreate=True)
-    assert REMEDIATOR.problems(section(), Scope(APP)) == ()
-
-
-def test_what_is_null_is_not_owned() -> None:
-    nothing: dict[str, Json] = dict.fromkeys(("delegation", "nsg", "route_table", "service_endpoints"))
-    (item,) = REMEDIATOR.items(section(**nothing), Scope(APP))
-    assert item.value == SubnetWant("10.10.1.0/24", recreate=True)
-
-
-@pytest.mark.parametrize(
-    ("change", "key"),
-    [
-        ({"address_prefix": "10.10.1.5/24"}, "address_prefix"),
-        ({"address_prefix": "10.10.1"}, "address_prefix"),
-        ({"address_prefix": "10.10.1.0/30"}, "address_prefix"),
-        ({"delegation": "serverFarms"}, "delegation"),
-        ({"nsg": "a/b"}, "nsg"),
-        ({"nsg": RT.text}, "nsg"),
-        ({"route_table": ""}, "route_table"),
-    ],
-)
-def test_what_arm_would_refuse_is_a_problem_at_its_key(change: dict[str, Json], key: str) -> None:
-    (problem,) = REMEDIATOR.problems(section(**change), Scope(APP))
-    assert problem.path == ("vnet-app/snet-app", key)
-    assert problem.remedy
-
-
-@pytest.mark.parametrize("reference", ["vnet-app", "/x", VNET.text, "vnet-app/"])
-def test_a_reference_to_no_subnet_is_a_problem(reference: str) -> None:
-    assert [problem.path for problem in REMEDIATOR.problems(section(reference), Scope(APP))] == [(reference,)]
-
-
-def test_declared_ranges_of_one_network_do_not_overlap() -> None:
-    found = SubnetSection.model_validate(
-        {
-            "vnet-app/a": {"address_prefix": "10.10.0.0/23"},
-            "vnet-app/b": {"address_prefix": "10.10.1.0/24"},
-            "vnet-hub/b": {"address_prefix": "10.10.1.0/24"},
-        }
-    )
-    assert [problem.path for problem in REMEDIATOR.problems(found, Scope(APP))] == [("vnet-app/b", "address_prefix")]
-
-
-def test_a_subnet_without_a_range_is_refused() -> None:
-    with pytest.raises(ValidationError):
-        SubnetSection.model_validate({"vnet-app/snet-app": {"delegation": WEB}})
