@@ -1,12 +1,13 @@
 """A person's word on a sweep: read from messages that anything may have damaged, and kept with what answers it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from homeostat.core.asks import Ask, ask_in, ask_json
-from homeostat.core.sweep import AGAIN_AFTER, MAX_ASKS, Sweep, begun, ended, from_json, to_json
+from homeostat.core.sweep import AGAIN_AFTER, MAX_ASKS, State, Sweep, begun, from_json, to_json
 
 pytestmark = pytest.mark.unit
 
@@ -53,7 +54,7 @@ def test_a_word_is_kept_once_and_of_many_the_latest() -> None:
 
 
 def test_a_new_sweep_has_none_of_the_words_of_the_one_before() -> None:
-    before = ended(sweep().asked_for(ANNA), looked_at_all=True)
+    before = replace(sweep().asked_for(ANNA), state=State.ENDED)
     assert begun("b", "nightly", (), "v1", NOW, before).asks == ()
 
 
