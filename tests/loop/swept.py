@@ -10,6 +10,8 @@ from homeostat.core.ids import ResourceId
 from tests.loop.stand import NSG_VERSION, WEB_VERSION, Stand, stand
 from tests.support.fleets import APPS
 
+HOUR = timedelta(hours=1)
+GRAPH = "Microsoft.ResourceGraph/resources"
 PER_GROUP = 25
 NEVER = 10_000
 """Days within which nothing is read in full, in practice."""
@@ -40,9 +42,23 @@ def forget(world: Stand) -> None:
 async def swept(world: Stand) -> Any:
     """A sweep from its begin to its end; its summary."""
     await world.sweep()
-    await world.work_for(timedelta(hours=1))
+    await world.work_for(HOUR)
     (summary,) = world.inbox.swept()
     return summary
+
+
+async def sweeps(world: Stand) -> list[Any]:
+    """What is told of the sweep that is under way and of those that ended, newest first."""
+    return list(await world.service.sweeps.latest(50))
+
+
+def asked(world: Stand, word: str) -> list[str]:
+    """The calls to ARM in which there is this word."""
+    return [call for call in world.calls() if word in call]
+
+
+def marks(world: Stand) -> int:
+    return len(world.waiting())
 
 
 def group_of(number: int) -> int:

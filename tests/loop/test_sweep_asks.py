@@ -17,11 +17,10 @@ from homeostat.sweep_store import REPORTS
 from homeostat.sweeps import POISON, Way
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import VISIBILITY, Stand, stand
-from tests.loop.swept import break_rule, break_settings, fleet_of, forget, nsg, seen, settings
+from tests.loop.swept import HOUR, break_rule, break_settings, fleet_of, forget, nsg, seen, settings
 
 pytestmark = pytest.mark.wire
 
-HOUR = timedelta(hours=1)
 CAPPED = "\n---\npolicy: fleet\ncaps: {writes_per_run: 1}\n"
 
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any, override
 
 import pytest
@@ -18,16 +17,10 @@ from homeostat.sweep_store import SweepStore
 from homeostat.sweeps import Room
 from simulator.virtual import VirtualLoop, run_on
 from tests.loop.stand import VISIBILITY, Stand
-from tests.loop.swept import break_settings, forget, seen, swept
+from tests.loop.swept import HOUR, break_settings, forget, seen, sweeps, swept
 from tests.support.virtual import DistantDocuments, Toll
 
 pytestmark = pytest.mark.wire
-
-HOUR = timedelta(hours=1)
-
-
-async def sweeps(world: Stand) -> list[Any]:
-    return list(await world.service.sweeps.latest(50))
 
 
 async def test_two_instances_share_the_chunks_of_one_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
