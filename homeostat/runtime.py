@@ -5,8 +5,9 @@ answers for its health stays small.
 """
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +35,24 @@ class Runtime:
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> "Service":
-        from homeostat.bootstrap import open_service
-        from homeostat.config import load
+        with _lasting():
+            from homeostat.bootstrap import open_service
+            from homeostat.config import load
 
-        config = load(self.environment, home=self.home)
-        return await self._stack.enter_async_context(open_service(config))
+            config = load(self.environment, home=self.home)
+            return await self._stack.enter_async_context(open_service(config))
+
+
+@contextmanager
+def _lasting() -> Iterator[None]:
+    """What is made within, modules above all, is there to stay: the garbage collector does not look through it.
+
+    It would do so again and again while they are imported, and with every full collection after that.
+    https://docs.python.org/3/library/gc.html#gc.freeze
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -127,8 +127,9 @@ def tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     NoSuchBundle.
     """
     context = ssl.create_default_context()
-    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
-        if bundle := environment.get(name):
+    bundles = {environment.get(name, ""): name for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")}  # often one file
+    for bundle, name in sorted(bundles.items(), key=lambda each: each[1], reverse=True):
+        if bundle:
             try:
                 context.load_verify_locations(cafile=bundle)
             except OSError as error:  # SSLError, for a file without certificates, is one
