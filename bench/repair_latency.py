@@ -109,10 +109,12 @@ async def _measured(service: Service, operator: Operator) -> list[tuple[Breakage
     store = service.engine.store
     witness = Witness(store.documents)
     watched = replace(service, engine=replace(service.engine, store=replace(store, documents=witness)))
-    measured = []
-    for breakage in all_kinds():
-        repairs = [await _repair(watched, witness, operator, breakage) for _ in range(RUNS + 1)]
-        measured.append((breakage, repairs[1:]))
+    measured = [(breakage, list[Repair]()) for breakage in all_kinds()]
+    for number in range(RUNS + 1):
+        for breakage, repairs in measured:
+            repair = await _repair(watched, witness, operator, breakage)
+            if number:
+                repairs.append(repair)
     return measured
 
 
