@@ -50,9 +50,11 @@ def _lasting() -> Iterator[None]:
     It would do so again and again while they are imported, and with every full collection after that.
     https://docs.python.org/3/library/gc.html#gc.freeze
     """
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if was_enabled:
+            gc.enable()

@@ -128,7 +128,7 @@ def tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     """
     context = ssl.create_default_context()
     bundles = {environment.get(name, ""): name for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")}  # often one file
-    for bundle, name in sorted(bundles.items(), key=lambda each: each[1], reverse=True):
+    for bundle, name in bundles.items():
         if bundle:
             try:
                 context.load_verify_locations(cafile=bundle)
