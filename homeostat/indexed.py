@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from homeostat.ambient import Ambient
 from homeostat.core.arm_errors import ErrorClass, denied_action
+from homeostat.core.arm_types import SITE
 from homeostat.core.budget import BUDGET_SPENT
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.ids import ResourceId
@@ -20,6 +21,7 @@ from homeostat.ports import ArmReader, ResourceTable
 class Shared:
     """Reads of ARM for many roots, of which several may ask for one resource: it is read once.
 
+    What is a web app's own only the app itself asks for, and once: most answers are such, and are not kept.
     calls: how many reads were sent; what our own budget holds back is not.
     refused: the actions that the role lacks for what was asked.
     """
@@ -30,6 +32,8 @@ class Shared:
     _asked: dict[Read, asyncio.Future[Fact]] = field(default_factory=dict)
 
     async def read(self, read: Read) -> Fact:
+        if read.type.name.startswith(SITE.name):
+            return await self._counted(read)
         known = self._asked.get(read)
         if known is None:
             known = self._asked[read] = asyncio.ensure_future(self._counted(read))
