@@ -1,4 +1,4 @@
-"""ARM as the loop sees it: a reader and a writer, with the session and the credential they share behind them."""
+"""ARM as the loop sees it: a reader and a writer, with the sessions and the credential they share behind them."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +13,14 @@ from homeostat.azure.clouds import Cloud
 from homeostat.azure.credentials import default_credential, further_credential
 from homeostat.azure.governor import Governor
 from homeostat.azure.identity import TokenIdentity
-from homeostat.azure.pipeline import Transport, arm_pipeline, http_session, session_transport
+from homeostat.azure.pipeline import (
+    CONNECTIONS_OF_PAGES,
+    Transport,
+    arm_pipeline,
+    http_session,
+    session_transport,
+    tls_context,
+)
 from homeostat.azure.placement import Placement, placement_of
 from homeostat.azure.reader import PipelineReader
 from homeostat.azure.resource_graph import TURN_SECONDS, ResourceGraph, Turn
@@ -78,20 +85,23 @@ def arm_over(
     limits: Limits | None = None,
     deadline: timedelta = DEADLINE,
     share_left: float = DEFAULT_SHARE_LEFT,
+    of_pages: Transport | None = None,
 ) -> Arm:
     """ARM over a given transport, which may be an in-process one. What was given stays the caller's to close.
 
-    share_left: of each of ARM's quotas, that is left to the owner's other tools.
+    share_left: of each of ARM's quotas, that is left to the owner's other tools. of_pages: another transport, for pages
+    of rows.
     """
     governor = Governor(ambient, share_left, (limits or Limits()).budget)
     pipeline = arm_pipeline(transport, credential, cloud, ambient, governor, limits)
+    page_pipeline = arm_pipeline(of_pages or transport, credential, cloud, ambient, governor, limits)
 
     def sharing(allowance: Allowance) -> Sharing:
         sweeps = Pace(Lane.SWEEPING, Blocks(allowance, share_left, ambient))
         turn = Turn(Blocks(allowance, share_left, ambient, Lane.HEALING), ambient)
         return Sharing(
             PipelineReader(pipeline, cloud, sweeps),
-            ResourceGraph(pipeline, cloud, sweeps),
+            ResourceGraph(page_pipeline, cloud, sweeps),
             ResourceGraph(pipeline, cloud, Pace(longest=TURN_SECONDS), turn),
         )
 
@@ -134,9 +144,13 @@ def routed(home: Arm, further: Sequence[Arm], placement: Placement) -> Arm:
 
 @asynccontextmanager
 async def arm_on(
-    transport: Transport, environment: Mapping[str, str], ambient: Ambient, share_left: float = DEFAULT_SHARE_LEFT
+    transport: Transport,
+    environment: Mapping[str, str],
+    ambient: Ambient,
+    share_left: float = DEFAULT_SHARE_LEFT,
+    of_pages: Transport | None = None,
 ) -> AsyncIterator[Arm]:
-    """ARM as the environment describes it, over a transport that stays the caller's to close.
+    """ARM as the environment describes it, over transports that stay the caller's to close.
 
     Where all subscriptions are in one cloud, nothing stands between the loop and that cloud's adapters. Raises
     UnknownCloud, CredentialsUnavailable when the environment asks for a credential that does not exist, and
@@ -147,7 +161,7 @@ async def arm_on(
 
         def opened(cloud: Cloud, credential: AsyncTokenCredential) -> Arm:
             stack.push_async_callback(credential.close)
-            return arm_over(transport, credential, cloud, ambient, share_left=share_left)
+            return arm_over(transport, credential, cloud, ambient, share_left=share_left, of_pages=of_pages)
 
         home = opened(placement.home, default_credential(placement.home, environment, transport))
         further = [opened(cloud, further_credential(cloud, environment, transport)) for cloud in placement.further]
@@ -158,9 +172,11 @@ async def arm_on(
 async def open_arm(
     environment: Mapping[str, str], ambient: Ambient, share_left: float = DEFAULT_SHARE_LEFT
 ) -> AsyncIterator[Arm]:
-    """The same over a session of its own, once for the process, which is closed on the way out."""
+    """The same over sessions of its own, once for the process, which are closed on the way out."""
+    tls = tls_context(environment)
     async with (
-        http_session(environment) as session,
-        arm_on(session_transport(session), environment, ambient, share_left) as arm,
+        http_session(environment, tls=tls) as session,
+        http_session(environment, connections=CONNECTIONS_OF_PAGES, tls=tls) as of_pages,
+        arm_on(session_transport(session), environment, ambient, share_left, session_transport(of_pages)) as arm,
     ):
         yield arm

@@ -1,4 +1,5 @@
-"""The one way to ARM: every read and every SDK's write goes through this pipeline, over one session.
+"""The one way to ARM: every read and every SDK's write goes through this pipeline, over one session, pages of rows over
+another.
 
 azure-core's own retries and azure-mgmt-core's registration of resource providers are left out on purpose: the former
 repeat writes, the latter sends a POST that nobody asked for and then the write again.
@@ -51,6 +52,12 @@ CONNECTIONS: Final = 32
 100 ms a second, more than one core has the time to work through, and each takes a quarter of a MiB while it is open.
 """
 
+CONNECTIONS_OF_PAGES: Final = 2
+"""The same for pages of Resource Graph, of which a process asks for one at a time and now and then for a second. These
+have connections of their own, since one keeps for good a buffer as large as what came over it at once: a third of a MiB
+where it was a page. Nor does a page wait behind hundreds of reads.
+"""
+
 CONNECT_SECONDS: Final = 10
 READ_SECONDS: Final = 70
 """ARM itself gives a provider 60 s to answer, then answers 504. `homeostat.core.leases` relies on both."""
@@ -81,11 +88,19 @@ def arm_pipeline(
     )
 
 
-def http_session(environment: Mapping[str, str] | None = None) -> aiohttp.ClientSession:
-    """The one session that all pipelines share, with one TLS context. Needs a running event loop."""
+def http_session(
+    environment: Mapping[str, str] | None = None,
+    *,
+    connections: int = CONNECTIONS,
+    tls: ssl.SSLContext | None = None,
+) -> aiohttp.ClientSession:
+    """A session that many pipelines share, with one TLS context. Needs a running event loop.
+
+    tls: the context of another session, since each takes a while to make.
+    """
     environment = os.environ if environment is None else environment
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS, ssl=tls_context(environment)),
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=connections, ssl=tls or tls_context(environment)),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,  # azure-core does it
         trust_env=names_proxy(environment),

@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from homeostat.allowances import SharedAllowance
 from homeostat.azure.arm import Arm, arm_over
 from homeostat.azure.clouds import CLOUDS
 from homeostat.azure.pipeline import CONNECTIONS, http_session, session_transport
 from homeostat.azure.retry import Limits
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE
+from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.graph import RowQuery
 from homeostat.core.model import Found, Read, Unreadable
 from homeostat.core.plan import Action, Verb
+from homeostat.memory import MemoryStorage
 from tests.azure.scripted import Tokens, VirtualAmbient, resource
 from tests.azure.tls import serving
 
@@ -33,8 +36,15 @@ PUT_RULE = Action(RULE, SECURITY_RULE, Verb.PUT, (), {"properties": {"priority":
 @asynccontextmanager
 async def connected(endpoint: str, environment: dict[str, str]) -> AsyncIterator[Arm]:
     cloud = replace(CLOUDS["azurecloud"], arm=endpoint)
-    async with http_session(environment) as session:
-        yield arm_over(session_transport(session), Tokens(), cloud, VirtualAmbient(), limits=Limits(attempts=3))
+    async with http_session(environment) as session, http_session(environment, connections=1) as of_pages:
+        yield arm_over(
+            session_transport(session),
+            Tokens(),
+            cloud,
+            VirtualAmbient(),
+            limits=Limits(attempts=3),
+            of_pages=session_transport(of_pages),
+        )
 
 
 async def fine(_: web.Request) -> web.Response:
@@ -241,6 +251,33 @@ async def test_more_calls_at_once_to_a_host_than_connections_wait_for_one(tmp_pa
         await asyncio.gather(*(arm.reader.read(NSG) for _ in range(3 * CONNECTIONS)))
     assert len(server.methods) == 3 * CONNECTIONS
     assert len(server.connections) == CONNECTIONS
+
+
+async def test_pages_of_rows_have_a_connection_of_their_own_and_wait_for_no_read(tmp_path: Path) -> None:
+    over: dict[str, set[object]] = {"GET": set(), "POST": set()}
+    paged = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        over[request.method].add(request.transport.get_extra_info("peername"))
+        if request.method == "POST":
+            return web.json_response({"data": [], "totalRecords": 0})
+        await paged.wait()
+        return web.json_response({})
+
+    async with (
+        serving(tmp_path, answer) as server,
+        connected(server.endpoint, {"SSL_CERT_FILE": str(server.bundle)}) as arm,
+    ):
+        reads = [asyncio.create_task(arm.reader.read(NSG)) for _ in range(CONNECTIONS + 1)]
+        ambient = VirtualAmbient()
+        table = arm.sharing(SharedAllowance(MemoryStorage(ambient.now).documents, ambient, DEFAULT_SHARE_LEFT)).table
+        for _ in range(3):
+            await table.page(QUERY)
+        paged.set()
+        await asyncio.gather(*reads)
+    assert (len(over["GET"]), len(over["POST"])) == (CONNECTIONS, 1)
+    assert not over["GET"] & over["POST"]
 
 
 @pytest.mark.parametrize(
