@@ -8,6 +8,7 @@ https://learn.microsoft.com/rest/api/virtualnetwork/security-rules/get
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 from homeostat.core import json
@@ -22,10 +23,10 @@ class Terms:
     key: frozenset[str]
     spelled: tuple[str, ...] = field(compare=False)
 
-    @classmethod
-    def of(cls, spelled: Iterable[str]) -> Self:
-        by_key = {text.lower(): text for text in spelled}
-        return cls(frozenset(by_key), tuple(by_key[key] for key in sorted(by_key)))
+    @staticmethod
+    def of(spelled: Iterable[str]) -> "Terms":
+        """One object for equal ones: a fleet has few of them, and thousands of rules."""
+        return _one_of(tuple(spelled))
 
     def covers(self, other: Self) -> bool:
         return "*" in self.key or other.key <= self.key
@@ -33,6 +34,12 @@ class Terms:
     @property
     def shown(self) -> Json:
         return self.spelled[0] if len(self.spelled) == 1 else self.spelled
+
+
+@lru_cache(1024)
+def _one_of(spelled: tuple[str, ...]) -> Terms:
+    by_key = {text.lower(): text for text in spelled}
+    return Terms(frozenset(by_key), tuple(by_key[key] for key in sorted(by_key)))
 
 
 @dataclass(frozen=True, slots=True)

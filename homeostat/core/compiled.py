@@ -1,6 +1,6 @@
 """One document, or one app of a selector, as a target: layers merged, variables replaced, sections worked out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -67,19 +67,30 @@ class Compiled:
     def web_app(self) -> ResourceId:
         return self.target.web_app
 
-    def without_the_web_app(self) -> "Compiled":
-        """What it says of all but the web app itself, which is worked out again when it is needed."""
+    def without_the_web_app(self, one_of: Callable[[tuple[Part, ...]], tuple[Part, ...]]) -> "Compiled":
+        """What it says of all but the web app itself, which is worked out again when it is needed.
+
+        one_of: gives the parts, or those of another document that has the very same.
+        """
         kept = tuple(part for part in self.parts if part.shared or part.roots - {self.web_app})
-        return replace(self, parts=kept)
+        return replace(self, parts=one_of(kept))
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """compiled: None when so little of the document is right that nothing of it can be compared with others."""
+    """Of a document, or of one app that it selects.
+
+    compiled: None when so little of it is right that nothing can be compared with others.
+    """
 
     layers: Layers
+    app: SelectedApp | None
     compiled: Compiled | None
     problems: tuple[SpecProblem, ...] = ()
+
+    def is_of(self, app: SelectedApp | None) -> bool:
+        """Whether it is of this very app, with nothing changed that a document can say of it."""
+        return self.app is app or (self.app is not None and app is not None and self.app.spelled == app.spelled)
 
 
 @dataclass(slots=True)
@@ -102,7 +113,7 @@ class Compiler:
         if not isinstance(layers.own.data, Mapping):
             look = _Look(layers)
             look.found.extend(check(layers.own.data, Document, STAND_INS).problems)
-            return Outcome(layers, None, look.problems())
+            return Outcome(layers, None, None, look.problems())
         merged = self.profiles.merged(layers)
         return self._target(_Look(layers), _without(merged, _CONTROL), self._texts(merged))
 
@@ -137,7 +148,7 @@ class Compiler:
         document = head.document
         look.whole = whole
         if document is None:
-            return Outcome(look.layers, None, look.problems())
+            return Outcome(look.layers, look.app, None, look.problems())
         subscription = document.subscription or self.subscription
         if not subscription:
             remedy = "Add `subscription: ID`, or set AZURE_SUBSCRIPTION_ID."
@@ -146,7 +157,7 @@ class Compiler:
         parts = self.workshop.parts(whole, app, look.found)
         problems = look.problems()
         if head.stood_in or not subscription:
-            return Outcome(look.layers, None, problems)
+            return Outcome(look.layers, look.app, None, problems)
         roots = sorted({app}.union(*(part.roots for part in parts)), key=_key)
         kinds = tuple(part.kind for part in parts)
         kinds = self._sets_of_kinds.setdefault(kinds, kinds)
@@ -161,7 +172,7 @@ class Compiler:
             windows=self._one_of(whole.get("windows"), document.windows),
             keys=look.keys,
         )
-        return Outcome(look.layers, compiled, problems)
+        return Outcome(look.layers, look.app, compiled, problems)
 
     def _one_of(self, data: Json, windows: Windows | None) -> Windows | None:
         """One calendar for all whose documents have it through one profile."""
@@ -260,12 +271,18 @@ def _without(data: Mapping[str, Json], keys: frozenset[str]) -> dict[str, Json]:
 
 
 def _target_name(pattern: str, texts: Mapping[str, str], tags: Mapping[str, str]) -> str:
-    """The name of a selected app's target; the pattern itself where it cannot be had, so that this is told of it."""
+    """The name of a selected app's target; the pattern itself where it cannot be had, so that this is told of it.
+
+    Where that is the app's own name, it is the text that the app's id has.
+    """
     wanted = _reachable(names_in(pattern), {name: text for name, text in texts.items() if name != "target"})
     given = {name: tags[tag] for name in wanted if (tag := _tag_of(name)) in tags}
     needed = {name: texts[name] for name in sorted(wanted & texts.keys()) if name != "target"}
     (_, name), *_ = evaluated({"(name)": pattern, **needed}, given)
-    return pattern if isinstance(name, Trouble) else name.replace("/", "--").lower()
+    if isinstance(name, Trouble):
+        return pattern
+    found, own = name.replace("/", "--").lower(), texts["web_app"]
+    return own if own == found else found
 
 
 def _reachable(used: Iterable[str], texts: Mapping[str, str]) -> set[str]:

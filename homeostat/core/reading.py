@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from homeostat.core import json
@@ -40,7 +41,7 @@ from homeostat.core.profiles import (
     Profiles,
     mark_of,
 )
-from homeostat.core.sections import Workshop
+from homeostat.core.sections import Part, Workshop
 from homeostat.core.selectors import Criteria, SelectedApp, Selection
 from homeostat.core.source import Pool, Source, SpecProblem
 from homeostat.core.validation import check
@@ -98,8 +99,10 @@ class _Chosen:
         return self.layers.mark
 
 
-type Outcomes = Mapping[tuple[object, ...], Outcome]
+type Outcomes = Mapping[tuple[object, ...], Mapping[ResourceId | None, Outcome]]
 """By the ids of their layers, which stay taken as long as an outcome is remembered, and by the app."""
+
+_NO_OUTCOMES: Final[Mapping[ResourceId | None, Outcome]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -115,13 +118,14 @@ class Reading:
     complete: bool
     before: Outcomes = field(default_factory=dict)
     problems: list[SpecProblem] = field(default_factory=list)
-    outcomes: dict[tuple[object, ...], Outcome] = field(default_factory=dict)
+    outcomes: dict[tuple[object, ...], dict[ResourceId | None, Outcome]] = field(default_factory=dict)
     policy: Policy = DEFAULT_POLICY
     selectors: tuple[_Chosen, ...] = ()
     _by_mark: dict[str, list[Source]] = field(init=False)
     _profiles: Profiles = field(init=False)
     compiler: Compiler = field(init=False)
     _inherited: set[int] = field(default_factory=set)  # ids of profiles that somebody uses
+    _parts: dict[tuple[int, ...], tuple[Part, ...]] = field(default_factory=dict)  # by their ids
 
     def __post_init__(self) -> None:
         self._by_mark = {mark: [] for mark in MARKS}
@@ -189,23 +193,29 @@ class Reading:
             layers = self._profiles.layers(source, self.problems)
             if layers is None:
                 continue
-            outcome = self._outcome(layers, (), partial(self.compiler.document, layers))
+            outcome = self._outcome(layers, None, partial(self.compiler.document, layers))
             self.problems.extend(outcome.problems)
             if outcome.compiled:
                 found.append(outcome.compiled)
         return found
 
-    def _outcome(self, layers: Layers, more: tuple[object, ...], work: Callable[[], Outcome]) -> Outcome:
+    def _outcome(self, layers: Layers, app: SelectedApp | None, work: Callable[[], Outcome]) -> Outcome:
         self._inherited.update(map(id, layers.inherited))
-        key = (self.subscription, layers.ids, *more)
-        outcome = self.before.get(key) or self.outcomes.get(key)
-        if outcome is None:
+        key, id_ = (self.subscription, layers.ids), app.id if app else None
+        ours = self.outcomes.setdefault(key, {})
+        outcome = self.before.get(key, _NO_OUTCOMES).get(id_) or ours.get(id_)
+        if outcome is None or not outcome.is_of(app):
             outcome = work()
             if outcome.compiled:
                 told = (*self._conflicts(outcome.compiled), *self._own_resources(outcome.compiled))
-                outcome = Outcome(layers, outcome.compiled.without_the_web_app(), (*outcome.problems, *told))
-        self.outcomes[key] = outcome
+                rest = outcome.compiled.without_the_web_app(self._one_of)
+                outcome = replace(outcome, compiled=rest, problems=(*outcome.problems, *told))
+        ours[id_] = outcome
         return outcome
+
+    def _one_of(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """One for all web apps of a group that share the very same parts."""
+        return self._parts.setdefault(tuple(map(id, parts)), parts)
 
     def _conflicts(self, compiled: Compiled) -> Iterator[SpecProblem]:
         """What a document says of its web app against itself."""
@@ -285,7 +295,7 @@ class Reading:
             group = chosen.wanted.criteria.subscriptions or (NO_SUBSCRIPTION,)
             id_ = ResourceId.of(group[0], "a-group", SITE.name, "an-app")
             app = SelectedApp(id_, dict.fromkeys(chosen.wanted.tags, _ANY_VALUE))
-            outcome = self._outcome(chosen.layers, app.spelled, partial(self._tried, chosen, app))
+            outcome = self._outcome(chosen.layers, app, partial(self._tried, chosen, app))
             self.problems.extend(outcome.problems)
 
     def _tried(self, chosen: _Chosen, app: SelectedApp) -> Outcome:
@@ -314,7 +324,7 @@ class Reading:
             if len(by_app[app.id]) > 1:
                 out.append(_chosen_twice(chosen, app, by_app[app.id]))
                 continue
-            outcome = self._outcome(chosen.layers, app.spelled, partial(self.compiler.app, chosen.layers, app))
+            outcome = self._outcome(chosen.layers, app, partial(self.compiler.app, chosen.layers, app))
             if outcome.compiled and not outcome.problems:
                 compiled.append(outcome.compiled)
             else:

@@ -56,7 +56,7 @@ class Roots(Mapping[ResourceId, Root]):
     """
 
     def __init__(
-        self, fixed: Mapping[ResourceId, Root], made: Mapping[ResourceId, Sequence[Compiled]], make: "_Make"
+        self, fixed: Mapping[ResourceId, Root], made: Mapping[ResourceId, Compiled], make: Callable[[Compiled], Root]
     ) -> None:
         self._fixed, self._made, self._make = fixed, made, make
         self._ids = sorted((*fixed, *made), key=lambda id_: id_.key)
@@ -79,10 +79,6 @@ class Roots(Mapping[ResourceId, Root]):
 
     def __len__(self) -> int:
         return len(self._ids)
-
-
-type _Make = Callable[[Sequence[Compiled]], Root]
-"""Of the documents of one web app, mostly one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +206,12 @@ class Specs:
         together = joined(documents, problems, of_web_apps=False)
         for wants in together.wants.values():
             problems.extend(conflicts(wants, self._memory.aware))
-        apps: dict[ResourceId, tuple[Compiled, ...]] = {}
+        first: dict[ResourceId, Compiled] = {}
+        others: dict[ResourceId, list[Compiled]] = {}  # of the few web apps that several documents declare
         for document in documents:
-            apps[document.web_app] = (*apps.get(document.web_app, ()), document)
-        declared = len(together.wants) + len(apps)
+            if first.setdefault(document.web_app, document) is not document:
+                others.setdefault(document.web_app, []).append(document)
+        declared = len(together.wants) + len(first)
         windows = {each.target.name: each.windows for each in documents if each.windows is not None}
 
         def root(id_: ResourceId, found: Together) -> Root:
@@ -222,16 +220,18 @@ class Specs:
             marked = found.marked.get(id_, frozenset())
             return Root(id_, wants, names, look.policy, version, calendars, marked, declared)
 
-        def web_app(known: Sequence[Compiled]) -> Root:
-            return root(known[0].web_app, joined(map(look.compiler.again, known), [], of_web_apps=True))
+        def of_one(known: Compiled, problems: list[SpecProblem]) -> Together:
+            alike = (known, *others.get(known.web_app, ()))
+            return joined(map(look.compiler.again, alike), problems, of_web_apps=True)
 
-        for known in apps.values():
-            if len(known) > 1:  # what one document says of its app against itself is known already
-                of_one = joined(map(look.compiler.again, known), problems, of_web_apps=True)
-                for wants in of_one.wants.values():
-                    problems.extend(conflicts(wants, self._memory.aware))
+        def web_app(known: Compiled) -> Root:
+            return root(known.web_app, of_one(known, []))
+
+        for id_ in others:  # what one document says of its app against itself is known already
+            for wants in of_one(first[id_], problems).wants.values():
+                problems.extend(conflicts(wants, self._memory.aware))
         targets = {each.target.name: each.target for each in sorted(documents, key=lambda each: each.target.name)}
-        roots = Roots({id_: root(id_, together) for id_ in together.wants}, apps, web_app)
+        roots = Roots({id_: root(id_, together) for id_ in together.wants}, first, web_app)
         return Fleet(targets, roots, look.policy, version)
 
 
