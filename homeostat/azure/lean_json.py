@@ -16,6 +16,11 @@ from homeostat.core.json import Json, JsonObject, refuse
 AT_ONCE: Final = 1 << 17
 """Characters that are waited for before more is read, so that few values are begun before they are whole."""
 
+SMALL: Final = 16
+"""Members of a list or an object that is looked for among those that came before: of large ones hardly two are equal,
+nor of objects that have an id.
+"""
+
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _AFTER_A_VALUE: Final = frozenset(",:]}")
 
@@ -25,10 +30,12 @@ class NotJson(ValueError):
 
 
 async def read_lean(parts: AsyncIterator[bytes], long: str, at_once: int = AT_ONCE) -> JsonObject:
-    """The object whose text the parts are, in UTF-8: without members that are null, and with equal texts once.
+    """The object whose text the parts are, in UTF-8: without members that are null, and what is equal once, texts as
+    well as small lists and objects.
 
     For pages of resources, most of whose many members are null or say what a thousand others do. `long` is the member
-    whose list is read element by element; any other is read as a whole. Raises NotJson.
+    whose list is read element by element; any other is read as a whole. What is read is to be left as it is. Raises
+    NotJson.
     """
     text = _Text(parts, at_once)
     try:
@@ -140,13 +147,26 @@ def _past_space(text: str, at: int) -> int:
 
 def _lean_decoder() -> json.JSONDecoder:
     texts: dict[str, str] = {}
-    one_of = texts.setdefault
+    lists: dict[tuple[object, ...], list[Any]] = {}
+    objects: dict[tuple[object, ...], dict[str, Any]] = {}
+    one_text = texts.setdefault
+
+    def one_of(value: Any) -> Any:
+        if type(value) is str:
+            return one_text(value, value)
+        if type(value) is list and len(value) <= SMALL:
+            return lists.setdefault(tuple(map(_identity, value)), value)
+        return value
 
     def lean(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        return {
-            one_of(key, key): one_of(value, value) if type(value) is str else value
-            for key, value in members
-            if value is not None
-        }
+        found = {one_text(key, key): one_of(value) for key, value in members if value is not None}
+        if len(found) > SMALL or "id" in found:
+            return found
+        return objects.setdefault((*found, *map(_identity, found.values())), found)
 
     return json.JSONDecoder(object_pairs_hook=lean, parse_constant=refuse)
+
+
+def _identity(value: Any) -> object:
+    """What tells it from others: what a kept list or object holds lives as long, so that no other gets its id."""
+    return value if type(value) is str else id(value)

@@ -98,6 +98,21 @@ def test_equal_texts_and_names_are_one_object_whatever_part_they_came_in() -> No
     assert next(iter(first)) is next(iter(second))
 
 
+def test_small_objects_and_lists_that_are_equal_are_one() -> None:
+    row = '{"id": %d, "tags": {"env": "prod", "of": [1, "a", {"b": null}]}}'
+    first, second = json.objects_at(read(f'{{"data": [{row % 1}, {row % 2}]}}'.encode(), 10, 10), "data")
+    assert (first["id"], second["id"]) == (1, 2)
+    assert first["tags"] is second["tags"]
+    assert json.at(first, ("tags", "of")) == [1, "a", {}]
+
+
+@pytest.mark.parametrize("place", ['{"a": %s}', "[%s]", '[{"a": [%s]}]'])
+def test_what_python_takes_for_equal_stays_apart(place: str) -> None:
+    values = ["1", "1.0", "true", "0", "0.0", "-0.0", "false", "1e2", "100", '"1"', "[]", "{}"]
+    rows = ", ".join(place % value for value in values * 2)
+    assert json.render(read(f'{{"data": [{rows}]}}'.encode())) == json.render(json.parse(f'{{"data": [{rows}]}}'))
+
+
 def test_no_more_text_waits_than_is_read_at_once() -> None:
     row = python_json.dumps({f"name {number}": None for number in range(500)}).encode()
     rows = 1_000
