@@ -6,8 +6,8 @@ answers for its health stays small.
 
 import asyncio
 import gc
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,26 +35,20 @@ class Runtime:
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> "Service":
-        with _lasting():
+        """What this makes, modules above all, is there to stay: the garbage collector is not to look through it.
+
+        It would do so again and again meanwhile, and then at every full collection (docs.python.org/3/library/gc.html).
+        """
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
             from homeostat.bootstrap import open_service
             from homeostat.config import load
 
             config = load(self.environment, home=self.home)
-            return await self._stack.enter_async_context(open_service(config))
-
-
-@contextmanager
-def _lasting() -> Iterator[None]:
-    """What is made within, modules above all, is there to stay: the garbage collector does not look through it.
-
-    It would do so again and again while they are imported, and with every full collection after that.
-    https://docs.python.org/3/library/gc.html#gc.freeze
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_enabled:
-            gc.enable()
+            service = await self._stack.enter_async_context(open_service(config))
+            gc.freeze()
+        finally:
+            if was_enabled:
+                gc.enable()
+        return service

@@ -14,8 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-import aiohttp
-from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.rest import AsyncHttpResponse, HttpRequest
@@ -23,6 +22,7 @@ from tenacity import AsyncRetrying, RetryCallState
 
 from homeostat.ambient import Ambient
 from homeostat.azure.credentials import CredentialsUnavailable
+from homeostat.azure.unanswered import was_sent
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed, wait_of
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class RetryPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         except ClientAuthenticationError as error:
             raise CredentialsUnavailable.because(str(error), where) from error
         except AzureError as error:
-            raise ArmError.no_answer(str(error), sent=_was_sent(error), request=where) from error
+            raise ArmError.no_answer(str(error), sent=was_sent(error), request=where) from error
         if answer.status_code < 400:
             return response
         headers = with_seconds(answer.headers, self._ambient.now())
@@ -171,20 +171,6 @@ def with_seconds(headers: Mapping[str, str], now: datetime) -> Mapping[str, str]
         return lowered
     wait = (then - now).total_seconds() if then.tzinfo else 0.0
     return {**lowered, "retry-after": str(max(0, round(wait)))}
-
-
-def _was_sent(error: AzureError) -> bool:
-    """Whether the request can have reached ARM.
-
-    azure-core's aiohttp transport reports a connection lost after sending as ServiceRequestError too, which elsewhere
-    means "never sent"; only aiohttp's own error tells the two apart.
-    """
-    if not isinstance(error, ServiceRequestError):
-        return True
-    cause = error.inner_exception
-    return isinstance(cause, aiohttp.ClientError) and not isinstance(
-        cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL
-    )
 
 
 def named(request: HttpRequest) -> str:

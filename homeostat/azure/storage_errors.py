@@ -17,9 +17,9 @@ from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
-    ServiceRequestError,
 )
 
+from homeostat.azure.unanswered import was_sent
 from homeostat.ports import Conflict, OutcomeUnknown, StorageError, StorageUnavailable, Unstorable
 
 PAUSES: Final = (0.2, 0.8, 3.2)
@@ -113,7 +113,7 @@ class _Fate(Enum):
 
 
 def _fate(error: AzureError) -> _Fate:
-    if isinstance(error, ServiceRequestError):
+    if not was_sent(error):
         return _Fate.NOT_EXECUTED
     if isinstance(error, ClientAuthenticationError):
         return _Fate.REFUSED

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from pydantic import Field, TypeAdapter
@@ -198,14 +199,16 @@ def _shown(value: Value) -> Json:
     return None if value is ABSENT else value
 
 
-_ADAPTER: TypeAdapter[Approval] = TypeAdapter(Approval)
+@cache
+def _adapter() -> TypeAdapter[Approval]:
+    return TypeAdapter(Approval)
 
 
 def to_json(approval: Approval) -> JsonObject:
-    dumped: dict[str, Any] = _ADAPTER.dump_python(approval, mode="json")
+    dumped: dict[str, Any] = _adapter().dump_python(approval, mode="json")
     return dumped
 
 
 def from_json(body: JsonObject) -> Approval:
     """Raises ValueError (pydantic.ValidationError) for a document that is no approval."""
-    return _ADAPTER.validate_python(body)
+    return _adapter().validate_python(body)

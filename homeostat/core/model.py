@@ -48,9 +48,12 @@ def most_cautious(modes: Iterable[Mode]) -> Mode:
 
 
 class Section(BaseModel):
-    """Base of a kind's part of a spec document, and of everything in it: unknown keys are errors."""
+    """Base of a kind's part of a spec document, and of everything in it: unknown keys are errors.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+    What checks it is built when it is first checked as a whole: most are only ever checked as a part of another.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False, defer_build=True)
 
 
 class Consent(StrEnum):

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from math import ceil
 from typing import Any
 
@@ -77,17 +78,19 @@ class Rollout:
         return self.state is State.DONE or position(self.version, target) <= self.cutoff
 
 
-_ADAPTER: TypeAdapter[Rollout] = TypeAdapter(Rollout)
+@cache
+def _adapter() -> TypeAdapter[Rollout]:
+    return TypeAdapter(Rollout)
 
 
 def to_json(rollout: Rollout) -> JsonObject:
-    dumped: dict[str, Any] = _ADAPTER.dump_python(rollout, mode="json")
+    dumped: dict[str, Any] = _adapter().dump_python(rollout, mode="json")
     return dumped
 
 
 def from_json(body: JsonObject) -> Rollout:
     """Raises ValueError (pydantic.ValidationError) for a document that is not a rollout."""
-    return _ADAPTER.validate_python(body)
+    return _adapter().validate_python(body)
 
 
 def position(version: str, target: str) -> str:

@@ -1,6 +1,7 @@
 """The process opens its service once, when it is first needed, and again after what stood in the way is repaired."""
 
 import asyncio
+import gc
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,21 @@ async def test_a_repaired_setting_is_noticed_by_the_next_invocation(tmp_path: Pa
             await runtime.service()
     environment["HOMEOSTAT_MODE"] = "alert"
     assert (await runtime.service()).engine.cap == "alert"
+    await closed(runtime)
+
+
+async def test_the_garbage_collector_goes_on_whether_or_not_the_service_opened(tmp_path: Path) -> None:
+    environment = {**ENVIRONMENT, "HOMEOSTAT_MODE": "sometimes"}
+    runtime = Runtime(environment, tmp_path)
+    frozen = gc.get_freeze_count()
+    with pytest.raises(ConfigError):
+        await runtime.service()
+    assert (gc.isenabled(), gc.get_freeze_count()) == (True, frozen)
+    environment["HOMEOSTAT_MODE"] = "alert"
+    await runtime.service()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > frozen
+    gc.unfreeze()
     await closed(runtime)
 
 

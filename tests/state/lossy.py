@@ -5,6 +5,7 @@ from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Self
 
+import aiohttp
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
 
@@ -12,6 +13,7 @@ from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
 class Loss(Enum):
     REQUEST = auto()  # never reaches the service
     ANSWER = auto()  # the service has done it, and nobody hears of it
+    CONNECTION = auto()  # the same, in the words of the transport when a kept connection is closed meanwhile
 
 
 async def _nothing() -> None: ...
@@ -38,10 +40,12 @@ class LossyTransport(AsyncHttpTransport[Any, Any]):
             await self._meanwhile()
             raise ServiceRequestError("lost before it was sent")
         answer = await self._inner.send(request, **options)
-        if loss is Loss.ANSWER:
+        if loss is not None:
             if options.get("stream"):
                 await answer.read()  # frees its connection, as the SDK would have done
             await self._meanwhile()
+            if loss is Loss.CONNECTION:
+                raise ServiceRequestError("server disconnected", error=aiohttp.ServerDisconnectedError())
             raise ServiceResponseError("lost on its way back")
         return answer
 

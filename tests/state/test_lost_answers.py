@@ -40,10 +40,11 @@ async def others(behind: Behind) -> AsyncIterator[AzureStorage]:
         yield storage
 
 
+@pytest.mark.parametrize("loss", [Loss.ANSWER, Loss.CONNECTION])
 async def test_an_insert_recognises_itself_after_a_lost_answer(
-    behind: Behind, others: AzureStorage, unique: str
+    behind: Behind, others: AzureStorage, unique: str, loss: Loss
 ) -> None:
-    network = LossyTransport(Loss.ANSWER)
+    network = LossyTransport(loss)
     async with behind(network) as storage:
         versions = await storage.documents.apply(unique, [Insert("a", {"n": 1}), Insert("b", {})])
         found = await storage.documents.read(unique, "a")
