@@ -79,20 +79,24 @@ async def bodies(world: Stand) -> list[Any]:
     return [json.loads(message.body) for message in found]
 
 
-async def test_what_a_process_has_no_room_for_the_others_have_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_process_has_no_room_for_the_others_have_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("homeostat.core.sweep.cut", lambda keys, size: tuple(keys[::10]))
-    world = await seen(60)
-    await world.service.sweeps.start("nightly")
-    await world.deliver(SWEEP_QUEUE)
-    handed_out = await bodies(world)
-    await asyncio.gather(*map(world.service.sweeps.work, handed_out))
-    passed_on = await bodies(world)
-    assert [each["passed"] for each in passed_on] == [1] * (len(handed_out) - Room().at_most)
-    other = world.second()
-    other.service = replace(world.service, way=replace(world.service.way, room=Room()))
-    await asyncio.gather(*map(other.service.sweeps.work, passed_on))
-    (ended, *_) = await sweeps(world)
-    assert ended["checked"] == ended["roots"]
+
+    async def program(loop: VirtualLoop) -> None:
+        world = await seen(60)
+        await world.service.sweeps.start("nightly")
+        await world.deliver(SWEEP_QUEUE)
+        handed_out = await bodies(world)
+        await asyncio.gather(*map(world.service.sweeps.work, handed_out))
+        passed_on = await bodies(world)
+        assert [each["passed"] for each in passed_on] == [1] * (len(handed_out) - Room().at_most)
+        assert loop.time() == 0.0
+        other = replace(world.service, way=replace(world.service.way, room=Room()))
+        await asyncio.gather(*map(other.sweeps.work, passed_on))
+        (ended, *_) = await sweeps(world)
+        assert ended["checked"] == ended["roots"]
+
+    run_on(VirtualLoop(), program)
 
 
 def test_where_nobody_has_room_a_message_is_passed_on_a_few_times_and_then_waits() -> None:
