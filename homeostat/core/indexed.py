@@ -26,8 +26,8 @@ MAX_GROUPS: Final = 250
 """Resource groups that one query names, so that its text stays below some 25 KB."""
 
 
-MAX_NAMES: Final = 250
-"""The same of names."""
+MAX_NAMES: Final = 100
+"""The same of names, which add up to 8 KB."""
 
 
 def queries(roots: Iterable[ResourceId]) -> tuple[RowQuery, ...]:
