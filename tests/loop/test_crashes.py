@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -14,10 +15,11 @@ from homeostat.core.plan import Action
 from homeostat.store import Leased, LeaseLost
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.meddling import meddled, once
-from tests.loop.stand import VISIBILITY, Stand, stand
+from tests.loop.stand import SPEC, VISIBILITY, Stand, stand
 
 HOUR = timedelta(hours=1)
 WRITES_SETTINGS = "Microsoft.Web/sites/config/write"
+ASKED_FOR = SPEC.replace("nsg_rules:", "nsg_rules:\n  approval: required")
 
 
 async def damaged(new_stand: Callable[[], Stand]) -> Stand:
@@ -210,3 +212,52 @@ async def test_two_instances_that_take_one_root_at_one_time_do_its_work_once(new
     assert len(answers) == 4
     told = [("DriftDetected", "nsg_rules"), ("Remediated", "nsg_rules")]
     assert sorted(set(world.inbox.told())) == told
+
+
+# --- whose mark no message repeats ---
+
+
+async def approves(world: Stand) -> None:
+    (asked,) = await world.service.open_approvals()
+    await world.service.decide_approval(str(asked["id"]), yes=True, by="Anna")
+
+
+async def waits_for_a_word() -> Stand:
+    world = stand(spec=ASKED_FOR)
+    world.change_rule("allow-sql", access="Deny")
+    assert (await world.reconcile("nsg")).status is Status.HELD
+    return world
+
+
+async def is_repaired_once(world: Stand) -> None:
+    assert world.rule("allow-sql")["properties"]["access"] == "Allow"
+    assert len(world.writes()) == 1
+    assert ((await world.record("nsg")).mark, world.failures, world.poisoned) == (None, [], [])
+
+
+@pytest.mark.wire
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_word_whose_call_died_anywhere_counts_when_the_person_says_it_again(*, after: bool) -> None:
+    for call in count(1):
+        world = await waits_for_a_word()
+        fate = Fate(call, after)
+        with suppress(Crash):
+            await approves(mortal(world, fate))
+        await approves(world)
+        await world.work_for(HOUR)
+        await is_repaired_once(world)
+        if len(fate.names) < call:
+            assert "queues.send" in fate.names
+            break
+
+
+@pytest.mark.wire
+async def test_a_word_whose_call_died_before_its_message_and_that_nobody_says_again_waits_for_the_next_sweep() -> None:
+    world = await waits_for_a_word()
+    with pytest.raises(Crash):
+        await approves(mortal(world, Fate("queues.send")))
+    await world.work_for(HOUR)
+    assert (world.writes(), (await world.record("nsg")).mark is not None) == ([], True)
+    await world.service.sweeps.start("nightly")
+    await world.work_for(2 * HOUR)
+    await is_repaired_once(world)

@@ -116,6 +116,35 @@ def test_a_write_sent_at_the_last_moment_has_landed_when_an_instance_whose_clock
     world.close()
 
 
+@pytest.mark.parametrize("is_leased", [False, True])
+def test_the_mark_of_a_timer_that_died_before_its_message_waits_for_the_next_timer(*, is_leased: bool) -> None:
+    world = World(SETTLE)
+    timer = world.sweep()
+    for _ in range(2):  # read, mark; it dies before it sends
+        world.step(timer)
+    world.crash(timer)
+    visitor = world.visit() if is_leased else None
+    while visitor in world.actors:
+        world.step(visitor)
+    assert (world.record().mark is not None, world.messages()) == (True, 0)
+    world.run_down()
+    world.close()
+
+
+def test_the_mark_of_a_timer_that_died_before_its_message_keeps_no_hint_waiting() -> None:
+    world = World(SETTLE)
+    timer = world.sweep()
+    for _ in range(2):
+        world.step(timer)
+    world.crash(timer)
+    hint = world.tell(world.change())
+    while hint in world.actors:
+        world.step(hint)
+    assert world.messages() == 1
+    world.run_down()
+    world.close()
+
+
 # --- in every order that there is ---
 
 
