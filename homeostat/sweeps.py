@@ -49,7 +49,8 @@ CHUNKS_A_SECOND: Final = 2
 _HELD: Final = (0.0, 0.2, 0.4, 0.8, 1.0)
 """Seconds for which a process keeps a chunk that it has no room for: a message cannot be put off for less than one.
 
-By how often it was passed on, so that the others have what there is to do at once, and few messages go for nothing.
+By how often it was passed on, so that the others have what there is to do at once, and few messages go for nothing. In
+the end nobody has room: then a process keeps one for each place, so that none stays empty while its chunk is put off.
 """
 
 POISON: Final = f"{SWEEP_QUEUE}-poison"
@@ -66,16 +67,23 @@ class Room:
     lasted: timedelta = timedelta()  # the last chunk
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by the one that asks for its rows
     _places: asyncio.Semaphore = field(init=False)
+    _next: int = 0  # that wait for as long as it takes
 
     def __post_init__(self) -> None:
         self._places = asyncio.Semaphore(self.at_most)
 
-    async def enter(self, within: float) -> bool:
-        """Takes a place, if one is free or comes free within so many seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                return await self._places.acquire()
-        return False
+    async def enter(self, passed: int) -> bool:
+        """Takes a place, if one is free or comes free in time for a chunk that was passed on so often."""
+        if passed + 1 < len(_HELD) or self._next == self.at_most:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_HELD[passed]):
+                    return await self._places.acquire()
+            return False
+        self._next += 1
+        try:
+            return await self._places.acquire()
+        finally:
+            self._next -= 1
 
     def leave(self, lasted: float) -> None:
         self.lasted = timedelta(seconds=lasted)
@@ -218,7 +226,7 @@ class Sweeps:
     async def _chunk(self, id_: str, number: int, passed: int) -> None:
         """The host hands out more messages at once than there is room for; another instance may have some."""
         room = self.way.room
-        if not await room.enter(_HELD[passed]):
+        if not await room.enter(passed):
             passes = passed + 1 < len(_HELD)
             onward: JsonObject = {"sweep": id_, "chunk": number, "passed": passed + passes}
             await self._send(onward, timedelta() if passes else room.wait)

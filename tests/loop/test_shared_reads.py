@@ -53,7 +53,7 @@ async def test_what_several_roots_ask_for_is_read_once_and_kept_for_those_that_a
     assert (arm.asked, arm.kept, shared.calls) == ([NSG], 1, 1)
 
 
-@pytest.mark.parametrize("own", [APP, SETTINGS, SETTINGS_OF_SLOT], ids=str)
+@pytest.mark.parametrize("own", [APP, SETTINGS, SETTINGS_OF_SLOT], ids=lambda read: read.id.short)
 async def test_what_only_a_web_app_itself_asks_for_is_let_go_of_when_it_is_judged(own: Read) -> None:
     arm = Bodies()
     shared = Shared(arm)

@@ -99,22 +99,30 @@ def test_what_a_process_has_no_room_for_the_others_have_at_once(monkeypatch: pyt
     run_on(VirtualLoop(), program)
 
 
-def test_where_nobody_has_room_a_message_is_passed_on_a_few_times_and_then_waits() -> None:
+def test_where_nobody_has_room_a_message_is_passed_on_a_few_times_and_one_for_each_place_waits() -> None:
     async def program(loop: VirtualLoop) -> list[tuple[float, int]]:
         world = await seen(25)
-        room = world.service.way.room
+        work, room = world.service.sweeps.work, world.service.way.room
         for _ in range(room.at_most):
-            assert await room.enter(0.0)
+            assert await room.enter(0)
+        course: list[tuple[float, int]] = []
         message: Any = {"sweep": "a-sweep", "chunk": 0}
-        course = []
-        for _ in range(5):
-            await world.service.sweeps.work(message)
-            (message, *rest) = await bodies(world) or [{"passed": -1}]
-            assert not rest
+        for _ in range(4):
+            await work(message)
+            (message,) = await bodies(world)
             course.append((round(loop.time(), 1), message["passed"]))
+        waiting = [asyncio.create_task(work(message)) for _ in range(room.at_most)]
+        await asyncio.sleep(0)  # until both wait
+        await work(message)
+        course.append((round(loop.time(), 1), len(await bodies(world))))
+        assert not any(each.done() for each in waiting)
+        for _ in waiting:
+            room.leave(1.0)
+        await asyncio.gather(*waiting)
+        assert await world.memory.queues.count(SWEEP_QUEUE) == 1  # the one that was put off, and none of these
         return course
 
-    assert run_on(VirtualLoop(), program) == [(0.0, 1), (0.2, 2), (0.6, 3), (1.4, 4), (2.4, -1)]
+    assert run_on(VirtualLoop(), program) == [(0.0, 1), (0.2, 2), (0.6, 3), (1.4, 4), (2.4, 0)]
 
 
 @pytest.mark.parametrize("passed", [-1, 99, "often", None])
