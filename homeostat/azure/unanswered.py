@@ -1,6 +1,5 @@
 """Of a request without an answer: whether the other side can have had it."""
 
-import aiohttp
 from azure.core.exceptions import AzureError, ServiceRequestError
 
 
@@ -12,6 +11,8 @@ def was_sent(error: AzureError) -> bool:
     """
     if not isinstance(error, ServiceRequestError):
         return True
+    import aiohttp  # here, since naming a storage account needs none of it; whoever raised this has it
+
     cause = error.inner_exception
     return isinstance(cause, aiohttp.ClientError) and not isinstance(
         cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL
