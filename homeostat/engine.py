@@ -10,6 +10,7 @@ from homeostat.core import marks
 from homeostat.core.decision import holds_together
 from homeostat.core.gate.situation import Pause
 from homeostat.core.marks import Later, NothingToDo
+from homeostat.core.model import Mode
 from homeostat.core.outcome import Outcome, Status, Trigger, ledger_entry
 from homeostat.core.plan import Held, Plan
 from homeostat.core.record import RootRecord
@@ -31,7 +32,8 @@ class Engine(Parts):
 
         Raises StorageError and AlertError: the message that led here must then come again.
         """
-        taken = await self.store.take(root.id, str(self.ambient.uuid()), self.settle)
+        observer = self._observer()
+        taken = await self._take(root, observer)
         if isinstance(taken, Later):
             return taken
         answer: Outcome | NothingToDo = NothingToDo()
@@ -39,7 +41,7 @@ class Engine(Parts):
             working = taken.stored.record.working
             causes = working.causes if working else ()
             trigger = Trigger("event", causes, run=marks.sweep_in(causes))
-            answer = await self._pass(root, trigger, taken.stored, taken).run()
+            answer = await self._pass(root, trigger, taken.stored, observer, taken).run()
             if answer.status is Status.BUSY:
                 # The lease was lost, and with it the work; of the new owner nobody says that it will live to do it.
                 await self.store.enqueue(root.id, self.store.terms.lasts)
@@ -49,7 +51,7 @@ class Engine(Parts):
     async def reconcile(self, root: Root, trigger: Trigger) -> Outcome:
         """Reconciles a root now, whatever is marked. Its status is BUSY while another instance works on it."""
         stored = await self.store.load(root.id)
-        outcome = await self._pass(root, trigger, stored).run()
+        outcome = await self._pass(root, trigger, stored, self._observer()).run()
         if not trigger.dry_run:
             await self.outbox.try_to_send(root.id, outcome)
         return outcome
@@ -70,7 +72,7 @@ class Engine(Parts):
             entry = ledger_entry(outcome, trigger, root.targets, now)
             await leased.save(marks.released, [ledger_row(entry, now, self.ambient.uuid())])
             return outcome
-        outcome = await self._pass(root, trigger, leased.stored, leased, plan).run()
+        outcome = await self._pass(root, trigger, leased.stored, self._observer(), leased, plan).run()
         await self.outbox.try_to_send(root.id, outcome)
         return outcome
 
@@ -83,9 +85,37 @@ class Engine(Parts):
         situation = replace(situation, pauses=pauses, retest=None if situation.retest == own else situation.retest)
         return holds_together(plan, await self.situations.looked_around(situation, root, {}))
 
+    async def _take(self, root: Root, observer: Observer) -> Leased | Later | NothingToDo:
+        """Takes up the marked work of a root. The first look goes on beside the write of its lease.
+
+        What that look saw counts only if the lease was taken on the very record that was read before it began: then no
+        owner came between, and every event whose mark the lease clears had been told before the look.
+        """
+        known = await self.store.load(root.id)
+        take = self.store.take(root.id, str(self.ambient.uuid()), self.settle, known)
+        if self.cap is Mode.IGNORE or not self.store.is_due(known, self.settle):
+            return await take
+        observer.begin(root)
+        counts = False
+        try:
+            taken = await take
+            counts = isinstance(taken, Leased) and taken.found == known.record
+        finally:
+            if not counts:
+                observer.discard()
+        return taken
+
+    def _observer(self) -> Observer:
+        return Observer(self.registry, self.reader, self.prober, self.ambient)
+
     def _pass(
-        self, root: Root, trigger: Trigger, stored: Stored, leased: Leased | None = None, first: Plan | None = None
+        self,
+        root: Root,
+        trigger: Trigger,
+        stored: Stored,
+        observer: Observer,
+        leased: Leased | None = None,
+        first: Plan | None = None,
     ) -> Reconcile:
-        observer = Observer(self.registry, self.reader, self.prober, self.ambient)
         writes = Writes(root, trigger, self.writer, self.snapshots, observer, self.ambient)
         return Reconcile(self, root, trigger, stored, observer, writes, leased, first)

@@ -30,9 +30,26 @@ class Observer:
     ambient: Ambient
     arm_time: ArmTime | None = None
     refused: set[str] = field(default_factory=set)
+    _begun: asyncio.Task[Facts] | None = field(default=None, init=False)
+
+    def begin(self, root: Root) -> None:
+        """Begins the look that the next `observe` gives, so that it goes on beside whatever is awaited before."""
+        self._begun = asyncio.create_task(self._look(root))
+
+    def discard(self) -> None:
+        """Gives up the look that was begun: the next `observe` looks afresh."""
+        if self._begun is not None:
+            self._begun.cancel()
+            self._begun = None
 
     async def observe(self, root: Root) -> Facts:
         """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
+        if self._begun is None:
+            return await self._look(root)
+        begun, self._begun = self._begun, None
+        return await begun
+
+    async def _look(self, root: Root) -> Facts:
         facts: dict[Query, Fact] = {}
         for _ in range(MAX_STAGES):
             wanted = reads_of(root, facts, self.registry)

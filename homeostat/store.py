@@ -170,14 +170,24 @@ class Store:
         """A look that is due later than a message can wait is taken earlier: it finds when the next one is due."""
         await self.queues.send(WORK_QUEUE, json.render({"root": root.text}), delay=min(delay, MAX_DELAY))
 
-    async def take(self, root: ResourceId, owner: str, settle: Settle) -> "Leased | Later | NothingToDo":
-        """Takes up the marked work of a root under a lease; a root that must wait gets its message again."""
+    def is_due(self, stored: Stored, settle: Settle) -> bool:
+        """Whether `take` would lease the root, were its record still this one."""
+        due = marks.taken(stored.record, owner="", now=self.ambient.now(), settle=settle, lasts=self.terms.lasts)
+        return isinstance(due, RootRecord)
+
+    async def take(
+        self, root: ResourceId, owner: str, settle: Settle, known: Stored | None = None
+    ) -> "Leased | Later | NothingToDo":
+        """Takes up the marked work of a root under a lease; a root that must wait gets its message again.
+
+        `known` saves the first read.
+        """
         answer: RootRecord | Later | NothingToDo = NothingToDo()
-        began = 0.0
+        began, found = 0.0, RootRecord()
 
         def transition(current: RootRecord) -> RootRecord:
-            nonlocal answer, began
-            began, now = self.ambient.monotonic(), self.ambient.now()
+            nonlocal answer, began, found
+            began, now, found = self.ambient.monotonic(), self.ambient.now(), current
             answer = marks.taken(current, owner=owner, now=now, settle=settle, lasts=self.terms.lasts)
             match answer:
                 case RootRecord():
@@ -187,10 +197,10 @@ class Store:
                 case NothingToDo():
                     return current
 
-        stored = await self.change(root, transition)
+        stored = await self.change(root, transition, known=known)
         match answer:
             case RootRecord(lease=Lease() as lease):
-                return Leased(self, root, lease, stored, began)
+                return Leased(self, root, lease, stored, began, found)
             case Later(delay):
                 await self.enqueue(root, delay)
                 return answer
@@ -200,18 +210,18 @@ class Store:
     async def lease(self, root: ResourceId, owner: str, known: Stored | None = None) -> "Leased | None":
         """The lease of a root, or None while another owner holds it."""
         free = False
-        began = 0.0
+        began, found = 0.0, RootRecord()
 
         def transition(current: RootRecord) -> RootRecord:
-            nonlocal free, began
-            began, now = self.ambient.monotonic(), self.ambient.now()
+            nonlocal free, began, found
+            began, now, found = self.ambient.monotonic(), self.ambient.now(), current
             free = marks.is_free(current, now=now)
             return marks.leased(current, owner=owner, now=now, lasts=self.terms.lasts) if free else current
 
         stored = await self.change(root, transition, known=known)
         if not free or stored.record.lease is None:
             return None
-        return Leased(self, root, stored.record.lease, stored, began)
+        return Leased(self, root, stored.record.lease, stored, began, found)
 
     async def look_when_free(self, root: ResourceId) -> None:
         """Sees to it that the root is looked at if the owner of its lease is dead, who may have left work undone."""
@@ -313,6 +323,7 @@ class Leased:
     """A root under its lease: the only way to change what is remembered of it while it is being written to.
 
     began: when the lease was taken or renewed last, on the monotonic clock: the other one may be set meanwhile.
+    found: the record that the lease was taken on.
     """
 
     store: Store
@@ -320,6 +331,7 @@ class Leased:
     lease: Lease
     stored: Stored
     began: float
+    found: RootRecord
 
     async def save(self, transition: Callable[[RootRecord], RootRecord], rows: Sequence[Change] = ()) -> None:
         """Raises LeaseLost when the root has another owner by now; then nothing is saved."""
