@@ -155,7 +155,7 @@ class Reconcile:
         return self.ending.judged(plan, facts, wrote=bool(self.writes.written), refusals=self.writes.refusals.values())
 
     async def _write(self, plan: Plan) -> Outcome | None:
-        """Lease, reservation, intent, apply. None when it is to be observed again.
+        """Lease, reservation beside intent, apply. None when it is to be observed again.
 
         That is to verify, or since somebody else wrote first.
         """
@@ -168,11 +168,12 @@ class Reconcile:
             if leased.lease.token != looked_at.record.token + 1:
                 return None  # another owner came and went since this one looked, and may have done the work
         known = leased.stored.record
-        hold = await self.parts.reservations.reserve(plan, self.root, known, self.trigger, self.seen)
+        reserved = self.parts.reservations.reserve(plan, self.root, known, self.trigger, self.seen)
+        hold, (intent, names) = await asyncio.gather(reserved, self._intend(plan, leased))
         if hold:
+            self.writes.forget(intent)
             return self._judged(held_whole(plan, hold), {})
         self.alone = self.alone.with_plan(plan)
-        intent, names = await self._intend(plan, leased)
         try:
             await self.writes.apply(plan, leased, intent, names, together=plan is self.first)
         except ArmError as error:

@@ -61,6 +61,10 @@ class Writes:
         await self.keeper.keep(found)
         self.snapshots.append(found.id)
 
+    def forget(self, intent: Intent) -> None:
+        """Nothing is written under this intent: the state that it was to change is no state before a write."""
+        self.snapshots = [name for name in self.snapshots if name not in intent.snapshots]
+
     async def apply(
         self, plan: Plan, leased: Leased, intent: Intent, names: Sequence[str], *, together: bool = False
     ) -> None:

@@ -33,6 +33,19 @@ async def test_instances_that_write_at_once_write_no_more_together_than_the_cap(
     assert held.retry_at > world.ambient.now()
 
 
+async def test_a_plan_whose_room_another_took_at_the_same_moment_leaves_nothing_behind() -> None:
+    world = fleet_stand(2, "caps: {writes_per_hour: 1}")
+    for number in (1, 2):
+        break_app(world, number)
+    outcomes = await heal_all([world, world.second()], range(1, 3))
+    (held,) = [outcome for outcome in outcomes if outcome.status is Status.HELD]
+    assert (len(world.writes()), held.written, held.snapshots) == (1, (), ())
+    record = (await world.engine.store.load(held.root)).record
+    assert (record.intent, record.lease) == (None, None)
+    (entry,) = await world.engine.store.history(held.root, 9)
+    assert entry["snapshots"] == []
+
+
 async def test_what_was_held_is_written_when_the_hour_has_room() -> None:
     world = fleet_stand(10, FEW)
     for number in range(1, 11):

@@ -9,8 +9,8 @@ from bench.repair_waits import measured
 
 pytestmark = pytest.mark.wire
 
-STORES: Final = 4
-"""To take the work up: its record. Before the write: the reservation and the intent. At the end: the
+STORES: Final = 3
+"""To take the work up: its record. Before the write: the intent. At the end: the
 batch with the ledger entry. All else goes on beside these or a call to ARM."""
 
 CALLS: Final = {
