@@ -26,21 +26,21 @@ app.register_functions(http_functions(runtime))
 @app.function_name("on_resource_event")
 @app.event_grid_trigger(arg_name="event")
 async def on_resource_event(event: func.EventGridEvent) -> None:
-    """A resource changed, as Event Grid's webhook tells it. A failure makes Event Grid deliver again."""
+    """A resource changed: Event Grid's webhook delivery. After an exception Event Grid delivers again."""
     await _handle(_as_json(event))
 
 
 @app.function_name("on_queued_event")
 @app.queue_trigger(arg_name="message", queue_name="homeostat-events", connection="AzureWebJobsStorage")
 async def on_queued_event(message: func.QueueMessage) -> None:
-    """The same, as Event Grid's storage-queue delivery tells it: no open ingress is needed."""
+    """A resource changed: Event Grid's storage-queue delivery, which needs no open ingress."""
     await _handle(_parsed(message))
 
 
 @app.function_name("nightly_reconcile")
 @app.timer_trigger(arg_name="timer", schedule="%HOMEOSTAT_NIGHTLY_SCHEDULE%")
 async def nightly_reconcile(timer: func.TimerRequest) -> None:
-    """A sweep begins: every root is looked at, whatever events said. Lost ones are made good by it."""
+    """Starts the nightly sweep over every root, which finds the changes whose events were lost."""
     service = await runtime.service()
     sweep = await service.sweeps.start("nightly")
     log.info("nightly: sweep %s is asked for%s", sweep, ", late" if timer.past_due else "")
@@ -50,7 +50,7 @@ async def nightly_reconcile(timer: func.TimerRequest) -> None:
 @app.function_name("sweep")
 @app.queue_trigger(arg_name="message", queue_name="homeostat-sweeps", connection="AzureWebJobsStorage")
 async def sweep(message: func.QueueMessage) -> None:
-    """A sweep's begin, some of its roots, or a look at its end: beside the work of events, which never waits for it."""
+    """One message of a sweep: its start, a chunk of its roots, or a check for its end. Events have their own queue."""
     service = await runtime.service()
     await service.sweeps.work(_parsed(message))
 
@@ -58,7 +58,7 @@ async def sweep(message: func.QueueMessage) -> None:
 @app.function_name("reconcile")
 @app.queue_trigger(arg_name="message", queue_name="homeostat-work", connection="AzureWebJobsStorage")
 async def reconcile(message: func.QueueMessage) -> None:
-    """One root, or one run. An exception brings the message back, and after five times to the poison queue."""
+    """Reconciles one root or one run. After an exception the message comes back; the fifth time it is poison."""
     service = await runtime.service()
     await service.work(_parsed(message))
 
@@ -70,14 +70,14 @@ async def _handle(event: Any) -> None:
     try:
         roots = await service.on_event(event)
     except MalformedEvent as error:
-        # It would be as malformed the next time; the nightly sweep sees whatever it meant to tell.
+        # A redelivery would be just as malformed; the nightly sweep finds the change that it meant to report.
         log.warning("an event was dropped: %s", error)
     else:
         log.debug("the event marked %s", ", ".join(root.id.short for root in roots) or "nothing")
 
 
 def _as_json(event: func.EventGridEvent | func.CloudEvent) -> dict[str, Any]:
-    """The fields that the loop reads, in the schema that they came in: the worker makes of each what it is."""
+    """The fields that the loop reads. The worker passes whichever schema the event came in."""
     common = {"id": event.id, "subject": event.subject, "data": event.get_json()}
     if isinstance(event, func.CloudEvent):
         return {**common, "type": event.type, "time": event.time.isoformat() if event.time else ""}
@@ -89,7 +89,7 @@ def _as_json(event: func.EventGridEvent | func.CloudEvent) -> dict[str, Any]:
 
 
 def _parsed(message: func.QueueMessage) -> Any:
-    """The message's JSON, or its text where it is none: what it is good for is judged where it is used."""
+    """The message's JSON, or its text where it is no JSON: its handler judges that."""
     text = message.get_body().decode("utf-8", errors="replace")
     try:
         return json.loads(text)

@@ -1,7 +1,7 @@
-"""What all instances may draw on together: one row for each subscription and quota, by compare-and-swap.
+"""The request budget that all instances share: one row for each subscription and quota, by compare-and-swap.
 
-A row holds what `homeostat.core.budget.shared_part` needs to know, in seconds of the clock on the wall. An instance
-whose clock is behind takes less for it, one whose clock is ahead takes what comes between two times of its own.
+A row holds the state of `homeostat.core.budget.shared_part`, in seconds of the wall clock. An instance whose clock is
+behind takes fewer tokens; one whose clock is ahead takes what accrues between two times of its own clock.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The same for many, some at a time: so many that the way to the store is not waited for each time, and no more."""
+"""The same work for many items, in batches: enough at a time to hide the store's latency, and no more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -9,7 +9,7 @@ AT_ONCE: Final = 50
 
 
 async def in_batches[T, R](items: Iterable[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
-    """What came of each, in their order. Raises what the first of a batch raised; no further batch is begun then."""
+    """The results in the order of the items. Raises the first error of a batch; no further batch begins then."""
     found: list[R] = []
     for some in batched(items, AT_ONCE, strict=False):
         found.extend(await asyncio.gather(*map(work, some)))

@@ -96,7 +96,7 @@ async def open_standalone(
 
 
 def _with_probes(engine: Engine, environment: Mapping[str, str]) -> Engine:
-    """The engine with a prober; where the environment asks for none, the kinds that need one are not looked at."""
+    """The engine with its prober. Where the environment configures none, the kinds that need one are left out."""
     prober = prober_of(environment)
     return replace(engine, registry=REGISTRY if prober else WITHOUT_PROBES, prober=prober or Elsewhere())
 

@@ -1,9 +1,10 @@
-"""One does it for all: who begins puts up a claim in a blob, by compare-and-swap, and the others let it.
+"""A claim in a blob, by compare-and-swap: one instance does a piece of work, and the others leave it to that one.
 
-A claim is a hint and no lock. Two who work at once cost some calls, and no more, as long as what they find is itself
-stored by compare-and-swap. So it may run out early, where clocks differ, but it must run out: whoever holds it may be
-dead. It has when it is older than it says by the clock on the wall, or of the future by as much; and when it was seen
-unchanged for as long by a clock that nobody sets. While its holder gets on, it is renewed.
+A claim is a hint and no lock: if two instances do the work, it costs some calls more and nothing else, as long as the
+results are themselves stored by compare-and-swap. So a claim may expire too early where clocks differ; but it must
+expire, since its holder may be dead. It has expired when its time differs from the wall clock, in either direction, by
+as long as it lasts, and when it was seen unchanged for that long by the monotonic clock. A holder that makes progress
+renews it.
 """
 
 import logging
@@ -20,17 +21,17 @@ from homeostat.ports import Blobs, Conflict, StorageError
 log = logging.getLogger(__name__)
 
 LONGEST: Final = timedelta(minutes=30)
-"""For which a claim is believed, whatever it says."""
+"""The longest that any claim is believed, whatever it says."""
 
 RENEWED_AFTER: Final = 6.0
-"""Into how many parts its time is cut: it is renewed by whoever gets on after one of them."""
+"""A claim is renewed when this part of its time, one sixth, has passed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """at: when it was put up, renewed or given back. lasts: for how long from then. of: what it is about.
+    """at: when it was put up, renewed or given back. lasts: how long it holds from then on. of: what it is about.
 
-    problem: why nothing came of it. It is given back then too, and tells the others not to try the same too soon.
+    problem: why the work failed. Such a claim is given back, and tells the others not to try again too soon.
     """
 
     at: datetime
@@ -70,7 +71,7 @@ class Claim:
 
 @dataclass(slots=True)
 class Claims:
-    """The claim in one blob, as this instance knows it. Where the blob cannot be had, nothing is claimed."""
+    """The claim in one blob, as this instance knows it. While the blob cannot be read, nothing is claimed."""
 
     blobs: Blobs
     ambient: Ambient
@@ -82,7 +83,7 @@ class Claims:
     _renewed_at: float = field(default=0.0, init=False)
 
     async def seen(self) -> Claim | None:
-        """What has been put up and is not over. Raises StorageError."""
+        """The stored claim, if it has not expired. Raises StorageError."""
         blob = await self.blobs.read(self.container, self.name)
         version = blob.version if blob else ABSENT
         if version != self._version:
@@ -95,7 +96,7 @@ class Claims:
         return max(abs(self.ambient.now() - claim.at), for_long) < claim.lasts
 
     async def take(self, of: frozenset[str], lasts: timedelta) -> bool:
-        """Puts up a claim in the place of what was seen last. Whether nobody else was first. Raises StorageError."""
+        """Puts up a claim in the place of the one last seen. False if another was faster. Raises StorageError."""
         claim = Claim(self.ambient.now(), lasts, of, held=True)
         if not await self._put(claim):
             return False
@@ -103,7 +104,7 @@ class Claims:
         return True
 
     async def renew(self, lasts: timedelta | None = None) -> None:
-        """Called whenever its holder got on. lasts: from now on, if it is another time than before."""
+        """To be called whenever the holder made progress. lasts: its new duration, if that changes."""
         if self.ours is None:
             return
         passed = timedelta(seconds=self.ambient.monotonic() - self._renewed_at)
@@ -112,14 +113,14 @@ class Claims:
         await self._put_ours(replace(self.ours, at=self.ambient.now(), lasts=lasts or self.ours.lasts))
 
     async def give_back(self, problem: str = "", lasts: timedelta = timedelta()) -> None:
-        """problem: why nothing came of it, which the others are told for so long."""
+        """Ends the claim. problem: why the work failed; the others see it for as long as `lasts`."""
         if self.ours is not None:
             of = self.ours.of
             await self._put_ours(Claim(self.ambient.now(), lasts if problem else timedelta(), of, problem=problem))
             self.ours = None
 
     async def _put_ours(self, claim: Claim) -> None:
-        """Without a store, or where another took it over meanwhile, the work goes on: it is a hint."""
+        """If the store fails, or another instance took the claim over, the work goes on: a claim is only a hint."""
         try:
             self.ours = claim if await self._put(claim) else None
         except StorageError as error:
@@ -138,7 +139,7 @@ class Claims:
 
 
 def _claim_of(data: bytes) -> Claim | None:
-    """Nothing where the blob is not one of ours: whoever comes first may have it."""
+    """None if the blob is not one of ours: then anybody may claim."""
     try:
         return Claim.from_json(json.parse(data))
     except (ValueError, TypeError, OverflowError, RecursionError) as error:

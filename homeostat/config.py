@@ -68,7 +68,7 @@ class Config:
     access: Access
     public_url: str
     own: OwnResources
-    kept: timedelta  # how long the ledger, snapshots and runs are
+    kept: timedelta  # how long the ledger, snapshots and runs are kept
     terms: LeaseTerms = DEFAULT_TERMS
     select_every: timedelta = DEFAULT_SELECT_EVERY
     arm_share_left: float = DEFAULT_SHARE_LEFT
@@ -140,7 +140,7 @@ def _mode(environment: Mapping[str, str], problems: list[str]) -> Mode:
     try:
         return Mode(text)
     except ValueError:
-        # Not understood must not mean full power, and the caller stops anyway.
+        # What is not understood must not mean full power; and the caller stops anyway.
         problems.append(f"HOMEOSTAT_MODE is {text!r}: set it to enforce, alert or ignore")
         return Mode.IGNORE
 
@@ -194,13 +194,13 @@ def _in_memory(environment: Mapping[str, str], problems: list[str]) -> bool:
 
 
 def _auth(environment: Mapping[str, str], problems: list[str]) -> Auth:
-    """Principals are believed only where App Service takes them away from requests that bring their own.
+    """Principals are believed only where App Service removes them from requests that bring their own.
 
     WEBSITE_AUTH_ENABLED is set by App Service: https://learn.microsoft.com/azure/app-service/reference-app-settings
     """
     text = environment.get("HOMEOSTAT_AUTH", "").strip().lower() or Auth.KEYS
     if text not in set(Auth):
-        # Not understood must not mean fewer questions, and the caller stops anyway.
+        # What is not understood must not mean weaker checks; and the caller stops anyway.
         problems.append(f"HOMEOSTAT_AUTH is {text!r}: set it to keys or entra")
         return Auth.ENTRA
     if text == Auth.ENTRA and environment.get("WEBSITE_AUTH_ENABLED", "").strip().lower() != "true":
@@ -222,7 +222,7 @@ def _rate(environment: Mapping[str, str], name: str, default: Rate, problems: li
 
 
 def _terms(environment: Mapping[str, str], problems: list[str]) -> LeaseTerms:
-    """What leaves ARM no time to answer is no lease to write under: it is for a simulated ARM, which is quick."""
+    """A lease too short for ARM to answer in is only for tests against a simulated ARM, which is quick."""
     lasts = _seconds(environment, TEST_LEASE, DEFAULT_TERMS.lasts, problems)
     if lasts != DEFAULT_TERMS.lasts and environment.get(IN_AZURE):
         problems.append(f"{TEST_LEASE} is set: remove it, it is for tests against a simulated Azure and unsafe here")

@@ -1,4 +1,4 @@
-"""What a sweep asks Azure through: rows of Resource Graph first, ARM for the rest, each resource once, all counted."""
+"""How a sweep reads Azure: rows of Resource Graph first, ARM for the rest; every resource once, every call counted."""
 
 import asyncio
 from collections.abc import Iterable
@@ -19,11 +19,11 @@ from homeostat.ports import ArmReader, ResourceTable
 
 @dataclass(slots=True)
 class Shared:
-    """Reads of ARM for many roots, of which several may ask for one resource: it is read once.
+    """Reads of ARM for many roots: a resource that several of them need is read once.
 
-    What is a web app's own only the app itself asks for, and once: most answers are such, and are not kept.
-    calls: how many reads were sent; what our own budget holds back is not.
-    refused: the actions that the role lacks for what was asked.
+    What belongs to one web app is needed by that app alone, and once; so most answers are not kept.
+    calls: how many reads were sent, without those that our own budget held back.
+    refused: the actions that the role lacks for what was read.
     """
 
     reader: ArmReader
@@ -37,7 +37,7 @@ class Shared:
         known = self._asked.get(read)
         if known is None:
             known = self._asked[read] = asyncio.ensure_future(self._counted(read))
-        return await asyncio.shield(known)  # who stops waiting does not stop the others
+        return await asyncio.shield(known)  # one cancelled caller must not cancel the others' read
 
     async def _counted(self, read: Read) -> Fact:
         fact = await self.reader.read(read)
@@ -49,7 +49,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class RowsFirst:
-    """Answers from rows where these can, else through `beyond`."""
+    """Answers from rows where these suffice, else through `beyond`."""
 
     rows: Rows
     beyond: ArmReader
@@ -61,7 +61,7 @@ class RowsFirst:
 
 @dataclass(slots=True)
 class CountedPages:
-    """The table, with the number of pages that were asked of it, and of rows that came."""
+    """The table, counting the pages that were queried and the rows that came."""
 
     table: ResourceTable
     ambient: Ambient

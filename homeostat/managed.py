@@ -1,7 +1,7 @@
-"""Which targets are managed, written down, so that one that no spec declares any more is told of and not forgotten.
+"""The managed targets, stored, so that a target that no spec declares any more is reported and not just forgotten.
 
-Looked at before each sweep, against the targets of the sweep before: a document that was removed and an app that no
-selector selects any more look alike. Nothing becomes of the web app; it is only no longer looked after.
+Each sweep compares them with those of the sweep before; a removed document and an app that no selector selects any more
+look alike. Nothing happens to the web app; it is only no longer kept as declared.
 """
 
 import logging
@@ -33,10 +33,10 @@ class Managed:
     ambient: Ambient
 
     async def follow(self, fleet: Fleet) -> tuple[str, ...]:
-        """Writes the fleet's targets down and tells of those that are no longer among them; their names.
+        """Stores the fleet's targets and reports those that are no longer among them; returns their names.
 
-        It is told first and written down after, so that a crash in between tells it again, under the same id.
-        Raises StorageError.
+        They are reported before the new list is stored: after a crash in between they are reported again, under the
+        same event id. Raises StorageError.
         """
         blob = await self.blobs.read(CONTAINER, BLOB)
         now = {name: target.web_app for name, target in fleet.targets.items()}
@@ -73,7 +73,7 @@ def _rendered(targets: Mapping[str, ResourceId]) -> bytes:
 
 
 def _targets_of(data: bytes) -> Mapping[str, ResourceId]:
-    """Nothing where the blob is not one of ours."""
+    """Empty if the blob is not one of ours."""
     try:
         stored = json.at(json.parse(data), ("targets",))
         if isinstance(stored, Mapping):

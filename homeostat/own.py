@@ -1,4 +1,4 @@
-"""What Homeostat runs on, as its environment and its own site tell.
+"""What Homeostat itself runs on, as far as its environment and its own site say.
 
 https://learn.microsoft.com/azure/app-service/reference-app-settings#app-environment
 """
@@ -20,11 +20,11 @@ from homeostat.ports import ArmReader
 VARIABLE: Final = "HOMEOSTAT_OWN_RESOURCES"
 
 _NOT_ALLOWED: Final = frozenset({ErrorClass.DENIED, ErrorClass.MISSING, ErrorClass.MISSING_PARENT})
-"""What a deployment looks like that did not let Homeostat read its own site: then the environment is all there is."""
+"""Errors of a deployment that may not read its own site: then only the environment says what it runs on."""
 
 
 def own_resources(environment: Mapping[str, str], problems: list[str]) -> OwnResources:
-    """What the environment tells: the site, its storage account's name, and whatever HOMEOSTAT_OWN_RESOURCES lists."""
+    """From the environment: the site, its storage account's name, and what HOMEOSTAT_OWN_RESOURCES lists."""
     ids: set[ResourceId] = set()
     for text in filter(None, map(str.strip, environment.get(VARIABLE, "").split(","))):
         try:
@@ -52,14 +52,14 @@ def _storage_account(environment: Mapping[str, str]) -> str:
 
 @dataclass(slots=True)
 class Own:
-    """What is known so far; once in a process it is completed by a look at the own site: its subnet and identities."""
+    """What Homeostat runs on, as known so far. Once per process its own site is read, for subnet and identities."""
 
     known: OwnResources = NOTHING_OWN
     site: ResourceId | None = None
     _seen: bool = field(default=False, init=False)
 
     async def look(self, reader: ArmReader) -> Unreadable | None:
-        """Completes what is known; the failure of a look that has to be repeated."""
+        """Reads the own site if that is still to be done. Returns the failure if it has to be tried again."""
         if self.site is None or self._seen:
             return None
         fact = await reader.read(Read(SLOT if self.site.is_type(SLOT.name) else SITE, self.site))
@@ -80,5 +80,5 @@ def _of_site(body: Json) -> frozenset[ResourceId]:
         try:
             found.add(ResourceId.parse(text))
         except InvalidResourceId:
-            continue  # ARM's own words, and nothing that a repair could name
+            continue  # written by ARM, and no resource that a spec could declare
     return frozenset(found)

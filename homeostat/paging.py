@@ -1,4 +1,4 @@
-"""Every row of a query of Resource Graph, page after page, whoever gives the pages."""
+"""Reads all rows of a query of Resource Graph, page by page."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
@@ -17,14 +17,14 @@ class Pages(Protocol):
 
 
 async def every_row(pages: Pages, query: RowQuery, sleep: Callable[[float], Awaitable[None]]) -> tuple[JsonObject, ...]:
-    """All pages, in as small ones as need be, within the quota that is left. Raises ArmError if any is lacking."""
+    """All rows: in smaller pages if need be, and within the remaining quota. Raises ArmError if any page fails."""
     return await picked(pages, query, sleep, lambda row: row)
 
 
 async def picked[T](
     pages: Pages, query: RowQuery, sleep: Callable[[float], Awaitable[None]], pick: Callable[[JsonObject], T | None]
 ) -> tuple[T, ...]:
-    """The same of what there is to pick of each row, so that no page waits in the memory for the next."""
+    """The same for what `pick` makes of each row (None drops it), so that no whole page is kept in memory."""
     top = MAX_TOP
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What the loop talks through: the ports, and what of the loop's memory is made of them."""
+"""What the loop works with: the ports, and the parts of its memory that are built on them."""
 
 from dataclasses import dataclass, field
 

@@ -326,12 +326,12 @@ class ArmWriter(Protocol):
 
 class Identity(Protocol):
     async def principal(self, subscription: str) -> Principal | None:
-        """Who we are to Azure in the cloud of that subscription; None while that cannot be told."""
+        """Our principal in the cloud of that subscription; None while it is unknown."""
         ...
 
 
 class Anybody:
-    """The identity of a process that hears of no events."""
+    """The identity of a process that receives no events."""
 
     async def principal(self, subscription: str) -> Principal | None:  # noqa: ARG002 - nobody is asked
         return None
@@ -339,10 +339,9 @@ class Anybody:
 
 class ChangeHistory(Protocol):
     async def changes(self, root: ResourceId, since: datetime) -> tuple[ForeignWrite, ...]:
-        """Who changed the root and what is in it since then, as far as Azure remembers, oldest first. Nothing where
-        it cannot say.
+        """Who changed the root and its children since then, oldest first, as far as Azure remembers.
 
-        Raises ArmError only where the permission to ask is missing, which somebody has to hear of.
+        Empty where it cannot say. Raises ArmError only if the permission to ask is missing, which must be reported.
         """
         ...
 
@@ -355,23 +354,23 @@ class ResourceTable(Protocol):
         ...
 
     def apart(self, query: RowQuery) -> tuple[RowQuery, ...]:
-        """The query as several, each of which may fail without the others: one for each cloud that it is about."""
+        """The query as several that can fail independently: one for each cloud that it covers."""
         ...
 
 
 class Allowance(Protocol):
-    """What all instances may send to ARM together."""
+    """What all instances together may send to ARM."""
 
     async def take(self, scope: str, quota: Quota, tokens: int, within: float, lane: Lane) -> float:
-        """Takes so many tokens, to be spent after the seconds that it gives; none, if these are more than `within`.
+        """Takes tokens and returns in how many seconds they may be spent; takes none if that is more than `within`.
 
-        scope: a subscription, or "" for the tenant. Raises StorageError when it is not known what is left.
+        scope: a subscription, or "" for the tenant. Raises StorageError if it is unknown what is left.
         """
         ...
 
 
 class Forgotten:
-    """The history of a process that does not ask for one."""
+    """The history of a process that asks for none."""
 
     async def changes(self, root: ResourceId, since: datetime) -> tuple[ForeignWrite, ...]:  # noqa: ARG002 - nothing is asked
         return ()
@@ -387,7 +386,7 @@ class Prober(Protocol):
 
 
 class Elsewhere:
-    """The prober of a process that is in no app's network."""
+    """The prober of a process that runs in no app's network."""
 
     async def probe(self, probe: Probe) -> Probed:  # noqa: ARG002 - nothing is asked
         return Probed(Result.ELSEWHERE)

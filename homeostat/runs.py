@@ -1,4 +1,4 @@
-"""Several roots in one go, for a person who asked: all are looked at together, then each has its turn in order."""
+"""A run: several roots for a person who asked. All are observed first; then each is reconciled, in dependency order."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,11 +15,11 @@ from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
 
 MAX_PASSES: Final = 3
-"""How often a root may be come back to."""
+"""How many times a run may go through its roots."""
 
 BUSY_TRIES: Final = 15
 BUSY_PAUSE: Final = 2.0
-"""Seconds. Together half a minute, in which another instance ends an ordinary repair."""
+"""Seconds between tries. All tries take half a minute, in which another instance ends an ordinary repair."""
 
 
 class UnknownTarget(HomeostatError):
@@ -39,7 +39,7 @@ def roots_of(fleet: Fleet, targets: Sequence[str]) -> tuple[Root, ...]:
 async def examine(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tuple[Outcome, ...]:
     """What a reconcile of each root would do now, in dependency order. Reads only.
 
-    What waits for something that is held on another root is held as well, through every step.
+    What waits for something that is held on another root is held too, transitively.
     """
     dry = replace(trigger, dry_run=True)
     by_id = {root.id: root for root in roots}
@@ -58,11 +58,11 @@ def _that_await(withheld: Collection[Milestone], looks: Mapping[ResourceId, Outc
 async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tuple[Outcome, ...]:
     """Reconciles the roots one after the other, those first on which others depend. A dry run only looks.
 
-    Those that a first look found as declared come after these, some at a time: what was written may have changed what
+    Roots that the first look found as declared come last, in batches: a write to another root may have changed what
     they lack, as an endpoint whose zone is new lacks its records there.
 
-    Some roots have to be come back to: a zone is created before its endpoints' records, and linked after them. So what
-    is held is looked at again for as long as other roots were written to meanwhile.
+    Some roots need several passes: a zone is created before its endpoints' records, and linked after them. So held
+    roots are tried again for as long as other roots were written to meanwhile.
     """
     looks = await examine(engine, roots, trigger)
     if trigger.dry_run:
@@ -75,7 +75,7 @@ async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> 
         withheld, wrote, deferred = known, False, set[ResourceId]()
         for root in turn:
             if passes_left and wrote and _awaited(outcomes[root]) & (withheld - known):
-                deferred.add(root)  # what it waits for may come when that is come back to
+                deferred.add(root)  # what it waits for may be written in the next pass
                 continue
             outcome = await _patiently(engine, by_id[root], replace(trigger, withheld=withheld))
             withheld |= unmet(outcome)
@@ -93,7 +93,7 @@ async def reconcile(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> 
 
 
 def _together(earlier: Outcome, later: Outcome) -> Outcome:
-    """What came of a root that was looked at, and perhaps written to, before."""
+    """The outcome of a root over two passes: the later one, together with what was written in the earlier."""
     return replace(
         later,
         status=Status.HEALED if later.status is Status.IN_SYNC and earlier.written else later.status,

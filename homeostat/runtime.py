@@ -29,15 +29,16 @@ class Runtime:
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
 
     async def service(self) -> "Service":
-        """Raises what stands in the way of opening it, each time anew, so that a repaired setting is noticed."""
+        """Opens it if need be. After a failure each call tries again, so that a repaired setting is noticed."""
         if self._opening is None or (self._opening.done() and self._opening.exception()):
             self._opening = asyncio.create_task(self._open())
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> "Service":
-        """What this makes, modules above all, is there to stay: the garbage collector is not to look through it.
+        """Opens it with the garbage collector off, and then exempts what was made from collections (`gc.freeze`).
 
-        It would do so again and again meanwhile, and then at every full collection (docs.python.org/3/library/gc.html).
+        Modules and clients stay for the life of the process. The collector would traverse them again and again while
+        they are made, and at every full collection afterwards (docs.python.org/3/library/gc.html).
         """
         was_enabled = gc.isenabled()
         gc.disable()

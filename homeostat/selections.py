@@ -1,9 +1,9 @@
-"""Which web apps the selectors select: asked of Azure Resource Graph, and kept in a blob.
+"""Which web apps the selectors select: queried from Azure Resource Graph, and kept in a blob.
 
-What was found last stays in force until something newer is: an instance that starts reads the blob and asks nobody, an
-answer that fails changes nothing, and one of which no fleet can be made is not kept. Of all instances one asks at a
-time, and those that know an answer go on with it meanwhile (`homeostat.claim`). Where all apps of a subscription
-are missing from an answer, one of them is read: Resource Graph leaves out silently what the caller may not see.
+An answer stays in force until a newer one replaces it: an instance that starts reads the blob and queries nothing, a
+failed query changes nothing, and an answer from which no fleet can be built is not kept. One instance queries at a
+time; the others meanwhile use the answers that they have (`homeostat.claim`). If all apps of a subscription disappear
+from an answer, one of them is read through ARM: Resource Graph silently leaves out what the caller may not see.
 https://learn.microsoft.com/azure/governance/resource-graph/overview#permissions-in-azure-resource-graph
 """
 
@@ -39,25 +39,25 @@ BLOB: Final = "selection.json"
 CLAIM: Final = "selection-claim.json"
 
 RETRY_EVERY: Final = timedelta(minutes=2)
-"""How soon Azure is asked again after it did not answer, by whichever instance."""
+"""How soon after a failed query any instance queries again."""
 
 ASKING: Final = timedelta(minutes=1)
-"""How long an instance may be silent that asks: a page may take its seventy seconds, which they seldom do."""
+"""How long a claim lasts without renewal while its holder queries: a page may take seventy seconds, but seldom does."""
 
 MAKING: Final = timedelta(minutes=10)
-"""The same while it makes a fleet of the answers: of a million apps it takes some three minutes of a core."""
+"""The same while the holder builds a fleet: for a million apps that takes some three minutes of a core."""
 
 ROOM_WITHIN: Final = timedelta(minutes=5)
-"""How long a page waits for a token that nobody else takes: it goes behind healing, and beside a sweep."""
+"""How long a page waits for a token of the quota: healing goes first, and a sweep shares what is left."""
 
 LOOKED_AFTER: Final = timedelta(seconds=2)
-"""How often those look who know no answer and wait for another's, or for room."""
+"""How often an instance checks again while it waits for another's answer, or for a token."""
 
 FORGOTTEN_AFTER: Final = timedelta(days=7)
-"""How long an answer is kept that no selector asks for: another instance may still have the spec that does."""
+"""How long an answer is kept that no selector needs: another instance may still have the spec that does."""
 
 GONE: Final = frozenset({"resourcegroupnotfound", "resourcenotfound"})
-"""Codes of ARM, in lower case, of those who may see that there is nothing."""
+"""ARM's codes, in lower case, by which a caller who may see a thing learns that it is gone."""
 
 ENDED: Final = "subscriptionnotfound"
 
@@ -68,9 +68,9 @@ class NotResolved(HomeostatError):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """All answers, by the criteria's key. version: of the blob that has them; ABSENT when there is none yet.
+    """All answers, by their criteria's key.
 
-    unkept: whether some are newer than the blob.
+    version: of the blob that holds them; ABSENT if there is no blob. unkept: whether some are newer than the blob.
     """
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Held:
 
 @dataclass(slots=True)
 class Selections:
-    """held: what was last good. problem: why that is not the latest."""
+    """held: the last good answers. problem: why they are not the latest."""
 
     table: ResourceTable
     reader: ArmReader
@@ -103,11 +103,11 @@ class Selections:
         self._claims = Claims(self.blobs, self.ambient, CONTAINER, CLAIM)
 
     async def look(self, wanted: Sequence[Wanted], *, afresh: bool = False, old_will_do: bool = False) -> Held:
-        """The best answers that can be had for what is wanted: the newest that are stored, or newer ones from Azure.
+        """The best answers available for what is wanted: the newest that are stored, or newer ones from Azure.
 
-        afresh: whether Azure is asked though the answers are not old yet. old_will_do: whether it is asked only where
-        there is no answer at all. While another instance asks, what is stored has to do; only who lacks an answer, or
-        wants them afresh, waits for that one. Nothing of it is in force before `keep`; `refuse` says that it cannot be.
+        afresh: query Azure even if the answers are not old yet. old_will_do: query it only where there is no answer.
+        While another instance queries, what is stored has to do; only a caller who lacks an answer, or wants them
+        afresh, waits for that instance. The result is not in force before `keep`; `refuse` says that it cannot be.
         """
         self._in_use = frozenset(each.criteria.key for each in wanted)
         if not wanted:
@@ -129,7 +129,7 @@ class Selections:
         return self.held
 
     def is_old(self, wanted: Sequence[Wanted]) -> bool:
-        """Whether an answer that is in force is old, or lacking."""
+        """Whether an answer in force is old or missing."""
         return any(not self._is_new(self.held, each) for each in _together(wanted))
 
     def _is_lacking(self, found: Held, wanted: Wanted) -> bool:
@@ -140,7 +140,7 @@ class Selections:
         return not self._is_lacking(found, wanted) and self._ages.is_younger(wanted.criteria.key, self.every)
 
     async def _due(self, wanted: Sequence[Wanted], *, afresh: bool, old_will_do: bool) -> list[Wanted]:
-        """Of which of these Azure is to be asked, by what is stored now."""
+        """Those for which Azure is to be queried, given what is stored now."""
         self.held = await self._stored()
         for key, answer in self.held.answers.items():
             self._ages.see(key, answer.at)
@@ -153,10 +153,10 @@ class Selections:
         return self._is_lacking(found, wanted) if old_will_do else not self._is_new(found, wanted)
 
     async def _ours_of(self, due: Sequence[Wanted], *, afresh: bool) -> tuple[Sequence[Wanted], Sequence[Wanted]]:
-        """Which of these are for this instance to ask for, and for which another has to be waited.
+        """Splits `due` into what this instance is to query, and what another instance queries and is waited for.
 
-        Those of neither were asked for in vain a moment ago, or may be asked for later: nobody knows who asks. Raises
-        StorageError where that is not known of what there is no answer to.
+        The rest is in neither: a query failed a moment ago, or it is unknown who queries and an old answer will do.
+        Raises StorageError if that is unknown of something that has no answer.
         """
         try:
             claim = await self._claims.seen()
@@ -195,7 +195,7 @@ class Selections:
         return replace(found, answers=answers, unkept=True)
 
     async def _ask(self, wanted: Wanted, before: Answer | None, now: datetime) -> tuple[Answer, Sequence[ArmError]]:
-        """With why some clouds have not answered, whose apps stay as they were. Raises ArmError and NotResolved."""
+        """Also why some clouds did not answer, whose apps stay as they were. Raises ArmError and NotResolved."""
         apps: dict[ResourceId, SelectedApp] = {}
         known = by_id(before)
         failures: list[ArmError] = []
@@ -205,14 +205,14 @@ class Selections:
                 apps |= await self._selected(query, wanted, known)
             except ArmError as error:
                 if before is None or not query.subscriptions or not wanted.tags <= before.tags:
-                    raise  # it is not known which apps, or which of their tags, stay
+                    raise  # which apps stay, or with which tags, is unknown
                 failures.append(error)
                 unanswered.update(query.subscriptions)
         if before:
             stay = {app.id: app for app in before.apps if app.id.subscription.lower() in unanswered}
             await self._check_vanished(wanted.criteria, before.apps, (*apps.values(), *stay.values()))
             apps |= stay
-        at = before.at if before and failures else now  # what stays is as old as it was
+        at = before.at if before and failures else now  # the apps that stay are as old as they were
         return Answer(at, wanted.tags, tuple(sorted(apps.values(), key=lambda app: app.id.key))), failures
 
     async def _selected(self, query: RowQuery, wanted: Wanted, known: Apps) -> dict[ResourceId, SelectedApp]:
@@ -228,7 +228,7 @@ class Selections:
     async def _check_vanished(
         self, criteria: Criteria, before: Iterable[SelectedApp], now: Iterable[SelectedApp]
     ) -> None:
-        """Raises NotResolved when a subscription has no selected app any more, and may not be read."""
+        """Raises NotResolved if a subscription has no selected app any more and cannot be read either."""
         left = {app.id.subscription.lower() for app in now}
         vanished = {key: app.id for app in before if (key := app.id.subscription.lower()) not in left}
         for subscription, app in sorted(vanished.items()):
@@ -240,7 +240,7 @@ class Selections:
                 )
 
     async def _stored(self) -> Held:
-        """What the blob has, if it is another than what is known. A store that fails leaves what is known."""
+        """What the blob holds, read only if it changed. If the store fails: what is known."""
         try:
             versions = [info.version async for info in self.blobs.list(CONTAINER, BLOB) if info.name == BLOB]
             if not versions:
@@ -254,7 +254,7 @@ class Selections:
         return Held(self._understood(blob.data), blob.version) if blob else self.held
 
     def _understood(self, data: bytes) -> Mapping[str, Answer]:
-        """Nothing where the blob is not one of ours: then Azure is asked."""
+        """Empty if the blob is not one of ours: then Azure is queried."""
         try:
             return from_data(data, self.held.answers)
         except (ValueError, TypeError, KeyError, RecursionError, HomeostatError) as error:
@@ -262,7 +262,7 @@ class Selections:
             return {}
 
     async def keep(self, found: Held) -> None:
-        """Takes the answers for good: a fleet could be made of them. Raises StorageError but for another's write."""
+        """Stores the answers, of which a fleet was built. Raises StorageError, but not if another wrote first."""
         self.held = replace(found, unkept=False)
         if not found.unkept:
             return
@@ -285,13 +285,13 @@ class Selections:
         await self._claims.give_back(self.problem, RETRY_EVERY)
 
     async def refuse(self, why: str) -> None:
-        """Keeps nothing of what was found: no fleet can be made of it. The others do not ask for it again at once."""
+        """Drops the answers: no fleet can be built from them. The claim tells the others not to query again at once."""
         await self._claims.give_back(why, RETRY_EVERY)
 
 
 @dataclass(frozen=True, slots=True)
 class _Renewing:
-    """Pages that show, one by one, that whoever asks for them lives; and that wait where a sweep leaves no room."""
+    """A table that renews the claim before each page, and waits while a sweep leaves no token."""
 
     table: ResourceTable
     claims: Claims
@@ -310,7 +310,7 @@ class _Renewing:
 
 
 def _together(wanted: Iterable[Wanted]) -> list[Wanted]:
-    """Selectors with equal criteria are asked for once, with the tags of all."""
+    """Merges selectors with equal criteria into one query, with the tags of all."""
     found: dict[str, Wanted] = {}
     for each in wanted:
         known = found.get(each.criteria.key)
@@ -319,5 +319,5 @@ def _together(wanted: Iterable[Wanted]) -> list[Wanted]:
 
 
 def _is_gone(error: ArmError, *, named: bool) -> bool:
-    """A subscription that a selector names must be taken out of it; one of a management group may just end."""
+    """Whether the app no longer exists. A subscription that ended counts only if no selector names it."""
     return error.code.lower() in GONE or (not named and error.code.lower() == ENDED)

@@ -1,4 +1,4 @@
-"""What the triggers ask for, in the words of the loop. One service stands behind every trigger of the function app."""
+"""The operations behind the triggers: one service for every trigger of the function app."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -43,16 +43,16 @@ from homeostat.together import Together
 log = logging.getLogger(__name__)
 
 EXPLAINED_BY: Final = 50
-"""How many of a root's newest ledger entries are read to explain it."""
+"""How many of a root's newest ledger entries are read to explain its state."""
 
 NOTHING_DECLARED: Final = "no target is declared, or selected: see HOMEOSTAT_SPEC_CONTAINER, or HOMEOSTAT_SPEC_FOLDER"
 
 RUN_BACKUP: Final = timedelta(minutes=5)
-"""When the queue takes up a run whose request died, if it is not done by then."""
+"""When the queue takes over a run whose HTTP request died before the run was done."""
 
 
 class NotConfirmed(HomeostatError):
-    """The caller meant another number of targets than there are."""
+    """The caller confirmed another number of targets than are declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ class Service:
     settle_by_kind: Mapping[str, Settle]  # where it differs from the engine's
     identity: Identity = field(default_factory=Anybody)
     access: Access = DEFAULT_ACCESS
-    kept: timedelta = DEFAULT_KEPT  # how long the past is
+    kept: timedelta = DEFAULT_KEPT  # how long ledger, snapshots and runs are kept
     managed: Managed | None = None
-    low_budgets: Callable[[], Sequence[JsonObject]] = tuple  # of ARM's quotas, what this instance has less than half of
-    hints: Together[Hint, bool] = field(default_factory=Together)  # on their way into the records of their roots
-    way: Way = field(default_factory=Way)  # of sweeps to Azure
+    low_budgets: Callable[[], Sequence[JsonObject]] = tuple  # ARM's quotas of which this instance has less than half
+    hints: Together[Hint, bool] = field(default_factory=Together)  # being stored in their roots' records
+    way: Way = field(default_factory=Way)  # how sweeps read Azure
 
     @property
     def run_store(self) -> RunStore:
@@ -103,14 +103,14 @@ class Service:
     # --- events: route, mark, enqueue ---
 
     async def on_event(self, event: Json) -> tuple[Root, ...]:
-        """Marks the roots that an event concerns: one as a rule, none when it concerns nothing that is declared.
+        """Marks the declared roots that an event concerns: usually one, none if it concerns nothing that is declared.
 
-        None either when it tells of a write of our own, which was verified when it was made, or again of a write that
-        was looked after already, unless its first handling owes a message on which other hints rely. Whether it is our
-        own is known only where the event names us: its correlation id alone anybody can choose. One that names nobody
-        is looked after, and is held against nobody.
+        A write of our own marks nothing, since it was verified when it was made. Neither does an event that comes
+        again, unless its first handling still owes a queue message on which other hints rely. A write counts as our own
+        only where the event names our identity as its caller: a correlation id alone can be chosen by anybody. An event
+        that names no caller is handled, and held against nobody.
 
-        Raises MalformedEvent, and StorageError, upon which the event must come again.
+        Raises MalformedEvent; and StorageError, after which the event must be delivered again.
         """
         hint = parse_event(event, self.engine.ambient.now())
         if hint is None:
@@ -119,7 +119,7 @@ class Service:
         return tuple([root for root in roots if await self.hints.store(root.id.key, hint, partial(self._mark, root))])
 
     async def _mark(self, root: Root, hints: Sequence[Hint]) -> list[bool]:
-        """Marks a root for those of these hints that are news. Which of them are."""
+        """Marks a root for those of the hints that are new to it. Returns for each hint whether it was."""
         stored = await self.engine.store.load(root.id)
         news = [await self._news(hint, root, stored.record) for hint in hints]
         if told := [each for each in news if each is not None]:
@@ -137,7 +137,7 @@ class Service:
     # --- the queue worker ---
 
     async def work(self, message: Json) -> None:
-        """Does what one message of the work queue asks for. One that makes no sense is told and dropped."""
+        """Handles one message of the work queue. One that names nothing known is logged and dropped."""
         if run_id := json.text_at(message, "run"):
             await self.execute_run(run_id)
             return
@@ -159,13 +159,13 @@ class Service:
             log.info("%s: %s %s", root_id.short, answer.status, answer.error)
 
     async def _followed(self, *, first: bool = True) -> Fleet:
-        """The fleet, once it is known how far its version of the spec has come. Raises SpecError and StorageError."""
+        """The fleet, once the rollout of its spec version is up to date. Raises SpecError and StorageError."""
         fleet = await self.desired.fleet()
         await self.engine.rollouts.follow(fleet, self.desired.loaded or self.engine.ambient.now(), first=first)
         return fleet
 
     def _settle_of(self, root: Root) -> Settle:
-        """The longest of what its kinds ask for."""
+        """The longest settle time of the root's kinds."""
         of_kinds = [self.settle_by_kind.get(kind, self.engine.settle) for kind in root.wants]
         return max(of_kinds, key=lambda settle: settle.after, default=self.engine.settle)
 
@@ -179,7 +179,7 @@ class Service:
         return names
 
     async def start_run(self, targets: Sequence[str], trigger: Trigger, *, backup: bool = False) -> str:
-        """Stores a run and enqueues it: at once, or as a backup of a caller who executes it. Raises UnknownTarget."""
+        """Stores a run and enqueues it: at once, or as the backup of a caller who executes it. Raises UnknownTarget."""
         runs.roots_of(await self.desired.fleet(), targets)
         run_id = str(self.engine.ambient.uuid())
         run: JsonObject = {
@@ -199,7 +199,7 @@ class Service:
         return run_id
 
     async def execute_run(self, run_id: str) -> JsonObject | None:
-        """Carries a stored run out, unless it is done. Taken up again after a crash it looks afresh at every root."""
+        """Carries out a stored run, unless it is done. After a crash it starts over: every root is observed afresh."""
         run = await self.run_store.load(run_id)
         if run is None or run["state"] == "done":
             return run
@@ -207,7 +207,7 @@ class Service:
         trigger = _trigger_of(run)
         try:
             roots = runs.roots_of(await self._followed(first=not trigger.dry_run), targets)
-        except runs.UnknownTarget as error:  # since it was asked for
+        except runs.UnknownTarget as error:  # no longer declared since the run was asked for
             return await self._end(run, {"status": Status.FAILED.value, "error": str(error), "roots": []})
         outcomes = await runs.reconcile(self.engine, roots, trigger)
         status = worst([outcome.status for outcome in outcomes])
@@ -239,14 +239,14 @@ class Service:
     async def history(self, name: str, limit: int, before: str = "") -> list[JsonObject]:
         """The newest ledger entries of a target's roots, newest first. Raises UnknownTarget.
 
-        before: the id of an entry, for those that are older: with the last one's id the next page is asked for.
+        before: the id of an entry; only older entries are given. The last entry's id asks for the next page.
         """
         target = await self.declared(name)
         entries = [entry for root in target.roots for entry in await self.engine.store.history(root, limit, before)]
         return sorted(entries, key=lambda entry: json.text_at(entry, "id"))[:limit]
 
     async def explain(self, name: str) -> JsonObject:
-        """Why the target is as it is, and what comes next. Asks nothing of Azure. Raises UnknownTarget."""
+        """Why the target is in its state, and what happens next. Reads only the store. Raises UnknownTarget."""
         target = await self.declared(name)
         fleet, store = await self.desired.fleet(), self.engine.store
         known = [
@@ -263,9 +263,9 @@ class Service:
         await self.engine.store.pause(pause)
 
     async def resume(self, target: str, by: str, reason: str = "") -> None:
-        """Ends a pause; its roots are looked at again at once, and their ledgers say who ended it and why.
+        """Ends a pause. Its roots are reconciled soon, and their ledgers say who ended it and why.
 
-        What the flap breaker holds of a target is let go on, too. Raises UnknownTarget.
+        Resuming a target also clears what the flap breaker holds of it. Raises UnknownTarget.
         """
         fleet = await self.desired.fleet()
         roots = tuple(fleet.roots.values()) if target == FLEET else runs.roots_of(fleet, [target])
@@ -276,11 +276,11 @@ class Service:
         await self.releases.tell(Word.RESUMED, roots, Trigger("resume", caller=by, reason=reason))
 
     async def open_approvals(self) -> list[JsonObject]:
-        """The requests that wait for a person's word, or whose approval is not used yet."""
+        """The requests for approval that are pending, or approved and not used yet."""
         return [approvals.to_json(each) for each in await self.engine.approvals.open()]
 
     async def decide_approval(self, id_: str, *, yes: bool, by: str) -> Approval:
-        """A person's word on a request; its root is looked at again at once. Raises UnknownApproval and NotPending."""
+        """Records a person's decision on a request and marks its root. Raises UnknownApproval and NotPending."""
         rules = (await self.desired.fleet()).policy.approvals
         decided = await self.engine.approvals.decide(id_, yes=yes, by=by, valid_for=rules.valid_for)
         now, trigger = self.engine.ambient.now(), Trigger("approval", (id_,), caller=by)
@@ -293,7 +293,7 @@ class Service:
         return decided
 
     async def health(self) -> JsonObject:
-        """Whether the service can do its work: it has specs and its store answers. Raises what stands in the way."""
+        """Whether the service can work: it has specs and its store answers. Raises what prevents it from working."""
         fleet = await self.desired.fleet()
         pauses = await self._active_pauses()
         poisoned = await self.poison.count()
@@ -320,7 +320,7 @@ class Service:
         return tuple(pause for pause in await self.engine.store.pauses() if pause.until > now)
 
     async def _told(self, targets: Collection[Target]) -> list[JsonObject]:
-        """Each record is read once, however many targets share its root."""
+        """The targets as JSON. Each record is read once, however many targets share its root."""
         roots = tuple(dict.fromkeys(root for target in targets for root in target.roots))
         stored = await in_batches(roots, self.engine.store.load)
         records = {root: each.record for root, each in zip(roots, stored, strict=True)}

@@ -1,8 +1,9 @@
-"""Gathers what the guards of `homeostat.core.gate` may look at, once for every look that found something to write.
+"""Gathers what the guards of `homeostat.core.gate` ask about, once for every observation that found something to write.
 
-What is remembered of the root itself is in its record. Where that holds nothing back, two things are gathered at once,
-since a repair waits for them: what Azure says is around the root; and what is stored of the fleet, its owners' words
-first and the rest only where those let something through. A look that they then hold was one too many.
+What is remembered of the root itself is in its record. Unless that alone holds everything back, two things are read
+concurrently, since a repair waits for both: what Azure says about the root's surroundings (locks, deployments, our own
+site), and what is stored of the fleet. Of the fleet, pauses and approvals come first; the rest is read only if these
+let something through. If they do not, the read of Azure was superfluous.
 """
 
 import asyncio
@@ -54,11 +55,10 @@ class Situations:
         facts: Facts = MappingProxyType({}),
         alone: RunUse = NOTHING_RESERVED,
     ) -> Situation:
-        """The situation of a root with this record and these facts, for which these edits are meant.
+        """The situation in which these edits of a root, with this record and these facts, are to be judged.
 
-        What Azure says is around it is asked where the guards of the single edits let something through by what the
-        root itself tells, beside what the store knows of the fleet. alone: what a reconcile that is a run of its own
-        has written so far. Raises StorageError.
+        Azure is asked only where the guards that know just the root let an edit through, concurrently with the store.
+        alone: what this reconcile has written so far, where it is a run of its own. Raises StorageError.
         """
         situation = self._of_root(root, record, asked, edits, alone)
         told = self._told(situation, root, record, asked, edits)
@@ -70,7 +70,7 @@ class Situations:
         return self._right_before(situation, around) if allowed else situation
 
     async def looked_around(self, situation: Situation, root: Root, facts: Facts) -> Situation:
-        """The situation right before a write: one read of the root's own body, and one of its group's deployments."""
+        """Completes the situation right before a write: reads the root's own body and its group's deployments."""
         return self._right_before(situation, await self._around(root, facts))
 
     def _right_before(self, situation: Situation, around: Surroundings) -> Situation:
@@ -79,7 +79,7 @@ class Situations:
     def _of_root(
         self, root: Root, record: RootRecord, asked: Trigger, edits: Sequence[Edit], alone: RunUse
     ) -> Situation:
-        """As far as nobody has to be asked."""
+        """The part of the situation that needs no I/O."""
         history = History(
             declared=root.declared,
             run=alone,
@@ -107,9 +107,9 @@ class Situations:
     async def _told(
         self, situation: Situation, root: Root, record: RootRecord, asked: Trigger, edits: Sequence[Edit]
     ) -> tuple[Situation, bool]:
-        """With all that is stored of the fleet, and whether the guards of the single edits let something through.
+        """Adds what is stored of the fleet. Also returns whether the guards of single edits let something through.
 
-        What was written, and how much drifts, is only asked where they do.
+        Caps and mass drift are read only where they do.
         """
         fleet = Fleetwide(self.store.documents, self.ambient)
         rows, pauses = await asyncio.gather(fleet.read(), self.store.pauses())
@@ -146,7 +146,7 @@ class Situations:
         known: History,
         rows: Rows,
     ) -> History:
-        """With what the plan guards ask about. From here on the root counts as drifting, but for a dry run."""
+        """Adds what the plan guards ask about. Unless this is a dry run, the root counts as drifting from here on."""
         drifting = Drifting(self.store.documents, self.ambient)
         if not asked.dry_run:
             await drifting.note(root.id, anew=any(is_new(root, edit.drift.kind, record) for edit in allowed))
@@ -163,14 +163,14 @@ class Situations:
 
 
 def _is_expected(edits: Sequence[Edit], situation: Situation) -> bool:
-    """Whether something will be written, unless the fleet's owners said otherwise; what waits for approval is not."""
+    """Whether something is likely to be written: an edit that the root's own guards allow and no approval holds."""
     sure, _ = guard_edits(edits, situation, OWN_GUARDS)
     waiting = to_approve(sure, situation)
     return any(edit not in waiting for edit in sure)
 
 
 def _writers(root: Root, record: RootRecord, edits: Sequence[Edit]) -> Mapping[str, str]:
-    """By kind, who else wrote what is to be repaired, as far as it is known; under "" the last one of any kind."""
+    """By kind, who else wrote what is to be repaired, where that is known; under "" the last writer of any kind."""
     found = causes(root, [edit.drift for edit in edits], record).known
     told = {kind: episode.changed_by for kind, episode in record.episodes.items()} | {**found}
     names = {kind: actor.name for kind, actor in told.items() if actor.is_known and actor.kind is not ActorKind.SPEC}

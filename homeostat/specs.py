@@ -1,7 +1,7 @@
 """Where the desired state comes from: a folder of the deployed package, or a blob container.
 
-The specs are parsed again only when they changed. A change that is wrong leaves the last good fleet in force, and is
-told by `problem`, so that a typo at noon does not stop the healing at night.
+Specs are parsed again only when they changed. After a change that is wrong the last good fleet stays in force, and
+`problem` says why, so that a typo at noon does not stop the healing at night.
 """
 
 import asyncio
@@ -30,33 +30,34 @@ CHECK_EVERY: Final = timedelta(seconds=30)
 """How long a change of the specs may stay unnoticed."""
 
 PATIENCE: Final = timedelta(seconds=1)
-"""How long callers who could do with the fleet in force wait for a newer one, from when it was first asked for.
+"""How long callers wait for a newer fleet while there is one in force, from when the first of them asked.
 
-Not each for as long: where every look waits a second, an instance that looks at sixteen roots at a time falls behind a
-storm, and a repair waits in the queue for as long as the newer fleet takes.
+The wait is shared: if every reconcile waited a second, an instance that handles sixteen roots at a time would fall
+behind a storm of events, and repairs would wait in the queue for as long as the newer fleet takes.
 """
 
 SHOWN: Final = 20
-"""Apps that are told of by name where they are left out."""
+"""How many of the apps that are left out a problem names."""
 
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
 
 
 class SpecSource(Protocol):
     async def versions(self) -> Mapping[str, str]:
-        """The texts that there are, by their names, as problems name them; each version changes whenever its text may
-        have changed. Raises SpecError or StorageError.
+        """The version of each text, by the name under which problems show it; a changed text has a changed version.
+
+        Raises SpecError or StorageError.
         """
         ...
 
     async def texts(self, names: Iterable[str]) -> Mapping[str, str]:
-        """The texts of these names that are there now. Raises SpecError or StorageError."""
+        """The texts of those names that still exist. Raises SpecError or StorageError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SpecFiles:
-    """YAML files, and folders of them with all that is below."""
+    """YAML files, and folders, which are searched with all their subfolders."""
 
     paths: tuple[Path, ...]
 
@@ -75,7 +76,7 @@ class SpecFiles:
                 files.extend(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
             elif path.is_file():
                 files.append(path)
-            elif path.exists():  # a pipe: versions could not be told apart, nor could it be read again
+            elif path.exists():  # a pipe: it has no version, and cannot be read twice
                 raise _problem(str(path), "is neither a file nor a folder", "Save it as a file.")
             else:
                 raise _problem(str(path), "there is no such file or folder", "Check the path.")
@@ -100,7 +101,7 @@ class SpecBlobs:
 
 
 def _refuse_nothing(where: str) -> Never:
-    """A place that was emptied, or is another than was meant, is no word that nothing is to be kept any more."""
+    """An emptied or mistaken place does not mean that nothing is to be kept any more."""
     raise _problem(where, "there is no spec", "Put one there, a file that ends in .yaml.")
 
 
@@ -125,32 +126,33 @@ class Desired:
     subscription: str = ""
     own: OwnResources = NOTHING_OWN
     selections: Selections | None = None
-    loaded: datetime | None = field(default=None, init=False)  # since when the fleet in force is known
+    loaded: datetime | None = field(default=None, init=False)  # when the spec version in force was first built here
     _problem: str = field(default="", init=False)  # why a change of the specs is not in force
     _specs: Specs | None = field(default=None, init=False)
     _versions: Mapping[str, str] = field(default_factory=dict, init=False)
     _wanted: tuple[Wanted, ...] = field(default=(), init=False)
     _fleet: Fleet | None = field(default=None, init=False)
-    _tried: Selection | None = field(default=None, init=False)  # with the texts as they are now
-    _refused: SpecError | None = field(default=None, init=False)  # what came of it, if no fleet
-    _checked: float | None = field(default=None, init=False)  # on the monotonic clock: the other one may be set back
+    _tried: Selection | None = field(default=None, init=False)  # the last one that was combined with the current texts
+    _refused: SpecError | None = field(default=None, init=False)  # why that made no fleet
+    _checked: float | None = field(default=None, init=False)  # on the monotonic clock: the wall clock may be set back
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _renewal: asyncio.Task[Fleet] | None = field(default=None, init=False)
-    _patience: float = field(default=0.0, init=False)  # until when, by the event loop's time, the renewal is waited for
+    _patience: float = field(default=0.0, init=False)  # event loop time until which callers wait for the renewal
 
     @property
     def problem(self) -> str:
-        """Why what is in force is not all that is declared; empty when it is."""
+        """Why the fleet in force is not all that is declared; empty when it is."""
         resolved = self.selections.problem if self.selections else ""
         left_out = self._fleet.left_out if self._fleet else ()
         more = [f"and {len(left_out) - SHOWN} more"] if len(left_out) > SHOWN else []
         return "\n".join(filter(None, (self._problem, resolved, *map(str, left_out[:SHOWN]), *more)))
 
     async def fleet(self) -> Fleet:
-        """Raises SpecError or StorageError as long as there has been no good one.
+        """The fleet in force. Raises SpecError or StorageError as long as there has been no good one.
 
-        Where there is a good one nobody waits long for a newer one, which is in force once it is there: what selectors
-        select of a large fleet is many queries of Resource Graph, and an event must not wait for its quota.
+        Once there is one, nobody waits long for a newer one: resolving the selectors of a large fleet takes many
+        queries of Resource Graph, and an event must not wait for their quota. The newer fleet is in force as soon as it
+        is built.
         """
         if self._fleet is not None and self._is_fresh():
             return self._fleet
@@ -171,7 +173,7 @@ class Desired:
             return await self._renewed(afresh=False)
 
     async def renewed(self) -> Fleet:
-        """The fleet, with every selector resolved anew, as before a sweep. Raises as `fleet` does."""
+        """The fleet, with every selector resolved anew, as a sweep needs it. Raises as `fleet` does."""
         async with self._lock:
             return await self._renewed(afresh=True)
 
@@ -195,7 +197,7 @@ class Desired:
         return self._fleet
 
     async def _renew(self, *, afresh: bool) -> None:
-        """Puts what changed in force. Raises SpecError as long as that cannot be, and StorageError."""
+        """Puts what changed in force. Raises SpecError if that is impossible, and StorageError."""
         changed = await self._take_in()
         assert self._specs is not None, "they were just taken in"
         if changed:
@@ -212,33 +214,33 @@ class Desired:
             await self.selections.keep(found)
 
     async def _selected(self, *, afresh: bool) -> Held:
-        """For the first fleet of a process old answers do: whoever waits for it has come for one root."""
+        """The selectors' answers. The first fleet of a process uses old ones: its caller waits to handle one root."""
         if self.selections is None:
             return Held()
         return await self.selections.look(self._wanted, afresh=afresh, old_will_do=self._fleet is None)
 
     async def _try(self, selection: Selection, before: Selection) -> None:
-        """Apps that do not go together with the rest must not take the rest with them."""
+        """Builds the fleet. If newly selected apps do not fit the specs, the selection before stays in force."""
         self._tried, self._refused = selection, None
         try:
             self._fleet = await self._made(selection)
         except SpecError as error:
             self._refused = error
             if before != selection:
-                with suppress(SpecError):  # then it is the texts that are wrong, and the same is told
+                with suppress(SpecError):  # then the texts are wrong, and the same error is reported
                     self._fleet = await self._made(before)
 
     async def _made(self, selection: Selection) -> Fleet:
         assert self._specs is not None, "they were taken in"
         specs = self._specs
-        # Beside the event loop: a large fleet takes seconds.
+        # In a thread: building a large fleet takes seconds.
         fleet = await self.ambient.offload(lambda: specs.fleet(self.subscription, selection))
         if self._fleet is None or self._fleet.spec_version != fleet.spec_version:
             self.loaded = self.ambient.now()
         return fleet
 
     async def _take_in(self) -> bool:
-        """Reads and parses what changed. Whether anything did."""
+        """Reads and parses what changed. Returns whether anything did."""
         versions = await self.source.versions()
         if self._specs is None or self._specs.outgrown:
             self._specs, self._versions = Specs(self.registry, self.own), {}

@@ -1,7 +1,7 @@
-"""A sweep on a person's word: what is written down of it, what they are told, and which sweep it was that they got.
+"""A sweep that a person asks for: the request is recorded, answered, and can be followed to the sweep that met it.
 
-Their word is a line of the fleet's ledger before anything comes of it. What answers it is the sweep that is under way,
-if one is, or else the first that begins afterwards, whoever asked for that.
+A request is a line of the fleet's ledger before anything else happens. The sweep under way meets it, if there is one,
+or else the first that begins afterwards, whoever asked for that.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ MANUAL: Final = "manual"
 QUEUED: Final = "queued"
 
 _LOOKED_AT: Final = 1000
-"""Newest lines of the fleet's ledger among which a person's word is looked for."""
+"""How many of the newest lines of the fleet's ledger are searched for a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class SweepAsks:
         return self.sweeps.engine.store
 
     async def ask(self, by: str, reason: str) -> JsonObject:
-        """Asks for a sweep. Its id, and since when it is under way if it goes on instead of a new one.
+        """Asks for a sweep. Returns its id, and since when it has been running if one under way meets the request.
 
-        Raises StorageError; then a line of the ledger may say that somebody asked, and nothing comes of it.
+        Raises StorageError; the ledger may then hold a request that no sweep follows.
         """
         ambient = self.sweeps.engine.ambient
         ask, running = Ask(ambient.now(), by, reason), await self.sweeps.under_way()
@@ -52,13 +52,13 @@ class SweepAsks:
         return {"id": id_, "status": QUEUED, "began": None}
 
     def _line(self, ask: Ask, id_: str) -> Change:
-        """Of the fleet's ledger."""
+        """The request as a line of the fleet's ledger."""
         return ledger_row({"status": ASKED, "sweep": id_, **ask_json(ask)}, ask.at, self.sweeps.engine.ambient.uuid())
 
     async def show(self, id_: str) -> JsonObject | None:
-        """As `Sweeps.show`; of one that was asked for and did not begin, the sweep that answers in its place.
+        """As `Sweeps.show`. For a request whose own sweep never began: the sweep that met it, or `queued` before that.
 
-        While there is none, that it has yet to begin. Raises StorageError.
+        Raises StorageError.
         """
         return await self.sweeps.show(id_) or await self._answer_to(id_)
 

@@ -1,7 +1,7 @@
-"""One chunk of a sweep: which of its roots are in sync and at rest, and a mark on each of the others.
+"""One chunk of a sweep: finds which of its roots are in sync and at rest, and marks each of the others.
 
-Nothing is written to Azure from here, and nothing is decided about a write. A root that may differ is marked as an
-event would mark it: the loop reads it afresh, and all its rules hold for what comes of that.
+Nothing is written to Azure from here, and no write is decided. A root that may differ is marked as an event would mark
+it; the loop then reads it afresh and applies all its rules.
 """
 
 import asyncio
@@ -32,10 +32,10 @@ from homeostat.store import Stored
 log = logging.getLogger(__name__)
 
 TOGETHER: Final = 240
-"""Roots that are looked at at once. After each such handful it is stored how far the chunk has come."""
+"""Roots that are checked concurrently. After each such batch the chunk's progress is stored."""
 
 A_WHILE: Final = timedelta(minutes=1)
-"""How long a chunk is put off that Azure throttles without a word of for how long."""
+"""How long a chunk is put off when Azure throttles it without a Retry-After."""
 
 
 class Seen(Enum):
@@ -45,7 +45,7 @@ class Seen(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """Azure has no room for the sweep now."""
+    """Azure throttles the sweep: the chunk is to go on after `delay`."""
 
     delay: timedelta
 
@@ -60,10 +60,10 @@ class Spent(TypedDict):
 
 @dataclass(slots=True)
 class ChunkWork:
-    """`reader` and `table` are the sweep's own ways to Azure; without a table everything is read through ARM.
+    """reader, table: the sweep's own access to Azure; without a table everything is read through ARM.
 
-    asking: held while rows are asked for. The chunks of a process ask one after the other, so that one is worked
-    through while the rows of the next come.
+    asking: held while rows are queried. The chunks of a process query one after the other, so that one is worked
+    through while the rows of the next arrive.
     """
 
     engine: Engine
@@ -84,11 +84,11 @@ class ChunkWork:
         self.pages = CountedPages(self.table, self.engine.ambient) if self.table else None
 
     async def look(self, chunk: Chunk, ids: Sequence[ResourceId]) -> AsyncIterator[Chunk | PutOff]:
-        """Looks at those of the roots that are left, and tells how far it has come after each handful of them.
+        """Checks those of the roots that are left, and yields the chunk's progress after each batch of them.
 
-        What it tells is to be stored before it is asked for more: which roots it marks is told before they are marked,
-        so that after a crash nobody takes one that is healed by then for one that never differed. Ends early with a
-        PutOff. Raises StorageError.
+        Each result is to be stored before the next is asked for: the roots to be marked are yielded before they are
+        marked, so that a root that was healed before a crash is not counted afterwards as one that never differed. Ends
+        early with a PutOff. Raises StorageError.
         """
         began, before = self.engine.ambient.monotonic(), chunk
         left = [id_ for id_ in ids if id_.key > chunk.upto]
@@ -113,7 +113,7 @@ class ChunkWork:
         yield replace(chunk, is_done=True)
 
     def _further(self, chunk: Chunk, found: Mapping[ResourceId, Seen | PutOff | Stored]) -> Chunk:
-        """A root that was marked before a crash is counted by what became of it, however it looks by now."""
+        """The progress after a batch. A root marked before a crash counts by its reconcile, however it looks by now."""
         marked = set(chunk.marked)
         rests = sum(seen is Seen.AT_REST and id_.key not in marked for id_, seen in found.items())
         skipped = sum(seen is Seen.SKIPPED for seen in found.values())
@@ -144,7 +144,7 @@ class ChunkWork:
         return is_read_in_full(id_.key, self.sweep.full_after, self.sweep.full_until, self.days)
 
     async def _see(self, id_: ResourceId) -> Seen | PutOff | Stored:
-        """The record of a root that is to be marked. Of one that is not at rest nothing is asked: the loop will ask."""
+        """Stored where the root is to be marked. A root that is not at rest is not read here: the loop will read it."""
         engine = self.engine
         if engine.cap is Mode.IGNORE:
             return Seen.SKIPPED
@@ -176,7 +176,7 @@ class ChunkWork:
         return not found.changed and found.known == record.secrets
 
     async def _rows_first(self) -> ArmReader:
-        """Asks for the chunk's rows when the first root needs them. Raises ArmError when that has to wait."""
+        """Queries the chunk's rows when the first root needs them. Raises ArmError when throttled."""
         if self.pages is None:
             return self.shared
         if self._rows is None:

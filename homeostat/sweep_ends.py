@@ -1,4 +1,4 @@
-"""What became of the roots that a sweep marked, read from where each keeps its own past; and the report of it all."""
+"""How the roots that a sweep marked ended, read from their records and ledgers; and the sweep's report."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -14,19 +14,19 @@ from homeostat.sweep_store import REPORTS
 
 _TOGETHER: Final = 50
 _ENTRIES: Final = 20
-"""Newest lines of a root's ledger among which those of a sweep are looked for."""
+"""How many of the newest lines of a root's ledger are searched for those of a sweep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """of: what became of each marked root, by its key. refused: the actions that the role lacked for them."""
+    """of: how each marked root ended, by its key. refused: the actions that the role lacked for them."""
 
     of: Mapping[str, End | None]
     refused: frozenset[str]
 
 
 async def ends_of(sweep: Sweep, chunks: Iterable[Chunk], store: Store, *, force: bool) -> Ends | None:
-    """What became of the marked roots; None, at the first of which that is not known, unless it is forced."""
+    """How the marked roots ended. None as soon as that of one is not known yet, unless `force` is set."""
     ends: dict[str, End | None] = {}
     refused: set[str] = set()
     keys = [key for chunk in chunks for key in chunk.marked][::-1]  # what was marked last is worked on last
@@ -46,7 +46,7 @@ async def _end_of(sweep: Sweep, root: ResourceId, store: Store) -> tuple[End | N
 
 
 async def report(summary: Summary, store: Store) -> None:
-    """Stores it for programs and for people. Written again, it is the same blob."""
+    """Stores the report, for programs and for people. Storing it again writes the same blobs."""
     from homeostat.render.sweep import as_json, as_markdown
 
     for suffix, type_, text in (

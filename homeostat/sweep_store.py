@@ -1,6 +1,6 @@
-"""What is stored of a sweep: its one document and its summary beside the gate's, and a row for each chunk.
+"""What is stored of a sweep: a document and a summary in the fleet's partition, and a row for each chunk.
 
-The document is in the fleet's partition, so that its end, the ledger's line of it and the alert are one batch.
+They are in that partition so that the sweep's end, its ledger line and its alert are one atomic batch.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +20,7 @@ REPORTS: Final = "homeostat-reports"
 
 SWEPT: Final = "swept"
 ASKED: Final = "asked"
-"""In the place of a status in the fleet's ledger: a sweep ended, or a person asked for one."""
+"""In the place of a status in lines of the fleet's ledger: a sweep ended, or a person asked for one."""
 
 _ROW: Final = "sweep"
 
@@ -42,15 +42,15 @@ class SweepStore:
         return Current(from_json(found.body), found.version) if found else None
 
     async def put(self, sweep: Sweep, before: Current | None, rows: Sequence[Change] = ()) -> None:
-        """Stores the sweep in the place of `before`, and with it `rows` of the fleet. Raises Conflict."""
+        """Stores the sweep in the place of `before`, in one batch with `rows` of the fleet. Raises Conflict."""
         body = to_json(sweep)
         change: Change = Replace(_ROW, body, before.version) if before else Insert(_ROW, body)
         await self.store.documents.apply(FLEET_PARTITION, (change, *rows))
 
     async def keep(self, ask: Ask, id_: str, rows: Sequence[Change] = ()) -> bool:
-        """Stores a person's word with the sweep of that id, and with it `rows` of the fleet, while it is under way.
+        """Adds a person's request to the sweep with this id if that is running, in one batch with `rows` of the fleet.
 
-        Whether it was. Raises TooMuchContention.
+        Returns whether it was. Raises TooMuchContention.
         """
         is_kept = False
 
@@ -70,7 +70,7 @@ class SweepStore:
         return chunk_from_json(found.body) if found else None
 
     async def save_chunk(self, sweep: Sweep, number: int, chunk: Chunk) -> Chunk:
-        """Stores how far a chunk has come, unless another instance brought it further. How far it is now."""
+        """Stores a chunk's progress, unless another instance has stored more. Returns what is stored now."""
 
         def transition(current: JsonObject | None) -> JsonObject:
             known = chunk_from_json(current) if current else None
@@ -82,13 +82,13 @@ class SweepStore:
         return chunk_from_json(stored) if stored else chunk
 
     async def chunks(self, sweep: Sweep) -> dict[int, Chunk]:
-        """By number, those of which anything is known."""
+        """The chunks of which anything is stored, by number."""
         first, last = f"{sweep.id}:", f"{sweep.id};"
         found = self.store.documents.scan(CHUNKS, first=first, last=last)
         return {int(row.row.rpartition(":")[2]): chunk_from_json(row.body) async for row in found}
 
     async def forget_chunks(self, kept: Sweep) -> None:
-        """Removes the rows of all sweeps but one."""
+        """Removes the rows of all sweeps but `kept`."""
         rows = [each async for each in self._chunk_rows() if not each.startswith(f"{kept.id}:")]
         for start in range(0, len(rows), MAX_CHANGES):
             await self.store.documents.apply(CHUNKS, [Remove(row) for row in rows[start : start + MAX_CHANGES]])
@@ -98,7 +98,7 @@ class SweepStore:
             yield found.row
 
     async def summaries(self, limit: int) -> list[JsonObject]:
-        """Of the last sweeps that ended, newest first."""
+        """The summaries of the last sweeps that ended, newest first."""
         found: list[JsonObject] = []
         async for entry in self.store.entries(FLEET_PARTITION):
             if json.text_at(entry, "status") == SWEPT:

@@ -1,9 +1,9 @@
-"""The course of a sweep: begun by the timer, carried out by messages of a queue of its own, ended once.
+"""The course of a sweep: started by the timer or a person, carried out by messages of its own queue, ended once.
 
-Three messages lead through it: `{"sweep", "cause"}` begins or resumes one (with `"ask"` on a person's word),
-`{"sweep", "chunk"}` is about some of its roots, and `{"sweep", "look"}` looks whether all is done, ever later. Each may
-come twice, or again after a crash: what is stored says how far the sweep is. Events have their own queue, and never
-wait behind one.
+Three kinds of message drive it. `{"sweep", "cause"}` begins a sweep or resumes it (with `"ask"` where a person asked),
+`{"sweep", "chunk"}` checks some of its roots, and `{"sweep", "look"}` checks whether all chunks are done, at growing
+intervals. Each may come twice, or again after a crash: the stored state says how far the sweep is. Events have their
+own queue, and never wait behind a sweep.
 """
 
 import asyncio
@@ -38,42 +38,43 @@ _ID: Final = re.compile(r"[0-9a-f-]{36}")
 
 NO_ROOM: Final = timedelta(seconds=1)
 NO_ROOM_AT_MOST: Final = timedelta(minutes=1)
-"""How long a chunk is put off by a process that has enough in hand: a quarter of what one took, within these."""
+"""Bounds for how long a process without a free place puts off a chunk: a quarter of what its last chunk took."""
 
 AT_ONCE: Final = 8
-"""Chunks that are handed out when a sweep begins: there are queries of Resource Graph for one more."""
+"""Chunks that can be received at once when a sweep begins: the quota of Resource Graph has queries for one more."""
 
 CHUNKS_A_SECOND: Final = 2
-"""And then: as many as there are queries of a sweep, nine in five seconds. Thousands would be passed on for nothing."""
+"""The rate of the others, about that of a sweep's queries (nine in five seconds): more would be passed on in vain."""
 
 _HELD: Final = (0.0, 0.2, 0.4, 0.8, 1.0)
-"""Seconds for which a process keeps a chunk that it has no room for: a message cannot be put off for less than one.
+"""Seconds for which a process keeps a chunk while it has no free place: a message cannot be delayed by less than one.
 
-By how often it was passed on, so that the others have what there is to do at once, and few messages go for nothing. In
-the end nobody has room: then a process keeps one for each place, so that none stays empty while its chunk is put off.
+Indexed by how often the chunk was passed on: short at first, so that an idle instance gets it soon, then longer, so
+that few messages are sent in vain. When it has been passed on through all of them no instance is idle; then a process
+keeps one chunk for each place, so that no place stays empty while its chunk is delayed.
 """
 
 POISON: Final = f"{SWEEP_QUEUE}-poison"
-_SHOWN: Final = 32  # messages of it that can be seen without taking them out
+_SHOWN: Final = 32  # poison messages that can be seen without receiving them
 
 _TOGETHER: Final = 50
 
 
 @dataclass(slots=True)
 class Room:
-    """How many chunks a process may have in hand: their rows are what a sweep needs memory for."""
+    """Limits how many chunks a process works on at a time: their rows are most of a sweep's memory."""
 
     at_most: int = 2
-    lasted: timedelta = timedelta()  # the last chunk
-    asking: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by the one that asks for its rows
+    lasted: timedelta = timedelta()  # how long the last chunk took
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while the rows of a chunk are queried
     _places: asyncio.Semaphore = field(init=False)
-    _next: int = 0  # that wait for as long as it takes
+    _next: int = 0  # chunks that wait for a place without a time limit
 
     def __post_init__(self) -> None:
         self._places = asyncio.Semaphore(self.at_most)
 
     async def enter(self, passed: int) -> bool:
-        """Takes a place, if one is free or comes free in time for a chunk that was passed on so often."""
+        """Takes a place. False when none comes free within the time for a chunk that was passed on this often."""
         if passed + 1 < len(_HELD) or self._next == self.at_most:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HELD[passed]):
@@ -91,21 +92,21 @@ class Room:
 
     @property
     def wait(self) -> timedelta:
-        """Until it is worth asking again whether there is room."""
+        """How long to put off a chunk before it is worth asking again."""
         return min(NO_ROOM_AT_MOST, max(NO_ROOM, self.lasted / 4))
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a sweep asks Azure. Without a table everything is read through ARM; without a reader, through the loop's.
+    """How a sweep reads Azure. Without a table everything is read through ARM; without a reader, through the loop's.
 
-    full_read_days: within so many nights every root is read through ARM alone, whatever Resource Graph says of it.
+    full_read_days: within this many nights every root is read through ARM alone, whatever Resource Graph says of it.
     """
 
     reader: ArmReader | None = None
     table: ResourceTable | None = None
     full_read_days: int = DEFAULT_FULL_READ_DAYS
-    room: Room = field(default_factory=Room)  # of the process
+    room: Room = field(default_factory=Room)  # one for the whole process
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +121,24 @@ class Sweeps:
         return SweepStore(self.engine.store)
 
     async def start(self, cause: str) -> str:
-        """Asks for a sweep; its id, unless one is under way, which then goes on instead. Raises StorageError."""
+        """Asks for a sweep and returns its id; if one is under way, that goes on instead. Raises StorageError."""
         id_ = str(self.engine.ambient.uuid())
         await self.begin(id_, cause)
         return id_
 
     async def begin(self, id_: str, cause: str, ask: Ask | None = None) -> None:
-        """Asks for the sweep of that id, or for the messages that one under way may lack. Raises StorageError."""
+        """Asks for a sweep with this id, or for the messages that a running one may have lost. Raises StorageError."""
         await self._send({"sweep": id_, "cause": cause, **({"ask": ask_json(ask)} if ask else {})})
 
     async def under_way(self) -> Sweep | None:
-        """The sweep that would go on instead of one that is asked for now. Raises StorageError."""
+        """The running sweep that would go on if one were asked for now. Raises StorageError."""
         current = await self._stored.current()
         if current is None or current.sweep.state is not State.RUNNING or not await self._goes_on(current.sweep):
             return None
         return current.sweep
 
     async def work(self, message: Json) -> None:
-        """Does what one message of the sweeps' queue asks for. One that makes no sense is told and dropped."""
+        """Handles one message of the sweeps' queue. One that makes no sense is logged and dropped."""
         id_, cause, number = (
             json.text_at(message, "sweep"),
             json.text_at(message, "cause"),
@@ -157,7 +158,7 @@ class Sweeps:
     # --- begin ---
 
     async def renewed(self) -> Fleet:
-        """The fleet as a sweep needs it: selectors resolved anew, and what is no longer managed told of."""
+        """The fleet for a sweep: selectors are resolved anew, and targets that are no longer managed are reported."""
         fleet = await self.desired.renewed()
         if self.managed is not None:
             try:
@@ -171,7 +172,7 @@ class Sweeps:
         return fleet
 
     async def _is_answered(self, id_: str, ask: Ask) -> bool:
-        """Whether another sweep began since a person asked for this one, or it is over: nothing is left to do."""
+        """Whether a person's request is answered: another sweep began since, or the one it started has ended."""
         current = await self._stored.current()
         if current is None or current.sweep.began < ask.at:
             return False
@@ -183,7 +184,7 @@ class Sweeps:
         await self._tidy()
 
     async def _tidy(self) -> None:
-        """What is to be done once a night. It goes through all that is stored, so that no chunk waits for it."""
+        """Housekeeping, once a night. It scans all that is stored, so the chunks are enqueued before it."""
         engine = self.engine
         await engine.reservations.forget_runs(engine.ambient.now())
         await engine.rollouts.ensure()
@@ -209,12 +210,12 @@ class Sweeps:
         await self._enqueue(sweep)
 
     async def _goes_on(self, sweep: Sweep) -> bool:
-        """Whether the sweep that is under way has roots left to look at, and is not too old to be finished."""
+        """Whether the running sweep has roots left to check and is not too old to be finished."""
         chunks = await self._stored.chunks(sweep)
         return not sweep.is_stale(self.engine.ambient.now()) and not _all_done(sweep, chunks)
 
     async def _enqueue(self, sweep: Sweep) -> None:
-        """Sends for every chunk that is not done, and for the first look. Those under way get one message too many."""
+        """Sends a message for every chunk that is not done (be it under way or not), and the first look."""
         known = await self._stored.chunks(sweep)
         lacking = [number for number in range(len(sweep.beginnings)) if not _is_done(known, number)]
         for some in batched(enumerate(lacking), _TOGETHER, strict=False):
@@ -224,7 +225,7 @@ class Sweeps:
     # --- a chunk ---
 
     async def _chunk(self, id_: str, number: int, passed: int) -> None:
-        """The host hands out more messages at once than there is room for; another instance may have some."""
+        """Works on a chunk if there is a place for it; else passes it on, since another instance may have one."""
         room = self.way.room
         if not await room.enter(passed):
             passes = passed + 1 < len(_HELD)
@@ -257,13 +258,13 @@ class Sweeps:
                 return
 
     async def _end_with_last(self, id_: str) -> None:
-        """Ends the sweep at once if this was its last chunk and nothing is waited for; else the next look does."""
+        """Ends the sweep if this was its last chunk and nothing is waited for; otherwise the next look ends it."""
         current = await self._stored.current()
         if current is None or current.sweep.id != id_ or current.sweep.state is not State.RUNNING:
             return
         chunks = await self._stored.chunks(current.sweep)
         if _all_done(current.sweep, chunks):
-            with suppress(Conflict):  # another has ended it, or told it of a person's word: the next look ends it
+            with suppress(Conflict):  # another ended it, or added a person's request: then the next look ends it
                 await self._end(current, chunks, force=False)
 
     def chunk_work(self, fleet: Fleet, sweep: Sweep) -> ChunkWork:
@@ -286,7 +287,7 @@ class Sweeps:
             return
         sweep = current.sweep
         if sweep.state is State.ENDED:
-            await self._tell(sweep)  # should the one who ended it have died before, or not have been heard
+            await self._tell(sweep)  # whoever ended it may have died before, or the channel failed
             return
         chunks = await self._stored.chunks(sweep)
         is_overdue = self.engine.ambient.now() - sweep.began >= PATIENCE
@@ -296,13 +297,13 @@ class Sweeps:
             await self._look_later(sweep)
 
     async def _poisoned(self, id_: str) -> set[int]:
-        """The chunks whose messages failed too often, as far as they can be seen."""
+        """The chunks whose messages are in the poison queue, as far as these can be seen."""
         found = await self.engine.store.queues.peek(POISON, limit=_SHOWN)
         bodies = [body for message in found if json.text_at(body := _parsed(message.body), "sweep") == id_]
         return {number for body in bodies if isinstance(number := json.at(body, ("chunk",)), int)}
 
     async def _end(self, current: Current, chunks: Mapping[int, Chunk], *, force: bool) -> bool:
-        """Ends the sweep unless a root that it marked is still being worked on. Raises Conflict when another did."""
+        """Ends the sweep unless a root that it marked is still being worked on. Raises Conflict if another ended it."""
         sweep, engine = current.sweep, self.engine
         ends = await ends_of(sweep, chunks.values(), engine.store, force=force)
         if ends is None:
@@ -319,7 +320,7 @@ class Sweeps:
         return True
 
     async def _tell(self, sweep: Sweep) -> None:
-        """Sends the alert of its end. Where the channel does not take it, the sweep is looked at again for that."""
+        """Sends the alert of the sweep's end. If the channel fails, another look is scheduled that sends it."""
         try:
             await self.engine.outbox.send_of_fleet()
         except AlertError as error:
@@ -335,7 +336,7 @@ class Sweeps:
         return [*running, *await self._stored.summaries(limit)]
 
     async def show(self, id_: str) -> JsonObject | None:
-        """How far a sweep is; of one that ended, its report. None where it is not known. Raises StorageError."""
+        """How far a running sweep is, or the report of one that ended. None for an unknown id. Raises StorageError."""
         current = await self._stored.current()
         if current and current.sweep.id == id_ and current.sweep.state is State.RUNNING:
             return await self._course(current.sweep)
@@ -371,13 +372,13 @@ class Sweeps:
 
 
 def _passed(message: Json) -> int:
-    """How often it was passed on."""
+    """How often the message was passed on."""
     found = json.at(message, ("passed",))
     return min(max(found, 0), len(_HELD) - 1) if isinstance(found, int) else 0
 
 
 def _turn(place: int) -> timedelta:
-    """How long after the first a chunk is handed out."""
+    """How long after the first chunk this one can be received. place: its position among those to be done."""
     return timedelta(seconds=max(0, place - AT_ONCE) // CHUNKS_A_SECOND)
 
 

@@ -1,8 +1,8 @@
-"""What comes at once for one key is stored, or asked, at once: the harder a storm blows, the less each of it costs.
+"""Calls for one key that come while another is under way are merged into one: in a storm each of them costs less.
 
-It is group commit: while a call is made for a key, what else comes for it gathers, and is then one call for all of it.
-Who brought it waits for that call and no longer, so that nothing is acknowledged before it is stored, and memory holds
-no more than the callers that the host lets in. Without a crowd each call is made at once, and for one.
+This is group commit. While a call for a key is made, the items of later callers gather, and the next call takes them
+all. A caller waits for the call that has its item and no longer, so that nothing is acknowledged before it is stored,
+and no more items wait in memory than the host admits callers. Without a crowd every call is made at once, for one item.
 """
 
 import asyncio
