@@ -1,7 +1,7 @@
-"""Requests for approval: kept, signed and decided. What needs one, and what an id means, is in the core.
+"""Requests for approval: stored, signed and decided. Which edits need one, and how ids are made, is in the core.
 
-They are rows of one partition, so that one is found by its id alone, as a link has it. The signing key is made once, by
-whoever needs it first, and stays in the same storage.
+They are rows of one partition, so that a link needs only the id. The signing key is made on first need, and stays in
+the same storage account.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _TRIES: Final = 5
 
 
 class UnknownApproval(HomeostatError):
-    """There is no such request: it was decided long ago, or the plan that it was for has changed."""
+    """There is no such request: it was decided long ago, or its plan has changed."""
 
 
 class BadLink(HomeostatError):
@@ -44,10 +44,10 @@ class Approvals:
     ambient: Ambient
     public_url: str = ""
 
-    # --- the loop's side ---
+    # --- for the loop ---
 
     async def of(self, root: ResourceId, edits: Sequence[Edit], situation: Situation) -> Approval | None:
-        """What counts for those edits that need a person's word; None when none does. Nothing is stored."""
+        """The request for those edits that need approval; None if none does. Stores nothing."""
         asked = to_approve(edits, situation)
         if not asked:
             return None
@@ -57,9 +57,9 @@ class Approvals:
         return approvals.renewed(await self._find(id_), fresh, situation.now)
 
     async def ask(self, approval: Approval) -> None:
-        """Stores a request whose edits wait, unless it is there. Other requests of its root are void: the plan changed.
+        """Stores a request unless it is there already, and removes the root's other requests: their plan has changed.
 
-        What a person said meanwhile is not written over: the row that was read must still be the one that is replaced.
+        A decision that was made meanwhile is not overwritten: the row must still be as it was read.
         """
         found = await self.documents.read(_PARTITION, approval.id)
         known = approvals.from_json(found.body) if found else None
@@ -70,16 +70,16 @@ class Approvals:
         rows = [row.row async for row in self.documents.scan(_PARTITION, first=first, last=first[:-1] + ".")]
         void = [Remove(row) for row in rows if row != approval.id]
         asked = Replace(approval.id, body, found.version) if found else Insert(approval.id, body)
-        with suppress(Conflict):  # another instance asked the same, or somebody has just answered
+        with suppress(Conflict):  # another instance stored the same request, or somebody has just decided it
             await self.documents.apply(_PARTITION, [asked, *void])
 
     async def use(self, approval: Approval) -> None:
-        """What it allowed is written: it allows nothing more."""
+        """Marks an approval as used: it allows nothing more."""
         used = replace(approval, state=State.USED)
         await self.documents.apply(_PARTITION, [Upsert(approval.id, approvals.to_json(used))])
 
     async def with_links(self, alert: Alert) -> JsonObject:
-        """The alert's data, with a link for each request that it tells of. A link is a credential, and never stored."""
+        """The alert's data, with a link for each request in it. A link is a credential, and never stored."""
         asked = {
             (json.text_at(held, "numbers", "approval"), json.text_at(held, "numbers", "expires"))
             for held in json.objects_at(alert.data, "held")
@@ -98,10 +98,10 @@ class Approvals:
         query = {"expires": expires.isoformat(), "signature": approvals.signature(id_, expires, key)}
         return f"{self.public_url.rstrip('/')}/api/approvals/{quote(id_, safe='')}?{urlencode(query)}"
 
-    # --- people's side ---
+    # --- for people ---
 
     async def linked(self, id_: str, expires: str, signature: str) -> Approval:
-        """The request that a link leads to. Raises BadLink and UnknownApproval."""
+        """The request that a link points to. Raises BadLink and UnknownApproval."""
         try:
             until = datetime.fromisoformat(expires)
         except ValueError:
@@ -120,14 +120,14 @@ class Approvals:
         return found
 
     async def open(self) -> tuple[Approval, ...]:
-        """The requests that wait for a word, or whose approval is not used yet; those that expire first, first."""
+        """The requests that are pending, or approved and not used yet, in order of their expiry."""
         now = self.ambient.now()
         found = [approvals.from_json(row.body) async for row in self.documents.scan(_PARTITION)]
         lasting = [each for each in found if each.expires > now and each.state is not State.USED]
         return tuple(sorted(lasting, key=lambda each: (each.expires, each.id)))
 
     async def decide(self, id_: str, *, yes: bool, by: str, valid_for: timedelta) -> Approval:
-        """A person's word on a request. Raises UnknownApproval, NotPending and StorageError."""
+        """Records a person's decision. Raises UnknownApproval, NotPending and StorageError."""
         for tries in range(_TRIES):
             found = await self.documents.read(_PARTITION, id_)
             if found is None:

@@ -1,4 +1,4 @@
-"""Keys that a deployment makes for itself: once, on first need, kept in the storage account beside what they serve."""
+"""Keys that a deployment makes for itself: once, on first need, and stored in its storage account."""
 
 import hashlib
 from contextlib import suppress
@@ -9,10 +9,10 @@ from homeostat.core import json
 from homeostat.ports import Conflict, Documents, Insert, StorageError
 
 DIGESTS: Final = "digest"
-"""Of the digests by which secrets are recognised."""
+"""For the digests by which secrets are recognised."""
 
 LINKS: Final = "signing"
-"""Of the signatures of approval links."""
+"""For the signatures of approval links."""
 
 _PARTITION: Final = "keys"
 
@@ -22,12 +22,12 @@ class KeyLost(StorageError):
 
 
 async def deployment_key(documents: Documents, ambient: Ambient, purpose: str) -> bytes:
-    """The deployment's key for a purpose, 32 bytes, made by the first who asks. Raises StorageError."""
+    """The deployment's key for a purpose, 32 bytes, made by whoever asks first. Raises StorageError."""
     found = await documents.read(_PARTITION, purpose)
     if found is None:
         # Four random UUIDs hold 488 bits of chance: more than the 256 of the key.
         chance = b"".join(ambient.uuid().bytes for _ in range(4))
-        with suppress(Conflict):  # another instance made it first: theirs is everybody's
+        with suppress(Conflict):  # another instance made it first: that one is used
             await documents.apply(_PARTITION, [Insert(purpose, {"key": hashlib.sha256(chance).hexdigest()})])
         found = await documents.read(_PARTITION, purpose)
     if found is None:

@@ -1,7 +1,7 @@
-"""The index of drifting roots, and the episode of a mass drift: what the whole fleet knows of how much drifts.
+"""The index of drifting roots, and the episode of a mass drift: how much of the whole fleet drifts.
 
-A root has a row from before the gate is asked until a time after its repair, or until it is found to be as declared
-without one. Counting ends at the threshold, and removes rows on its way that no longer count.
+A root has a row from before the gate is asked until some time after its repair, or until it is found as declared
+without one. Counting stops at the threshold, and removes expired rows on its way.
 """
 
 from contextlib import suppress
@@ -31,7 +31,7 @@ class Drifting:
     ambient: Ambient
 
     async def note(self, root: ResourceId, *, anew: bool) -> None:
-        """The root has something that would be written. anew: it is declared otherwise than before."""
+        """Records that the root has an edit to be written. anew: its declaration has changed."""
         body: JsonObject = {"root": root.text, "seen": self.ambient.now().isoformat(), "anew": anew}
         await self.documents.apply(DRIFTING, [Upsert(mark_of(root), body)])
 
@@ -39,13 +39,13 @@ class Drifting:
         await self.documents.apply(DRIFTING, [Remove(mark_of(root))])
 
     async def roots(self) -> tuple[ResourceId, ...]:
-        """All that are in the index."""
+        """All roots in the index."""
         return tuple([ResourceId.parse(text_at(row.body, "root")) async for row in self.documents.scan(DRIFTING)])
 
     async def mass(self, root: Root, rows: Rows, rollout: Rollout | None, *, noted: bool) -> Mass:
-        """How much drifts, as the gate is to know it for this root. `rows` are the fleet's.
+        """How much drifts, for the guards of this root. rows: the fleet's.
 
-        noted: whether the root is in the index already; if not, it counts as well.
+        noted: whether the root is in the index already; if not, it is counted too.
         """
         limits, now = root.policy.mass_drift, self.ambient.now()
         threshold = limits.threshold(root.declared)
@@ -72,12 +72,12 @@ class Drifting:
                 if drifting > threshold:
                     break
         for start in range(0, len(old), MAX_CHANGES):
-            with suppress(Conflict):  # one of them drifts again: the next count removes the others
+            with suppress(Conflict):  # one of them drifts again: the next count removes the rest
                 await self.documents.apply(DRIFTING, old[start : start + MAX_CHANGES])
         return drifting, anew
 
     async def follow(self, mass: Mass, root: Root, rows: Rows) -> None:
-        """Begins or ends the fleet's episode, which one alert tells of, however many roots are held."""
+        """Begins or ends the fleet's mass drift episode: one alert, however many roots it holds."""
         now = self.ambient.now()
         if not mass.is_one:
             if MASS_DRIFT in rows:

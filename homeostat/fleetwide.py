@@ -1,8 +1,8 @@
-"""What is remembered of the whole fleet, in one partition, so that the gate has it with one read.
+"""The state of the whole fleet, in one partition, so that the gate reads it with one query.
 
-Each row is one small document that is only changed by compare-and-swap: `gate:hour` (what is reserved in the current
-hour), `gate:rollout` (how far the spec has come), `gate:mass-drift` (the episode, while there is one) and
-`gate:release:CODE` (a person's word). Beside them stands the outbox of the alerts that are about the fleet.
+Each row is a small document that is only changed by compare-and-swap: `gate:hour` (the writes reserved in the current
+hour), `gate:rollout` (the progress of a changed spec), `gate:mass-drift` (the episode, while there is one) and
+`gate:release:CODE` (a person's release). The outbox of the fleet's own alerts is in the same partition.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +25,10 @@ _TRIES = 50
 _PAUSE_BETWEEN_TRIES = 0.02  # seconds, growing and spread
 
 type Transition = Callable[[JsonObject | None], JsonObject | None]
-"""From what is there to what is to be there; the same object, or None, leaves it as it is."""
+"""From the current body to the new one. The same object, or None, leaves the row as it is."""
 
 type Rows = Mapping[str, Document]
-"""The rows of the gate, by name."""
+"""The gate's rows, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Fleetwide:
     ambient: Ambient
 
     async def read(self) -> Rows:
-        """Not a snapshot: what must hold is decided again when a row is changed."""
+        """Not a snapshot: whatever must hold is checked again when a row is changed."""
         return {row.row: row async for row in self.documents.scan(FLEET_PARTITION, first=_FIRST, last=_LAST)}
 
     async def change(
         self, row: str, transition: Transition, rows: Sequence[Change] = (), *, known: Document | None = None
     ) -> JsonObject | None:
-        """Applies a transition to a row, and with it `rows` of the same partition. What is there afterwards."""
+        """Applies a transition to a row, in one batch with `rows` of its partition. Returns the body afterwards."""
         return await changed(self.documents, self.ambient, (FLEET_PARTITION, row), transition, rows, known=known)
 
     async def put(self, row: str, body: JsonObject) -> None:
@@ -59,10 +59,11 @@ async def changed(
     *,
     known: Document | None = None,
 ) -> JsonObject | None:
-    """Compare-and-swap of one document, and with it `rows` of its partition. Raises TooMuchContention.
+    """Compare-and-swap of one document, in one batch with `rows` of its partition. Raises TooMuchContention.
 
-    The transition may be called several times, each time with what is there by then. `known`, as it was read earlier,
-    saves the first read; only a write can show that it is still what is there, so that nothing else follows from it.
+    Returns the body afterwards. The transition may be called several times, each time with the current body. `known`,
+    as it was read earlier, saves the first read. It may be outdated, so a transition that changes nothing is tried
+    again on a fresh read.
     """
     partition, row = key
     for tries in range(_TRIES):

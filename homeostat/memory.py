@@ -1,4 +1,4 @@
-"""Durable state in the process, for the demo and for simulated nights: what a storage account does, without one.
+"""Storage in the process's memory, for the demo and for simulated nights: what a storage account does, without one.
 
 Nothing here reads a clock or draws a random number: time is passed in, versions and receipts are counted. So two runs
 with the same calls and the same clock give the same versions.
@@ -51,7 +51,7 @@ class _Stored:
 
 
 class MemoryDocuments:
-    """Implements `homeostat.ports.Documents`. Bodies are kept as text, so that no reader shares them with another."""
+    """Implements `homeostat.ports.Documents`. Bodies are stored as text, so that no two readers share an object."""
 
     def __init__(self) -> None:
         self._partitions: dict[str, dict[str, _Stored]] = defaultdict(dict)
@@ -115,7 +115,7 @@ class _Message:
 
 
 class MemoryQueues:
-    """Implements `homeostat.ports.Queues` and `Receiver`: what shows first is received first."""
+    """Implements `homeostat.ports.Queues`: messages are received in the order in which they become visible."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -157,7 +157,7 @@ class MemoryQueues:
         return _received(message.queue, held)
 
     def next_visible(self, queue: str) -> datetime | None:
-        """When the next message shows or showed, so that a receiver can sleep until then; None for an empty queue."""
+        """When the next message becomes or became visible, so that a receiver can sleep; None for an empty queue."""
         waiting = self._queues[queue]
         return waiting[0].visible if waiting else None
 

@@ -1,4 +1,4 @@
-"""Alerts on their way out: stored with what they tell of, sent afterwards, kept until the channel has taken them."""
+"""Alerts are stored with what they report, sent afterwards, and kept until the channel has accepted them."""
 
 import logging
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from homeostat.store import Store
 log = logging.getLogger(__name__)
 
 CHANNEL_TRIES: Final = 3
-"""How many roots' alerts the channel may refuse before the others are kept for another time."""
+"""After how many roots whose alerts it refused the channel is left alone until another time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +25,32 @@ class Outbox:
     store: Store
     channel: AlertChannel
     approvals: Approvals
-    source: str  # of the alerts
+    source: str  # the CloudEvents `source` of the alerts
 
     async def send(self, root: ResourceId, outcome: Outcome | None = None) -> None:
-        """Sends what waits for the root, and what the outcome of a reconcile may have had to tell of the fleet.
+        """Sends the root's pending alerts, and those of the fleet if this outcome may have caused one.
 
-        Raises AlertError; what was not taken stays there.
+        Raises AlertError; alerts that were not accepted stay stored.
         """
         await self._send(root.key, await self.store.outbox(root.key))
         if outcome is not None and any(held.hold.code == MASS_DRIFT for held in outcome.plan.held):
             await self.send_of_fleet()
 
     async def try_to_send(self, root: ResourceId, outcome: Outcome) -> None:
-        """What was done is done, and the alerts are kept: the next reconcile of the root, or sweep, sends them."""
+        """As `send`, but a failure is only logged: the root's next reconcile, or a sweep, sends what is stored."""
         try:
             await self.send(root, outcome)
         except AlertError as error:
             log.warning("%s: its alerts wait in the outbox: %s", root.short, error)
 
     async def send_of_fleet(self) -> None:
-        """Sends the alerts that are about no root in particular. Raises AlertError."""
+        """Sends the alerts that concern no root in particular. Raises AlertError."""
         await self._send(FLEET_PARTITION, await self.store.outbox(FLEET_PARTITION))
 
     async def send_all(self) -> None:
-        """Sends what waits in any outbox: alerts whose reconcile died before it could send them.
+        """Sends all pending alerts: those whose reconcile died before it could send them.
 
-        What the channel does not take stays there, and one root's alerts do not keep back another's.
+        Alerts that the channel refuses stay stored, and do not keep back those of other roots.
         """
         waiting: dict[str, list[Alert]] = {}
         async for root_key, alert in self.store.outboxes():
@@ -63,11 +63,11 @@ class Outbox:
                 log.warning("%d alerts of %s stay in the outbox: %s", len(pending), root_key, error)
                 refused += 1
             if refused == CHANNEL_TRIES:
-                break  # it is the channel, not the alerts
+                break  # it is the channel that fails, not the alerts
 
     async def _send(self, root_key: str, pending: Sequence[Alert]) -> None:
         if pending:
-            # What one reconcile finds and does can bear one time: then a detection goes before what came of it.
+            # Alerts of one reconcile can have the same time: then a detection goes before its outcome.
             in_order = sorted(pending, key=lambda alert: (alert.time, list(AlertType).index(alert.type), alert.id))
             await self.channel.publish([await self._event(alert) for alert in in_order])
             await self.store.sent(root_key, pending)

@@ -1,8 +1,8 @@
-"""Messages that failed too often: what they are about, and back to their queue or away with them.
+"""Messages that failed too often: what they are about, and how a person replays or drops them.
 
-The Functions host moves a message that failed five times to the queue's poison queue, where nothing reads it. It names
-a root, a run, a rollout, a sweep or an event and is no more than a hint, so handling it again can do nothing that an
-event or a timer could not. https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger
+The Functions host moves a message that failed five times to the queue's poison queue, which nothing reads. It names a
+root, a run, a rollout, a sweep or an event and is only a hint, so handling it again can do nothing that an event or a
+timer could not. https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger
 """
 
 import logging
@@ -37,16 +37,16 @@ SUFFIX: Final = "-poison"
 QUEUES: Final = tuple(f"{queue}{SUFFIX}" for queue in (WORK_QUEUE, EVENT_QUEUE, SWEEP_QUEUE))
 
 SHOWN: Final = 32
-"""Messages of each queue that are listed, the oldest: more cannot be looked at without taking them out."""
+"""How many of the oldest messages of each queue are listed: more cannot be seen without receiving them."""
 
 HANDLING: Final = timedelta(minutes=1)
-"""How long what is being replayed is hidden; afterwards it is back, should this process die."""
+"""How long a message is hidden while it is replayed. If this process dies, it shows again afterwards."""
 
 MAX_ROUNDS: Final = 100
 
 
 class NoSuchMessage(HomeostatError):
-    """No poison queue has a message of that id, or another is at work on it."""
+    """No poison queue has a message with that id, or somebody else is handling it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Poison:
         return [_told(message, times[message.body]) for message in found]
 
     async def explain(self, id_: str) -> JsonObject:
-        """What a message is about, what became of that, and what replaying it would do. Raises NoSuchMessage."""
+        """What a message is about, what became of that, and what a replay would do. Raises NoSuchMessage."""
         for queue in QUEUES:
             found = await self._queues.peek(queue, limit=SHOWN)
             for message in found:
@@ -81,13 +81,13 @@ class Poison:
     async def replay(self, id_: str, by: str) -> JsonObject:
         """Puts a message back into the queue that it came from. Raises NoSuchMessage, SpecError and StorageError.
 
-        It is sent before it is deleted: a crash in between leaves it in both, and handling a hint twice is harmless.
+        It is sent before it is deleted: after a crash in between it is in both, and handling a hint twice is harmless.
         """
 
         async def again(message: QueuedMessage) -> None:
             await self._queues.send(message.queue.removesuffix(SUFFIX), message.body)
             await self._tell(Word.REPLAYED, message, by)
-            with suppress(Conflict):  # it is in its queue; here it stays for another time
+            with suppress(Conflict):  # it was sent; here it stays for another time
                 await self._queues.delete(message)
 
         return await self._with(id_, again)
@@ -102,7 +102,7 @@ class Poison:
         return await self._with(id_, away)
 
     async def _tell(self, word: Word, message: QueuedMessage, by: str) -> None:
-        """Into the log, and into the ledgers of the roots that the message is about: by whose word it went."""
+        """Writes into the log, and into the ledgers of the message's roots, who replayed or dropped it."""
         log.info("message %s of %s is %s by %s", message.id, message.queue, word, by)
         now, trigger = self.engine.ambient.now(), Trigger("poison", (message.id,), caller=by)
         for root in await self._roots(message):
@@ -122,7 +122,7 @@ class Poison:
         return (root,) if root else ()
 
     def _routed(self, body: Json, fleet: Fleet) -> Sequence[Root]:
-        """Of an event that is not understood, none."""
+        """The roots that an event concerns; none if the event is malformed."""
         try:
             hint = parse_event(body, self.engine.ambient.now())
         except MalformedEvent:
@@ -130,7 +130,7 @@ class Poison:
         return route(fleet, hint, self.engine.registry) if hint else ()
 
     async def _with(self, id_: str, act: Callable[[QueuedMessage], Awaitable[None]]) -> JsonObject:
-        """Takes messages out until the one that is meant is among them; the others are put back."""
+        """Receives messages until the one with this id is among them; the others are put back."""
         for queue in QUEUES:
             others: list[QueuedMessage] = []
             try:
@@ -236,7 +236,7 @@ def _told(message: QueuedMessage, times: int) -> JsonObject:
 
 
 def _named(message: QueuedMessage, body: Json) -> tuple[str, str]:
-    """What the message is about. Of one that is not understood, nothing is quoted: anybody may have sent it."""
+    """What the message is about. A malformed one is not quoted: anybody may have sent it."""
     if message.queue.startswith(EVENT_QUEUE):
         return "event", json.text_at(body, "subject")
     for kind in ("root", "run", "rollout", "sweep"):

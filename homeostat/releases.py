@@ -1,4 +1,4 @@
-"""What a person may say to the gate: let go on what a mass drift, a stopped rollout or the flap breaker holds."""
+"""Releases: a person lets go on what a mass drift, a stopped rollout or the flap breaker holds back."""
 
 import logging
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ class Releases:
     desired: Desired
 
     async def mass_drift(self, until: datetime, by: str, reason: str) -> JsonObject:
-        """Repairs go on until then, however much drifts. What was held is looked at again at once.
+        """Repairs go on until then, however much drifts; the roots that drift are looked at again at once.
 
         Raises StorageError.
         """
@@ -48,7 +48,7 @@ class Releases:
         return {"released": MASS_DRIFT, "until": until.isoformat(), "by": by, "reason": reason}
 
     async def rollout(self, by: str, reason: str) -> JsonObject:
-        """The spec comes into force for all targets now. Raises NothingToRelease, and StorageError."""
+        """All targets follow the new version of the spec now. Raises NothingToRelease and StorageError."""
         rollout = await self.engine.rollouts.release(await self.desired.fleet(), by, reason)
         if rollout is None:
             raise NothingToRelease("no rollout of a spec is under way: there is nothing to release")
@@ -56,14 +56,14 @@ class Releases:
         return {"released": ROLLOUT, "version": rollout.version, "by": by, "reason": reason}
 
     async def reset_breaker(self, target: str, by: str, reason: str) -> JsonObject:
-        """Forgets what came back after its repairs; the target is looked at again at once. Raises UnknownTarget."""
+        """Forgets the drifts that tripped the breaker; the target's roots are marked. Raises UnknownTarget."""
         roots = runs.roots_of(await self.desired.fleet(), [target])
         forgotten = await self.forget_flaps(roots)
         await self.tell(Word.BREAKER_RESET, roots, Trigger("reset-breaker", caller=by, reason=reason))
         return {"target": target, "reset": [*forgotten]}
 
     async def forget_flaps(self, roots: Iterable[Root]) -> tuple[str, ...]:
-        """What the breaker had tripped on."""
+        """Forgets the roots' repairs. Returns what had tripped the breaker."""
         forgotten: set[str] = set()
 
         def without_flaps(current: RootRecord) -> RootRecord:
@@ -74,7 +74,7 @@ class Releases:
         return tuple(sorted(forgotten))
 
     async def tell(self, word: Word, roots: Iterable[Root], by: Trigger) -> None:
-        """Has the roots looked at again at once, as one sweep, and their ledgers say by whose word."""
+        """Marks the roots, as one sweep, and records in their ledgers what was decided and by whom."""
         now, sweep = self.engine.ambient.now(), f"{by.cause}:{self.engine.ambient.uuid()}"
 
         async def one(root: Root) -> None:
@@ -85,7 +85,7 @@ class Releases:
         await in_batches(roots, one)
 
     async def state(self) -> JsonObject:
-        """What holds, or could soon hold, the whole fleet: the hour's use, the rollout, a mass drift, the policy."""
+        """What holds the whole fleet back, or soon could: the hour's use, the rollout, a mass drift, the policy."""
         fleet = await self.desired.fleet()
         rows = await Fleetwide(self.engine.store.documents, self.engine.ambient).read()
         rollout = rollout_in(rows)

@@ -1,7 +1,7 @@
-"""Writes are reserved before they are made: once for a whole plan, in durable state, by compare-and-swap.
+"""Reserves writes before they are made: once for a whole plan, in durable state, by compare-and-swap.
 
 So the caps hold however many instances write at once. Ten plans a second from forty instances are ten swaps a second of
-one small document; whoever loses one tries again within milliseconds.
+one small document; an instance that loses one tries again within milliseconds.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from homeostat.ports import Document, Documents, Remove
 
 RUNS: Final = "run-uses"
 RUNS_KEPT: Final = timedelta(days=8)
-"""Longer than any message of a run can be under way."""
+"""Longer than a run's message can wait in a queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class Reservations:
         return run_from_json(found.body, found.version) if found else RunUse()
 
     async def reserve(self, plan: Plan, root: Root, record: RootRecord, asked: Trigger, seen: History) -> Hold | None:
-        """Reserves the plan's writes of its run and of the fleet's hour; or says why they do not fit.
+        """Reserves the plan's writes under the caps of its run and of the fleet's hour. A Hold if they do not fit.
 
-        Those of its resources are reserved with the intent, in the root's record. Where the hour is full, what was
-        reserved of the run stays so: it only makes it more cautious. seen: by the guards that let the plan through, so
-        that it need not be read again; and the use of a reconcile that is a run of its own. Raises StorageError and
+        Those of its resources are reserved in the root's record, with the intent. If the hour is full, what was
+        reserved for the run stays reserved, which only makes it more cautious. seen: by the guards that let the plan
+        through: it saves reads, and has the use of a reconcile that is a run of its own. Raises StorageError and
         TooMuchContention.
         """
         caps = root.policy.caps
@@ -87,7 +87,7 @@ class Reservations:
         return hold
 
     async def forget_runs(self, now: datetime) -> None:
-        """Removes what runs used that are long over."""
+        """Removes the uses of runs that ended long ago."""
         ended = [
             row.row
             async for row in self.documents.scan(RUNS)
@@ -98,5 +98,5 @@ class Reservations:
 
 
 def hour_in(rows: Rows) -> HourUse:
-    """What the fleet's rows say of the hour."""
+    """The hour's use, from the fleet's rows."""
     return hour_from_json(rows[HOUR].body, rows[HOUR].version) if HOUR in rows else HourUse()

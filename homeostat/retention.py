@@ -1,7 +1,7 @@
-"""Forgets what is old: ledger entries, snapshots, finished runs and reports, a bounded number in one night.
+"""Deletes what is old: ledger entries, snapshots, finished runs and reports, a limited number in one night.
 
-What an open episode or an unfinished write may still be explained by is kept, however old. A night that ends half-way
-loses nothing: the next begins where this one ended, since what was deleted is gone.
+What may still explain an open episode or an unfinished write is kept, however old. A night that ends half-way loses
+nothing: the next one goes on with what is left.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from homeostat.store import Store, entry_time
 from homeostat.sweep_store import REPORTS
 
 AT_MOST: Final = 5000
-"""Of each sort in one night, some minutes' work: more wait for the next."""
+"""Of each sort in one night, which takes some minutes; the rest waits for the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class _Needed:
-    """Since when a root's past is needed, each root looked up once."""
+    """From which time on a root's past is still needed; each root's record is read once."""
 
     store: Store
     since: dict[str, datetime | None]

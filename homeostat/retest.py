@@ -1,8 +1,8 @@
-"""Starts and ends a re-test of routing, for a person who wants to know whether a fault lies in it.
+"""Starts and ends a re-test of routing, for a person who wants to know whether routing causes a fault.
 
-The order is what makes it safe: the deadline and the look that is due then are stored, that look's message is sent, and
-only then is routing switched off. From there on the loop does all: it holds the repair until the deadline, looks at the
-probes, and restores what is declared. Nothing here has to live to see the end.
+Its order makes it safe: first the deadline and the look that is due then are stored, then that look's message is sent,
+and only then is routing switched off. From there on the loop does the rest: it holds the repair until the deadline,
+runs the probes, and restores what is declared. Nothing in this process has to survive until the end.
 https://learn.microsoft.com/azure/app-service/configure-vnet-integration-routing
 """
 
@@ -31,11 +31,11 @@ from remediators.route_all import ALL, APPLICATION, FLAGS, LEGACY, LEGACY_SETTIN
 type _Facts = dict[Read, Fact]
 
 _EVERYTHING = {LEGACY: Declared(Legacy.REMOVE, Mode.ALERT, (), Place("", 0))}
-"""With the legacy setting to be removed, the remediator reads all places."""
+"""With the legacy setting to be removed, the remediator reads every place."""
 
 
 class RetestRefused(HomeostatError):
-    """It is not started, since it could not be undone, or would show nothing; the words say what to do."""
+    """The re-test is not started: it could not be undone, or would show nothing. The message says what to do."""
 
 
 class NoRetest(HomeostatError):
@@ -43,7 +43,7 @@ class NoRetest(HomeostatError):
 
 
 class RetestFailed(HomeostatError):
-    """Routing could not be switched off. What was switched off of it is restored at once."""
+    """Routing could not be switched off. Whatever was switched off is restored at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Retests:
     desired: Desired
 
     async def start(self, name: str, duration: timedelta, reason: str, by: str) -> JsonObject:
-        """Switches a target's routing off for so long. Its state, with what the probes found before and during.
+        """Switches a target's routing off for that long. Returns its state, with the findings before and during.
 
         Raises UnknownTarget, RetestRefused, RetestFailed and StorageError.
         """
@@ -85,7 +85,7 @@ class Retests:
         return _json(found, self.engine.ambient.now())
 
     async def end(self, name: str, by: str) -> JsonObject:
-        """Ends the target's retest now; its root is looked at at once. Raises as `state` does."""
+        """Ends the target's retest now and marks its root. Raises as `state` does."""
         await self._end(await self._root(name), by)
         return await self.state(name)
 
@@ -102,7 +102,7 @@ class Retests:
             raise RetestRefused(f"{name} declares nothing of its web app: nobody would restore its routing")
         return fleet.roots[web_app]
 
-    # --- what must be so ---
+    # --- preconditions ---
 
     async def _refuse_what_would_not_be_restored(self, root: Root) -> None:
         if self.engine.cap is not Mode.ENFORCE:
@@ -121,7 +121,7 @@ class Retests:
             raise RetestRefused(f"a retest by {found.by} is running until {found.deadline.isoformat()}")
 
     async def _look(self, root: Root, trigger: Trigger) -> tuple[Finding, ...]:
-        """What the probes find now, while routing is as declared."""
+        """The probes' findings now, while routing is as declared."""
         outcome = await self.engine.reconcile(root, replace(trigger, dry_run=True))
         drifts = outcome.plan.drifts
         if outcome.status not in {*JUDGED, Status.PLANNED}:
@@ -133,7 +133,7 @@ class Retests:
     # --- switching off ---
 
     async def _switch_off(self, root: Root) -> Plan:
-        """The writes that switch routing off wherever it is on. Raises RetestRefused where that could not be undone."""
+        """The writes that switch routing off wherever it is on. Raises RetestRefused if that could not be undone."""
         facts, have = await self._read(root)
         on = [flag for flag in FLAGS if have.is_on(FLAGS[flag])]
         if not ({APPLICATION, ALL} & {*on} or have.legacy_routes):
@@ -166,7 +166,7 @@ class Retests:
         return facts, have
 
     async def _store(self, leased: Leased, planned: Retest) -> None:
-        """The deadline, and the message that leads to it, before anything is switched off."""
+        """Stores the deadline and sends the message that leads to it, before anything is switched off."""
         delay = timedelta()
 
         def transition(current: RootRecord) -> RootRecord:
@@ -178,7 +178,7 @@ class Retests:
         await self.engine.store.enqueue(leased.root, delay)
 
     async def _started(self, name: str, root: Root, outcome: Outcome, by: str) -> JsonObject:
-        """The state, once a look has found routing off. Where none has, the retest ends here."""
+        """The state, once a look found routing off. If none did, the retest ends here."""
         found = (await self.engine.store.load(root.id)).record.retest
         if found is not None and found.during is not None:
             return _json(found, self.engine.ambient.now())
@@ -190,7 +190,7 @@ class Retests:
 
 
 def _declared(root: Root) -> Iterator[tuple[str, str, bool]]:
-    """(kind, item, whether the loop would switch it on again), of everything that is declared about routing."""
+    """(kind, item, whether the loop would switch it on again) for everything declared about routing."""
     flags, settings = root.wants.get("route_all"), root.wants.get("app_settings")
     for name, item in flags.items.items() if flags else ():
         yield "route_all", name, item.value is True and item.mode is Mode.ENFORCE
@@ -201,7 +201,7 @@ def _declared(root: Root) -> Iterator[tuple[str, str, bool]]:
 
 
 def _flags_off(site: ResourceId, flags: Mapping[str, bool], names: list[str]) -> Edit:
-    """One object with all flags, as a PATCH of it may replace it: see `remediators.route_all`."""
+    """One object with all flags, since a PATCH may replace the object: see `remediators.route_all`."""
     off: JsonObject = {**flags, **dict.fromkeys((FLAGS[name] for name in names), False)}
     return _edit("route_all", site, ROUTING, names[0], off, dict(flags))
 

@@ -1,9 +1,9 @@
-"""Puts back what a write of Homeostat's changed, for a person who wants it undone.
+"""Restores what a write of Homeostat's changed, for a person who wants it undone.
 
-Healing would write it again with the next event, so the target is paused first, and stays so for a set time: that is
-stored before anything else. Then the fields that the write changed get their former values, all together and through
-the same gate, lease, intent, snapshot and ledger as any write. What nobody asked to restore is left as it is now.
-Refused, and without effect, is what would be guessed: a field that somebody changed since, a secret that is not kept.
+Healing would write it again at the next event, so the target is paused first, for a set time: that is stored before
+anything else. Then the fields that the write changed get their former values, all together and through the same gate,
+lease, intent, snapshot and ledger as any write. Nothing else is touched. Whatever would be a guess is refused, without
+effect: a field that somebody changed since, or a secret, which is not kept.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,12 +29,12 @@ from homeostat.specs import Desired
 from homeostat.store import LeaseLost
 
 CAUSE: Final = "rollback"
-RETEST_CAUSE: Final = "retest"  # whose writes the loop takes back by itself
+RETEST_CAUSE: Final = "retest"  # its writes are taken back by the loop
 
 LOOKED_THROUGH: Final = 1000
-"""The newest ledger entries of a target among which its last write is looked for."""
+"""How many of a target's newest ledger entries are searched for its last write."""
 
-_SECRET: Final = "(secret)"  # noqa: S105 - what is shown in the place of a digest
+_SECRET: Final = "(secret)"  # noqa: S105 - shown in the place of a digest
 
 
 type _Write = tuple[str, Inverse]
@@ -44,11 +44,11 @@ type _Planning = Callable[[], Awaitable[Plan]]
 
 
 class RollbackRefused(HomeostatError):
-    """Nothing was written: the words say why, and what to do."""
+    """Nothing was written: the message says why, and what to do."""
 
 
 class RollbackFailed(HomeostatError):
-    """Azure did not take it. The target stays paused, so that it can be looked at."""
+    """Azure did not accept it. The target stays paused, so that somebody can look into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Rollbacks:
     async def start(
         self, name: str, entry_id: str, duration: timedelta, reason: str, by: str, *, dry_run: bool = False
     ) -> JsonObject:
-        """Undoes what one ledger entry's writes changed, or one snapshot's; without an id the target's last write.
+        """Undoes the writes of one ledger entry or of one snapshot; without an id, the target's last write.
 
         Raises UnknownTarget, RollbackRefused, RollbackFailed and StorageError.
         """
@@ -93,7 +93,7 @@ class Rollbacks:
     # --- what is to be undone ---
 
     async def _chosen(self, target: Target, wanted: str) -> tuple[str, tuple[Snapshot, ...]]:
-        """The id to be told, and the snapshots, oldest first; all of one root. Raises RollbackRefused."""
+        """The id to report, and the snapshots of one root, oldest first. Raises RollbackRefused."""
         if snapshot.parsed(wanted):
             found = await self.engine.snapshots.load(wanted)
             if found is None or found.root not in target.roots:
@@ -116,7 +116,7 @@ class Rollbacks:
         raise RollbackRefused(f"{target.name} has no ledger entry {id_}: see `history {target.name}`")
 
     async def _last_write(self, target: Target) -> JsonObject:
-        """The newest entry with a write of the loop's own that has not been rolled back."""
+        """The newest entry with a write of the loop that has not been rolled back."""
         entries = [entry for root in target.roots for entry in await self.engine.store.history(root, LOOKED_THROUGH)]
         done = [entry for entry in entries if json.text_at(entry, "trigger", "cause") == CAUSE and entry.get("written")]
         undone = {hint for entry in done for hint in _texts(json.at(entry, ("trigger",)), "hints")}
@@ -131,7 +131,7 @@ class Rollbacks:
     # --- how ---
 
     async def _plan(self, root: Root, undone: Sequence[Inverse], snapshots: Sequence[Snapshot]) -> Plan:
-        """The writes that restore it over what is there now. Raises RollbackRefused."""
+        """The writes that restore the fields over what is there now. Raises RollbackRefused."""
         facts = await self._facts(undone)
         digest = await self.engine.snapshots.digest()
         found = [(each, _current(each, facts, digest)) for each in undone]
@@ -148,7 +148,7 @@ class Rollbacks:
         return plan
 
     async def _later_writes(self, root: Root, snapshots: Sequence[Snapshot]) -> list[_Write]:
-        """What was written since these snapshots were taken, oldest first."""
+        """The writes since these snapshots were taken, oldest first."""
         own, since = {each.id for each in snapshots}, snapshots[-1].at
         writes: list[_Write] = []
         for entry in reversed(await self.engine.store.history(root.id, LOOKED_THROUGH)):
@@ -181,7 +181,7 @@ class Rollbacks:
     async def _carry_out(
         self, root: Root, plan: _Planning, trigger: Trigger, pause: Pause, before: Sequence[Pause]
     ) -> Outcome:
-        """before: the pause of an earlier rollback of the target, if one is there."""
+        """before: the pause of an earlier rollback of the target, if there is one."""
         await self.engine.store.pause(pause)
         try:
             outcome = await self._write(root, plan, trigger, pause)
@@ -214,11 +214,11 @@ class Rollbacks:
             return Outcome(root.id, Status.BUSY, Plan(root.id))
 
     async def _unpause(self, pause: Pause, before: Sequence[Pause]) -> None:
-        """As it was: nothing was written, so that nothing needs to be kept from being undone."""
+        """Restores the pauses as they were: nothing was written, so nothing has to be protected from repair."""
         await (self.engine.store.pause(before[0]) if before else self.engine.store.lift(pause))
 
     async def _is_restored(self, undone: Sequence[Inverse]) -> bool:
-        """Whether a fresh look finds it so. A write that is still under way is not there yet."""
+        """Whether a fresh read finds the fields restored. A write that is still under way is not."""
         try:
             facts = await self._facts(undone)
         except RollbackRefused:
@@ -228,7 +228,7 @@ class Rollbacks:
 
 
 def _undone(root: Root, snapshots: Sequence[Snapshot]) -> tuple[Inverse, ...]:
-    """What the writes changed together: of each field what stood there before the first, and after the last.
+    """The writes' combined change: of each field, its value before the first of them and after the last.
 
     Raises RollbackRefused for what cannot be restored.
     """
@@ -247,7 +247,7 @@ def _undone(root: Root, snapshots: Sequence[Snapshot]) -> tuple[Inverse, ...]:
 
 
 def _current(inverse: Inverse, facts: Mapping[Query, Fact], digest: Digest) -> Value:
-    """What stands there now, masked as the snapshot is."""
+    """The field's current value, masked as in the snapshot."""
     fact = facts[Read(arm_type(inverse.resource), inverse.resource)]
     value = json.at(json.revealed(fact.body), inverse.path) if isinstance(fact, Found) else ABSENT
     shown = frozenset() if hides(inverse.after) or not inverse.path else frozenset({inverse.path[-1].lower()})
@@ -255,7 +255,7 @@ def _current(inverse: Inverse, facts: Mapping[Query, Fact], digest: Digest) -> V
 
 
 def _is_after(inverse: Inverse, current: Value) -> bool:
-    """Whether what the write left is still there."""
+    """Whether the field still has the value that the write left."""
     return holds(current, inverse.after)
 
 
@@ -271,7 +271,7 @@ def _refuse_what_no_write_can_do(action: Action) -> None:
 
 
 def _changed(inverse: Inverse, current: Value, later: Sequence[_Write], episodes: Episodes) -> str:
-    """Who changed it, as far as is known: a later write of ours, or whom an open episode names, or somebody else."""
+    """Who changed it, as far as is known: a later write of ours, the actor of an open episode, or somebody else."""
     now, wrote = _word(current), _word(inverse.after)
     words = f"{inverse.place} is {now} now, while the write left {wrote}: "
     place = (inverse.resource, inverse.path)
@@ -296,7 +296,7 @@ def _edit(inverse: Inverse, current: Value) -> Edit:
 
 
 def _shown(edit: Edit) -> JsonObject:
-    """`to` is left out where the field is to be absent again, or the resource gone."""
+    """`to` is left out where the field, or the resource, is to be absent again."""
     shown: JsonObject = {
         "kind": edit.drift.kind,
         "item": edit.drift.item,

@@ -1,7 +1,7 @@
-"""The rollout of a changed spec: found when a version is first seen, driven by messages of its own on the work queue.
+"""The rollout of a changed spec: begun when its version is first seen, driven by messages on the work queue.
 
-How far it has come is one small document of the fleet. What a version declares is kept as digests in a blob that never
-changes, so that any later version can be compared with it; it is read once by each process that needs it.
+Its progress is one small document of the fleet. What a version declares is stored as digests in a blob that never
+changes, so that any later version can be compared with it; each process reads it once.
 """
 
 import asyncio
@@ -40,26 +40,26 @@ log = logging.getLogger(__name__)
 CONTAINER: Final = "homeostat-state"
 
 LOOK_EVERY: Final = timedelta(minutes=1)
-"""How often the roots of a stage are looked through for what is left to do."""
+"""How often the roots of a stage are checked for what is left to do."""
 
 TOO_SOON: Final = timedelta(seconds=50)
-"""A message that comes so soon after another did the same is one too many, and not followed by a further one."""
+"""A message that comes this soon after the last look is a duplicate: it is dropped, and sends no further one."""
 
 FOLLOW_EVERY: Final = timedelta(seconds=30)
-"""How long a process may take its version for the one that is followed, without looking."""
+"""For how long a process relies on its version being the one in force before it looks again."""
 
 STALE_FOR: Final = timedelta(minutes=2)
-"""So long after a version began, one that a process had before it is taken for the older one."""
+"""For this long after a version began, a process that loaded another version earlier is taken to be behind."""
 
 
 @dataclass(slots=True)
 class Known:
-    """What a process remembers, so that it does not ask again for each root."""
+    """What a process remembers of rollouts, so that it does not ask again for each root."""
 
-    followed: tuple[str, float] | None = None  # a version, and when, monotonic, it was last seen to be in force
+    followed: tuple[str, float] | None = None  # a version, and the monotonic time when it was last seen in force
     indexes: dict[str, Index] = field(default_factory=dict)  # by version; never more than one
-    changed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)  # by base and version; as many
-    following: asyncio.Lock = field(default_factory=asyncio.Lock)  # of a large fleet it takes seconds: once is enough
+    changed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)  # by (base, version); one at most
+    following: asyncio.Lock = field(default_factory=asyncio.Lock)  # comparing a large fleet takes seconds: do it once
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Rollouts:
         return rollout_in(await self._fleet.read())
 
     async def course(self, root: Root, rows: Rows) -> Course | None:
-        """How the rollout stands to a root. Nothing before the first version was seen."""
+        """The rollout's state with regard to a root. None before the first version was seen."""
         rollout = rollout_in(rows)
         if rollout is None:
             return None
@@ -87,9 +87,9 @@ class Rollouts:
     # --- a version is seen ---
 
     async def follow(self, fleet: Fleet, loaded: datetime, *, first: bool = True) -> None:
-        """Begins the rollout of the fleet's version, unless it is known. Raises StorageError.
+        """Begins the rollout of the fleet's version, unless it has begun. Raises StorageError.
 
-        loaded: since when this process has the version. first: whether it may become the first one that is known.
+        loaded: when this process loaded the version. first: whether it may become the first version ever recorded.
         """
         if self._is_followed(fleet.spec_version):
             return
@@ -114,7 +114,7 @@ class Rollouts:
         self.known.followed = version, monotonic
 
     async def _begin(self, fleet: Fleet, current: Rollout | None, now: datetime) -> bool:
-        """Whether this process, and no other, began it."""
+        """Begins the rollout. Returns whether this process did it, and no other."""
         base = current.settled_version if current else ""
         await self._keep(fleet)
         changed = await self._changed(fleet, base) if base else ()
@@ -130,16 +130,16 @@ class Rollouts:
     # --- its stages ---
 
     async def look(self, fleet: Fleet, version: str) -> Waiting | Trouble | None:
-        """Looks through the stage, and lets the rollout go on, wait or stop. `version` is the one of the message."""
+        """Checks the stage, and lets the rollout go on, wait or stop. version: the one that the message names."""
         rollout = await self.state()
         if rollout is None or rollout.version != version or not _is_under_way(rollout):
             return None
         if fleet.spec_version != version:
-            await self._look_later(rollout)  # another process, or this one in half a minute, has that version
+            await self._look_later(rollout)  # another process has that version, or this one soon will
             return None
         now = self.store.ambient.now()
         if rollout.looked_at is not None and now - rollout.looked_at < TOO_SOON:
-            return None  # another message does this work: one of them is enough
+            return None  # another message does this work
         changed = await self._changed(fleet, rollout.base)
         rollout = await self._catch_up(fleet, rollout, changed)
         if rollout.state is not State.RUNNING:
@@ -147,14 +147,14 @@ class Rollouts:
         found = progress(rollout, await self._records(fleet, changed[: rollout.admitted]))
         after = replace(after_look(rollout, found, changed, fleet.policy.rollout, now), looked_at=now)
         if _is_under_way(after):
-            await self._look_later(after)  # before all else, so that it cannot be forgotten
+            await self._look_later(after)  # before it is stored, so that no crash ends the chain of messages
         if await self._store(rollout, after) and after.stage != rollout.stage:
             log.info("spec version %s: stage %d of %d, %s", after.version, after.stage, after.of, after.state)
             await self._catch_up(fleet, after, changed)
         return found
 
     async def _catch_up(self, fleet: Fleet, rollout: Rollout, changed: Sequence[str]) -> Rollout:
-        """Marks what was admitted and is not marked yet. Should the process die on the way, the message comes again."""
+        """Marks the targets that were admitted and are not marked yet. After a crash the message comes again."""
         if rollout.marked >= rollout.admitted:
             return rollout
         await self._mark(fleet, changed[rollout.marked : rollout.admitted])
@@ -162,7 +162,7 @@ class Rollouts:
         return after if await self._store(rollout, after) else rollout
 
     async def _store(self, before: Rollout | None, after: Rollout) -> bool:
-        """Stores the rollout unless it is another by now, and with it the alert when it stopped."""
+        """Stores the rollout unless it changed since `before`, with an alert if it stopped. Returns whether it did."""
         has_stopped = after.state is State.STOPPED and (before is None or before.state is not State.STOPPED)
         told = (alerts.fleet_held(_stop(after), self.store.ambient.now()),) if has_stopped else ()
         wanted = to_json(after)
@@ -174,7 +174,7 @@ class Rollouts:
         return stored is wanted
 
     async def release(self, fleet: Fleet, by: str, reason: str) -> Rollout | None:
-        """Lets all targets follow, by a person's word. None when no rollout is under way."""
+        """Lets all targets follow, on a person's decision. None when no rollout is under way."""
         rollout = await self.state()
         if rollout is None or rollout.state is State.DONE:
             return None
@@ -185,7 +185,7 @@ class Rollouts:
         return after
 
     async def ensure(self) -> None:
-        """Sends the message of a rollout that is under way once more: the one before may be in the poison queue."""
+        """Sends the message of a running rollout once more: the one before may be in the poison queue."""
         rollout = await self.state()
         if rollout is not None and _is_under_way(rollout):
             await self._look_later(rollout)
@@ -219,7 +219,7 @@ class Rollouts:
         await self.store.blobs.write(CONTAINER, name, body, content_type="application/json")
 
     async def _index(self, version: str) -> Index:
-        """What a version declared. One that is lost is as one that declared nothing: then everything has changed."""
+        """The digests of a version. If the blob is lost it is empty, so that everything counts as changed."""
         if version not in self.known.indexes:
             blob = await self.store.blobs.read(CONTAINER, _name(version))
             if blob is None:

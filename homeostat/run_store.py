@@ -1,4 +1,4 @@
-"""Runs, as people and pipelines ask for them: a row each, with a blob beside it of what came of its roots."""
+"""Runs, as people and pipelines ask for them: a row for each, and beside it a blob with the outcomes of its roots."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ class RunStore:
     blobs: Blobs
 
     async def save(self, run_id: str, body: JsonObject) -> None:
-        """What came of each root, which of a fleet no document has room for, is a blob, written before."""
+        """The roots' outcomes are a blob, since those of a fleet fit in no document. It is written before the row."""
         if "roots" in body:
             roots = json.render(body["roots"]).encode("utf-8", "surrogatepass")
             await self.blobs.write(RUN_BLOBS, _blob(run_id), roots, content_type="application/json")
@@ -35,7 +35,7 @@ class RunStore:
         return {**found.body, "roots": told}
 
     async def forget(self, until: datetime, at_most: int) -> int:
-        """Deletes runs that ended by then; one that has not ended is kept. How many there were."""
+        """Deletes up to `at_most` runs that ended by then, none that has not ended. Returns how many."""
         old: list[str] = []
         async for run in self.documents.scan(_RUNS):
             finished = json.text_at(run.body, "finishedAt")

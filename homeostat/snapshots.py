@@ -1,6 +1,6 @@
-"""Keeps the state before each write: one blob a write, in a container that nothing else is in.
+"""Keeps the state before each write: one blob for each, in a container of its own.
 
-Stored before the write and never changed: without its snapshot nothing is written.
+A snapshot is stored before its write and never changed; without one nothing is written.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class Snapshots:
         return snapshot.from_json(json.parse(blob.data.decode("utf-8", "surrogatepass")))
 
     async def digest(self) -> Digest:
-        """HMAC-SHA256 under a key that is made once and stays in the storage account. Raises StorageError."""
+        """HMAC-SHA256 under this deployment's own key. Raises StorageError."""
         key = await deployment_key(self.documents, self.ambient, DIGESTS)
 
         def digest(secret: str) -> str:

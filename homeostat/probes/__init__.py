@@ -1,1 +1,1 @@
-"""The prober: names, ports and pages asked from where this process stands in the network."""
+"""The prober: DNS names, TCP ports and health pages, asked from this process's own place in the network."""
