@@ -1,1 +1,1 @@
-"""Adapters to Azure: what talks, and decides nothing. Which of them run is settled in homeostat/bootstrap.py alone."""
+"""Adapters to Azure: they talk, and decide nothing. Only homeostat/bootstrap.py decides which of them are used."""

@@ -1,4 +1,4 @@
-"""ARM as the loop sees it: a reader and a writer, with the sessions and the credential they share behind them."""
+"""ARM for the loop: a reader and a writer, on top of shared sessions and one credential for each cloud."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -43,10 +43,10 @@ from homeostat.ports import Allowance, ArmWriter, Identity
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """What draws on what all instances share.
+    """The clients that draw on the quotas which all instances share.
 
-    reader, table: what a sweep reads with, and selectors are resolved with; they go behind healing. changes: whom a
-    repair asks who it was. It goes first, but without a token it goes without an answer.
+    reader, table: for sweeps and selectors; healing has priority over them.
+    changes: tells a repair who changed a root. It has priority, but without a token the repair goes on unanswered.
     """
 
     reader: Reader
@@ -56,11 +56,10 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """ARM in one cloud, or in all of a deployment.
+    """ARM in one cloud, or in all clouds of a deployment.
 
-    `credential`, `transport` and `cloud` are there for the other adapters that talk to Azure: those of the
-    deployment's own cloud, as `governor` is.
-    sharing: makes what draws on the shared allowance, once for the process: it holds what it took of it.
+    credential, transport, cloud, governor: those of the deployment's own cloud, also for the other adapters.
+    sharing: builds the clients on the shared allowance; to be called once in a process, since they hold tokens of it.
     low_budgets: our parts of ARM's quotas of which less than half is left.
     """
 
@@ -87,10 +86,10 @@ def arm_over(
     share_left: float = DEFAULT_SHARE_LEFT,
     of_pages: Transport | None = None,
 ) -> Arm:
-    """ARM over a given transport, which may be an in-process one. What was given stays the caller's to close.
+    """ARM over a given transport, which may be an in-process one. The caller closes what it passed in.
 
-    share_left: of each of ARM's quotas, that is left to the owner's other tools. of_pages: another transport, for pages
-    of rows.
+    share_left: the part of each ARM quota that is left to the owner's other tools. of_pages: a transport of its own for
+    pages of rows.
     """
     governor = Governor(ambient, share_left, (limits or Limits()).budget)
     pipeline = arm_pipeline(transport, credential, cloud, ambient, governor, limits)
@@ -120,7 +119,7 @@ def arm_over(
 
 
 def routed(home: Arm, further: Sequence[Arm], placement: Placement) -> Arm:
-    """One ARM of several, each call of which goes to the cloud of its subscription."""
+    """One ARM made of several, which sends each call to the cloud of its subscription."""
     routes = Routes(placement, {arm.cloud.name: arm for arm in (home, *further)})
 
     def sharing(allowance: Allowance) -> Sharing:
@@ -150,11 +149,11 @@ async def arm_on(
     share_left: float = DEFAULT_SHARE_LEFT,
     of_pages: Transport | None = None,
 ) -> AsyncIterator[Arm]:
-    """ARM as the environment describes it, over transports that stay the caller's to close.
+    """ARM as the environment describes it, over transports that the caller closes.
 
-    Where all subscriptions are in one cloud, nothing stands between the loop and that cloud's adapters. Raises
-    UnknownCloud, CredentialsUnavailable when the environment asks for a credential that does not exist, and
-    FurtherCredentialWrong. A credential that merely does not work shows in the first read or write of its cloud.
+    With all subscriptions in one cloud, that cloud's adapters are used directly. Raises UnknownCloud,
+    CredentialsUnavailable when the environment asks for a credential that does not exist, and FurtherCredentialWrong. A
+    credential that exists but does not work shows in the first read or write of its cloud.
     """
     placement = placement_of(environment)
     async with AsyncExitStack() as stack:
@@ -172,7 +171,7 @@ async def arm_on(
 async def open_arm(
     environment: Mapping[str, str], ambient: Ambient, share_left: float = DEFAULT_SHARE_LEFT
 ) -> AsyncIterator[Arm]:
-    """The same over sessions of its own, once for the process, which are closed on the way out."""
+    """The same over sessions of its own, one set for the process, which are closed on exit."""
     tls = tls_context(environment)
     async with (
         http_session(environment, tls=tls) as session,

@@ -1,4 +1,4 @@
-"""Blobs in the storage account. Each carries the id of the write that made it, so that a lost answer can be settled."""
+"""Blobs in the storage account. Each carries the id of the write that made it, to recognise it after a lost answer."""
 
 from collections.abc import AsyncIterator, Callable
 from functools import cached_property
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import BlobClient, BlobServiceClient
 
 WRITE_ID: Final = "homeostatwrite"
-"""Name of the metadata that holds the write's id; such names are C# identifiers."""
+"""Name of the metadata that holds the write's id. Such names must be C# identifiers."""
 
 
 class AzureBlobs:
-    """Implements `homeostat.ports.Blobs`. `client` makes the SDK's client on first need; `new_id` a write's id."""
+    """Implements `homeostat.ports.Blobs`. client: makes the SDK's client on first need. new_id: makes a write's id."""
 
     def __init__(self, client: Callable[[], "BlobServiceClient"], *, new_id: Callable[[], str]) -> None:
         self._connect = client
@@ -78,7 +78,7 @@ class AzureBlobs:
             try:
                 await self._service.get_blob_client(container, name).delete_blob()
             except ResourceNotFoundError:
-                return  # as it should be, also after an answer that was lost
+                return  # it is gone, perhaps by a request whose answer was lost
 
     async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobInfo]:
         with translating(f"container {container!r}"):

@@ -1,8 +1,8 @@
-"""Tokens of what all instances share, taken a block at a time, so that a store is asked once a second.
+"""Tokens of the shared allowance, taken a block at a time, so that an instance asks the store about once a second.
 
-A sweep's all come from here. Of healing only a question that a repair can do without does: whatever has to be read or
-written waits for no store. A block that is not used soon is lost, which makes a sweep slower and nothing else; were it
-kept, instances could save up blocks and spend them at once.
+All requests of a sweep take their tokens here. Of a repair's requests only the one that it can do without does: its
+reads and writes never wait for the store. A block that is not used soon expires, which at worst makes a sweep slower;
+if blocks were kept, instances could save them up and spend them all at once.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from homeostat.ports import Allowance, StorageError
 log = logging.getLogger(__name__)
 
 AHEAD: Final = 50
-"""Tokens that are taken though nobody waits for them yet."""
+"""The least tokens of a block, unless the quota is too small: some are taken before anybody waits for them."""
 
 BLOCKS_IN_PART: Final = 8
 STORE_PAUSE: Final = 5.0
@@ -38,7 +38,7 @@ class _Stock:
 
 
 class Blocks:
-    """What this instance holds of a lane's tokens, by subscription and quota."""
+    """The tokens of one lane that this instance holds, by subscription and quota."""
 
     def __init__(self, allowance: Allowance, share_left: float, ambient: Ambient, lane: Lane = Lane.SWEEPING) -> None:
         self._allowance = allowance
@@ -49,8 +49,9 @@ class Blocks:
         self._taken = 0
 
     async def take(self, scope: str, quota: Quota, until: float) -> float | None:
-        """Takes one token, in the order of asking; or says in how many seconds there may be one, where that is after
-        `until`, on the ambient's monotonic clock.
+        """Takes one token, first come, first served. Returns None, or the seconds until there may be one.
+
+        until: on the ambient's monotonic clock; how long the caller can wait.
         """
         self._taken += 1
         if self._taken % TIDIED_EVERY == 0:
@@ -72,7 +73,7 @@ class Blocks:
         return stock.tokens > 0 and self._ambient.monotonic() < stock.until
 
     async def _fill(self, stock: _Stock, scope: str, quota: Quota, within: float) -> float:
-        """Takes a block and waits until it may be spent; the seconds that this takes, when they are too many.
+        """Takes a block and waits until it may be spent. Returns the seconds to wait; over `within` nothing was taken.
 
         A store that does not answer is asked again after a pause.
         """
@@ -89,16 +90,16 @@ class Blocks:
 
 
 def block_of(quota: Quota, share_left: float, waiting: int = 0) -> int:
-    """So large that stores are asked seldom, and so small that what one instance holds back is little."""
+    """Tokens of a block: large enough to ask the store seldom, small enough that an instance holds little back."""
     sweeps = shared_part(quota, share_left, 0.0).most - kept(quota, share_left, Lane.SWEEPING)
     return max(1, min(max(AHEAD, waiting), math.floor(sweeps / BLOCKS_IN_PART)))
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a request goes: in which lane, and with whose tokens where instances share them.
+    """A request's priority: its lane, and the blocks that it takes tokens from where instances share a quota.
 
-    longest: seconds that it waits for its turn at most, if less than any request does.
+    longest: seconds that it may wait at most, if that is less than for any request.
     """
 
     lane: Lane = Lane.HEALING

@@ -1,4 +1,4 @@
-"""Where ARM is and who may vouch for us there: one row per Azure cloud.
+"""Where ARM is and who issues tokens for it: one row for each Azure cloud.
 
 Endpoints: https://learn.microsoft.com/azure/developer/identity/national-clouds and azure-mgmt-core's own table.
 """
@@ -21,10 +21,9 @@ class UnknownCloud(HomeostatError):
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """arm: the endpoint of Azure Resource Manager, without a trailing slash.
+    """arm: the endpoint of Azure Resource Manager, without a trailing slash. scope: of a token for it.
 
-    scope: what a token for it is asked for. authority: the host that issues tokens.
-    storage: the suffix of storage accounts' names.
+    authority: the host that issues tokens. storage: the suffix of storage accounts' host names.
     """
 
     name: CloudName
@@ -35,7 +34,7 @@ class Cloud:
 
     @property
     def prefix(self) -> str:
-        """Of the variables that say how to reach it and who we are there, where it is not the deployment's own."""
+        """Of the variables that describe it, where it is not the deployment's own cloud."""
         return self.name.upper()
 
     def owns(self, url: str) -> bool:
@@ -43,7 +42,7 @@ class Cloud:
         try:
             arm, other = urlsplit(self.arm), urlsplit(url)
             same_port = (other.port or HTTPS) == (arm.port or HTTPS)
-        except ValueError:  # no URL at all, as a link out of an answer may be
+        except ValueError:  # not a URL, which a link in an answer may be
             return False
         same = other.hostname == arm.hostname or (other.hostname or "").endswith(f".{arm.hostname}")
         return same and same_port and other.scheme == "https"
@@ -78,10 +77,10 @@ CLOUDS: Final[Mapping[str, Cloud]] = {
 
 
 def cloud_of(environment: Mapping[str, str]) -> Cloud:
-    """The cloud that the environment names, where all is that is not placed elsewhere.
+    """The cloud that the environment names, which holds all that is not placed in another.
 
-    HOMEOSTAT_CLOUD picks it by its Azure CLI name. HOMEOSTAT_ARM_ENDPOINT replaces its ARM endpoint; tokens are still
-    asked for the cloud's own ARM, unless HOMEOSTAT_ARM_SCOPE says otherwise. Raises UnknownCloud.
+    HOMEOSTAT_CLOUD names it as the Azure CLI does. HOMEOSTAT_ARM_ENDPOINT replaces its ARM endpoint; tokens are still
+    requested for the cloud's own ARM, unless HOMEOSTAT_ARM_SCOPE says otherwise. Raises UnknownCloud.
     """
     name = environment.get("HOMEOSTAT_CLOUD", "").strip() or CloudName.PUBLIC
     return adjusted(named_cloud(name, "HOMEOSTAT_CLOUD"), environment, "HOMEOSTAT")
@@ -97,7 +96,7 @@ def named_cloud(name: str, variable: str) -> Cloud:
 
 
 def adjusted(cloud: Cloud, environment: Mapping[str, str], prefix: str) -> Cloud:
-    """With the ARM endpoint and scope that variables of this prefix put in their place. Raises UnknownCloud."""
+    """The cloud with the ARM endpoint and scope that variables with this prefix set. Raises UnknownCloud."""
     endpoint = environment.get(f"{prefix}_ARM_ENDPOINT", "").strip().rstrip("/")
     scope = environment.get(f"{prefix}_ARM_SCOPE", "").strip()
     if endpoint and not ((address := address_of(endpoint)) and address.scheme == "https"):

@@ -1,12 +1,12 @@
-"""Who we are to Azure: one credential for each cloud, and one clear error when there is none.
+"""Our credentials for Azure: one for each cloud, and one clear error when there is none.
 
 In Azure that is the function app's managed identity and nothing else: a chain that goes on to environment variables or
-a developer's login could end as somebody whom nobody meant. Elsewhere azure-identity finds the credential, the Azure
-CLI's login on a desk. AZURE_TOKEN_CREDENTIALS overrules both (`prod`, `dev` or one credential's name).
+a developer's login could sign in as somebody unintended. Elsewhere azure-identity finds the credential, such as the
+Azure CLI's login. AZURE_TOKEN_CREDENTIALS overrides both (`prod`, `dev` or one credential's name).
 https://learn.microsoft.com/azure/developer/python/sdk/authentication/credential-chains
 
-A managed identity has tokens for its own cloud alone. In each further cloud we are an app registration there, described
-by the variables of azure-identity's EnvironmentCredential with the cloud's name, in capitals, in place of AZURE.
+A managed identity gets tokens for its own cloud only. In each further cloud we are an app registration, described by
+the variables of azure-identity's EnvironmentCredential, with the cloud's name in capitals instead of AZURE.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ SECRET: Final = "CLIENT_SECRET"  # noqa: S105  # a variable's name
 CERTIFICATE: Final = "CLIENT_CERTIFICATE_PATH"
 PASSWORD: Final = "CLIENT_CERTIFICATE_PASSWORD"  # noqa: S105  # a variable's name
 AUTHORITY: Final = "AUTHORITY_HOST"
-"""Of a further cloud, each after its prefix."""
+"""Of a further cloud; each is prefixed with the cloud's name."""
 
 REMEDY = (
     "give the function app a managed identity, or run `az login`; "
@@ -43,7 +43,7 @@ REMEDY = (
 
 
 class CredentialsUnavailable(ArmError):
-    """No token could be had, so nothing was asked of ARM."""
+    """No token was to be had, so nothing was sent to ARM."""
 
     @override
     def __str__(self) -> str:
@@ -62,14 +62,14 @@ class CredentialsUnavailable(ArmError):
 
 
 class FurtherCredentialWrong(HomeostatError):
-    """The variables that say who we are in a further cloud are missing, or contradict each other."""
+    """The variables with our credential for a further cloud are missing, or contradict each other."""
 
 
 def in_azure(environment: Mapping[str, str]) -> bool:
     """Whether this process runs on App Service or Functions, of any plan.
 
-    By WEBSITE_SITE_NAME, which every plan sets: WEBSITE_INSTANCE_ID is missing on Flex Consumption, and a desk may have
-    an IDENTITY_ENDPOINT. https://learn.microsoft.com/azure/app-service/reference-app-settings
+    WEBSITE_SITE_NAME is set on every plan; WEBSITE_INSTANCE_ID is missing on Flex Consumption, and a developer's
+    machine may have an IDENTITY_ENDPOINT. https://learn.microsoft.com/azure/app-service/reference-app-settings
     """
     return bool(environment.get("WEBSITE_SITE_NAME", "").strip())
 
@@ -79,9 +79,9 @@ def default_credential(
     environment: Mapping[str, str],
     transport: "AsyncHttpTransport[HttpRequest, Any] | None" = None,
 ) -> AsyncTokenCredential:
-    """The credential of this place, asking over `transport`. Nobody is ever prompted.
+    """The credential for the deployment's own cloud, using `transport`. It never prompts.
 
-    In Azure the system-assigned identity, or the user-assigned one whose client id AZURE_CLIENT_ID holds. Raises
+    In Azure: the system-assigned identity, or the user-assigned one with the client id AZURE_CLIENT_ID. Raises
     CredentialsUnavailable when AZURE_TOKEN_CREDENTIALS names no credential that exists.
     """
     from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
@@ -100,7 +100,7 @@ def further_credential(
     environment: Mapping[str, str],
     transport: "AsyncHttpTransport[HttpRequest, Any] | None" = None,
 ) -> AsyncTokenCredential:
-    """The credential of an app registration in a cloud that is not the deployment's own, asking over `transport`.
+    """The credential of an app registration in a further cloud, using `transport`.
 
     Raises FurtherCredentialWrong, which quotes no secret.
     """
@@ -129,7 +129,7 @@ def further_credential(
 
 
 def _check(cloud: Cloud, given: Mapping[str, str], secret: Secret) -> None:
-    """Raises FurtherCredentialWrong with all that is missing, or given twice."""
+    """Raises FurtherCredentialWrong for everything that is missing, or given twice."""
     if is_key_vault_reference(secret.reveal()):
         raise FurtherCredentialWrong(
             f"{cloud.prefix}_{SECRET} is a Key Vault reference that was not resolved: "
@@ -148,9 +148,9 @@ def _check(cloud: Cloud, given: Mapping[str, str], secret: Secret) -> None:
 
 
 def blocking_tokens(cloud: Cloud, audience: str) -> Callable[[], str]:
-    """Bearer tokens for an application, by its id URI, for a program without an event loop.
+    """A function that gives bearer tokens for an application, by its id URI, in a program without an event loop.
 
-    Raises CredentialsUnavailable, as every call of what is returned does.
+    It raises CredentialsUnavailable, as does this.
     """
     from azure.identity import DefaultAzureCredential
 

@@ -1,9 +1,9 @@
-"""The governor: no request goes to ARM before our part of every quota that it draws on has a token for it.
+"""The governor: no request goes to ARM before our part of each quota that it draws on has a token for it.
 
-A policy at the bottom of the pipeline, so that each attempt draws, a poll and a retry too. What the quotas are is a
-table of the core, corrected by what ARM's answers say; so that being refused with 429 is an exception, and no method.
-A wait that is longer than the retry policy's budget is no wait but the ArmError of a throttled request, with
-`retry_after`: the work is put off through the queue.
+It is a policy at the bottom of the pipeline, so that every attempt takes tokens, polls and retries included. The quotas
+are a table of the core, corrected by what ARM's answers say, so that an answer of 429 is the exception. Where the wait
+would be longer than the retry policy's budget, the request fails with the ArmError of a throttled one, with
+`retry_after`, and the work is put off through the queue.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from homeostat.core.turns import Route, Turns
 log = logging.getLogger(__name__)
 
 PACE: Final = "pace"
-"""A call's option: the Pace at which it goes. Without it, it heals."""
+"""A call's option: its Pace. By default that of healing."""
 
 _UNTIL: Final = "governor_until"
 ROUTED: Final = "x-ms-routing-request-id"
@@ -40,7 +40,7 @@ MAX_SHAPES: Final = 512
 
 @dataclass(slots=True)
 class Desk:
-    """Where the requests of one subscription, or of the tenant, wait. Budgets are by region and quota."""
+    """The waiting requests of one subscription, or of the tenant. budgets: by region and quota."""
 
     ambient: Ambient
     budgets: dict[tuple[str, str], Budget] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Desk:
     _rings: float = math.inf
 
     async def turn(self, lane: Lane, route: Route, until: float, request: HttpRequest) -> tuple[int, ...]:
-        """Waits for a token of each budget, and gives the numbers of the draws. Raises ArmError for too long a wait."""
+        """Waits for a token of each budget. Returns the numbers of the draws. Raises ArmError for too long a wait."""
         now = self.ambient.monotonic()
         if not self.turns and not any(budget.wait(lane, now) for budget in route):
             return tuple(budget.draw(now) for budget in route)
@@ -69,7 +69,7 @@ class Desk:
         return waiter.numbers
 
     def serve(self) -> None:
-        """Lets all go whose turn it is or who have waited for long enough, and sees to the next."""
+        """Wakes all whose turn it is or who have waited long enough, and sets the alarm for the next."""
         now = self.ambient.monotonic()
         for waiter in (*self.turns.serve(now), *self.turns.overdue(now)):
             if not waiter.ticket.done():
@@ -88,13 +88,13 @@ class Desk:
         self.serve()
 
     def ended(self, route: Route, numbers: tuple[int, ...], told: Mapping[str, int] | None = None) -> None:
-        """Without numbers nothing was drawn."""
+        """Tells the budgets of an answer, or of none. Without numbers nothing was drawn."""
         now = self.ambient.monotonic()
         for budget, number in zip(route, numbers, strict=False):
             budget.answered(number, now, told.get(budget.quota.told) if told else None)
 
     def tidy(self) -> None:
-        """Forgets budgets of which there is nothing to remember."""
+        """Forgets full budgets: there is nothing to remember of them."""
         now = self.ambient.monotonic()
         if not self.turns:
             self.budgets = {key: budget for key, budget in self.budgets.items() if not budget.is_full(now)}
@@ -102,10 +102,10 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A request that was let through, with what it drew."""
+    """A request that was let through, with the tokens that it took."""
 
     draw: Draw
-    quotas: tuple[Quota, ...]  # as they were taken to be
+    quotas: tuple[Quota, ...]  # as they were assumed to be
     desk: Desk
     region: str
     route: Route
@@ -115,8 +115,8 @@ class Passage:
 class Governor:
     """The budgets of one principal in one process.
 
-    share_left: of each quota, from 0 to below 1, that is left to the owner's other tools.
-    longest: seconds that a request waits for its turns at most, in all its attempts.
+    share_left: the part of each quota, from 0 to below 1, that is left to the owner's other tools.
+    longest: seconds that a request may wait at most, over all its attempts.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Governor:
         self._entered = 0
 
     async def enter(self, request: HttpRequest, path: str, pace: Pace, until: float) -> Passage:
-        """Waits for the request's turn. Raises the ArmError of a throttled request when that comes after `until`."""
+        """Waits for the request's turn. Raises the ArmError of a throttled request if that comes after `until`."""
         self._entered += 1
         if self._entered % TIDIED_EVERY == 0:
             self._tidy()
@@ -160,7 +160,7 @@ class Governor:
         passage.desk.ended(passage.route, passage.numbers)
 
     async def answered(self, passage: Passage, answer: AsyncHttpResponse) -> None:
-        """Learns from an answer where the request was counted, on which quotas, and what was left of them."""
+        """Learns from an answer in which region, and on which quotas, the request was counted, and what is left."""
         told = dict(left_by(answer.headers))
         passage = self._corrected(passage, answer.headers, told)
         passage.desk.ended(passage.route, passage.numbers, told)
@@ -168,7 +168,7 @@ class Governor:
             await self._refused(passage, answer, told)
 
     def _corrected(self, passage: Passage, headers: Mapping[str, str], told: Mapping[str, int]) -> Passage:
-        """The passage as ARM counted it, which may be elsewhere than was thought."""
+        """The passage as ARM counted it, which may differ from what was assumed."""
         region = headers.get(ROUTED, "").partition(":")[0].lower()[:64] or passage.region
         quotas = told_by(passage.draw, passage.quotas, told)
         if region == passage.region and quotas == passage.quotas:
@@ -186,7 +186,7 @@ class Governor:
         return replace(passage, region=region, route=route, numbers=tuple(budget.draw(now) for budget in route))
 
     def _name_region(self, region: str) -> None:
-        """What was drawn before any answer came was drawn in the region of the first."""
+        """What was drawn before the first answer is attributed to the region that this answer names."""
         for desk in self._desks.values():
             desk.budgets = {(where or region, name): budget for (where, name), budget in desk.budgets.items()}
 
@@ -197,9 +197,7 @@ class Governor:
         log.info("ARM counts %s on %s", shape, ", ".join(quota.name for quota in quotas))
 
     async def _refused(self, passage: Passage, answer: AsyncHttpResponse, told: Mapping[str, int]) -> None:
-        """Empties what was refused for as long as ARM says. A 429 may also be a resource that is busy: that is no
-        quota's matter.
-        """
+        """Empties the refused budgets for as long as ARM says; none if the 429 only means that a resource is busy."""
         if not answer.is_stream_consumed:
             await answer.read()
         text = answer.content.decode("utf-8", errors="replace")
@@ -240,7 +238,7 @@ class Governor:
 
 
 def _emptied(route: Route, told: Mapping[str, int]) -> list[Budget]:
-    """What a refusal is about: the quotas that it says are empty, else those that it cannot tell of, else the first."""
+    """The budgets that a refusal is about: those that it says are empty, else those that it cannot report, else one."""
     empty = [budget for budget in route if told.get(budget.quota.told) == 0]
     return empty or [budget for budget in route if not budget.quota.told] or list(route[:1])
 

@@ -1,4 +1,4 @@
-"""Who we are ourselves, as our own access token says it."""
+"""Our own principal, as our access token names it."""
 
 import asyncio
 import logging
@@ -13,11 +13,11 @@ from homeostat.core.claims import principal_of
 log = logging.getLogger(__name__)
 
 TOKEN_SECONDS: Final = 10
-"""An event waits for the answer, and Event Grid for at most 30 s."""
+"""An event waits for the answer, and Event Grid waits for at most 30 s."""
 
 
 class TokenIdentity:
-    """The Identity port over the credential that a cloud's ARM is asked with. Once known, it stays."""
+    """The Identity port over a cloud's credential. The answer is kept."""
 
     def __init__(self, credential: AsyncTokenCredential, scope: str) -> None:
         self._credential = credential

@@ -1,9 +1,9 @@
-r"""Partition and row names as Azure Tables accepts them: any text in, an allowed key out, in the same order.
+r"""Partition and row names as keys of Azure Tables: any text in, an allowed key out, and the order is preserved.
 
 A key may not hold `/ \ # ?` or control characters, and holds at most 1 KiB of UTF-16
-(learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model). Percent encoding would lose
-the order of rows that scans promise: `/` sorts after `-`, `%2F` before it. So every character outside a small alphabet
-becomes an escape that begins with a character of its own neighbourhood, which then stands for nothing else.
+(learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model). Percent encoding would break
+the order of rows, which scans promise: `/` sorts after `-`, `%2F` before it. So every character outside a small
+alphabet becomes an escape whose first character sorts where the original does, and is used for nothing else.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 CUT: Final = 440
-"""Keys longer than this are cut here and told apart by a digest, 505 characters in all; see `stored`."""
+"""Keys longer than this are cut here and get a digest, 505 characters in all; see `stored`."""
 
 _PLAIN: Final = "-0-9:A-Z_`a-z{|}"
 _UNSAFE: Final = re.compile(f"[^{_PLAIN}]")
@@ -19,7 +19,7 @@ _BEFORE_DIGIT, _BEFORE_UPPER, _BEFORE_UNDERSCORE = 0x2E, 0x41, 0x5F
 
 
 def escaped(name: str) -> str:
-    """The name in the allowed alphabet, such that escaped names sort as the names do."""
+    """The name in the allowed alphabet. Escaped names sort as the names do."""
     return _UNSAFE.sub(_escape, name)
 
 
@@ -42,8 +42,8 @@ def _escape(match: re.Match[str]) -> str:
 def stored(name: str) -> str:
     """The key under which `name` is stored.
 
-    A long one is cut and followed by a digest. Those that share a cut stand next to each other, after the name that
-    equals the cut and before every other one, but in no order among themselves: the reader sorts them.
+    A long name is cut and followed by a digest. Names with the same cut are stored next to each other, after the name
+    that equals the cut and before all others, but in no particular order: the reader sorts them.
     """
     key = escaped(name)
     if len(key) <= CUT:

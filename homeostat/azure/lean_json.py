@@ -1,7 +1,7 @@
-"""A large answer of JSON, read while it comes: never more of it waits as text than a part and what is left of a value.
+"""Reads a large JSON answer while it arrives, so that only a part of its text is in memory at a time.
 
-The text of a page of Resource Graph is larger than what stays of it, and would be in memory three times at once: as it
-came, put together, and decoded. The grammar is RFC 8259's: of its values Python's own reader makes objects, one by one.
+The text of a page of Resource Graph is larger than what is kept of it, and would be in memory three times: as received,
+joined, and decoded. The grammar is RFC 8259's; single values are decoded by Python's own decoder.
 https://docs.python.org/3/library/json.html#json.JSONDecoder.raw_decode
 """
 
@@ -14,11 +14,11 @@ from typing import Any, Final, cast
 from homeostat.core.json import Json, JsonObject, refuse
 
 AT_ONCE: Final = 1 << 17
-"""Characters that are waited for before more is read, so that few values are begun before they are whole."""
+"""Characters to receive before decoding goes on, so that few values are tried before they are complete."""
 
 SMALL: Final = 16
-"""Members of a list or an object that is looked for among those that came before: of large ones hardly two are equal,
-nor of objects that have an id.
+"""Lists and objects of up to this many members are shared with equal ones that came before. Large ones are hardly
+ever equal, nor are objects that have an id.
 """
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
@@ -26,16 +26,15 @@ _AFTER_A_VALUE: Final = frozenset(",:]}")
 
 
 class NotJson(ValueError):
-    """An answer is no object of JSON, is cut short, has more after its end, or is nested too deeply to be read."""
+    """The answer is no JSON object, is cut short, has more after its end, or is nested too deeply."""
 
 
 async def read_lean(parts: AsyncIterator[bytes], long: str, at_once: int = AT_ONCE) -> JsonObject:
-    """The object whose text the parts are, in UTF-8: without members that are null, and what is equal once, texts as
-    well as small lists and objects.
+    """The object whose UTF-8 text the parts are, without null members; equal texts, small lists and objects are shared.
 
-    For pages of resources, most of whose many members are null or say what a thousand others do. `long` is the member
-    whose list is read element by element; any other is read as a whole. What is read is to be left as it is. Raises
-    NotJson.
+    This suits pages of resources: most of their many members are null, or the same in a thousand rows. `long` is the
+    member whose list is read element by element; any other member is read as a whole. Because values are shared, the
+    result must not be modified. Raises NotJson.
     """
     text = _Text(parts, at_once)
     try:
@@ -75,7 +74,7 @@ async def _list(text: "_Text") -> list[Json]:
 
 
 class _Text:
-    """What has come and is not read yet."""
+    """The text that was received and is not read yet."""
 
     def __init__(self, parts: AsyncIterator[bytes], at_once: int) -> None:
         self._parts = parts
@@ -87,7 +86,7 @@ class _Text:
         self._is_all = False
 
     async def next(self) -> str:
-        """The next character that is no space, which stays; nothing at the end."""
+        """The next character that is not white space, without taking it; empty at the end."""
         while (at := _past_space(self._text, self._at)) == len(self._text) and not self._is_all:
             await self._more()
         self._at = at
@@ -108,7 +107,7 @@ class _Text:
         return name
 
     async def value(self) -> Json:
-        """The next value. What cannot be read may lack its end, as may a number: that is known once all has come."""
+        """The next value. One that cannot be decoded may lack its end, and so may a number: then more is received."""
         await self.next()
         while True:
             try:
@@ -128,7 +127,7 @@ class _Text:
             raise ValueError(f"{found} stands after the end")
 
     async def _more(self) -> None:
-        """At least as much again as is waiting: else a value of many parts would be tried again with each of them."""
+        """Receives at least as much as is waiting: a value of many parts must not be tried again after each part."""
         texts = [self._text[self._at :]]
         self._text, self._at = "", 0
         lacking = max(self._at_once, len(texts[0]))
@@ -168,5 +167,5 @@ def _lean_decoder() -> json.JSONDecoder:
 
 
 def _identity(value: Any) -> object:
-    """What tells it from others: what a kept list or object holds lives as long, so that no other gets its id."""
+    """Tells a member from others. An id is safe: what a shared list or object holds lives as long as that does."""
     return value if type(value) is str else id(value)

@@ -1,6 +1,6 @@
-"""What a queue message says: base64, as the Functions host has it, or whatever else somebody put there.
+"""Decodes a queue message: base64, as the Functions host writes it, or whatever else somebody put there.
 
-The host moves what it cannot decode to the poison queue as it is. There it has to be read by somebody after all.
+The host moves a message that it cannot decode to the poison queue unchanged, and people have to read it there.
 """
 
 import base64

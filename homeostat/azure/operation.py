@@ -1,4 +1,4 @@
-"""Following a long-running operation: azure-mgmt-core knows the protocol, this says when to ask and when to stop.
+"""Follows a long-running operation: azure-mgmt-core knows the protocol, this module when to poll and when to stop.
 
 https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations
 """
@@ -28,11 +28,11 @@ FAILED: Final = frozenset({"failed", "canceled", "cancelled"})
 
 
 _TRIPPED: Final = (AzureError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
-"""How azure-core's polling fails on an answer that is no object, or no JSON that it can read, where it expects one."""
+"""How azure-core's polling fails on an answer that is not the JSON object which it expects."""
 
 
 class _Unfinished(Exception):
-    """Not an error: the way out of azure-core's loop."""
+    """Not an error: it leaves azure-core's polling loop."""
 
     def __init__(self, retry_after: timedelta) -> None:
         super().__init__()
@@ -42,11 +42,11 @@ class _Unfinished(Exception):
 async def follow(
     client: AsyncARMPipelineClient[Any, Any], answer: Response, ambient: Ambient, seconds: float
 ) -> timedelta | None:
-    """Waits for the operation that `answer` began, at most so many seconds.
+    """Waits for the operation that `answer` began, for at most `seconds`.
 
-    None when it ended in success, else how long ARM, or its past pace, suggests to wait before looking again: it is
-    still under way, or ARM is too busy to tell, or tells nothing that can be read. Raises ArmError when it failed, with
-    the code that the operation gave.
+    Returns None when it succeeded. Otherwise it is still running, or ARM is too busy to tell or tells nothing that can
+    be read: then it returns how long to wait before looking again. Raises ArmError when the operation failed, with its
+    own code.
     """
     polling = _Polling(ambient, ambient.monotonic() + seconds)
     try:
@@ -61,7 +61,7 @@ async def follow(
 class _Polling(AsyncARMPolling):
     """azure-mgmt-core's protocol with our own clock, pace and deadline.
 
-    The last GET of the finished resource is left out: nobody here looks at it, the loop observes afresh.
+    The last GET, of the finished resource, is left out: the loop observes it afresh.
     """
 
     def __init__(self, ambient: Ambient, deadline: float) -> None:
@@ -80,7 +80,7 @@ class _Polling(AsyncARMPolling):
             raise ArmError.from_operation(self.status(), answer.content.decode("utf-8", "replace"), request)
 
     async def _pause(self) -> None:
-        wait = self._named_wait() or _own_wait(self._polls)  # "at once" must not become a busy loop
+        wait = self._named_wait() or _own_wait(self._polls)  # a Retry-After of 0 must not become a busy loop
         if self._ambient.monotonic() + wait > self._deadline:
             raise _Unfinished(timedelta(seconds=wait))
         await self._ambient.sleep(wait)
@@ -95,7 +95,7 @@ class _Polling(AsyncARMPolling):
                 raise _Unfinished(wait) from error
             raise _after_acceptance(error) from error
         except (BadResponse, *_TRIPPED) as error:
-            # ARM has the write, and this answer says nothing of it: a failure would be a guess.
+            # ARM has accepted the write, and this answer says nothing about it: to report a failure would be a guess.
             log.warning("an operation's poll makes no sense, and is left for a later look: %s", type(error).__name__)
             raise _Unfinished(timedelta(seconds=_own_wait(self._polls))) from error
 
@@ -111,7 +111,7 @@ def _own_wait(polls: int) -> float:
 
 
 def _after_acceptance(error: ArmError) -> ArmError:
-    """A poll's error as the write's error: that the operation cannot be read says nothing about its resource."""
+    """A poll's error as the write's error: an operation that cannot be read says nothing about its resource."""
     missing = error.error_class in {ErrorClass.MISSING, ErrorClass.MISSING_PARENT}
     return ArmError(
         status=error.status,

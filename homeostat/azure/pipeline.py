@@ -1,8 +1,8 @@
-"""The one way to ARM: every read and every SDK's write goes through this pipeline, over one session, pages of rows over
-another.
+"""The one way to ARM: every read and every SDK's write goes through this pipeline and one HTTP session; pages of rows
+have another session.
 
 azure-core's own retries and azure-mgmt-core's registration of resource providers are left out on purpose: the former
-repeat writes, the latter sends a POST that nobody asked for and then the write again.
+would repeat writes, the latter sends a POST that nobody asked for, and then the write again.
 """
 
 import logging
@@ -35,32 +35,32 @@ REQUEST_ID: Final = "x-ms-client-request-id"
 CORRELATION_ID: Final = "x-ms-correlation-request-id"
 
 SEND_BY: Final = "send_by"
-"""A call's option: when, on the ambient's monotonic clock, it is too late to send it."""
+"""A call's option: until when, on the ambient's monotonic clock, it may be sent."""
 
 PART_BYTES: Final = 1 << 16
-"""Of an answer that is read while it comes: of azure-core's own 4 KiB a page of Resource Graph has 1,500."""
+"""The chunk size for streamed answers. With azure-core's 4 KiB, a page of Resource Graph would have 1,500 chunks."""
 
 READ_BY: Final = "read_by"
-"""A call's option, a `ReadBy`: what reads a success while it comes, of each attempt that has one. The answer that the
-call then gives has its headers and no content. What reading raises ends the call, unless the answer itself broke off.
+"""A call's option, a `ReadBy`: it reads the body of a successful answer while that arrives, once for each attempt. The
+call's answer then has headers and no content. An exception of the reader ends the call, unless the connection broke.
 """
 
 type ReadBy = Callable[[AsyncIterator[bytes]], Awaitable[None]]
 
 CONNECTIONS: Final = 32
-"""At once to one host, so that nothing that hangs at ARM keeps a lease from being renewed. They carry 320 calls of
-100 ms a second, more than one core has the time to work through, and each takes a quarter of a MiB while it is open.
+"""Connections to one host, so many that calls which hang at ARM never keep a lease from being renewed. They carry 320
+calls of 100 ms in a second, more than one core can handle, and each takes a quarter of a MiB while it is open.
 """
 
 CONNECTIONS_OF_PAGES: Final = 2
-"""The same for pages of Resource Graph, of which a process asks for one at a time and now and then for a second. These
-have connections of their own, since one keeps for good a buffer as large as what came over it at once: a third of a MiB
-where it was a page. Nor does a page wait behind hundreds of reads.
+"""The same for pages of Resource Graph: a process reads one at a time, and now and then a second. They have connections
+of their own, because a connection keeps a buffer as large as the largest answer: a third of a MiB for a page. Nor does
+a page then wait behind hundreds of reads.
 """
 
 CONNECT_SECONDS: Final = 10
 READ_SECONDS: Final = 70
-"""ARM itself gives a provider 60 s to answer, then answers 504. `homeostat.core.leases` relies on both."""
+"""ARM gives a provider 60 s to answer, and then answers 504. `homeostat.core.leases` relies on both."""
 
 
 def arm_pipeline(
@@ -71,7 +71,7 @@ def arm_pipeline(
     governor: Governor,
     limits: Limits | None = None,
 ) -> Pipeline:
-    """The policies, outermost first. What stands below the retries happens again for each attempt."""
+    """The policies, outermost first. Those below the retry policy run again for each attempt."""
     return AsyncPipeline(
         transport,
         [
@@ -94,9 +94,9 @@ def http_session(
     connections: int = CONNECTIONS,
     tls: ssl.SSLContext | None = None,
 ) -> aiohttp.ClientSession:
-    """A session that many pipelines share, with one TLS context. Needs a running event loop.
+    """A session for many pipelines, with one TLS context. Needs a running event loop.
 
-    tls: the context of another session, since each takes a while to make.
+    tls: another session's context, since making one takes a while.
     """
     environment = os.environ if environment is None else environment
     session = aiohttp.ClientSession(
@@ -105,7 +105,7 @@ def http_session(
         auto_decompress=False,  # azure-core does it
         trust_env=names_proxy(environment),
     )
-    # aiohttp repeats a PUT by itself when a kept connection turns out to be closed, though ARM may have had it.
+    # aiohttp repeats a PUT by itself when a kept connection turns out to be closed, though ARM may have received it.
     session._retry_connection = False  # noqa: SLF001  # it offers no other switch; a test holds it to this
     return session
 
@@ -113,14 +113,14 @@ def http_session(
 def names_proxy(environment: Mapping[str, str]) -> bool:
     """Whether requests may have to go through a proxy.
 
-    Only then aiohttp is to look there: for each request it asks for the proxy, and in a thread for a .netrc file, too.
+    Only then may aiohttp look for one: it does so for each request, and in a thread also for a .netrc file.
     """
     names = ("http_proxy", "https_proxy", "all_proxy")
     return any(value and name.lower() in names for name, value in environment.items())
 
 
 class NoSuchBundle(HomeostatError):
-    """A variable names a file that holds no certificates, or cannot be read."""
+    """A variable names a file that cannot be read or holds no certificates."""
 
 
 def session_transport(session: aiohttp.ClientSession) -> Transport:
@@ -136,9 +136,9 @@ def session_transport(session: aiohttp.ClientSession) -> Transport:
 
 
 def tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
-    """Trusts what the system trusts, plus the bundles that SSL_CERT_FILE and REQUESTS_CA_BUNDLE name.
+    """Trusts what the system trusts, and the bundles that SSL_CERT_FILE and REQUESTS_CA_BUNDLE name.
 
-    Passing a CA path to azure-core instead would build a context, and a connection, for every request. Raises
+    If azure-core got a CA path, it would build a context, and open a connection, for every request. Raises
     NoSuchBundle.
     """
     context = ssl.create_default_context()
@@ -154,14 +154,14 @@ def tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
 
 
 class _NamesPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Names us and each call. azure-core's own policy takes the call's name from the clock and the network card."""
+    """Sets the user agent and the request's id. azure-core's own policy would make ids from clock and network card."""
 
     def __init__(self, ambient: Ambient) -> None:
         super().__init__()
         self._ambient = ambient
 
     def on_request(self, request: Request) -> None:
-        given = request.context.options.pop("request_id", None)  # how pollers pass on the name of their write
+        given = request.context.options.pop("request_id", None)  # pollers pass on their write's id in this way
         headers = request.http_request.headers
         headers.setdefault("User-Agent", "homeostat")
         if REQUEST_ID not in headers:
@@ -169,7 +169,7 @@ class _NamesPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class _OwnCloudPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Keeps the token at home: links to follow and operations to poll come out of answers."""
+    """Sends the token to this cloud only: the URLs of pages and operations come from answers."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__()
@@ -189,10 +189,10 @@ class _OwnCloudPolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class _ReadByPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Leaves nothing unread to whatever repeats a request, and no connection taken, as a transport does by itself.
+    """Reads answers with the call's `READ_BY`, completely and releasing the connection, as a transport does otherwise.
 
-    Below retries and challenges, which see an answer that broke off, or a refusal with its body. Above the governor,
-    which sees the headers of every answer, whatever its body is.
+    It is below retries and challenges, so that these see an answer that broke off, and a refusal with its body. It is
+    above the governor, which sees the headers of every answer.
     """
 
     async def send(self, request: Request) -> Response:
@@ -211,7 +211,7 @@ class _ReadByPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class _InTimePolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Sends nothing after the call's `SEND_BY`. Below retries, token and governor, whose waiting counts as well."""
+    """Sends nothing after the call's `SEND_BY`. Below retries, token and governor, since their waits count too."""
 
     def __init__(self, ambient: Ambient) -> None:
         super().__init__()
@@ -219,7 +219,7 @@ class _InTimePolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
     async def send(self, request: Request) -> Response:
         context = request.context
-        send_by = context.setdefault(SEND_BY, context.options.pop(SEND_BY, None))  # options are for the first attempt
+        send_by = context.setdefault(SEND_BY, context.options.pop(SEND_BY, None))  # given to the first attempt only
         if send_by is not None and self._ambient.monotonic() > send_by:
             raise ArmError(
                 status=0,
@@ -233,7 +233,7 @@ class _InTimePolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class _LogPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """One line for each attempt. Bodies, headers and queries stay out of it: they hold settings and tokens."""
+    """Logs one line for each attempt, without bodies, headers and queries: they hold settings and tokens."""
 
     def __init__(self, ambient: Ambient) -> None:
         super().__init__()

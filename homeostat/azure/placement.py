@@ -1,7 +1,7 @@
-"""Which cloud a subscription is in, where one deployment looks after several.
+"""Which cloud a subscription is in, where one deployment looks after several clouds.
 
-HOMEOSTAT_CLOUD_OF_SUBSCRIPTIONS places subscriptions, and the management groups that selectors name, in clouds beside
-that of HOMEOSTAT_CLOUD: `AzureUSGovernment=ID,ID; AzureChinaCloud=ID`. Whatever it does not name is at home.
+HOMEOSTAT_CLOUD_OF_SUBSCRIPTIONS places subscriptions, and the management groups that selectors name, in clouds other
+than that of HOMEOSTAT_CLOUD: `AzureUSGovernment=ID,ID; AzureChinaCloud=ID`. All that it does not name is in the latter.
 """
 
 import re
@@ -14,7 +14,7 @@ from homeostat.azure.clouds import Cloud, UnknownCloud, adjusted, cloud_of, name
 VARIABLE: Final = "HOMEOSTAT_CLOUD_OF_SUBSCRIPTIONS"
 
 _SCOPE: Final = re.compile(r"[-\w.()]{1,90}")
-"""A subscription's id, or a management group's name. The root group is called by its tenant's id."""
+"""A subscription's id, or a management group's name. The root management group has its tenant's id as its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Placement:
 
 
 def placement_of(environment: Mapping[str, str]) -> Placement:
-    """Raises UnknownCloud, with everything that is wrong with the variable."""
+    """Raises UnknownCloud with everything that is wrong with the variable."""
     home = cloud_of(environment)
     elsewhere: dict[str, str] = {}
     further: dict[str, Cloud] = {}
@@ -52,7 +52,7 @@ def placement_of(environment: Mapping[str, str]) -> Placement:
 
 
 def _entries(text: str, problems: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Names of clouds, each with what is in it."""
+    """The clouds' names, each with its scopes."""
     for entry in filter(None, map(str.strip, text.split(";"))):
         name, _, listed = entry.partition("=")
         scopes = tuple(scope.strip().lower() for scope in listed.split(","))

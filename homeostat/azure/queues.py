@@ -24,9 +24,9 @@ _NOT_HELD: Final = frozenset({"MessageNotFound", "PopReceiptMismatch", "QueueNot
 
 
 class AzureQueues:
-    """Implements `homeostat.ports.Queues` and, for whoever runs functions without the host, `Receiver`.
+    """Implements `homeostat.ports.Queues`; its `Receiver` part is for programs without the Functions host.
 
-    The SDK's retries may send a message twice, which a queue's readers must bear anyway.
+    The SDK's retries may send a message twice, which readers of a queue must expect anyway.
     """
 
     def __init__(self, client: Callable[[], "QueueServiceClient"]) -> None:

@@ -1,7 +1,7 @@
 """Reads of ARM: one request each through the shared pipeline, the body as plain JSON.
 
-Thin on purpose. What the SDKs' models would do costs three times the CPU, and the same JSON also comes from Resource
-Graph and from recordings, so that one normaliser serves all three.
+Thin on purpose: the SDKs' models would cost three times the CPU, and the same JSON also comes from Resource Graph and
+from recordings, so that one normaliser serves all three.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from homeostat.core.json import Json
 from homeostat.core.model import Fact, Found, Gone, Read, Unreadable
 
 MAX_PAGES: Final = 500
-"""A listing that goes on after this many pages is taken to be going in circles."""
+"""A listing with more pages than this is taken to be circular."""
 
 DEPLOYMENTS_VERSION: Final = "2021-04-01"
 RUNNING: Final = "provisioningState eq 'Running'"
@@ -70,7 +70,7 @@ class PipelineReader:
         if not isinstance(body, Mapping):
             raise _odd_answer(answer.request, "the answer is no object")
         if _is_listed(read):
-            # What ARM shows to POST alone is shown nowhere else: which of it is secret, only its owner knows.
+            # What ARM shows only to a POST may be secret; which of it is, only its owner knows.
             body = json.with_value(body, ("properties",), json.sealed(_properties(body, answer.request)))
         etag = answer.headers.get("ETag") or json.text_at(body, "etag") or None
         return Found(body, etag, at=_date(answer))
@@ -105,7 +105,7 @@ def _is_listed(read: Read) -> bool:
 
 
 def _properties(body: Json, asked: HttpRequest) -> Json:
-    """Without them nothing is said of the settings, least of all that there are none: a write would replace them."""
+    """Raises if they are missing: that must not read as "no settings", since a write would then replace them all."""
     properties = json.at(body, ("properties",))
     if not isinstance(properties, Mapping):
         raise _odd_answer(asked, "the answer has no properties")
@@ -120,7 +120,7 @@ def _body(answer: AsyncHttpResponse) -> Json:
 
 
 def _date(answer: AsyncHttpResponse) -> datetime | None:
-    """The answer's Date, as RFC 9110 (6.6.1) has it; None where there is none that can be read."""
+    """The answer's Date (RFC 9110, 6.6.1); None if it is missing or malformed."""
     try:
         date = parsedate_to_datetime(answer.headers.get("Date") or "")
     except ValueError:
@@ -129,7 +129,7 @@ def _date(answer: AsyncHttpResponse) -> datetime | None:
 
 
 def _members(page: Json, asked: HttpRequest) -> list[Json]:
-    """The items of a page. A few listings of Microsoft.Web are bare arrays. One without a list is not an empty one."""
+    """The items of a page. Some listings of Microsoft.Web are bare arrays. A page without a list is not empty."""
     value = page if isinstance(page, list) else json.at(page, ("value",))
     if not isinstance(value, list):
         raise _odd_answer(asked, "the answer lists nothing, not even an empty list")

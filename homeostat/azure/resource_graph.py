@@ -1,8 +1,8 @@
-"""Azure Resource Graph through the shared pipeline: which resources there are, and who changed one of them.
+"""Azure Resource Graph through the shared pipeline: which resources there are, and who changed them.
 
-Its table `resources` has a row for each resource, usually within minutes; a page has up to 1000 of them and 16 MiB. The
-table `resourcechanges` has a row for each change of a resource of the last fourteen days, usually within five
-minutes. App settings are no resources of its own and never in it. A query draws on a quota of 15 in 5 seconds.
+Its table `resources` has a row for each resource, usually within minutes; a page has up to 1000 rows and 16 MiB. Its
+table `resourcechanges` has a row for each change of the last fourteen days, usually within five minutes. App settings
+are no resources of their own, and are in neither. The quota is 15 queries in 5 seconds.
 https://learn.microsoft.com/azure/governance/resource-graph/changes/get-resource-changes
 https://learn.microsoft.com/azure/governance/resource-graph/concepts/guidance-for-throttled-requests
 https://learn.microsoft.com/azure/governance/resource-graph/concepts/work-with-data
@@ -44,20 +44,20 @@ log = logging.getLogger(__name__)
 PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
 API_VERSION: Final = "2021-03-01"
 MAX_ROWS: Final = 50
-"""Changes of one root, on an average of those that are asked about at once."""
+"""Changes of one root, on average over the roots of a query."""
 
 MAX_ROOTS: Final = MAX_TOP // MAX_ROWS
-"""Of one query: what it finds is one page."""
+"""Roots of one query, so that its answer is one page."""
 
 MAX_TEXT: Final = 256
 ANSWER_SECONDS: Final = 3
-"""A repair waits for the answer: a name is not worth more."""
+"""How long a repair waits for a name: it is not worth more."""
 
 AT_ONCE: Final = 3
-"""Queries for names that go without waiting for each other: whoever repairs a handful of roots waits for nothing."""
+"""Queries about changes that may go without delay: an instance that repairs a handful of roots never waits."""
 
 TURN_SECONDS: Final = 1.0
-"""How long a query gathers questions when there were as many just now, and waits for a token at most."""
+"""How long a query then gathers questions, and how long it waits for a token at most."""
 
 ONCE: Final = Limits(attempts=1, unknown=1)
 
@@ -75,21 +75,21 @@ _KINDS: Final[Mapping[str, ActorKind]] = {
     "serviceprincipal": ActorKind.APPLICATION,
 }
 _NOTHING: Final = frozenset({"", "null", "unknown"})
-"""How a row says that it does not know: null comes as text."""
+"""How a row says that something is unknown: null comes as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who changed a root since then?"""
+    """Who changed `root` since `since`?"""
 
     root: ResourceId
     since: datetime
 
 
 class Turn:
-    """When the next query for names of this instance may go: by its own pace, and with a token of all instances.
+    """When this instance may send its next query about changes: at its own pace, and with a token that all share.
 
-    A storm would else spend in a moment all that the quota has for five seconds, on a name each.
+    Otherwise a storm would spend the quota of five seconds at once, on one name for each query.
     """
 
     def __init__(self, tokens: Blocks, ambient: Ambient) -> None:
@@ -99,24 +99,24 @@ class Turn:
         self._none_before = -math.inf
 
     async def __call__(self) -> None:
-        """Raises the ArmError of a throttled request when there is no token in time."""
+        """Waits for the turn. Raises the ArmError of a throttled request if there is no token in time."""
         now = self._ambient.monotonic()
         gathering = self._pace.due(1, now)
         if (wait := self._none_before - now) > gathering + TURN_SECONDS:
-            raise spent(wait, f"POST {PATH}")  # whoever waited would wait for nothing
+            raise spent(wait, f"POST {PATH}")  # it would wait in vain
         if gathering:
             await self._ambient.sleep(gathering)
         now = self._ambient.monotonic()
         if (lacking := await self._tokens.take("", QUERIES, now + TURN_SECONDS)) is not None:
             self._none_before = now + lacking
-            self._pace.lower(0.0, self._none_before)  # whoever has one then makes the most of it
+            self._pace.lower(0.0, self._none_before)  # so that the query that gets a token next gathers many questions
             raise spent(lacking, f"POST {PATH}")
         self._pace.draw(1, now)
 
 
 @dataclass(slots=True)
 class _Reading:
-    """A page, read while it comes: of several attempts the last."""
+    """A page that is read while it arrives. With several attempts, the last one counts."""
 
     shown: JsonObject = field(default_factory=dict)
 
@@ -127,8 +127,8 @@ class _Reading:
 class ResourceGraph:
     """The ChangeHistory and ResourceTable ports.
 
-    Who changed something is asked of many roots at once: what repairs ask while a query is under way, or waits for its
-    `turn`, is one query. So the less the quota leaves to them, the more names come of each.
+    Questions about changes are merged: all that repairs ask while a query is under way, or waits for its `turn`, become
+    one query. So the less quota is left, the more questions one query answers.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class ResourceGraph:
 
 
 def query(questions: Sequence[Question]) -> str:
-    """In the Kusto Query Language, whose `=~` and `startswith` do not mind case."""
+    """The query in the Kusto Query Language, whose `=~` and `startswith` ignore case."""
     since = min(question.since for question in questions).astimezone(UTC)
     roots = dict.fromkeys(quoted(question.root.text) for question in questions)
     return QUERY.format(
@@ -216,7 +216,7 @@ def _page_of(shown: Json, headers: Mapping[str, str]) -> Page:
 
 
 def _writes(answer: json.Json) -> Iterator[tuple[ResourceId, ForeignWrite]]:
-    """The rows that make sense, each with its root: a slot's are below its app's and yet no change of the app."""
+    """The well-formed rows, each with its root. A slot's rows are below its app, and yet no changes of the app."""
     for row in json.objects_at(answer, "data"):
         found = json.at(row, ("properties",))
         if isinstance(found, Mapping) and (write := _write_of(found)) and (root := _root_of(write.resource)):

@@ -1,9 +1,9 @@
 """The one retry policy, and the one place where an answer of ARM becomes an ArmError.
 
 It sits in the pipeline, beneath every SDK: around a `begin_*` call a retry would repeat the write when a poll fails.
-What may be repeated follows from the error table of the core. A read may be repeated after anything that passes. A
-write may only where the answer says that nothing was done. Nothing sleeps for long: a wait over the budget surfaces as
-the error, with `retry_after`, so that the caller can put the work off.
+What may be repeated follows from the core's error table: a read after anything that passes, a write only if the answer
+says that nothing was done. There are no long sleeps: if a wait exceeds the budget, the error is raised with
+`retry_after`, so that the caller can put the work off.
 """
 
 import logging
@@ -31,13 +31,13 @@ type Request = PipelineRequest[HttpRequest]
 type Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
 
 PASSING: Final = frozenset({ErrorClass.TRANSIENT, ErrorClass.THROTTLED, ErrorClass.BUSY})
-"""Errors that the same read may not meet again."""
+"""Errors that may have passed when a read is repeated."""
 
 REFUSED_FOR_NOW: Final = frozenset({ErrorClass.THROTTLED, ErrorClass.BUSY})
-"""Errors that the same write may not meet again, provided that it was not carried out."""
+"""Errors that may have passed when a write is repeated, provided that it was not executed."""
 
 READING_POSTS: Final = ("/list", "/providers/microsoft.resourcegraph/resources")
-"""How the paths of POST requests end that change nothing."""
+"""The ends of the paths of POST requests that change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Limits:
     attempts: the first included. unknown: the same, for codes that are not in the error table.
     refreshed: the same, for a token that was refused.
     budget: seconds from the first attempt to the start of the last.
-    base, ceiling: seconds of the first and of the longest wait where ARM names none; chance halves them at most.
+    base, ceiling: seconds of the first and the longest wait where ARM names none, each reduced at random by up to half.
     """
 
     attempts: int = 6
@@ -59,10 +59,10 @@ class Limits:
 
 
 class RetryPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Answers with a success, or raises ArmError.
+    """Returns an answer of success, or raises ArmError.
 
-    The SDKs stream the first answer of a long-running write and read it themselves, once: an empty body cannot be read
-    a second time. So a success is passed on as it came. A request may bring limits of its own, as the option `limits`.
+    The SDKs stream the first answer of a long-running write and read it themselves, and an empty body can only be read
+    once; so a success is passed on unread. A request may bring its own limits, as the option `limits`.
     """
 
     def __init__(self, ambient: Ambient, limits: Limits = Limits()) -> None:
@@ -100,7 +100,7 @@ class RetryPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class _Call:
-    """One request through all its attempts. Whether to go on is decided by the last error alone, and by the clock."""
+    """One request through all its attempts. Only its last error and the clock decide whether it is tried again."""
 
     def __init__(self, request: HttpRequest, ambient: Ambient, limits: Limits) -> None:
         self._reads = only_reads(request)
@@ -127,7 +127,7 @@ class _Call:
         return 1
 
     def wait(self, state: RetryCallState) -> float:
-        """Seconds until the next attempt: as ARM says, else growing and spread by chance."""
+        """Seconds until the next attempt: as ARM says, else growing, with jitter."""
         error = _error_of(state)
         if error.error_class is ErrorClass.UNAUTHENTICATED:
             return 0.0
@@ -137,7 +137,7 @@ class _Call:
         return longest * (1 + self._ambient.random()) / 2
 
     def must_stop(self, state: RetryCallState) -> bool:
-        """Whether the coming wait is over the budget. Then the error says for how long the work is to be put off."""
+        """Whether the wait would exceed the budget. Then the error says how long the work is to be put off."""
         error = _error_of(state)
         spent = self._ambient.monotonic() - self._started
         if spent + state.upcoming_sleep > self._limits.budget:
@@ -174,7 +174,7 @@ def with_seconds(headers: Mapping[str, str], now: datetime) -> Mapping[str, str]
 
 
 def named(request: HttpRequest) -> str:
-    """The request without its query. A link out of an answer may be no URL at all."""
+    """Method and path, without the query. A link in an answer may be no valid URL."""
     try:
         path = urlsplit(request.url).path
     except ValueError:

@@ -1,6 +1,6 @@
-"""The ports over several clouds: each call goes to the cloud of its subscription, and to no other.
+"""The ports over several clouds: each call goes to its subscription's cloud, and to no other.
 
-There is none of this where all subscriptions are in one cloud.
+With all subscriptions in one cloud, none of this is used.
 """
 
 import json
@@ -35,22 +35,22 @@ from homeostat.ports import (
 
 
 class Reader(ArmReader, SubscriptionReader, DeploymentReader, Protocol):
-    """All that is read of ARM."""
+    """All reads of ARM."""
 
 
 class Graph(ChangeHistory, ResourceTable, Protocol):
-    """All that is asked of Resource Graph."""
+    """All queries of Resource Graph."""
 
 
 @dataclass(frozen=True, slots=True)
 class Routes[T]:
-    """by_cloud: what leads to each cloud, by its name, that of `placement.home` first."""
+    """by_cloud: the same part for each cloud, by the cloud's name; that of `placement.home` first."""
 
     placement: Placement
     by_cloud: Mapping[str, T]
 
     def to(self, scope: str) -> T:
-        """What leads to the cloud of a subscription or a management group."""
+        """The part for the cloud of a subscription or a management group."""
         return self.by_cloud[self.placement.cloud_of(scope)]
 
     def of[U](self, part: Callable[[T], U]) -> "Routes[U]":
@@ -86,7 +86,7 @@ class RoutedWriter:
 
 @dataclass(frozen=True, slots=True)
 class RoutedIdentity:
-    """The Identity port: who we are differs from cloud to cloud."""
+    """The Identity port: our principal differs from cloud to cloud."""
 
     routes: Routes[Identity]
 
@@ -98,8 +98,8 @@ class RoutedIdentity:
 class RoutedGraph:
     """The ChangeHistory and ResourceTable ports.
 
-    A query of several clouds is one of each, and is answered when all of them have answered: rows that one of them
-    could not give would look like resources that are gone.
+    A query that covers several clouds is sent to each, and fails if one of them fails: its missing rows would look like
+    resources that are gone.
     """
 
     routes: Routes[Graph]
@@ -111,7 +111,7 @@ class RoutedGraph:
         return tuple(part for _, part in self._parts(query))
 
     async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
-        """The clouds' pages one after the other; `total` counts the rows of those that came so far."""
+        """The clouds' pages, one after the other. `total` counts the rows of the clouds that were reached so far."""
         parts = tuple(self._parts(query))
         number, before, inner = json.loads(token) if token else (0, 0, "")
         cloud, part = parts[number]
@@ -125,7 +125,7 @@ class RoutedGraph:
         return replace(page, total=total, token=following)
 
     def _parts(self, query: RowQuery) -> Iterator[tuple[str, RowQuery]]:
-        """The query as each cloud is asked it, with the cloud's name; one without a scope is asked of all."""
+        """The part of the query for each cloud, with the cloud's name. A query without a scope goes to all."""
         if query.subscriptions:
             for cloud, some in self._by_cloud(query.subscriptions):
                 yield cloud, replace(query, subscriptions=some)
@@ -142,12 +142,12 @@ class RoutedGraph:
         return ((cloud, tuple(found[cloud])) for cloud in self.routes.by_cloud if cloud in found)
 
     def _placed(self, rows: tuple[JsonObject, ...], cloud: str) -> tuple[JsonObject, ...]:
-        """The rows. Raises ArmError for one whose subscription is placed in another cloud than it came from."""
+        """The rows. Raises ArmError for a row from another cloud than its subscription is placed in."""
         for row in rows:
             try:
                 subscription = ResourceId.parse(text_at(row, "id")).subscription
             except InvalidResourceId:
-                continue  # whoever asked makes nothing of it
+                continue  # the caller ignores such a row
             if self.routes.placement.cloud_of(subscription) != cloud:
                 raise _misplaced(subscription, cloud)
         return rows
@@ -155,7 +155,7 @@ class RoutedGraph:
 
 @dataclass(frozen=True, slots=True)
 class OneTenant:
-    """The Allowance port of one cloud: what is counted for a whole tenant is counted in each cloud apart."""
+    """The Allowance port of one cloud: a quota of the tenant is counted separately in each cloud."""
 
     allowance: Allowance
     cloud: str

@@ -1,4 +1,4 @@
-"""The function app's own storage account: where it is, who we are to it, and one HTTP session for its three services.
+"""The function app's own storage account: its endpoints, our credential, and one HTTP session for its three services.
 
 `AzureWebJobsStorage` is read as the Functions host reads it, so that state lives where the host keeps its own
 (learn.microsoft.com/azure/azure-functions/functions-reference, "Connections"). The SDKs are imported on first need.
@@ -67,8 +67,8 @@ def account_from(
 ) -> Account:
     """The account that the app's settings name, by a connection string or by the identity form.
 
-    `identity` is used when there is no connection string; `suffix` is the cloud's, for the form that names the account
-    only. Raises StorageMisconfigured, which never quotes a connection string.
+    `identity` is used when there is no connection string. `suffix` is the cloud's, for settings with only the account's
+    name. Raises StorageMisconfigured, which never quotes a connection string.
     """
     if text := settings.get(SETTING, ""):
         return _from_connection_string(text)
@@ -109,7 +109,7 @@ def _from_connection_string(text: str) -> Account:
 
 
 def _is_key(text: str) -> bool:
-    """Whether a request can be signed with it: one that was copied in part would be found out by each request anew."""
+    """Whether it is base64, so that a key that was copied only in part is noticed here, not in every request."""
     try:
         return bool(base64.b64decode(text, validate=True))
     except ValueError:  # binascii.Error is one
@@ -124,7 +124,7 @@ def _parts(text: str) -> dict[str, str]:
 class AzureStorage:
     """The three ports on one account. Clients are made on first need and share one session, which `aclose` closes.
 
-    `new_id` gives each write an id of its own. A `transport` that is passed in stays its owner's to close.
+    new_id: makes the id of a write. transport: if given, the caller closes it.
     """
 
     def __init__(

@@ -1,9 +1,8 @@
-"""Where the storage SDKs' errors become ours, and where a write finds out what became of it.
+"""Translates the storage SDKs' errors into ours, and finds out what became of a write.
 
 Reads and queue messages may simply be repeated, so the SDKs' own retry policies serve them. A conditional write may
-not: when its answer is lost, the repeated request meets the row that the first one wrote, and "already exists" would
-be taken for somebody else's work. So writes are sent without the SDKs' retries, carry an id, and are repeated by
-`settled`.
+not: if its answer is lost, the repeated request finds the row that the first one wrote, and "already exists" would be
+taken for another's work. So writes are sent without the SDKs' retries, carry an id, and are repeated by `settled`.
 """
 
 import asyncio
@@ -38,7 +37,7 @@ _CONFLICTS: Final = frozenset(
         "BlobNotFound",
     }
 )
-"""A condition of ours failed. Other answers of 404, 409 and 412 speak of missing tables, leases and policies."""
+"""A condition of ours failed. Other answers of 404, 409 and 412 are about missing tables, leases and policies."""
 
 
 def code(error: AzureError) -> str:
@@ -48,7 +47,7 @@ def code(error: AzureError) -> str:
 
 
 def translated(place: str, error: AzureError) -> StorageError:
-    """The error in our own tree. `place` names what was read or written."""
+    """The error as one of ours. place: what was read or written."""
     if isinstance(error, ClientAuthenticationError) or getattr(error, "status_code", None) == 403:
         return StorageUnavailable(
             f"{place}: the storage account refused the credential ({code(error) or _line(error)}): correct "
@@ -71,7 +70,7 @@ def translating(place: str) -> Iterator[None]:
 
 @contextmanager
 def making(place: str) -> Iterator[None]:
-    """For making a table, queue or container, which somebody else may do at the same time."""
+    """For creating a table, queue or container, which another instance may do at the same time."""
     try:
         yield
     except ResourceExistsError as error:
@@ -80,10 +79,10 @@ def making(place: str) -> Iterator[None]:
 
 
 async def settled[T](place: str, write: Callable[[], Awaitable[T]], recognise: Callable[[], Awaitable[T | None]]) -> T:
-    """The result of a conditional write, repeated while its outcome is open.
+    """The result of a conditional write, which is repeated while its outcome is open.
 
-    `write` sends one request; `recognise` reads back and gives the result when the write's id is found. Raises Conflict
-    only when nothing can have been applied, OutcomeUnknown when an answer was lost and the write is not recognised.
+    write: sends one request. recognise: reads back, and returns the result if it finds the write's id. Raises Conflict
+    only if nothing can have been applied, and OutcomeUnknown if an answer was lost and the write is not recognised.
     """
     open_since: AzureError | None = None
     last: AzureError | None = None
@@ -109,7 +108,7 @@ async def settled[T](place: str, write: Callable[[], Awaitable[T]], recognise: C
 class _Fate(Enum):
     NOT_EXECUTED = auto()  # repeat it
     LOST = auto()  # repeat it, and remember that it may have been applied
-    REFUSED = auto()  # the service looked at it and said no
+    REFUSED = auto()  # the service considered it and refused
 
 
 def _fate(error: AzureError) -> _Fate:
@@ -135,7 +134,7 @@ async def _recognised[T](recognise: Callable[[], Awaitable[T | None]]) -> T | No
     try:
         return await recognise()
     except StorageUnavailable:
-        return None  # the caller then says that the outcome is unknown, which it is
+        return None  # the caller then reports that the outcome is unknown
 
 
 def _line(error: AzureError) -> str:

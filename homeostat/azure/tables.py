@@ -1,8 +1,8 @@
 """Documents in one table of the storage account.
 
-An entity holds the document's own `partition` and `row`, the id of the `write` that made it, and its body: as one
-legible string when it is small, else in several binary properties. Strings would not do for large ones: they count as
-UTF-16, so that half of an entity's 1 MiB would be lost.
+An entity holds the document's own `partition` and `row`, the id of the `write` that made it, and its body: a small one
+as one legible string, a large one in several binary properties. Strings would not do for large ones: they are stored as
+UTF-16, which would waste half of an entity's 1 MiB.
 """
 
 import asyncio
@@ -33,14 +33,14 @@ BINARY_LIMIT: Final = 65_536
 """Bytes of a binary property."""
 
 SUPERSEDED: Final = "W/\"datetime'1601-01-01T00%3A00%3A00.0000000Z'\""
-"""The version of a row that we wrote and somebody else wrote since: well-formed, and never current."""
+"""The version of a row that was overwritten since: well-formed, and never current."""
 
 PAGE: Final = 1000
 """Entities in one answer, the service's limit."""
 
 
 class AzureDocuments:
-    """Implements `homeostat.ports.Documents`. `client` makes the SDK's client on first need; `new_id` a write's id."""
+    """Implements `homeostat.ports.Documents`. client: makes the SDK's client when needed. new_id: the id of a write."""
 
     def __init__(self, client: Callable[[], "TableClient"], *, new_id: Callable[[], str]) -> None:
         self._connect = client
@@ -113,7 +113,7 @@ class AzureDocuments:
 
 
 class _Batch:
-    """One set of changes as an entity group transaction, sent as often as it takes."""
+    """A set of changes as one entity group transaction, sent until it succeeds or is refused."""
 
     def __init__(
         self, table: "TableClient", partition: str, changes: Sequence[Change], properties: Mapping[str, Entity]
@@ -138,9 +138,9 @@ class _Batch:
         return {}
 
     async def _send_once(self) -> dict[str, str]:
-        """A transaction of one is a plain request, which takes a fraction of the SDK's time for a MIME multipart body.
+        """A transaction of one is a plain request: it costs a fraction of the SDK's CPU time for a MIME multipart body.
 
-        Not for the others: of an insertion the SDK does not decode the error, and a deletion's 404 it keeps to itself.
+        But not an insertion, whose error the SDK then does not decode, nor a deletion, whose 404 it hides.
         """
         if len(self._changes) == 1 and isinstance(self._changes[0], Replace | Upsert):
             verb, entity, options = self._operation(self._changes[0])
@@ -157,9 +157,9 @@ class _Batch:
             await self._table.create_table()
 
     def _drop_absent(self, error: HttpResponseError) -> bool:
-        """Whether the batch failed on an unconditional removal of an absent row, which is now left out.
+        """Whether the batch failed on an unconditional removal of an absent row. If so, the removal is left out.
 
-        The service has no such removal in a batch; leaving it out means that the row was absent just before.
+        The service knows no such removal in a batch. That the row was absent has just been seen.
         """
         index = cast("int", getattr(error, "index", 0))
         change = self._changes[index]
@@ -208,7 +208,7 @@ def _version(entity: "TableEntity") -> str:
 
 
 async def _in_order(entities: AsyncIterator["TableEntity"]) -> AsyncIterator[Document]:
-    """The documents in order of their rows: those whose long names share a cut arrive together, but unsorted."""
+    """The documents in order of their rows. Those whose long names share a cut arrive together, but unsorted."""
     shared: tuple[str, str] | None = None
     held: list[Document] = []
     async for entity in entities:

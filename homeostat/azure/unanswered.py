@@ -1,4 +1,4 @@
-"""Of a request without an answer: whether the other side can have had it."""
+"""Whether a request that got no answer can have reached the service."""
 
 from azure.core.exceptions import AzureError, ServiceRequestError
 
@@ -11,7 +11,7 @@ def was_sent(error: AzureError) -> bool:
     """
     if not isinstance(error, ServiceRequestError):
         return True
-    import aiohttp  # here, since naming a storage account needs none of it; whoever raised this has it
+    import aiohttp  # here, since naming a storage account must not load it; whoever raised this error has
 
     cause = error.inner_exception
     return isinstance(cause, aiohttp.ClientError) and not isinstance(

@@ -1,10 +1,10 @@
 """Writes to ARM: the SDKs send the request, and the operation that it starts is followed to its end.
 
-Which operation of which SDK writes a type is a table, `WRITES`; a new type is a new row. The SDKs are large, and most
-instances only look, so an SDK is imported by the first write that needs it, in a thread (ADR 0023).
+A table, `WRITES`, says which SDK operation writes a type; a new type is a new row. The SDKs are large, and most
+instances never write, so an SDK is imported by the first write that needs it, in a thread (ADR 0023).
 
-Each SDK operation accepts only the statuses that its specification lists, while ARM accepts some writes with a 202 that
-is not listed. So the first answer is taken from the pipeline, not from the SDK's return value, and followed from there.
+An SDK operation accepts only the statuses in its specification, while ARM accepts some writes with an unlisted 202. So
+the first answer is taken from the pipeline, not from the SDK's return value, and followed from there.
 """
 
 import importlib
@@ -63,12 +63,12 @@ from homeostat.ports import StillRunning, Written
 
 
 class NoSuchWrite(HomeostatError):
-    """An action that no row of the write table covers: a mistake of ours, found before anything was sent."""
+    """An action that no row of `WRITES` covers: a mistake of ours, found before anything was sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sdk:
-    """version_per_call: whether its operations take the api-version, rather than its client."""
+    """version_per_call: whether its operations take the api-version, instead of its client."""
 
     module: str
     client: str
@@ -84,8 +84,8 @@ PRIVATE_DNS: Final = Sdk("azure.mgmt.privatedns.aio", "PrivateDnsManagementClien
 class Operation:
     """An SDK operation, `group.method`. It takes the resource group, the resource's names, and the body of a PUT.
 
-    only: the last name, where the operation's path spells it out; it is not passed.
-    kind: of a record set, which the operation takes before its name.
+    only: the resource's last name where the operation implies it; it is not passed.
+    kind: of a record set; the operation takes it before the set's name.
     """
 
     sdk: Sdk
@@ -102,7 +102,7 @@ class Operation:
 def _site_writes(
     site: ArmType, config: ArmType, network_config: ArmType, twin: str
 ) -> Mapping[tuple[str, Verb], Operation]:
-    """A slot's operations are those of a site with `_slot` at their end."""
+    """A slot's operations are named as a site's, with `_slot` at the end."""
     swift = "swift_virtual_network"
     put = f"create_or_update_{swift}_connection_with_check{twin}"
     return {
@@ -114,7 +114,7 @@ def _site_writes(
 
 
 def _begin(row: ArmType, sdk: Sdk, group: str) -> Mapping[tuple[str, Verb], Operation]:
-    """Long-running PUT and DELETE, as almost all network types have them."""
+    """Long-running PUT and DELETE, which almost all network types have."""
     return {
         (row.name, Verb.PUT): Operation(sdk, group, "begin_create_or_update"),
         (row.name, Verb.DELETE): Operation(sdk, group, "begin_delete"),
@@ -143,7 +143,7 @@ THIN: Final = frozenset(
     row.name
     for row in (SQL_SERVER, KEY_VAULT, REDIS, STORAGE_ACCOUNT, COSMOS_DB, POSTGRESQL, SERVICE_BUS, MANAGED_REDIS)
 )
-"""Types of which fields are patched and nothing else is written: an SDK each would be megabytes for a line of JSON."""
+"""Types that are only ever patched: an SDK for each would be megabytes for one line of JSON."""
 
 DEADLINE: Final = timedelta(seconds=120)
 
@@ -189,7 +189,7 @@ class SdkWriter:
         return written
 
     async def _send(self, action: Action, request_id: str, send_by: float | None) -> Response:
-        """Sends the write and gives ARM's first answer, which is a success."""
+        """Sends the write and returns ARM's first answer, which is a success."""
         if action.type.name in THIN and action.verb is Verb.PATCH:
             return await self._send_thin(action, request_id, send_by)
         operation = _operation_for(action)
@@ -200,15 +200,15 @@ class SdkWriter:
         try:
             await call(*_arguments(action, operation), **options)
         except (IncompleteReadError, ServiceRequestError, ServiceResponseError) as error:
-            # Lost while the SDK was reading the body: ARM had already said yes.
+            # The connection broke while the SDK was reading the body: ARM had already accepted the write.
             where = f"{action.verb} {action.resource}"
             raise ArmError.no_answer(str(error), sent=True, request=where) from error
         except (HttpResponseError, ValueError, RecursionError) as error:
-            # Errors of ARM come as ArmError. What is left is an SDK that did not expect this success, or a redirect.
+            # ARM's errors come as ArmError. What is left is a success that the SDK did not expect, or a redirect.
             if not answers or answers[0].http_response.status_code >= 300:
                 raise _unexpected(answers, error) from error
         if not answers[0].http_response.is_stream_consumed:
-            await answers[0].http_response.read()  # the SDK tripped over a header before it came to the body
+            await answers[0].http_response.read()  # the SDK failed on a header before it read the body
         return answers[0]
 
     async def _send_thin(self, action: Action, request_id: str, send_by: float | None) -> Response:
@@ -221,7 +221,7 @@ class SdkWriter:
         version = {} if sdk.version_per_call else {"api_version": action.type.api_version}
         key = (sdk, action.resource.subscription.lower(), version.get("api_version", ""))
         if key not in self._clients:
-            # Beside the event loop: 0.3 s in which leases are renewed and other roots are looked at.
+            # In a thread: the import takes 0.3 s, in which leases must be renewed and other roots handled.
             module = await self._ambient.offload(partial(importlib.import_module, sdk.module))
             client = getattr(module, sdk.client)
             self._clients[key] = client(
@@ -237,7 +237,7 @@ class SdkWriter:
 
 
 def _is_over(action: Action, answer: Response) -> bool:
-    """A 201 of an operation that is none of the long ones needs no second look, though its body names no state."""
+    """Whether the write is over: after a 201 of an operation that is not long-running it is, whatever its body says."""
     operation = WRITES.get((action.type.name, action.verb))
     return operation is not None and not operation.is_long and answer.http_response.status_code != 202
 
@@ -269,7 +269,7 @@ def _options(action: Action, operation: Operation, request_id: str) -> dict[str,
 
 
 def _preconditions(action: Action) -> dict[str, str]:
-    """ETags go back as they came: some carry quotes, some do not, and the SDKs would add them."""
+    """ETags are sent as they were received: some carry quotes and some do not, and the SDKs would add them."""
     if action.type.concurrency is Concurrency.NONE:
         return {}
     if action.etag:
