@@ -1,7 +1,7 @@
 """Who may ask for what, and how often. Pure: time is an argument.
 
-The function key is the floor: the Functions host asks for it before anything of this runs. On top of it
-HOMEOSTAT_AUTH decides whether a caller is whoever holds a key, or a principal of Microsoft Entra with app roles.
+The function key is the minimum: the Functions host checks it before any of this runs. On top of it HOMEOSTAT_AUTH
+decides whether a caller is anybody who holds a key, or a principal of Microsoft Entra with app roles.
 https://learn.microsoft.com/entra/identity-platform/howto-add-app-roles-in-apps
 """
 
@@ -16,8 +16,8 @@ HOLDER: Final = "holder of a function key"
 class Auth(StrEnum):
     """HOMEOSTAT_AUTH."""
 
-    KEYS = "keys"  # whoever holds a function key may do all
-    ENTRA = "entra"  # and a principal that App Service authentication vouches for, with the route's role
+    KEYS = "keys"  # whoever holds a function key may do everything
+    ENTRA = "entra"  # callers also need a sign-in by App Service authentication, with the route's role
 
 
 class AppRole(StrEnum):
@@ -38,7 +38,7 @@ class CallerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `name` is what the ledger says; `object_id` is empty for the holder of a key, whom nobody knows."""
+    """Who calls. name: what the ledger records. object_id: empty for the holder of a key, who cannot be identified."""
 
     name: str
     object_id: str
@@ -46,7 +46,7 @@ class Caller:
     kind: CallerKind
 
     def may(self, needed: AppRole) -> bool:
-        """Whoever has any role may read: what they did is to be seen by them."""
+        """Any role includes reading: callers have to see what they did."""
         return needed in self.roles or (needed is AppRole.READ and bool(self.roles))
 
 
@@ -58,7 +58,7 @@ KEY_HOLDER: Final = Caller(HOLDER, "", frozenset(AppRole), CallerKind.KEY)
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests a minute, and as many at once after a quiet minute."""
+    """A number of requests a minute, which may also come at once after a quiet minute."""
 
     per_minute: int
 
@@ -72,16 +72,16 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What is left of a rate, as it was at `at`."""
+    """The requests that a rate had left at `at`."""
 
     tokens: float
     at: datetime
 
 
 def take(bucket: Bucket | None, rate: Rate, now: datetime) -> tuple[Bucket, timedelta | None]:
-    """The bucket after one request at `now`, and None; or the bucket unspent, and how long until there is one again.
+    """Takes one request. Returns the bucket afterwards, and None or how long to wait until there is a request again.
 
-    None for a bucket is a full one. A clock that went back fills nothing, and starts anew from there.
+    A bucket of None is full. If the clock was set back, nothing is added, and counting goes on from the new time.
     """
     tokens = rate.burst if bucket is None else min(rate.burst, bucket.tokens + _grown(bucket, rate, now))
     if tokens >= 1:
@@ -95,7 +95,7 @@ def _grown(bucket: Bucket, rate: Rate, now: datetime) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The settings. `reads` and `writes` are for each caller; all of them together have EVERYBODY times as much."""
+    """The settings. reads, writes: for each caller; all callers together have EVERYBODY times as much."""
 
     auth: Auth = Auth.KEYS
     reads: Rate = Rate(120)

@@ -4,10 +4,10 @@ from urllib.parse import SplitResult, urlsplit
 
 
 def address_of(text: str) -> SplitResult | None:
-    """The parts of a URL that names a host; None for what is none.
+    """The parts of a URL that names a host; None if the text is none.
 
-    The standard library raises ValueError for a bracket without its partner at once, for a port that is no number only
-    when it is asked for, and takes spaces for parts of a name.
+    The standard library raises ValueError at once for an unmatched bracket, but for a bad port only when that is asked
+    for, and it accepts spaces in a name.
     """
     try:
         parts = urlsplit(text)

@@ -1,7 +1,8 @@
-"""Which alerts a reconcile gives rise to. Pure: episodes in, episodes and alerts out.
+"""Which alerts a reconcile causes. Pure: episodes in, episodes and alerts out.
 
-An episode runs from the first detection of a kind's drift on a root to its end, and tells each of its transitions
-once: its id and the transition make the alert's id, so that a redelivery repeats the id and a receiver can drop it.
+An episode runs from the first detection of a kind's drift on a root to its end. Each of its transitions is reported
+once: the alert's id is made of the episode's id and the transition, so that a redelivery repeats the id and a receiver
+can drop it.
 """
 
 import hashlib
@@ -39,7 +40,7 @@ class AlertType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """The parts of a CloudEvent. `subject` is the root's id, or FLEET_SUBJECT."""
+    """The parts of a CloudEvent. subject: the root's id, or FLEET_SUBJECT."""
 
     id: str
     type: AlertType
@@ -49,22 +50,22 @@ class Alert:
 
 
 WHOLE_ROOT = "*"
-"""Stands for a kind where an episode is about the root itself: it cannot be read or written."""
+"""In the place of a kind, for an episode of the root itself, which cannot be read or written."""
 
 FLEET_SUBJECT = "fleet"
-"""In the place of a root, where an alert is about all of them."""
+"""In the place of a root, for an alert about the whole fleet."""
 
 UNTOLD = frozenset({MODE_ALERT, MASS_DRIFT, ROLLOUT, ROLLOUT_STOPPED})
-"""Holds that are not told for each root: the detection was the alert, or one alert tells of the fleet."""
+"""Holds without an alert for each root: the detection was the alert, or one alert covers the fleet."""
 
 FAILURES_BEFORE_ALERT = 3
-"""Tries that may fail with a passing error before anybody is told."""
+"""How many tries may fail with a passing error before there is an alert."""
 
 type Episodes = Mapping[str, Episode]
 
 
 def news(drifts: Sequence[Drift], episodes: Episodes) -> frozenset[str]:
-    """The kinds whose drift has not been told yet, or has changed since."""
+    """The kinds whose drift has not been reported yet, or has changed since."""
     return frozenset(
         kind
         for kind, of_kind in by_kind(drifts).items()
@@ -83,9 +84,9 @@ def opened(
     now: datetime,
     changed_by: Mapping[str, Actor] = MappingProxyType({}),
 ) -> tuple[Episodes, tuple[Alert, ...]]:
-    """The episodes once these drifts are known; a new one, or one that has changed, is told as detected.
+    """The episodes with these drifts, and an alert for each episode that is new or has changed.
 
-    changed_by: by kind, who or what brought the drift about, as far as it was not known before.
+    changed_by: by kind, who or what caused the drift, as far as that was not known before.
     """
     after = dict(episodes)
     alerts: list[Alert] = []
@@ -107,7 +108,7 @@ def opened(
         )
         after[kind] = episode
         data = {**_common(root, kind, episode), "drifts": [drift_json(drift) for drift in of_kind]}
-        # Drift that changes and changes back is told each time, so the time tells these transitions apart.
+        # Drift may change and change back: the time makes each of these transitions a new one.
         transition = f"{fingerprint}@{now.isoformat()}" if known else fingerprint
         alerts.append(_alert(AlertType.DRIFT_DETECTED, root.id, episode, transition, now, data))
     return after, tuple(alerts)
@@ -116,9 +117,9 @@ def opened(
 def settled(
     root: Root, outcome: Outcome, episodes: Episodes, now: datetime, begun: Collection[str] = ()
 ) -> tuple[Episodes, tuple[Alert, ...]]:
-    """The episodes after the outcome: ended ones are told as remediated, others as held.
+    """The episodes after the outcome, and alerts: remediated for those that ended, held for those that are held.
 
-    begun: the kinds that an earlier reconcile began to repair and did not see the end of.
+    begun: the kinds whose repair an earlier reconcile began without seeing its end.
     """
     after = dict(episodes)
     alerts: list[Alert] = []
@@ -136,7 +137,7 @@ def settled(
             if fingerprint != episode.fingerprint:
                 after[kind] = replace(episode, state=AlertType.HELD, fingerprint=fingerprint)
                 data = {**_common(root, kind, episode), "held": [held_json(entry) for entry in held]}
-                # What is held may change and be held as before: as above, the time tells these transitions apart.
+                # What is held may change and be held as before: as above, the time makes each transition a new one.
                 transition = f"{fingerprint}@{now.isoformat()}"
                 alerts.append(_alert(AlertType.HELD, root.id, episode, transition, now, data))
     return after, tuple(alerts)
@@ -145,7 +146,7 @@ def settled(
 def failing(
     root: Root, outcome: Outcome, episodes: Episodes, failing: Failing | None, now: datetime
 ) -> tuple[Episodes, tuple[Alert, ...]]:
-    """A root that cannot be read or written is told once, at a final error or after some tries; and when it is over."""
+    """A root that cannot be read or written: an alert at a final error or after some tries, and one at its end."""
     known = episodes.get(WHOLE_ROOT)
     if failing is None:
         if known is None:
@@ -161,7 +162,7 @@ def failing(
 
 
 def fleet_held(hold: Hold, now: datetime) -> Alert:
-    """One alert for a hold of the whole fleet, which begins now."""
+    """The alert for a hold of the whole fleet that begins now."""
     episode = Episode(_digest(FLEET_SUBJECT, hold.code, now.isoformat()), now, AlertType.HELD)
     data: JsonObject = {
         "root": FLEET_SUBJECT,
@@ -175,7 +176,7 @@ def fleet_held(hold: Hold, now: datetime) -> Alert:
 
 
 def overwrites(root: Root, foreign: Iterable[ForeignWrite], now: datetime) -> tuple[Alert, ...]:
-    """One alert for each foreign write that a write of ours may have undone without seeing it."""
+    """One alert for each foreign write that a write of ours may have undone unseen."""
     return tuple(
         Alert(
             id=_digest(root.id.key, write.resource, write.correlation_id, write.at.isoformat(), "overwrite"),
@@ -194,7 +195,7 @@ def overwrites(root: Root, foreign: Iterable[ForeignWrite], now: datetime) -> tu
                 "remedy": "Compare the resource with what this actor meant to write, and write it again if it is lost.",
             },
         )
-        for write in dict.fromkeys(foreign)  # an event may be told twice before anybody looks
+        for write in dict.fromkeys(foreign)  # an event may come twice before anything is examined
     )
 
 
@@ -219,7 +220,7 @@ def retired(root: Root, missing_since: datetime, now: datetime, by: Actor | None
 
 
 def unmanaged(target: str, web_app: ResourceId, since: str, now: datetime) -> Alert:
-    """A target that no spec declares any more. `since` is of this very end: a target can come back, and end again."""
+    """The alert for a target that no spec declares any more. since: identifies this end; a target can end again."""
     return Alert(
         id=_digest(web_app.key, target, since, "unmanaged"),
         type=AlertType.NO_LONGER_MANAGED,
@@ -234,7 +235,7 @@ def unmanaged(target: str, web_app: ResourceId, since: str, now: datetime) -> Al
 
 
 def sweep_completed(id_: str, summary: JsonObject, now: datetime) -> Alert:
-    """One for each sweep, however often its end is found."""
+    """One alert for each sweep, however often its end is found."""
     return Alert(_digest(FLEET_SUBJECT, id_, "swept"), AlertType.SWEEP_COMPLETED, FLEET_SUBJECT, now, summary)
 
 
@@ -261,7 +262,7 @@ def from_json(body: JsonObject) -> Alert:
 
 
 def by_kind(drifts: Iterable[Drift]) -> Mapping[str, Sequence[Drift]]:
-    """What is worth an alert: drift that is certain."""
+    """The certain drifts, by kind: those that are worth an alert."""
     grouped: dict[str, list[Drift]] = defaultdict(list)
     for drift in drifts:
         if drift.verdict in {Verdict.DRIFTED, Verdict.UNMANAGED}:
@@ -270,7 +271,7 @@ def by_kind(drifts: Iterable[Drift]) -> Mapping[str, Sequence[Drift]]:
 
 
 def is_unjudged(kind: str, outcome: Outcome) -> bool:
-    """Whether nothing can be said about the kind now: it could not be read, or a write is still under way."""
+    """Whether nothing can be said about the kind: it could not be read, or a write is still under way."""
     if outcome.status is Status.BUSY:
         return True
     if outcome.status in {Status.FAILED, Status.SETTLING} and not outcome.plan.drifts:
@@ -285,7 +286,7 @@ def _held(kind: str, outcome: Outcome) -> list[Held]:
 
 
 def _told(entry: Held) -> str:
-    """What must change for a hold to be told again: its code, or the request that it waits for, whose links expire."""
+    """What a hold is reported by: a change of its code, or of the request that it waits for, is reported again."""
     numbers = entry.hold.numbers
     asked = [str(numbers[name]) for name in ("approval", "expires") if name in numbers]
     return " ".join((entry.hold.code, *asked))

@@ -1,4 +1,4 @@
-"""What was found for the selectors, and how it is stored. Pure."""
+"""The selectors' answers, and how they are stored. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from homeostat.core.json import JsonObject
 from homeostat.core.selectors import NO_TAGS, SelectedApp
 
 FORMAT: Final = 1
-"""Of the stored answers, each by its criteria's key."""
+"""Version of the stored format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found for one selector's criteria. tags: whose values the apps have with them, in lower case."""
+    """The web apps found for one selector's criteria. tags: the names, in lower case, whose values the apps carry."""
 
     at: datetime
     tags: frozenset[str]
@@ -31,7 +31,7 @@ def by_id(answer: Answer | None) -> Apps:
 
 
 def kept(found: SelectedApp, known: Apps) -> SelectedApp:
-    """The very object that is known where nothing changed: most apps stay, and a fleet holds what it was made of."""
+    """The known object if the app did not change: most do not, and the fleet holds what it was built from."""
     before = known.get(found.id)
     return before if before is not None and before.spelled == found.spelled else found
 
@@ -49,9 +49,9 @@ def _to_json(answer: Answer) -> JsonObject:
 
 
 def from_data(data: bytes, before: Mapping[str, Answer]) -> Mapping[str, Answer]:
-    """Of what was stored; apps that are unchanged are the objects of `before`.
+    """The stored answers. Apps that did not change are the objects of `before`.
 
-    Raises ValueError, TypeError, KeyError, RecursionError and InvalidResourceId for what was not.
+    Raises ValueError, TypeError, KeyError, RecursionError and InvalidResourceId for anything else.
     """
     body = json.parse(data)
     stored = json.at(body, ("answers",))
@@ -61,7 +61,7 @@ def from_data(data: bytes, before: Mapping[str, Answer]) -> Mapping[str, Answer]
 
 
 def _answer_of(stored: json.Json, known: Apps) -> Answer:
-    """Raises ValueError, TypeError, KeyError and InvalidResourceId for what is no answer."""
+    """Raises ValueError, TypeError, KeyError and InvalidResourceId if it is not an answer."""
     if not isinstance(stored, Mapping):
         raise TypeError("an answer is an object")
     apps, tags = stored["apps"], stored["tags"]

@@ -1,8 +1,8 @@
-"""Approvals: some repairs wait until a person has seen exactly what would be written, and said yes. Pure.
+"""Approvals: some repairs wait until a person has seen exactly what would be written, and approved it. Pure.
 
-What is asked for is a root and the set of its edits that need a word. The id is a keyed digest of both, values
-included: a person approves what is then written, and nothing else. When the plan changes, so does the id, and what was
-approved before is void.
+A request is for a root and the set of its edits that need approval. Its id is a keyed digest of both, values included:
+a person approves what is then written, and nothing else. When the plan changes, so does the id, and the earlier
+approval no longer counts.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ class ApprovalRules(Section):
 
 
 class Reason(StrEnum):
-    """Why an edit needs a person's word."""
+    """Why an edit needs approval."""
 
     CONTAINER = "container"
     REMOVAL = "removal"
@@ -61,18 +61,18 @@ class Reason(StrEnum):
 
 
 def creates_container(edit: Edit) -> bool:
-    """By the edit's own word, or by its type's row: a remediator that forgets the word creates nothing unasked."""
+    """By the edit itself or by its type's row: a remediator that forgets to say so creates nothing without approval."""
     is_new = not edit.path and edit.drift.have is ABSENT and edit.value is not ABSENT
     return edit.recreate is not None or (is_new and arm_type(edit.resource).container)
 
 
 def removes(edit: Edit) -> bool:
-    """Whether a whole resource goes, or something that nobody declares."""
+    """Whether a whole resource is removed, or something that nobody declares."""
     return edit.value is ABSENT and (not edit.path or edit.drift.verdict is Verdict.UNMANAGED)
 
 
 def reason(edit: Edit, rules: ApprovalRules, marked: frozenset[str], *, create: bool) -> Reason | None:
-    """marked: the kinds that an owner of the root marks. create: a person asked for containers to be made."""
+    """marked: the kinds that an owner of the root marks. create: a person asked for containers to be created."""
     if edit.drift.kind in marked:
         return Reason.MARKED
     if creates_container(edit) and not create and (rules.containers is Containers.ALWAYS or not edit.recreate):
@@ -88,12 +88,12 @@ class State(StrEnum):
 
 
 class NotPending(HomeostatError):
-    """The request was decided, used, or has expired: it cannot be decided any more."""
+    """The request was decided or used, or has expired: it can no longer be decided."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One edit in words that are fit to be shown; no secret value gets into a drift."""
+    """One edit in a form that may be shown: drifts never hold secret values."""
 
     does: str  # create, remove or change
     resource: str
@@ -107,7 +107,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A request, and what became of it. `by` and `at` tell of the decision."""
+    """A request and what became of it. by, at: of the decision."""
 
     id: str
     root: str
@@ -122,7 +122,7 @@ class Approval:
         return self.state is State.APPROVED and now < self.expires
 
     def is_about(self, edits: Iterable[Edit]) -> bool:
-        """Whether any of the edits is among those that it is for."""
+        """Whether any of the edits belongs to the request."""
         about = {(change.kind, change.resource, change.path, change.item) for change in self.changes}
         return any(key in about for key in map(_key, edits))
 
@@ -132,9 +132,9 @@ def request(id_: str, root: ResourceId, targets: tuple[str, ...], edits: Sequenc
 
 
 def decided(approval: Approval, *, yes: bool, by: str, now: datetime, valid_for: timedelta) -> Approval:
-    """The request after a person's word; the same word again changes nothing. Raises NotPending.
+    """The request after a person's decision; repeating the decision changes nothing. Raises NotPending.
 
-    An approval counts from when it is given, since the write may have to wait for a window.
+    An approval is valid from when it is given, since the write may have to wait for a window.
     """
     wanted = State.APPROVED if yes else State.REJECTED
     if now >= approval.expires:
@@ -147,19 +147,19 @@ def decided(approval: Approval, *, yes: bool, by: str, now: datetime, valid_for:
 
 
 def renewed(known: Approval | None, fresh: Approval, now: datetime) -> Approval:
-    """What counts for the edits of `fresh`: what is known of them, or `fresh` where that is used up or too old."""
+    """The request that counts for the edits of `fresh`: the known one, or `fresh` if that was used or has expired."""
     if known is None or known.state is State.USED or now >= known.expires:
         return fresh
     return known
 
 
 def prefix(root: ResourceId) -> str:
-    """What the ids of all requests of a root begin with."""
+    """The beginning of the ids of all requests of a root."""
     return hashlib.sha256(root.key.encode()).hexdigest()[:10] + "-"
 
 
 def identify(root: ResourceId, edits: Iterable[Edit], key: bytes) -> str:
-    """The id of these edits of a root, whatever their order. Keyed, since values may be secret and ids are public."""
+    """The id of these edits of a root, in any order. Keyed, since values may be secret and ids are public."""
     lines = sorted(json.render(_identity(edit)) for edit in edits)
     text = "\n".join(("approval", root.key, *lines))
     return prefix(root) + hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:24]
@@ -172,13 +172,13 @@ def _identity(edit: Edit) -> JsonObject:
 
 
 def signature(id_: str, expires: datetime, key: bytes) -> str:
-    """What a link carries, so that it can neither be made up nor be prolonged."""
+    """The signature of a link, so that nobody can forge one or prolong it."""
     text = f"approval-link\n{id_}\n{expires.isoformat()}"
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 def is_signed(id_: str, expires: datetime, given: str, key: bytes) -> bool:
-    """Compares in constant time, so that the answer's delay tells nothing of the right signature."""
+    """Compares in constant time, so that the time it takes reveals nothing about the right signature."""
     return hmac.compare_digest(signature(id_, expires, key).encode(), given.encode("utf-8", "replace"))
 
 

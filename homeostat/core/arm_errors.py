@@ -1,7 +1,7 @@
-"""Which ARM errors may be retried, which are final, and whether a refused write can have happened.
+"""Which ARM errors may be retried, which are final, and whether a refused write may have been executed.
 
-One table, keyed by error code, then by HTTP status; a code that is not in it is classified by its status. The codes
-are those that ARM was seen to answer with; see also
+One table by error code, then one by HTTP status for codes that are not in the first. The codes are those that ARM was
+observed to answer with; see also
 https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors
 """
 
@@ -18,9 +18,9 @@ from homeostat.core.json import Json
 
 
 class ErrorClass(StrEnum):
-    """What the loop does about an error."""
+    """What an error means for the loop."""
 
-    THROTTLED = "throttled"  # wait as told, then the same request again
+    THROTTLED = "throttled"  # wait as long as ARM says, then send the same request again
     BUSY = "busy"  # another operation holds the resource or its parent: wait, then again
     TRANSIENT = "transient"  # the service or the network failed: a read may be repeated at once
     STALE = "stale"  # somebody else wrote first: observe again
@@ -35,7 +35,7 @@ class ErrorClass(StrEnum):
 
 
 class Executed(StrEnum):
-    """Whether a write that was answered with an error took effect."""
+    """Whether a write that was answered with an error may have taken effect."""
 
     NO = "no"
     MAYBE = "maybe"
@@ -111,7 +111,7 @@ REFUSED_UNEXECUTED = frozenset(
         ErrorClass.INVALID,
     }
 )
-"""Answers that say the request was turned away before anything was done."""
+"""Answers by which the request was refused before anything was done."""
 
 FINAL = frozenset(
     {
@@ -121,31 +121,31 @@ FINAL = frozenset(
         ErrorClass.INVALID,
     }
 )
-"""Errors that the same request meets again until a person changes something."""
+"""Errors that the same request gets again until a person changes something."""
 
 MESSAGE_LIMIT = 400
 CODE_LIMIT = 100
 """Characters of ARM's message and code that are kept: bodies can be pages of HTML."""
 
 REQUEST_LIMIT = 1000
-"""Likewise of the request, which may have followed a link out of an answer."""
+"""The same for the request, which may have followed a link in an answer."""
 
 LONGEST_WAIT = timedelta(days=1)
-"""What asks for longer is not believed: tomorrow it is asked again."""
+"""Longer waits are not believed: after a day the request is sent again."""
 
 MAX_DIGITS = 9
 BODY_LIMIT = 16 * 1024
-"""Characters of a body without JSON that are looked at: what tells of an error does so at its beginning."""
+"""Characters of a body without JSON that are searched: what it says about the error is at its beginning."""
 
 _FOR_SUPPORT = "Please provide below info when asking for support"
-_TAG = re.compile(r"<[^<>]*>")  # without `<` inside, so that a page of those alone takes no longer than another
+_TAG = re.compile(r"<[^<>]*>")  # no `<` inside, so that a page full of them is not slow
 _DIGITS = re.compile(r"[0-9]+")
 _SECONDS_IN_TEXT = re.compile(r"(?:after|in) '?([0-9]{1,4})'? seconds", re.IGNORECASE)
 
 
-@dataclass(eq=False)  # an exception is itself, not its fields
+@dataclass(eq=False)  # exceptions are compared by identity
 class ArmError(HomeostatError):
-    """An answer of ARM that is not success, or no answer at all (`status` 0). Its texts are cut: they are stored."""
+    """An answer of ARM that is not a success, or no answer at all (`status` 0). Its texts are cut: they are stored."""
 
     status: int
     code: str
@@ -186,7 +186,7 @@ class ArmError(HomeostatError):
     def from_operation(cls, state: str, body: str, request: str = "") -> Self:
         """A long-running operation that was accepted and then ended as `state`, `Failed` or `Canceled`.
 
-        Its poll is answered with HTTP 200; only the code in `body` tells what went wrong.
+        Its poll is answered with HTTP 200; only the code in `body` says what went wrong.
         """
         error = cls.from_answer(200, {}, body, request)
         if error.code == "HTTP 200":
@@ -196,7 +196,7 @@ class ArmError(HomeostatError):
 
     @classmethod
     def no_answer(cls, reason: str, *, sent: bool, request: str = "") -> Self:
-        """No answer came: refused connection or time-out. `sent` says whether the request can have arrived."""
+        """No answer came: connection refused, or timed out. sent: whether the request can have arrived."""
         return cls(
             status=0,
             code="NoAnswer",
@@ -211,9 +211,9 @@ _MISSING_RESOURCE = re.compile(r"[Rr]esource '?([^'\s]*/[^'\s]+)'? (?:under reso
 
 
 def missing_resource(message: str) -> str:
-    """The resource that a 404's message says is missing: from its namespace on, lower case; "" when it names none.
+    """The resource that a 404's message says is missing: from its namespace on, lower case; "" if it names none.
 
-    Asked for a rule of an NSG that is gone, ARM answers `ResourceNotFound` and names the NSG.
+    For a rule of an NSG that is gone, ARM answers `ResourceNotFound` and names the NSG.
     """
     found = _MISSING_RESOURCE.search(message)
     return found.group(1).lower().rpartition("/providers/")[2] if found else ""
@@ -223,7 +223,7 @@ _DENIED_ACTION = re.compile(r"does not have (?:authorization|permission) to perf
 
 
 def denied_action(error: ArmError) -> str:
-    """The action that a refused caller's role lacks, as ARM names it; where it names none, what was refused."""
+    """The action that the caller's role lacks, as ARM names it; if it names none, the request that was refused."""
     found = _DENIED_ACTION.search(error.message)
     return found.group(1) if found else f"{error.request}: {error.status} {error.code}"
 
@@ -234,9 +234,9 @@ def _by_status(status: int) -> ErrorClass:
 
 
 def _code_and_message(body: str) -> tuple[str, str]:
-    """Both error shapes: `{"error": {"code", "message"}}` and Microsoft.Web's `{"Code", "Message"}`.
+    """Reads both error shapes: `{"error": {"code", "message"}}` and Microsoft.Web's `{"Code", "Message"}`.
 
-    Resource Graph says what is wrong only in the details of the first.
+    Resource Graph says what is wrong only in the `details` of the former.
     """
     try:
         parsed: Json = json.parse(body)
@@ -257,14 +257,14 @@ def _first_words(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """A text that is too long shows that something is missing."""
+    """The text, with a visible mark where it was cut."""
     return text if len(text) <= MESSAGE_LIMIT else f"{text[: MESSAGE_LIMIT - 4]} ..."
 
 
 def _retry_after(headers: Mapping[str, str], message: str) -> timedelta | None:
-    """Retry-After in seconds (RFC 9110, 10.2.3), or the wait that some providers name only in their text.
+    """Retry-After in seconds (RFC 9110, 10.2.3), or the wait that some providers give only in their message.
 
-    An HTTP-date is turned into seconds by the pipeline, which knows the time.
+    The pipeline, which knows the time, has turned an HTTP-date into seconds.
     """
     lowered = {name.lower(): value for name, value in headers.items()}
     milliseconds = lowered.get("x-ms-retry-after-ms") or lowered.get("retry-after-ms") or ""
@@ -279,14 +279,14 @@ def _retry_after(headers: Mapping[str, str], message: str) -> timedelta | None:
 
 
 def wait_of(text: str, unit: timedelta = timedelta(seconds=1)) -> timedelta | None:
-    """A wait as a header gives it, at most LONGEST_WAIT; None for anything but digits."""
+    """A wait as a header gives it, at most LONGEST_WAIT; None unless it is all digits."""
     if not _DIGITS.fullmatch(text):
         return None
     return min(int(text) * unit, LONGEST_WAIT) if len(text) <= MAX_DIGITS else LONGEST_WAIT
 
 
 def clock_seconds(text: str) -> float | None:
-    """How Resource Graph tells a wait, `00:00:05`, in seconds; None for anything else.
+    """Seconds of a wait as Resource Graph writes it, `00:00:05`; None for anything else.
 
     https://learn.microsoft.com/azure/governance/resource-graph/concepts/guidance-for-throttled-requests
     """

@@ -1,7 +1,7 @@
-"""What time it is for ARM, as far as the `Date` of one of its answers tells. Pure.
+"""ARM's time of day, as far as the `Date` header of one of its answers tells. Pure.
 
-Events bear ARM's times, while the clock of the process that compares them may be minutes off. So what is compared with
-an event's time is reckoned from ARM's own clock, and from how long ago it was heard.
+Events carry ARM's times, while this process's clock may be minutes off. So whatever is compared with an event's time is
+calculated from ARM's own clock, and from how long ago it was read.
 https://www.rfc-editor.org/rfc/rfc9110#name-date
 """
 
@@ -9,27 +9,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 GRAIN = timedelta(seconds=1)
-"""A Date counts whole seconds."""
+"""The resolution of a Date: whole seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmTime:
-    """ARM said `said` at some moment between `asked` and `answered`, which are seconds of a monotonic clock."""
+    """ARM said `said` at some moment between `asked` and `answered`, both seconds of a monotonic clock."""
 
     said: datetime
     asked: float
     answered: float
 
     def earliest(self, moment: float) -> datetime:
-        """What ARM's clock shows at least, at a moment of the monotonic clock."""
+        """The earliest time that ARM's clock can show, at a moment of the monotonic clock."""
         return self.said + timedelta(seconds=moment - self.answered)
 
     def latest(self, moment: float) -> datetime:
-        """What it shows at most."""
+        """The latest time that it can show."""
         return self.said + GRAIN + timedelta(seconds=moment - self.asked)
 
 
 def closer(known: ArmTime | None, heard: ArmTime) -> ArmTime:
-    """The one by which it is later: a slow answer, or one out of a cache, bears a time that has passed by then."""
+    """The more precise one, which puts ARM's time later: a slow or cached answer carries a time that has passed."""
     moment = heard.answered
     return heard if known is None or heard.earliest(moment) >= known.earliest(moment) else known

@@ -1,7 +1,7 @@
-"""One row per ARM resource type: all that the loop must know about a type and that a remediator need not.
+"""One row per ARM resource type: all that the loop must know about a type, so that remediators need not.
 
-Spec, event routing, reads, the merging of edits and the write table derive from these rows. Reads and writes of a
-type use one api-version, so that a body that was read can be the base of a body that is written.
+Spec, event routing, reads, the merging of edits and the write table derive from these rows. Reads and writes of a type
+use one api-version, so that a body that was read can be the base of a body that is written.
 """
 
 from collections.abc import Mapping
@@ -29,16 +29,16 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ArmType:
-    """`name` is the full type, `Microsoft.Network/networkSecurityGroups/securityRules`.
+    """name: the full type, `Microsoft.Network/networkSecurityGroups/securityRules`.
 
-    embedded: where the parent's body lists the children in full; then they share the parent's ETag, and several
-        writes to them fold into one PUT of the parent.
-    listed: names, lower case, of those whose body a GET does not show, only the POST action `list`.
-    container: holds what others are in: made again by itself only on a spec's or a person's word.
+    embedded: where the parent's body lists the children in full; they then share the parent's ETag, and several
+        writes to them are merged into one PUT of the parent.
+    listed: names, lower case, of resources whose body only the POST action `list` shows, not a GET.
+    container: holds other resources: it is created again only if a spec or a person says so.
     read_only: members that the provider adds and that a write leaves out, at any depth.
     operations: ARM operations, lower case, whose success event means that the resource may have changed.
-    root: whether events, ETags, locks and writes belong to it rather than to an ancestor.
-    row: where Azure Resource Graph shows what a GET does: `()` in a row of its own, a path in its parent's row, None
+    root: whether events, ETags, locks and writes belong to it, not to an ancestor.
+    row: where Azure Resource Graph shows what a GET shows: `()` in a row of its own, a path in its parent's row, None
         nowhere. https://learn.microsoft.com/azure/governance/resource-graph/reference/supported-tables-resources
     """
 
@@ -56,7 +56,7 @@ class ArmType:
 
     @property
     def collection(self) -> str:
-        """The last segment of the type: what the resource's URL calls the collection it is in."""
+        """The last segment of the type, which is the collection's name in the resource's URL."""
         return self.name.rpartition("/")[2]
 
     def __str__(self) -> str:
@@ -174,7 +174,7 @@ def _network(
 
 
 def _private_dns(name: str, *, root: bool = False, container: bool = False) -> ArmType:
-    """A zone or a link; record sets answer otherwise."""
+    """A zone or a link. Record sets behave differently."""
     return ArmType(
         name=name,
         api_version=DNS_VERSION,
@@ -211,7 +211,7 @@ A_RECORD = ArmType(
     read_only=frozenset({"etag", "fqdn", "isAutoRegistered"}),
 )
 VIRTUAL_NETWORK = _network("Microsoft.Network/virtualNetworks", root=True, container=True, row=())
-SUBNET = _network(  # in the VNet's body too, yet never written through it: its PUT takes listed subnets for all
+SUBNET = _network(  # in the VNet's body too, but never written through it: a PUT removes the subnets it does not list
     "Microsoft.Network/virtualNetworks/subnets",
     container=True,
     read_only=frozenset(
@@ -262,7 +262,7 @@ PRIVATE_DNS_ZONE_GROUP = _network(
 
 
 def _backend(name: str, api_version: str, row: Path | None = ()) -> ArmType:
-    """A service behind a private endpoint, of which only the door to the public network is watched."""
+    """A service behind a private endpoint, of which only its public network access is watched."""
     return ArmType(
         name=name,
         api_version=api_version,

@@ -1,4 +1,4 @@
-"""A person's word on a sweep: who asked for it, when and why. It is kept with the sweep that answers it. Pure."""
+"""A person's request for a sweep: who asked, when and why. It is stored with the sweep that meets it. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ def ask_json(ask: Ask) -> JsonObject:
 
 
 def ask_in(message: Json) -> Ask | None:
-    """The ask that a message of the sweeps' queue carries; None for the timer's, and for what is not understood."""
+    """The request in a message of the sweeps' queue; None in the timer's, and in a malformed one."""
     try:
         at = datetime.fromisoformat(json.text_at(message, "ask", "at"))
     except ValueError:

@@ -1,7 +1,7 @@
-"""Who changed something: what is kept of a writer, and which of the known writes can have caused a drift. Pure.
+"""Who changed something: what is known of a writer, and which of the known writes can have caused a drift. Pure.
 
-Nothing here decides what is written to Azure. It is for people to read, for telling our own writes from foreign ones,
-and for naming the other side of a fight. What is not known is said to be unknown, and never guessed.
+Nothing here decides what is written to Azure. It serves people who read it, tells our own writes from foreign ones, and
+names the other side of a fight. What is not known is reported as unknown, and never guessed.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ class ActorKind(StrEnum):
 
 
 class Source(StrEnum):
-    """Where it is known from."""
+    """Where the actor is known from."""
 
     EVENT = "event"
     RESOURCE_CHANGES = "resourcechanges"
@@ -34,15 +34,15 @@ class Source(StrEnum):
 
 
 NOBODY: Final = "unknown"
-"""In the place of a name that nothing tells."""
+"""In the place of an unknown name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it, with which tool, from where, when, by which operation. What is not known is empty.
+    """Who did it, with which tool, from where, when, by which operation. What is unknown is empty.
 
-    name: of a person, an application or an identity, as far as its claims tell; else one of its ids.
-    was: of a spec, the version before.
+    name: of a person, an application or an identity, if its claims have one; else one of its ids.
+    was: of a spec, its version before.
     """
 
     name: str = NOBODY
@@ -66,7 +66,7 @@ UNKNOWN: Final = Actor()
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who we are to Azure ourselves."""
+    """Our own principal in Azure."""
 
     object_id: str
     app_id: str
@@ -74,9 +74,9 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class ForeignWrite:
-    """A write that Homeostat did not make. `resource` is an id's key.
+    """A write that Homeostat did not make. resource: an id's key.
 
-    fields: which fields of the resource it changed, `properties.securityRules`; None where its teller does not say.
+    fields: the resource's fields that it changed, such as `properties.securityRules`; None if they are unknown.
     """
 
     resource: str
@@ -85,7 +85,7 @@ class ForeignWrite:
 
     @property
     def name(self) -> str:
-        """The same however often it is told of; "" where too little is told to know it again."""
+        """The same for every report of this write; "" if a report says too little to recognise the write."""
         if not self.correlation_id:
             return ""
         parts = (self.resource, self.operation, self.correlation_id, self.at.isoformat())
@@ -106,14 +106,14 @@ class ForeignWrite:
 
 
 _SHOWN_AS: Final = {"networkconfig": "properties.virtualNetworkSubnetId"}
-"""Where a resource's body shows what is below it, if not in a list that is called as the children's type is."""
+"""Where a resource's body shows a child, if not in a list that is named as the child's type is."""
 
 
 def cause_of(drifts: Iterable[Drift], writes: Sequence[ForeignWrite]) -> Actor | None:
-    """By whose write these drifts came about: of those that can have changed what drifted the nearest, then the latest.
+    """Whose write caused these drifts: of the writes that can have changed what drifted, the nearest, then the latest.
 
-    None when none can (a write to a sibling, such as another rule of the same NSG, explains nothing), and when it may
-    have been one or the other: who changed which rule of a list is not told with the list's fields.
+    None if no write can have: a write to a sibling, such as another rule of the same NSG, explains nothing. None also
+    if several people wrote to the parent: the fields of a list do not say who changed which of its rules.
     """
     ranked = [
         (rank, write.at, number, write)
@@ -128,7 +128,7 @@ def cause_of(drifts: Iterable[Drift], writes: Sequence[ForeignWrite]) -> Actor |
 
 
 def _nearness(drift: Drift, write: ForeignWrite) -> int:
-    """3 for the very resource, 2 for what is in it, 1 for what it is in, 0 for anything else."""
+    """3 for the resource itself, 2 for something in it, 1 for something that it is in, 0 for anything else."""
     near = _relation(drift.resource, write)
     return near if near and (write.fields is None or _is_among(drift, write)) else 0
 
@@ -138,15 +138,15 @@ def _relation(resource: ResourceId, write: ForeignWrite) -> int:
         return 3
     if write.resource.startswith(f"{resource.key}/"):
         return 2
-    # A swap changes what is below the app and below its slots, and names only one of them.
+    # A swap changes what is below the app and below its slots, but names only one of them.
     above = write.resource.partition("/slots/")[0] if write.operation.endswith("/action") else write.resource
     return 1 if f"{resource.key}/".startswith(f"{above}/") else 0
 
 
 def _is_among(drift: Drift, write: ForeignWrite) -> bool:
-    """Whether what drifted is among the fields that the write changed.
+    """Whether the drift is among the fields that the write changed.
 
-    What is in a resource shows in its body as a list, `properties.securityRules`; a creation or an end has no fields.
+    A child shows in its parent's body as a list, `properties.securityRules`. A creation or deletion has no fields.
     """
     assert write.fields is not None, "asked of writes alone that tell their fields"
     if not write.fields:
@@ -165,13 +165,13 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def end_of(root: ResourceId, writes: Sequence[ForeignWrite]) -> Actor | None:
-    """Who deleted a root, by the last deletion of it that is told of."""
+    """Who deleted a root, by its last known deletion."""
     ends = [write for write in writes if write.resource == root.key and write.operation.endswith("/delete")]
     return max(ends, key=lambda write: write.at).by if ends else None
 
 
 def actor_json(actor: Actor) -> JsonObject:
-    """`was` is there for a spec alone."""
+    """`was` is only there for a spec."""
     return {
         "name": actor.name,
         "kind": actor.kind.value,

@@ -1,9 +1,9 @@
 """The services behind private endpoints, as a table: another kind of backend is another row.
 
-A row says how a private endpoint reaches the service, where the service keeps its public door, and what it is called in
-each cloud. Group ids, zones and public names are those of
+A row says how a private endpoint reaches the service, where the service's body has its public network access, and its
+host names in each cloud. Group ids, zones and public names are those of
 https://learn.microsoft.com/azure/private-link/private-endpoint-dns, its sections Government and China included; a spec
-names another zone where it needs one.
+may name another zone.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ DISABLED = "Disabled"
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """zone: the private DNS zone. suffix: of the public name, which the network resolves privately."""
+    """zone: the private DNS zone. suffix: of the public name, which resolves to a private address in the network."""
 
     zone: str
     suffix: str
@@ -42,10 +42,10 @@ class Backend:
     """One kind of service.
 
     group_id: the sub-resource that a private endpoint connects to.
-    port: what its clients connect to, with TLS.
-    names: by cloud; the documentation has none of clouds that are missing.
+    port: the one that its clients connect to, with TLS.
+    names: by cloud; clouds that the documentation does not cover are missing.
     public_access: where the body of the resource says whether the public network may connect.
-    regional: its public names hold its region.
+    regional: whether its public names contain its region.
     """
 
     kind: str
@@ -57,19 +57,19 @@ class Backend:
     regional: bool = False
 
     def public_network_access(self, body: Json) -> str:
-        """`Enabled`, `Disabled`, or what else the service says. Services that say nothing are open: it is the default.
+        """`Enabled`, `Disabled`, or whatever the service says. If it says nothing it is enabled, which is the default.
 
-        Older api-versions, and key vaults older than the switch, leave it out.
+        Older api-versions leave it out, and so do key vaults older than the switch.
         """
         return json.text_at(body, *self.public_access) or ENABLED
 
     def zone(self, region: str) -> str:
-        """The private DNS zone of its names, in the region's cloud; empty where none is documented."""
+        """The private DNS zone of its names, in the region's cloud; empty if none is documented."""
         names = self.names.get(cloud_of_region(region))
         return names.zone if names else ""
 
     def hostname(self, resource: ResourceId, region: str) -> str:
-        """The public name that clients use, `sql-flask.database.windows.net`; empty where none is documented."""
+        """The public name that clients use, `sql-flask.database.windows.net`; empty if none is documented."""
         names = self.names.get(cloud_of_region(region))
         return f"{self.record(resource, region)}.{names.suffix}" if names else ""
 
@@ -80,7 +80,7 @@ class Backend:
 
 
 def _names(public: str, government: str, china: str) -> Mapping[CloudName, Names]:
-    """From the suffixes in the three clouds: the zone is `privatelink.` and the suffix."""
+    """From the suffixes in the three clouds: the zone is the suffix after `privatelink.`."""
     suffixes = {CloudName.PUBLIC: public, CloudName.US_GOVERNMENT: government, CloudName.CHINA: china}
     return {cloud: Names(f"privatelink.{suffix}", suffix) for cloud, suffix in suffixes.items()}
 
@@ -158,7 +158,7 @@ _ROWS = (
 )
 
 BACKENDS: Mapping[str, Backend] = {row.kind: row for row in _ROWS}
-"""By kind, as specs name it."""
+"""By the kind that specs name."""
 
 
 def backend_of(resource: ResourceId) -> Backend | None:
@@ -170,5 +170,5 @@ _SUFFIXES = tuple(f".{names.suffix}" for row in _ROWS for names in row.names.val
 
 
 def is_public_name(host: str) -> bool:
-    """Whether it is the public name of a backend of these kinds, in any cloud."""
+    """Whether the host is the public name of such a backend, in any cloud."""
     return host.lower().endswith(_SUFFIXES)

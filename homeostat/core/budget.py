@@ -1,12 +1,12 @@
-"""Our part of one of Azure's quotas: what is left of it, for whom, and when there will be more.
+"""Our part of one of Azure's quotas: how much is left of it, for whom, and when there will be more.
 
-It is a client's estimate. Time alone raises it, up to our part; our own requests lower it, and so does an answer that
-says that less is left than we thought, for others spend of the same. A share of each quota is the owner's, whose other
-tools draw on it as well: we never touch it by ourselves. Of the rest a reserve is kept for healing, so that a sweep
-that takes all it can get leaves a repair what it needs at once.
+It is a client's estimate. Time raises it, up to our part. Our own requests lower it, and so does an answer that says
+that less is left than we thought, since others draw on the same quota. A share of each quota belongs to the owner's
+other tools, and we never draw on it. Of the rest a reserve is kept for healing, so that a sweep that takes all it can
+get still leaves what a repair needs at once.
 
-It does no I/O and is told the time, as seconds of any clock that does not run backwards. It changes in place, since a
-sweep asks it for each of a million requests.
+It does no I/O. Time is passed in, as seconds of any monotonic clock. It is mutable, since a sweep uses it for each of a
+million requests.
 """
 
 import math
@@ -21,17 +21,17 @@ from homeostat.core.json import Json, JsonObject
 from homeostat.core.quotas import Quota
 
 RESERVED_FOR_HEALING: Final = 0.2
-"""Of our part."""
+"""A fraction of our part."""
 
 BUDGET_SPENT: Final = "BudgetSpent"
-"""The code of a request that was not sent, since our part of a quota is spent."""
+"""The code of a request that was not sent, because our part of a quota is spent."""
 
 DEFAULT_SHARE_LEFT: Final = 0.25
 _STEPS: Final = 64
-"""In how many steps a window slides: it grants a 64th later than it could, and remembers no more than that."""
+"""The steps of a sliding window: it grants tokens at most a 64th of its length late, and remembers no more steps."""
 
 _ENOUGH: Final = 1e-6
-"""Tokens that sums of floating point may lack."""
+"""Tolerance for sums of floating point numbers, in tokens."""
 
 
 class Lane(StrEnum):
@@ -40,14 +40,14 @@ class Lane(StrEnum):
 
 
 class Store(Protocol):
-    """So many tokens at some time."""
+    """A number of tokens that changes with time. most: its maximum."""
 
     most: float
 
     def level(self, now: float) -> float: ...
 
     def draw(self, tokens: float, now: float, after: float = 0.0) -> None:
-        """Takes tokens, which are spent after so many seconds: those until they are `due`."""
+        """Takes tokens that are to be spent `after` seconds, as `due` said."""
         ...
 
     def lower(self, level: float, now: float) -> None:
@@ -55,7 +55,7 @@ class Store(Protocol):
         ...
 
     def due(self, level: float, now: float) -> float:
-        """Seconds until the level is reached; more than `most` is understood as drawing as it comes."""
+        """Seconds until there are `level` tokens. More than `most` means that they are drawn as they come."""
         ...
 
     def to_json(self) -> JsonObject: ...
@@ -91,11 +91,11 @@ class TokenBucket:
 
 
 class SlidingWindow:
-    """`most` tokens in any `length` seconds. at: when the last were drawn; of several clocks the one that is ahead.
+    """`most` tokens in any `length` seconds. at: when tokens were last drawn; of several clocks, the latest time.
 
-    Whoever may leave less to others goes at once, though others have drawn for later: no length may see too much, those
-    that lie ahead neither. What others were seen to draw is taken to come back evenly within a length, since nobody
-    says when they drew it.
+    A lane that leaves less in reserve may draw at once even if another has drawn for later: no window of `length` may
+    hold too much, nor may a future one. What others were seen to draw comes back evenly within a length, since it is
+    unknown when they drew it.
     """
 
     __slots__ = ("_at", "_debt", "_debt_at", "_drawn", "_slots", "_step", "length", "most")
@@ -123,7 +123,7 @@ class SlidingWindow:
         self.recall((math.floor((self._at + after) / self._step) + 1) * self._step, tokens)
 
     def recall(self, end: float, tokens: float) -> None:
-        """Tokens that are drawn in the step that ends then."""
+        """Records tokens that are drawn in the step that ends at `end`."""
         place = len(self._slots)
         while place and self._slots[place - 1][0] > end:
             place -= 1
@@ -148,7 +148,7 @@ class SlidingWindow:
         return later * self.length + self._until(lacking, now)
 
     def _until(self, lacking: float, now: float) -> float:
-        """Seconds until so many tokens have come back: of steps that end, and of the debt that melts meanwhile."""
+        """Seconds until `lacking` tokens have come back: from steps that end, and from the shrinking debt."""
         owed, rate, back = self._owed(now), self._debt / self.length, 0.0
         for end, tokens in self._slots:
             passed = end + self.length - now
@@ -160,7 +160,7 @@ class SlidingWindow:
         return max(0.0, lacking - back) / rate if rate else self.length
 
     def _between(self, drawn: float, now: float) -> float:
-        """Seconds until no length has more than this drawn in it, with what is drawn for later."""
+        """Seconds until no window holds more than `drawn`, including what is drawn for later."""
         ends = [end for end, _ in self._slots]
         sums = list(accumulate((tokens for _, tokens in self._slots), initial=0.0))
 
@@ -179,12 +179,12 @@ class SlidingWindow:
 
 
 def shared_part(quota: Quota, share_left: float, now: float, known: JsonObject | None = None) -> Store:
-    """What all instances together may draw on, as it was stored last."""
+    """The part that all instances draw on together, as it was last stored."""
     return _store(quota, _ours(quota, share_left), share_left, now, known)
 
 
 def kept(quota: Quota, share_left: float, lane: Lane) -> float:
-    """Tokens of our part that a lane leaves to the one before it."""
+    """Tokens of our part that a lane leaves to the lane with priority over it."""
     return _reserve(quota, _ours(quota, share_left)) if lane is Lane.SWEEPING else 0.0
 
 
@@ -218,7 +218,7 @@ def _number(known: JsonObject | None, name: str, default: float) -> float:
 
 
 class Budget:
-    """Our part of one quota, in one region, subscription and process."""
+    """Our part of one quota, in one region and subscription, for one process."""
 
     __slots__ = ("_answered", "_drawn", "_shut", "_store", "owners", "quota", "reserve")
 
@@ -236,27 +236,27 @@ class Budget:
         return self._store.most
 
     def left(self, now: float) -> float:
-        """Tokens that are ours to draw; below 0 while others spend what is ours."""
+        """Tokens that we may draw; below 0 while others spend our part."""
         level = self._store.level(now)
         return min(0.0, level) if now < self._shut else level
 
     def wait(self, lane: Lane, now: float, place: int = 1) -> float:
-        """Seconds until the next request of a lane may go, or the one that has this place in the queue."""
+        """Seconds until a lane's next request may go, or the one at this place in its queue."""
         kept = self.reserve if lane is Lane.SWEEPING else 0.0
         start = max(now, self._shut)
         return start - now + self._store.due(kept + place, start)
 
     def draw(self, now: float) -> int:
-        """Takes a token, and gives the number by which `answered` is told of the request later."""
+        """Takes a token. Returns the number by which `answered` refers to it later."""
         self._store.draw(1.0, now)
         self._drawn += 1
         return self._drawn
 
     def answered(self, number: int, now: float, remaining: int | None = None) -> None:
-        """A request has ended; its answer may say what remained of the quota when ARM had counted it.
+        """A request has ended. remaining: of the whole quota, if its answer said so.
 
-        Of what remained then, our requests that are still under way may have taken their part since; and a header
-        holds whole numbers, rounded down.
+        Requests of ours that are still under way may have drawn since then; and the header is a whole number, rounded
+        down.
         """
         self._answered += 1
         if remaining is not None:
@@ -264,10 +264,10 @@ class Budget:
             self._store.lower(remaining + 1 - self.owners - since, now)
 
     def shut(self, seconds: float, now: float) -> None:
-        """ARM refuses: nothing is left, and there is one token again when it says so."""
+        """ARM refuses: nothing is left, and after `seconds` there is one token again."""
         self._shut = max(self._shut, now + seconds)
         self._store.lower(1.0, self._shut)
 
     def is_full(self, now: float) -> bool:
-        """Whether there is nothing to remember of it."""
+        """Whether it can be forgotten: it is full, and no request is under way."""
         return self._drawn == self._answered and self.left(now) >= self.most

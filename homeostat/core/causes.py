@@ -1,6 +1,6 @@
-"""To whom or what each drift of a root is put down: to a write that an event told of, else to a new spec. Pure.
+"""What each drift of a root is attributed to: a write that an event reported, else a new spec. Pure.
 
-What neither explains is left to Azure's own memory, which is asked once and only then (`Causes.open`).
+What neither explains is left to Azure's change history, which is queried once, and only then (`Causes.open`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,10 +19,10 @@ from homeostat.core.written import is_own
 
 @dataclass(frozen=True, slots=True)
 class Causes:
-    """known: by kind, who or what brought its drift about.
+    """known: by kind, who or what caused its drift.
 
-    open: the kinds of which it is news that they drifted, and of which it is not known who did it.
-    since: when all of these were last seen to be as declared; None where one never was, so that no change is to blame.
+    open: the kinds whose drift is new and whose cause is unknown.
+    since: when all of these were last seen as declared; None if one never was, so that no change can be blamed.
     """
 
     known: Mapping[str, Actor] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Causes:
 
 
 def causes(root: Root, drifts: Sequence[Drift], record: RootRecord) -> Causes:
-    """What the record of a root can tell of these drifts."""
+    """The causes of these drifts, as far as the root's record tells."""
     news = alerts.news(drifts, record.episodes)
     known: dict[str, Actor] = {}
     for kind, of_kind in alerts.by_kind(drifts).items():
@@ -53,7 +53,7 @@ def causes(root: Root, drifts: Sequence[Drift], record: RootRecord) -> Causes:
 def completed(
     found: Causes, drifts: Sequence[Drift], record: RootRecord, changes: Iterable[ForeignWrite]
 ) -> Mapping[str, Actor]:
-    """The causes with what Azure remembers, which is asked of changes by anybody: our own explain no drift."""
+    """The causes, completed from Azure's change history. It includes our own writes, which explain no drift."""
     foreign = [change for change in changes if not is_own(record, change.correlation_id)]
     by_kind = alerts.by_kind(drifts)
     told = {kind: cause for kind in found.open if (cause := cause_of(by_kind[kind], foreign))}
@@ -61,7 +61,7 @@ def completed(
 
 
 def of_entry(outcome: Outcome, *episodes: alerts.Episodes) -> Mapping[str, Actor]:
-    """By kind, who or what brought about the drift that a reconcile found or repaired."""
+    """By kind, who or what caused the drift that a reconcile found or repaired."""
     found = {drift.kind for drift in outcome.plan.drifts}
     repaired = {edit.drift.kind for action in outcome.written for edit in action.edits}
     told = {kind: episode.changed_by for each in episodes for kind, episode in each.items()}
@@ -69,7 +69,7 @@ def of_entry(outcome: Outcome, *episodes: alerts.Episodes) -> Mapping[str, Actor
 
 
 def _writes(record: RootRecord, kind: str) -> Sequence[ForeignWrite]:
-    """An earlier look's writes are blamed no more once the kind was seen to be as declared after them."""
+    """The writes that may be blamed: those before the kind was last seen as declared may not."""
     accepted = record.accepted.get(kind)
     left = [write for write in record.unexplained if accepted is None or write.at >= accepted.at]
     return [*left, *record.foreign_writes]

@@ -1,4 +1,4 @@
-"""Who calls, as the claims of an access token say it: of our own, and of the caller that an event tells of. Pure.
+"""Who calls, by the claims of an access token: our own token, or the caller's of an event. Pure.
 
 https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
 """
@@ -29,12 +29,12 @@ https://learn.microsoft.com/troubleshoot/entra/entra-id/governance/verify-first-
 
 
 def tool_of(application_id: str) -> str:
-    """The name of a tool that many people use; any other application's id as it is."""
+    """The name of a widely used tool; any other application's id as it is."""
     return TOOLS.get(application_id.lower(), application_id)
 
 
 def name_of(claims: JsonObject) -> str:
-    """A person's user name, an identity's name, an application's or object's id; "" when the claims tell nothing."""
+    """A person's user name, an identity's name, an application's or object's id; "" if the claims have none."""
     identity = json.text_at(claims, IDENTITY).rstrip("/").rpartition("/")[2]
     names = (json.text_at(claims, UPN), json.text_at(claims, "name"), identity)
     ids = (json.text_at(claims, "appid"), json.text_at(claims, OBJECT_ID))
@@ -42,7 +42,7 @@ def name_of(claims: JsonObject) -> str:
 
 
 def kind_of(claims: JsonObject) -> ActorKind:
-    """`idtyp` tells an application's own token from a person's, in the newer ones; a name only people have."""
+    """Newer tokens of applications say so in `idtyp`; only people have a name."""
     if json.text_at(claims, IDENTITY):
         return ActorKind.MANAGED_IDENTITY
     if json.text_at(claims, "idtyp") == "app":
@@ -53,9 +53,9 @@ def kind_of(claims: JsonObject) -> ActorKind:
 
 
 def principal_of(token: str) -> Principal | None:
-    """Whose access token it is; None when it is no JSON Web Token or does not say.
+    """Whose access token it is; None if it is no JSON Web Token or does not say.
 
-    The signature is not checked: the token came from our own credential, and proves nothing here.
+    The signature is not checked: the token comes from our own credential, and is not used as a proof.
     """
     try:
         middle = token.split(".")[1]
@@ -67,7 +67,7 @@ def principal_of(token: str) -> Principal | None:
 
 
 def object_in(value: Json) -> JsonObject:
-    """A part of an event, which old events carry as text; empty when it is neither."""
+    """A part of an event, which older events carry as text; empty if it is neither an object nor such a text."""
     if isinstance(value, str):
         try:
             value = json.parse(value)

@@ -1,7 +1,7 @@
 """The Azure clouds by name, and which of them a region belongs to.
 
-A name of a backend differs from cloud to cloud, and a private endpoint and a backend both say their region. So the
-region tells which names are meant, without anything that a deployment would have to configure.
+A backend's host names differ from cloud to cloud, and private endpoints and backends both state their region. So the
+region tells which names apply, without any configuration.
 """
 
 from enum import StrEnum
@@ -16,7 +16,7 @@ class CloudName(StrEnum):
 
 
 def cloud_of_region(region: str) -> CloudName:
-    """By the region's name, `usgovvirginia` or `US Gov Virginia`; what is of no other cloud is of the public one.
+    """By the region's name, `usgovvirginia` or `US Gov Virginia`; any other region is of the public cloud.
 
     https://learn.microsoft.com/azure/azure-government/documentation-government-overview-dod
     https://learn.microsoft.com/azure/china/overview-datacenter

@@ -1,4 +1,4 @@
-"""One document, or one app of a selector, as a target: layers merged, variables replaced, sections worked out."""
+"""Compiles one document, or one app of a selector, to a target: merges layers, substitutes variables, builds parts."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ from homeostat.core.variables import BUILT_IN, NAME, TAG, Substitution, Trouble,
 from homeostat.core.windows import Windows
 
 STAND_INS: Final[Mapping[str, str]] = {"target": "a-target", "web_app": "an-app", "resource_group": "a-group"}
-"""What the keys that every document must have are taken for where they are wrong, so that the rest can be checked."""
+"""Values for required keys that are wrong, so that the rest of the document can be checked."""
 
 NO_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 
@@ -49,7 +49,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A document that its schema accepts. app: the one that it is about, if a selector selected it."""
+    """A valid document. app: the web app that it is about, if a selector selected it."""
 
     target: Target
     mode: Mode
@@ -58,7 +58,7 @@ class Compiled:
     app: SelectedApp | None = None
     approval: bool = False  # whether every repair waits for a person
     windows: Windows | None = None  # its own
-    keys: Mapping[str, str] = _NO_KEYS  # values of the variables that are used in keys
+    keys: Mapping[str, str] = _NO_KEYS  # the values of variables that are used in keys
 
     def place(self, keys: Keys) -> Place:
         return self.layers.place(keys, self.keys)
@@ -68,9 +68,9 @@ class Compiled:
         return self.target.web_app
 
     def without_the_web_app(self, one_of: Callable[[tuple[Part, ...]], tuple[Part, ...]]) -> "Compiled":
-        """What it says of all but the web app itself, which is worked out again when it is needed.
+        """Without the parts that concern only the web app itself; they are compiled again when they are needed.
 
-        one_of: gives the parts, or those of another document that has the very same.
+        one_of: returns the parts, or equal parts of another document in their place.
         """
         kept = tuple(part for part in self.parts if part.shared or part.roots - {self.web_app})
         return replace(self, parts=one_of(kept))
@@ -78,9 +78,9 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of a document, or of one app that it selects.
+    """The result for a document, or for one app that it selects.
 
-    compiled: None when so little of it is right that nothing can be compared with others.
+    compiled: None if too little of it is right to be compared with other targets.
     """
 
     layers: Layers
@@ -89,27 +89,27 @@ class Outcome:
     problems: tuple[SpecProblem, ...] = ()
 
     def is_of(self, app: SelectedApp | None) -> bool:
-        """Whether it is of this very app, with nothing changed that a document can say of it."""
+        """Whether it is the result for this app, of which nothing changed that a document can refer to."""
         return self.app is app or (self.app is not None and app is not None and self.app.spelled == app.spelled)
 
 
 @dataclass(slots=True)
 class Compiler:
-    """`subscription` stands in where a document names none."""
+    """subscription: for documents that name none."""
 
     profiles: Profiles
     workshop: Workshop
     substitution: Substitution
     subscription: str
     _kinds: frozenset[str] = field(init=False)
-    _windows: dict[int, Windows] = field(default_factory=dict)  # by id of their data
-    _sets_of_kinds: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)  # one for all that are equal
+    _windows: dict[int, Windows] = field(default_factory=dict)  # by the id of their data
+    _sets_of_kinds: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)  # shares equal tuples
 
     def __post_init__(self) -> None:
         self._kinds = frozenset(self.workshop.registry)
 
     def document(self, layers: Layers) -> Outcome:
-        """A target's document."""
+        """Compiles a target's document."""
         if not isinstance(layers.own.data, Mapping):
             look = _Look(layers)
             look.found.extend(check(layers.own.data, Document, STAND_INS).problems)
@@ -118,15 +118,15 @@ class Compiler:
         return self._target(_Look(layers), _without(merged, _CONTROL), self._texts(merged))
 
     def again(self, known: Compiled) -> Compiled:
-        """All of what is known of a target only in part."""
+        """Compiles again what is only kept in part."""
         outcome = self.app(known.layers, known.app) if known.app else self.document(known.layers)
         assert outcome.compiled is not None, "it was compiled before"
         return outcome.compiled
 
     def app(self, layers: Layers, app: SelectedApp, *, doubtful: str = "") -> Outcome:
-        """One of the web apps that a selector selects.
+        """Compiles one of the web apps that a selector selects.
 
-        doubtful: a text that makes a problem none: it stands where the app's own would, which may be right.
+        doubtful: a text in the place of the app's own, which is unknown here; problems that involve it are dropped.
         """
         merged = self.profiles.merged(layers)
         pattern = merged.get(NAME_KEY)
@@ -175,7 +175,7 @@ class Compiler:
         return Outcome(look.layers, look.app, compiled, problems)
 
     def _one_of(self, data: Json, windows: Windows | None) -> Windows | None:
-        """One calendar for all whose documents have it through one profile."""
+        """One calendar for all documents that have it from the same profile."""
         return self._windows.setdefault(id(data), windows) if windows and is_pooled(data) else windows
 
     def _replaced(self, look: "_Look", data: Mapping[str, Json], texts: Mapping[str, str]) -> dict[str, Json]:
@@ -204,7 +204,7 @@ class Compiler:
 
 @dataclass(slots=True)
 class _Look:
-    """What is found wrong with one document, and its variables' values as far as they are used."""
+    """The problems of one document, and the values of the variables that it uses."""
 
     layers: Layers
     app: SelectedApp | None = None
@@ -236,13 +236,13 @@ class _Look:
                 self.found.extend(secret_problems(name, value, keys))
 
     def _is_passing(self, name: str, texts: Mapping[str, str]) -> bool:
-        """Whether the value is this target's alone, as far as one can tell."""
+        """Whether the value is this target's alone, as far as that can be told."""
         own = self.data.get(VARIABLES)
         alone = own.keys() if self.app is None and isinstance(own, Mapping) else ()
         return any(each in _OF_ONE_APP or each in alone or _tag_of(each) for each in _reachable([name], texts))
 
     def add(self, troubles: Iterable[Trouble]) -> None:
-        """But not again of a variable that was told of itself."""
+        """Adds problems, but not again for a variable whose own problem was reported."""
         told = {f"there is no variable {name!r}" for name in self._broken}
         self.found.extend(Problem(it.keys, it.message, it.remedy) for it in troubles if it.message not in told)
 
@@ -259,7 +259,7 @@ class _Look:
 
 
 def _of_its_name(problem: Problem) -> Problem:
-    """A selector has no `target`: what is wrong with one is wrong with its `name`."""
+    """A selector has no `target`: a problem with that is a problem with its `name`."""
     if problem.path != ("target",):
         return problem
     remedy = "Let it make up to 63 of a-z, 0-9 and -, as by `name: ${web_app}`."
@@ -271,9 +271,9 @@ def _without(data: Mapping[str, Json], keys: frozenset[str]) -> dict[str, Json]:
 
 
 def _target_name(pattern: str, texts: Mapping[str, str], tags: Mapping[str, str]) -> str:
-    """The name of a selected app's target; the pattern itself where it cannot be had, so that this is told of it.
+    """The name of a selected app's target, or the pattern itself if that cannot be evaluated, so that it is reported.
 
-    Where that is the app's own name, it is the text that the app's id has.
+    If it equals the app's own name, the app id's own text is returned, to share it.
     """
     wanted = _reachable(names_in(pattern), {name: text for name, text in texts.items() if name != "target"})
     given = {name: tags[tag] for name in wanted if (tag := _tag_of(name)) in tags}
@@ -286,7 +286,7 @@ def _target_name(pattern: str, texts: Mapping[str, str], tags: Mapping[str, str]
 
 
 def _reachable(used: Iterable[str], texts: Mapping[str, str]) -> set[str]:
-    """The names, and those that their texts use in turn."""
+    """The names, and those that their texts use, transitively."""
     found: set[str] = set()
     waiting = list(used)
     while waiting:
@@ -312,7 +312,7 @@ def secret_problems(name: str, value: str, keys: Keys) -> Iterator[Problem]:
 
 
 def inheritance_problems(document: Source) -> Iterator[SpecProblem]:
-    """What is wrong with how a document says where its contents come from, whoever uses it."""
+    """Problems in how a document inherits its contents, whoever uses it."""
     data = document.data if isinstance(document.data, Mapping) else {}
     given = {key: data[key] for key in (EXTENDS, VARIABLES) if key in data}
     told = list(check(given, Inheriting, in_part=True).problems)

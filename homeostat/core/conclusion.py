@@ -1,4 +1,4 @@
-"""What is remembered after a reconcile, and which alerts it gives rise to. Pure."""
+"""What is remembered after a reconcile, and which alerts it causes. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -33,10 +33,10 @@ def conclude(
     changed_by: Mapping[str, Actor] = MappingProxyType({}),
     healed: Sequence[Drift] = (),
 ) -> tuple[RootRecord, tuple[Alert, ...]]:
-    """The record after the outcome, and the alerts to send. Whose turn it is (lease, marks) is left as it was.
+    """The record after the outcome, and the alerts to send. Lease and marks are left as they were.
 
-    begun: the writes that an earlier reconcile left unfinished; what they have repaired by now is Homeostat's doing.
-    judged: the kinds that were looked at. changed_by: by kind, who or what brought the drifts about.
+    begun: the writes that an earlier reconcile left unfinished; what they have repaired by now counts as ours.
+    judged: the kinds that were looked at. changed_by: by kind, who or what caused the drifts.
     healed: drifts that were repaired and are not counted in the record yet.
     """
     failing = _failing(outcome, before.failing, now)
@@ -75,13 +75,13 @@ def _is_as_declared(kind: str, outcome: Outcome) -> bool:
 
 
 def _is_judged(outcome: Outcome) -> bool:
-    """Whether it is known of everything on the root what is there."""
+    """Whether the state of everything on the root is known."""
     unclear = {Verdict.UNKNOWN, Verdict.SETTLING} & {drift.verdict for drift in outcome.plan.drifts}
     return not unclear and outcome.status not in {Status.MISSING, Status.FAILED, Status.UNKNOWN, Status.SETTLING}
 
 
 def _unfinished(intent: Intent | None) -> Intent | None:
-    """What ARM is still carrying out. When it was sent is known by now, and is among the blind writes."""
+    """What ARM is still carrying out. When it was sent is known by now, and recorded in the blind writes."""
     return intent and replace(intent, unprotected={})
 
 
@@ -95,7 +95,7 @@ def _flaps(root: Root, outcome: Outcome, before: RootRecord, repaired: Sequence[
 
 
 def _writers(episodes: Episodes) -> Mapping[str, str]:
-    """By kind, who else brought about what was there before this reconcile ended."""
+    """By kind, who else caused what was there before this reconcile ended."""
     changed_by = {kind: episode.changed_by for kind, episode in episodes.items()}
     return {kind: by.name for kind, by in changed_by.items() if by.is_known and by.kind is not ActorKind.SPEC}
 
@@ -108,7 +108,7 @@ def _judgement(root: Root, outcome: Outcome, before: RootRecord) -> Judgement | 
 
 
 def _failing(outcome: Outcome, before: Failing | None, now: datetime) -> Failing | None:
-    """A refusal to write, or a wait, does not end a row of failed writes: nothing has shown that they would succeed."""
+    """A hold or a wait does not end a series of failed writes: nothing has shown that they would succeed now."""
     if outcome.status in {Status.FAILED, Status.UNKNOWN}:
         since, failures = (before.since, before.failures) if before else (now, 0)
         writing = outcome.status is Status.FAILED
@@ -118,9 +118,9 @@ def _failing(outcome: Outcome, before: Failing | None, now: datetime) -> Failing
 
 
 def _watched(root: Root, outcome: Outcome, episodes: Episodes) -> Episodes:
-    """Without those of which nothing is looked at any more: how they ended cannot be said.
+    """Without the episodes that are no longer watched: how they ended cannot be said.
 
-    Nobody declares their kind, or their items, or only to ignore them.
+    Their kind or items are no longer declared, or declared with mode ignore.
     """
     differing = {drift.kind for drift in outcome.plan.drifts}
     kinds = {WHOLE_ROOT, *looked_at(root)}

@@ -1,4 +1,4 @@
-"""From facts to a plan: every kind of a root is judged, every edit guarded, the allowed ones merged. Pure."""
+"""From facts to a plan: each kind of a root is judged, each edit guarded, and the allowed ones merged. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,9 +30,9 @@ from homeostat.core.spec import Root
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What differs on a root, and what would repair it if no guard objects.
+    """What differs on a root, and what would repair it unless a guard objects.
 
-    obstacles: drifts for which their remediator knows of no safe edit.
+    obstacles: drifts for which their remediator has no safe edit.
     """
 
     drifts: tuple[Drift, ...] = ()
@@ -41,7 +41,7 @@ class Judged:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing differs, and nothing is unclear."""
+        """Whether nothing differs and nothing is unknown."""
         return not (self.drifts or self.edits or self.obstacles)
 
     @property
@@ -54,7 +54,7 @@ class Judged:
 
 
 def looked_at(root: Root) -> tuple[str, ...]:
-    """The kinds of a root of which not everything is declared `ignore`."""
+    """The kinds of a root that are not entirely declared `ignore`."""
     return tuple(
         kind
         for kind, want in root.wants.items()
@@ -63,15 +63,15 @@ def looked_at(root: Root) -> tuple[str, ...]:
 
 
 def judged_kinds(root: Root, registry: Registry) -> tuple[str, ...]:
-    """Those of them that this process can judge: the registry may lack the kinds that need a place in the network."""
+    """Those of them that this process can judge: without a prober, the registry lacks some kinds."""
     return tuple(kind for kind in looked_at(root) if kind in registry)
 
 
 def reads_of(root: Root, facts: Facts, registry: Registry) -> tuple[Query, ...]:
-    """What must be asked next, given what was learned before; sorted. Nothing when all is known.
+    """What must be read next, given what is known; sorted. Empty when all is known.
 
-    A kind that the registry lacks cannot be judged by this process, and is not looked at.
-    A child that is not there is no proof that its root is there, so the root itself is read then.
+    Kinds that the registry lacks are not looked at. If a child is missing, the root itself is read: only that shows
+    whether the root is there.
     """
     wanted = {query for kind in judged_kinds(root, registry) for query in registry[kind].reads(root.wants[kind], facts)}
     if any(_says_missing(facts, query) for query in facts):
@@ -89,7 +89,7 @@ def own_read(root: ResourceId) -> Read:
 
 
 def root_is_missing(root: ResourceId, facts: Facts) -> bool:
-    """Whether ARM said that the root itself, or the resource group it is in, is not there."""
+    """Whether ARM said that the root itself, or its resource group, is not there."""
     return _says_missing(facts, own_read(root))
 
 
@@ -98,7 +98,7 @@ def _says_missing(facts: Facts, query: Query) -> bool:
         case Gone():
             return True
         case Unreadable(error):
-            # A subscription that is not found may be one that our identity cannot see.
+            # A subscription that is not found may be one that our identity may not see.
             missing = {ErrorClass.MISSING, ErrorClass.MISSING_PARENT}
             return error.error_class in missing and error.code.lower() != "subscriptionnotfound"
         case _:
@@ -106,7 +106,7 @@ def _says_missing(facts: Facts, query: Query) -> bool:
 
 
 def judge(root: Root, facts: Facts, registry: Registry) -> Judged:
-    """The drifts of every kind of a root that is there, with their edits."""
+    """The drifts of every kind of a root, with their edits."""
     drifts: list[Drift] = []
     edits: list[Edit] = []
     obstacles: list[Obstacle] = []
@@ -121,7 +121,7 @@ def judge(root: Root, facts: Facts, registry: Registry) -> Judged:
         obstacles.extend(answer for answer in answers if isinstance(answer, Obstacle))
     judged = Judged(tuple(drifts), tuple(edits), tuple(obstacles))
     if root_is_missing(root.id, facts) and creates(judged, root.id):
-        # What is to be in it cannot be read before it is there, which is no fault: the next round judges it.
+        # What is in it cannot be read before it is created, which is no fault: the next round judges it.
         return replace(judged, drifts=tuple(drift for drift in drifts if drift.verdict is not Verdict.UNKNOWN))
     return judged
 
@@ -147,7 +147,7 @@ def decide(
 
 
 def held_whole(plan: Plan, hold: Hold) -> Plan:
-    """The plan with all that it would write held."""
+    """The plan with all of its writes held."""
     edits = [edit for action in plan.actions for edit in action.edits]
     held = {edit.drift.key: Held(edit.drift, hold) for edit in edits}
     withheld = plan.withheld | {milestone for edit in edits for milestone in edit.reaches}
@@ -155,7 +155,7 @@ def held_whole(plan: Plan, hold: Hold) -> Plan:
 
 
 def holds_together(plan: Plan, situation: Situation) -> tuple[Held, ...]:
-    """What holds writes that a person asked for, and that only make sense together; nothing when they may go on."""
+    """The holds on writes that a person asked for and that only make sense together; empty if they may go on."""
     _, refused = guard_edits(plan.edits, situation, ASKED_GUARDS)
     if refused:
         return tuple(held for _, held in refused)
@@ -164,7 +164,7 @@ def holds_together(plan: Plan, situation: Situation) -> tuple[Held, ...]:
 
 
 def misses_container(judged: Judged) -> bool:
-    """Whether a repair would create a container, which is not done before it is known to be gone for good."""
+    """Whether a repair would create a container, which needs proof that the container is gone for good."""
     return any(edit.recreate is not None for edit in judged.edits)
 
 
@@ -174,7 +174,7 @@ def creates(judged: Judged, root: ResourceId) -> bool:
 
 
 def root_gone(root: Root) -> Plan:
-    """The plan for a root that is gone and that no kind declares: everything in it waits for a person."""
+    """The plan for a root that is gone and that no kind creates: everything in it waits for a person."""
     drifts = tuple(
         Drift(kind, root.id, (), "", "present", ABSENT, note=f"{root.id.short} is gone") for kind in looked_at(root)
     )

@@ -1,4 +1,4 @@
-"""Digests of what is declared, by which a version of the spec is compared with another. Pure."""
+"""Digests of what is declared, to compare versions of the spec. Pure."""
 
 import dataclasses
 import hashlib
@@ -18,26 +18,26 @@ from homeostat.core.model import Want
 from homeostat.core.spec import Root
 
 _OF_AN_ID: Final = ("key", "names", "resource_group", "subscription", "text", "type")
-"""What the digests that are stored were made of, whatever an id happens to keep of it."""
+"""The fields of an id that the stored digests are made of, whatever else an id may hold."""
 
 LENGTH: Final = 10
-"""Hex digits. One is only compared with those of its own root, of which there are a few dozen."""
+"""Hex digits. A digest is only compared with those of its own root, a few dozen."""
 
 
 def item_digest(kind: str, name: str, want: Want[Any]) -> str:
-    """Of one item as it is declared, whoever declares it."""
+    """The digest of one item as it is declared, whoever declares it."""
     declared = want.items[name]
     return _digest([kind, name, canonical(declared.value), declared.mode.value])
 
 
 def kind_digest(kind: str, want: Want[Any]) -> str:
-    """Of all that is declared of a kind on a root."""
+    """The digest of all that is declared of a kind on a root."""
     items: list[Json] = [item_digest(kind, name, want) for name in sorted(want.items)]
     return _digest([kind, items, want.unmanaged.value, want.mode.value])
 
 
 def root_digests(root: Root) -> frozenset[str]:
-    """Of every item that is declared on a root, and of every kind as a whole."""
+    """The digests of every item that is declared on a root, and of every kind as a whole."""
     kinds = {kind_digest(kind, want) for kind, want in root.wants.items()}
     items = {item_digest(kind, name, want) for kind, want in root.wants.items() for name in want.items}
     return frozenset(kinds | items)
@@ -48,13 +48,13 @@ def _digest(value: Json) -> str:
 
 
 def canonical(value: Any) -> Json:
-    """A declared value as JSON that is equal for equal values, in any process."""
+    """A declared value as JSON, equal for equal values in any process."""
     return _way(type(value))(value)  # type: ignore[arg-type]  # to mypy a class is not Hashable (its issue 11469)
 
 
 @cache
 def _way(of: type[Any]) -> Callable[[Any], Json]:
-    """How values of a type become JSON. Found once for each type: asking takes longer than doing."""
+    """How values of a type become JSON; cached, since finding that out takes longer than converting."""
     if issubclass(of, Enum):
         return lambda value: canonical(value.value)
     if of is NoneType or issubclass(of, bool | int | float | str):

@@ -1,6 +1,6 @@
-"""The kinds of documents that a spec is made of, as schemas: targets, profiles, selectors, the fleet's policy.
+"""The kinds of documents that make up a spec, as schemas: targets, profiles, selectors, the fleet's policy.
 
-A target's schema is composed from the sections of the registered remediators, so that a kind is declared, validated and
+A target's schema is composed of the sections of the registered remediators, so that a kind is declared, validated and
 shown to editors by the module that repairs it. Profiles and selectors take the same sections, in part.
 """
 
@@ -30,14 +30,14 @@ def _without_default(schema: dict[str, Any]) -> None:
 
 
 def _never_null(schema: dict[str, Any]) -> None:
-    """A key that may be left out, and may not be empty."""
+    """A key that may be left out, but not be empty."""
     (given,) = (each for each in schema.pop("anyOf") if each != {"type": "null"})
     schema.update(given)
     _without_default(schema)
 
 
 class Inheriting(Section):
-    """What every document that declares something can say of how it comes by its contents."""
+    """The keys by which a document inherits contents."""
 
     extends: OneOrMany = Field(
         default=(),
@@ -52,7 +52,7 @@ class Inheriting(Section):
 
 
 class Declaring(Inheriting):
-    """What stands above the sections of the remediators."""
+    """The keys besides the remediators' sections."""
 
     mode: Mode = Field(
         default=Mode.ENFORCE,
@@ -72,7 +72,7 @@ class Declaring(Inheriting):
     @field_validator("windows", "approval", mode="before")
     @classmethod
     def _not_empty(cls, value: Any) -> Any:
-        """A key that is there and empty is an error: most likely its contents were lost."""
+        """A key without a value is an error: most likely its contents were lost."""
         if value is None:
             raise PydanticCustomError("empty_key", "must not be empty")
         return value
@@ -124,7 +124,7 @@ class Selector(Declaring):
 @cache
 def with_sections[D: Section](base: type[D], sections: tuple[tuple[str, type[KindSection]], ...]) -> type[D]:
     """The model of a document that may have these sections."""
-    # A section that is there and empty is an error: most likely its contents were lost.
+    # A section without a value is an error: most likely its contents were lost.
     fields: dict[str, Any] = {
         kind: (section, Field(default=None, json_schema_extra=_without_default)) for kind, section in sections
     }
@@ -139,7 +139,7 @@ def sections_of(registry: Registry) -> tuple[tuple[str, type[KindSection]], ...]
 
 
 def json_schema(registry: Registry) -> JsonObject:
-    """JSON Schema (draft 2020-12) of one document, whichever of them it is."""
+    """JSON Schema (draft 2020-12) of a document of any kind."""
     kinds = sections_of(registry)
     models = {key: with_sections(base, kinds) for key, base in (("profile", Profile), ("select", Selector))}
     target = with_sections(Document, kinds)
@@ -173,13 +173,13 @@ def _in_part_of(model: type[Section]) -> JsonObject:
 
 
 _MARKS: Final = ("target", "web_app", "profile", "select")
-"""Keys that a document must have itself."""
+"""Keys that a document cannot inherit."""
 
 _REFERENCE: Final[JsonObject] = {"type": "string", "pattern": r"\$\{"}
 
 
 def _loosened(schema: Json) -> Json:
-    """A schema that takes half of something, a null that removes what is inherited, and variables everywhere."""
+    """A schema that also accepts parts of an object, null to remove what is inherited, and variables everywhere."""
     if isinstance(schema, list):
         return [_loosened(each) for each in schema]
     if not isinstance(schema, Mapping):

@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: `45s`, `30m`, `4h`, `2d`. One spelling for specs and the command line."""
+"""Lengths of time as people write them, `45s`, `30m`, `4h`, `2d`: the same in specs and on the command line."""
 
 import re
 from datetime import timedelta
@@ -12,7 +12,7 @@ from homeostat.core.errors import HomeostatError
 UNITS: Final = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
 PATTERN: Final = r"^[0-9]{1,4}[smhd]$"
 NOT_A_DURATION: Final = "duration_form"
-"""Pydantic's type of the error, by which `homeostat.core.validation` finds its words."""
+"""Pydantic's error type, by which `homeostat.core.validation` finds the message."""
 
 
 class NoDuration(HomeostatError):

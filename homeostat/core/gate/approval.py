@@ -1,4 +1,4 @@
-"""The guard of what waits for a person's word: new containers, removals, and what the spec marks."""
+"""The guard of what needs a person's approval: new containers, removals, and what the spec marks."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -21,7 +21,7 @@ _REASONS: Final[Mapping[Reason, str]] = {
 
 
 def to_approve(edits: Iterable[Edit], situation: Situation) -> tuple[Edit, ...]:
-    """Those edits that a request is about: what would be written but for a person's word, now or in its window."""
+    """The edits that a request is for: those that only an approval, and perhaps a window, still holds back."""
     return tuple(
         edit
         for edit in edits
@@ -30,7 +30,7 @@ def to_approve(edits: Iterable[Edit], situation: Situation) -> tuple[Edit, ...]:
 
 
 def approved(edit: Edit, situation: Situation) -> Hold | None:
-    """What needs a person's word waits until it is given, for exactly these edits."""
+    """What needs approval waits until exactly these edits are approved."""
     reason = _reason(edit, situation)
     if reason is None:
         return None

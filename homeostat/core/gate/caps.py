@@ -1,8 +1,8 @@
-"""Caps: how much is written at most, per run, per resource and hour, and over the fleet in any hour.
+"""Caps: how much may be written, per run, per resource and hour, and over the fleet in any hour.
 
-What is written is reserved before, in durable state (`homeostat.reservations`), by the same functions that the guard
-asks: two instances that were both told that there is room do not both get it. A crash after a reservation leaves less
-room than there is, never more. A plan is not cut to fit: what does not fit whole is held whole.
+Writes are reserved beforehand, in durable state (`homeostat.reservations`), by the same functions that the guard uses,
+so that two instances that both saw room do not both use it. A crash after a reservation leaves less room than there is,
+never more. A plan is not cut to fit: it is held as a whole.
 """
 
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ def over_resource(plan: Plan, reserved: Minutes, caps: Caps, now: datetime) -> H
 
 
 def over_run(plan: Plan, use: RunUse, caps: Caps, declared: int, max_writes: int | None) -> Hold | None:
-    """max_writes: a person's word, which takes the place of the policy's for their run."""
+    """max_writes: a person's limit for their run, in the place of the policy's."""
     limit, wanted = max_writes or caps.writes_per_run, len(plan.actions)
     if use.writes + wanted > limit:
         message = f"this run has made {use.writes} writes and would make {wanted} more; {limit} are allowed in one run"
@@ -80,7 +80,7 @@ def over_hour(plan: Plan, use: HourUse, caps: Caps, declared: int, now: datetime
 
 
 def _free(used: Iterable[tuple[int, int]], limit: int, wanted: int) -> datetime | None:
-    """When there is room, given what was used in which minute, oldest first; None when there never is."""
+    """When there is room, given (minute, use) pairs, oldest first; None if there never is."""
     entries = list(used)
     left = sum(count for _, count in entries)
     for minute, count in entries:

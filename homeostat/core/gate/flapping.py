@@ -1,4 +1,4 @@
-"""The flap breaker: what comes back after every repair is left alone, ever longer, at last until a person speaks."""
+"""The flap breaker: what comes back after every repair is left alone, ever longer, at last until a person resets it."""
 
 from typing import Final
 

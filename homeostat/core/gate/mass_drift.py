@@ -1,7 +1,7 @@
-"""The mass-drift stop: where a large part of the fleet needs repair at once, the spec is suspected before the world.
+"""The mass-drift stop: if a large part of the fleet needs repair at once, the spec is suspected first.
 
-What is counted are roots with something that would be written, within the policy's time, whether it was repaired
-meanwhile or not: else repairs that follow each other quickly would never look like many.
+It counts the roots that had an edit to be written within the policy's time, whether they were repaired meanwhile or
+not: otherwise repairs that quickly follow each other would never look like many.
 """
 
 from datetime import datetime, timedelta
@@ -15,11 +15,11 @@ from homeostat.core.plan import Hold, Plan
 MASS_DRIFT: Final = "mass-drift"
 
 LOOK_AGAIN: Final = timedelta(minutes=30)
-"""More often than what was seen is forgotten, so that a mass stays known for as long as it lasts."""
+"""Shorter than the time after which drifting roots are forgotten, so that a mass drift is noticed while it lasts."""
 
 
 def no_mass_drift(plan: Plan, situation: Situation) -> Hold | None:
-    del plan  # whichever it is, it is one of many
+    del plan  # whichever plan it is, it is one of many
     mass, now = situation.history.mass, situation.now
     if mass is None or not mass.is_one or mass.is_released(now):
         return None

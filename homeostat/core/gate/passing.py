@@ -1,6 +1,6 @@
-"""The one gate: every trigger's edits and plans pass these lists, and it is closed on error.
+"""The one gate: every trigger's edits and plans pass these lists, and an error closes it.
 
-The first hold wins. A guard that raises holds too: what cannot be judged is not written.
+The first hold wins. A guard that raises holds as well: what cannot be judged is not written.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ OWN_GUARDS: tuple[EditGuard, ...] = (
     not_flapping,
     after_its_milestones,
 )
-"""What holds by what the root's own spec and record say."""
+"""The guards that need only the root's own spec and record."""
 
 FIRST_GUARDS: tuple[EditGuard, ...] = (
     within_mode,
@@ -42,7 +42,7 @@ FIRST_GUARDS: tuple[EditGuard, ...] = (
     not_flapping,
     after_its_milestones,
 )
-"""What holds without another look at Azure."""
+"""The guards that need no read of Azure."""
 
 EDIT_GUARDS: tuple[EditGuard, ...] = (
     within_mode,
@@ -59,7 +59,7 @@ EDIT_GUARDS: tuple[EditGuard, ...] = (
     no_deployment,
     after_its_milestones,
 )
-"""Everything, in the order in which the reasons are of use to a person: nothing is written that passes less."""
+"""All guards; nothing is written that passes fewer. In this order the first hold is the most useful to a person."""
 
 ASKED_GUARDS: tuple[EditGuard, ...] = (
     within_cap,
@@ -71,7 +71,7 @@ ASKED_GUARDS: tuple[EditGuard, ...] = (
     at_rest,
     no_deployment,
 )
-"""For writes that a person asks for and that no spec declares: the person's word is their approval."""
+"""For writes that a person asked for and that no spec declares: asking for them is the approval."""
 
 PLAN_GUARDS: tuple[PlanGuard, ...] = (no_mass_drift, within_caps)
 
@@ -79,7 +79,7 @@ PLAN_GUARDS: tuple[PlanGuard, ...] = (no_mass_drift, within_caps)
 def guard_edits(
     edits: Sequence[Edit], situation: Situation, guards: Sequence[EditGuard] = EDIT_GUARDS
 ) -> tuple[tuple[Edit, ...], tuple[tuple[Edit, Held], ...]]:
-    """The edits that may go on, and the others with what holds them."""
+    """The edits that may go on, and the others with their holds."""
     allowed: list[Edit] = []
     held: list[tuple[Edit, Held]] = []
     for edit in edits:

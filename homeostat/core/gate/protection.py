@@ -1,4 +1,4 @@
-"""The guard of what Homeostat itself runs on."""
+"""The guard of the resources that Homeostat itself runs on."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ OWN_RESOURCE: Final = "own-resource"
 
 
 def not_own(edit: Edit, situation: Situation) -> Hold | None:
-    """An edit of what Homeostat runs on, of what is in it, or of what it is in, is never made. It stays so."""
+    """An edit of what Homeostat runs on, of anything in it or around it, is never made, and is held for good."""
     own = situation.own.touched_by(edit.resource)
     if own is None:
         return None

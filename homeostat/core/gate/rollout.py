@@ -1,6 +1,6 @@
-"""Staged rollout: what a changed spec declares otherwise is written for its stage's targets, and for no others yet.
+"""Staged rollout: what a new spec declares differently is written for the targets of its stage only.
 
-What did not change is healed everywhere as ever. Where several targets declare one item, all of them must be admitted.
+What did not change is healed everywhere, as always. If several targets declare an item, all must be admitted.
 """
 
 from datetime import timedelta
@@ -15,11 +15,11 @@ ROLLOUT: Final = "rollout"
 ROLLOUT_STOPPED: Final = "rollout-stopped"
 
 OTHER_VERSION_RETRY: Final = timedelta(minutes=1)
-"""When an instance that has another version of the spec looks again: it notices a change within half a minute."""
+"""When an instance with another version of the spec looks again: it notices a change within half a minute."""
 
 
 def within_rollout(edit: Edit, situation: Situation) -> Hold | None:
-    """No time to look again is given: what a stage admits is looked at when it begins."""
+    """Holds what is not admitted yet, without a time to look again: a stage's targets are marked when it begins."""
     course = situation.history.rollout
     if course is None:
         return None

@@ -1,7 +1,7 @@
 """What guards may look at, and what a guard is.
 
-A guard gets what is to be done and the situation, and answers None (go on) or a Hold. It is a pure function: what it
-needs to know of the world is gathered before, by `homeostat.situations`.
+A guard gets an edit or a plan and the situation, and returns None (go on) or a Hold. It is a pure function: what it
+needs to know is gathered beforehand, by `homeostat.situations`.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,12 +24,12 @@ from homeostat.core.uses import HourUse, Minutes, RunUse
 from homeostat.core.windows import Windows
 
 FLEET: Final = "*"
-"""The name under which a pause of the whole fleet is kept."""
+"""In the place of a target, for a pause of the whole fleet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """`target` is a target's name or FLEET; `cause` what put it up by itself, `rollback`, or "" for a person."""
+    """target: a target's name, or FLEET. cause: what paused it by itself, such as `rollback`; "" for a person."""
 
     target: str
     until: datetime
@@ -40,11 +40,11 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is read of the world right before something is written, and only then.
+    """What is read of Azure right before a write, and only then.
 
-    id: the root's. root: its own body. bodies: all that was read. deployments: those that run in its resource group;
-        None where the policy ignores them.
-    own: why Homeostat's own site could not be read; None when it was, or need not be.
+    id: the root's. root: its own body. bodies: everything that was read. deployments: those that run in its resource
+        group; None if the policy ignores them.
+    own: why Homeostat's own site could not be read; None if it was, or need not be.
     """
 
     id: ResourceId
@@ -55,12 +55,12 @@ class Surroundings:
 
 
 class NotLookedAt(HomeostatError):
-    """A guard needs to know the surroundings, and nobody has looked: a mistake of ours, upon which the edit is held."""
+    """A guard needs the surroundings, and nobody has read them: a mistake of ours, for which the edit is held."""
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How the rollout of the spec stands to a root. version: of the spec that this process has.
+    """The state of the spec's rollout with regard to a root. version: the spec version that this process has.
 
     base: the digests of what was declared of the root before.
     """
@@ -72,10 +72,10 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was written and found before, on the root and over the fleet, as far as it was asked for.
+    """What was written and found before, on the root and over the fleet, as far as it was read.
 
-    declared: how many roots there are. max_writes: a person's word on how many writes their run may make.
-    reserved: the root's writes, by resource. writers: who else wrote to the root of late, by kind, "" for any kind.
+    declared: how many roots there are. max_writes: a person's limit for the writes of their run.
+    reserved: the root's writes, by resource. writers: who else wrote to the root lately, by kind, "" for any kind.
     """
 
     declared: int = 0
@@ -96,7 +96,7 @@ NO_HISTORY: Final = History()
 class Situation:
     """All that guards may look at besides the edit or plan itself.
 
-    surroundings: None as long as nothing is about to be written.
+    surroundings: None until something is about to be written.
     """
 
     now: datetime
@@ -105,14 +105,14 @@ class Situation:
     targets: tuple[str, ...]  # the root's owners
     pauses: tuple[Pause, ...] = ()
     create: bool = False  # a person allowed containers to be created
-    withheld: frozenset[Milestone] = frozenset()  # what other roots of the target were to bring about and do not
+    withheld: frozenset[Milestone] = frozenset()  # what other roots of the target do not bring about
     retest: Retest | None = None  # of the root's routing
     policy: Policy = DEFAULT_POLICY
     history: History = NO_HISTORY
-    windows: Mapping[str, Windows] = field(default_factory=dict)  # of those owners that have their own
-    marked: frozenset[str] = frozenset()  # kinds of which an owner says `approval: required`
+    windows: Mapping[str, Windows] = field(default_factory=dict)  # of the owners that have their own
+    marked: frozenset[str] = frozenset()  # the kinds for which an owner says `approval: required`
     approval: Approval | None = None  # of the edits that need one
-    consents: bool = False  # a person sees this very plan, and says yes to it
+    consents: bool = False  # a person sees this plan and approves it
     own: OwnResources = NOTHING_OWN
     surroundings: Surroundings | None = None
 

@@ -1,4 +1,4 @@
-"""Guards of what people and the spec say: mode and kill switch, pauses, re-tests, and what waits for others."""
+"""Guards of what people and the spec say: mode and kill switch, pauses, re-tests, and dependencies."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ WAITS: Final = "waits-for-held"
 
 
 def within_mode(edit: Edit, situation: Situation) -> Hold | None:
-    """Only what is declared `enforce`, under a cap of `enforce`, is written."""
+    """Only what is declared `enforce`, under a HOMEOSTAT_MODE of `enforce`, is written."""
     if (hold := within_cap(edit, situation)) is not None:
         return hold
     mode = situation.wants[edit.drift.kind].mode_of(edit.drift.item)
@@ -23,7 +23,7 @@ def within_mode(edit: Edit, situation: Situation) -> Hold | None:
 
 
 def within_cap(edit: Edit, situation: Situation) -> Hold | None:
-    """The fleet's kill switch alone, for what a person asks to be written and no spec declares."""
+    """The fleet's kill switch alone, for writes that a person asks for and no spec declares."""
     declared = situation.wants.get(edit.drift.kind)
     mode = most_cautious((declared.mode_of(edit.drift.item), situation.cap)) if declared else situation.cap
     return None if situation.cap is Mode.ENFORCE else _only_reported("HOMEOSTAT_MODE", mode)
@@ -35,7 +35,7 @@ def _only_reported(source: str, mode: Mode) -> Hold:
 
 def not_paused(edit: Edit, situation: Situation) -> Hold | None:
     """A pause of any owner, or of the fleet, holds the root until the last of them ends."""
-    del edit  # a pause is of the whole root
+    del edit  # a pause is for the whole root
     active = [
         pause
         for pause in situation.pauses
@@ -52,7 +52,7 @@ def not_paused(edit: Edit, situation: Situation) -> Hold | None:
 
 
 def not_retested(edit: Edit, situation: Situation) -> Hold | None:
-    """While a re-test of the root's routing runs, nothing switches it on again; all else of the root goes on."""
+    """While a re-test of the root's routing runs, nothing switches routing on again; other edits go on."""
     retest = situation.retest
     if retest is None or not retest.runs(situation.now) or not routes(edit.drift.kind, edit.drift.item):
         return None

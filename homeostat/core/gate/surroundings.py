@@ -1,6 +1,6 @@
-"""Guards of what goes on around a write: a pause by tag, an operation or a deployment under way.
+"""Guards of what happens around a write: a pause by tag, an operation or a deployment under way.
 
-They look at what was read right before the write. What could not be read holds, as what it may have said.
+They use what was read right before the write. What could not be read holds, as it might have said to hold.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,10 +26,10 @@ UNREADABLE: Final = "unreadable"
 
 SOON: Final = timedelta(minutes=2)
 LATER: Final = timedelta(hours=1)
-"""When it is looked again at what ends by itself, and at what a person has to put right."""
+"""When to look again: SOON at what ends by itself, LATER at what a person has to put right."""
 
 LONGEST_DEPLOYMENT: Final = timedelta(hours=2)
-"""A deployment that runs for longer no longer holds: ARM lets a deployment run for days, and drift is not to."""
+"""A deployment that runs for longer no longer holds: ARM lets one run for days, and drift must not stay that long."""
 
 
 # --- a pause by tag -------------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ class PauseTag:
 
 
 def pause_tags(situation: Situation) -> Iterator[PauseTag]:
-    """The pause tags of the root, and of what of it was read anyway. A tag's name is the same in any case.
+    """The pause tags of the root, and of its parts that were read anyway. Names of tags ignore case.
 
     https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources
     """
@@ -58,7 +58,7 @@ def _listed(listing: Fact) -> Iterator[PauseTag]:
         try:
             resource = ResourceId.parse(json.text_at(body, "id"))
         except InvalidResourceId:
-            continue  # a listing of what is no resource, such as of references: it has no tags
+            continue  # a listing of something other than resources, such as references: it has no tags
         yield from _tags(resource, Found(body))
 
 
@@ -70,9 +70,9 @@ def _tags(resource: ResourceId, fact: Fact) -> Iterator[PauseTag]:
 
 
 def pause_end(text: str) -> datetime | None:
-    """The moment that a tag's text names, in UTC: a time with its zone, or a date, at whose end in UTC it is.
+    """When a pause by tag ends, in UTC: at the time, which must have a zone, or at the end of the date, in UTC.
 
-    None for any other text, a time without a zone included: a wrong guess would write too early.
+    None for any other text, also for a time without a zone: a wrong guess would write too early.
     """
     text = text.strip()
     try:
@@ -85,8 +85,8 @@ def pause_end(text: str) -> datetime | None:
 
 
 def not_paused_by_tag(edit: Edit, situation: Situation) -> Hold | None:
-    """Whoever may tag a resource may pause it. A tag that cannot be understood holds, too."""
-    del edit  # a pause is of the whole root
+    """Whoever may tag a resource may pause it. A tag that cannot be understood holds as well."""
+    del edit  # a pause is for the whole root
     around = situation.around
     if isinstance(around.root, Unreadable):
         return _unread(f"{around.id.short}, which may be paused by tag,", around.root.error, situation)
@@ -103,7 +103,7 @@ def not_paused_by_tag(edit: Edit, situation: Situation) -> Hold | None:
     message = f"paused until {end.isoformat()} by tag on {tag.resource.short}"
     days = (end - situation.now).days
     numbers: Numbers = {"until": end.isoformat(), "days": days, "tag": PAUSE_TAG, "resource": tag.resource.text}
-    # Tags can be taken away without an event that leads here.
+    # A tag can be removed without an event that leads here.
     return Hold(PAUSED, message, numbers, min(end, situation.now + LATER))
 
 
@@ -120,8 +120,8 @@ def _not_understood(tag: PauseTag, situation: Situation) -> Hold:
 
 
 def at_rest(edit: Edit, situation: Situation) -> Hold | None:
-    """What is being changed is not written: the change may bring what is missing, or overwrite the repair."""
-    del edit  # it is the root that is locked meanwhile
+    """What is being changed is not written: the change may restore what is missing, or overwrite the repair."""
+    del edit  # the whole root is locked meanwhile
     fact = situation.around.root
     body: Json = fact.body if isinstance(fact, Found) else None
     state, operation = (json.text_at(body, "properties", key) for key in ("provisioningState", "inProgressOperationId"))
@@ -132,8 +132,8 @@ def at_rest(edit: Edit, situation: Situation) -> Hold | None:
 
 
 def no_deployment(edit: Edit, situation: Situation) -> Hold | None:
-    """While a deployment runs in the resource group nothing is written there, but for one that runs for too long."""
-    del edit  # a deployment is of a whole resource group
+    """While a deployment runs in the resource group nothing is written there, unless it runs for too long."""
+    del edit  # a deployment concerns the whole resource group
     match situation.around.deployments:
         case None:
             return None
@@ -145,7 +145,7 @@ def no_deployment(edit: Edit, situation: Situation) -> Hold | None:
                 "the deployments of its resource group", error, situation, code=DEPLOYMENTS_UNREADABLE, remedy=remedy
             )
         case _:
-            return None  # no such group: what is to be in it has none to wait for
+            return None  # the group is gone: no deployment to wait for
 
 
 def _running(body: Json, situation: Situation) -> Hold | None:
@@ -164,7 +164,7 @@ def _running(body: Json, situation: Situation) -> Hold | None:
 
 
 def _since(deployment: Json, now: datetime) -> datetime:
-    """When it began to run; now where that is not said, so that it holds."""
+    """When it began to run; now if that is not said, so that it holds."""
     try:
         moment = datetime.fromisoformat(json.text_at(deployment, "properties", "timestamp"))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -176,7 +176,7 @@ def _since(deployment: Json, now: datetime) -> datetime:
 
 
 def own_is_known(edit: Edit, situation: Situation) -> Hold | None:
-    """Before Homeostat knows what it runs on, it writes to nothing that could be it."""
+    """Until Homeostat knows what it runs on, it writes nothing that could be part of that."""
     del edit  # any resource might be its own
     failed = situation.around.own
     return _unread("Homeostat's own site, which tells what it runs on,", failed.error, situation) if failed else None

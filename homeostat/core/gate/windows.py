@@ -1,4 +1,4 @@
-"""The guard of the calendar: a repair that disturbs waits for its window."""
+"""The guard of the calendar: a disruptive repair waits for its window."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ OUTSIDE_WINDOW: Final = "outside-window"
 
 
 def within_windows(edit: Edit, situation: Situation) -> Hold | None:
-    """Every owner's calendar has to let the edit's class of disruption pass; the fleet's deny windows hold for all."""
+    """Every owner's calendar must allow the edit's class of disruption; the fleet's deny windows hold for all."""
     calendars = of_targets(situation.policy.windows, situation.windows, situation.targets)
     barriers = [barrier for each in calendars if (barrier := shut(each, edit.disruption, situation.now))]
     if not barriers:
