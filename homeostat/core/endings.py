@@ -1,4 +1,4 @@
-"""How a reconcile ends: which status a root has, and when it is looked at again by itself. Pure."""
+"""How a reconcile ends: which status a root gets, and when it is looked at again without an event. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,28 +17,28 @@ from homeostat.core.provisioning import anything_being_written
 from homeostat.core.record import RootRecord
 
 RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60, 60, 60))
-"""When a root that failed is tried again by itself; after these it waits for an event or the next sweep."""
+"""When a failed root is tried again by itself; after these tries it waits for an event or the next sweep."""
 
 GONE_AFTER: Final = timedelta(seconds=30)
-"""A container counts as gone when it is still missing this long after it was first missed."""
+"""A container counts as gone if it is still missing this long after it was first found missing."""
 
 SETTLING_RETRY: Final = timedelta(seconds=30)
 SETTLING_LOOKS: Final = 8
-"""Looks at what settles: after 30 s, 1 min, 2 min and so on, together about two hours."""
+"""Looks at a root that settles: after 30 s, 1 min, 2 min and so on, about two hours in all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The possible ends of a reconcile of a root that began with this record, as of `now`."""
+    """The possible ends of a reconcile, given the root's record when it began, and the time."""
 
     root: ResourceId
     record: RootRecord
     now: datetime
 
     def judged(self, plan: Plan, facts: Facts, *, wrote: bool, refusals: Iterable[Hold]) -> Outcome:
-        """Nothing (more) is written: the most pressing of what its drifts say.
+        """Nothing (more) is written: the most urgent status that the drifts call for.
 
-        wrote: whether anything was before. refusals: what Azure did not let be written.
+        wrote: whether something was written before. refusals: what Azure refused to have written.
         """
         verdicts = {drift.verdict for drift in plan.drifts}
         if Verdict.UNKNOWN in verdicts:
@@ -58,14 +58,14 @@ class Ending:
         return Outcome(plan.root, Status.HEALED if wrote else Status.IN_SYNC, plan)
 
     def _awaits_its_write(self, facts: Facts) -> bool:
-        """Whether ARM still carries out what an earlier reconcile began: it can fail, and take back what is seen."""
+        """Whether ARM still carries out a write that an earlier reconcile began: it may fail, and be undone."""
         return self.record.intent is not None and anything_being_written(facts)
 
     def still_running(self, plan: Plan, words: str, retry_after: timedelta) -> Outcome:
         return Outcome(plan.root, Status.SETTLING, plan, error=words, retry_at=self.now + retry_after)
 
     def missing(self) -> Outcome:
-        """Once is not proof: a cache behind ARM can lag by some seconds."""
+        """One 404 is no proof: a cache behind ARM can lag by some seconds."""
         retry_at = (self.record.missing_since or self.now) + GONE_AFTER
         message = f"{self.root.short}, or what is to be in it, was not found"
         return Outcome(self.root, Status.MISSING, Plan(self.root), error=message, retry_at=retry_at)
@@ -88,12 +88,12 @@ class Ending:
         return since is not None and self.now - since >= GONE_AFTER
 
     def _look_again_at(self) -> datetime | None:
-        """Ever later, since what settles at all does so soon; None when it is left to the next event or sweep."""
+        """At growing intervals, since most things settle soon; None once it is left to the next event or sweep."""
         looks = self.record.settling
         return self.now + SETTLING_RETRY * 2**looks if looks < SETTLING_LOOKS else None
 
     def _retry_at(self, at_least: timedelta) -> datetime | None:
-        """None when the tries are used up."""
+        """None when there are no tries left."""
         failures = self.record.failures
         return self.now + max(RETRIES[failures], at_least) if failures < len(RETRIES) else None
 

@@ -2,4 +2,4 @@
 
 
 class HomeostatError(Exception):
-    """Root of everything that Homeostat raises on purpose."""
+    """Base of all exceptions that Homeostat raises on purpose."""

@@ -1,7 +1,7 @@
 """Event Grid's resource events, in both schemas, as hints. Pure.
 
-A hint names a resource that may have changed; nothing else of an event is believed. What is kept of the caller is
-for people to read and for telling our own writes from foreign ones, never for deciding what to write.
+A hint names a resource that may have changed; nothing else of an event is trusted. What it says of the caller is for
+people to read and for recognising our own writes, never for deciding what to write.
 https://learn.microsoft.com/azure/event-grid/event-schema-subscriptions
 """
 
@@ -26,14 +26,14 @@ SUCCESSES = frozenset(
         "microsoft.resources.resourceactionsuccess",
     }
 )
-"""What can have changed a resource. Failures and cancellations changed nothing; other topics speak otherwise."""
+"""Events of changes. Failures and cancellations change nothing; other topics have other types."""
 
 SWAPS = frozenset(
     f"microsoft.web/{site}/{action}/action"
     for site in ("sites", "sites/slots")
     for action in ("slotsswap", "applyslotconfig", "resetslotconfig")
 )
-"""POST actions that change a site and a slot without writing them: a swap, a swap's preview, and the end of one.
+"""POST actions that change a site and a slot without a write: a swap, a swap's preview, and the end of a preview.
 
 https://learn.microsoft.com/azure/role-based-access-control/permissions/web-and-mobile#microsoftweb
 """
@@ -43,16 +43,16 @@ _DELETES_SLOTS = "microsoft.web/sites/delete"
 MAX_TEXT = 512
 MAX_ID = 2048
 MAX_WORD = 128  # of ids, addresses and the names of tools
-"""What a forged event can make us remember."""
+"""Limits for what a forged event can make us store."""
 
 
 class MalformedEvent(HomeostatError):
-    """The event is not in Event Grid's schema nor a CloudEvent of a resource."""
+    """The event is neither in Event Grid's schema nor a CloudEvent about a resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """`resource` may have been changed by `by`, as the event claims it. app_id: of the application they used."""
+    """`resource` may have been changed by `by`, as the event claims. app_id: of the application that was used."""
 
     id: str
     resource: ResourceId
@@ -71,7 +71,7 @@ class Hint:
         return ForeignWrite(self.resource.key, self.by)
 
     def is_by(self, principal: Principal | None) -> bool | None:
-        """Whether the event says that this principal did it; None when one of the two is not known."""
+        """Whether the event says that this principal did it; None if either is unknown."""
         if principal is None or not self.by.object_id:
             return None
         same_app = not self.app_id or not principal.app_id or self.app_id.lower() == principal.app_id.lower()
@@ -79,9 +79,9 @@ class Hint:
 
 
 def parse_event(event: Json, now: datetime) -> Hint | None:
-    """The hint in one event, or None for an event that tells of no change. Raises MalformedEvent.
+    """The hint in one event, or None if the event reports no change. Raises MalformedEvent.
 
-    `now` stands in for a time that is missing or unreadable.
+    `now` replaces a time that is missing or malformed.
     """
     if not isinstance(event, Mapping):
         raise MalformedEvent(f"an event is a JSON object, not {type(event).__name__}")
@@ -94,7 +94,7 @@ def parse_event(event: Json, now: datetime) -> Hint | None:
     try:
         resource = ResourceId.parse(_without_extension(_bounded(resource_text, MAX_ID)))
     except InvalidResourceId:
-        return None  # a subscription, a resource group or a tenant resource: nothing of that kind is declared
+        return None  # a subscription, a resource group or a tenant resource: no spec can declare those
     claims = object_in(_part(event, "claims"))
     return Hint(
         id=_bounded(json.text_at(event, "id")) or "unnamed",
@@ -105,14 +105,14 @@ def parse_event(event: Json, now: datetime) -> Hint | None:
 
 
 def route(fleet: Fleet, hint: Hint, registry: Registry) -> tuple[Root, ...]:
-    """The declared roots that the hint concerns; none when nothing declared can have been changed by it.
+    """The declared roots that the hint concerns; none if nothing declared can have changed.
 
-    A swap exchanges what a site and a slot hold, and its event names only one of them: the site and all its slots are
-    concerned. So are they when the site is deleted, which takes its slots along.
+    A swap exchanges what a site and a slot hold, and its event names only one of them: it concerns the site and all its
+    slots. So does the deletion of a site, which deletes its slots.
     """
     if hint.operation in SWAPS or hint.operation == _DELETES_SLOTS:
         site = hint.resource.lineage[-1]
-        below = f"{site.key}/"  # by their ids, since a fleet makes its roots only when they are asked for
+        below = f"{site.key}/"  # by their ids, since a fleet builds a root only when it is asked for
         return tuple(fleet.roots[id_] for id_ in fleet.roots if id_ == site or id_.key.startswith(below))
     root = fleet.route(hint.resource)
     if root is None:
@@ -127,14 +127,14 @@ def route(fleet: Fleet, hint: Hint, registry: Registry) -> tuple[Root, ...]:
 
 
 def _without_extension(text: str) -> str:
-    """The resource that an extension resource (a lock, a diagnostic setting) hangs on."""
+    """The resource that an extension resource (a lock, a diagnostic setting) belongs to."""
     parts = text.split("/")
     providers = [index for index, part in enumerate(parts) if part.lower() == "providers"]
     return "/".join(parts[: providers[1]]) if len(providers) > 1 else text
 
 
 def _bounded(text: str, limit: int = MAX_TEXT) -> str:
-    """The text as it can be stored and sent on: not too long, and without the lone surrogates that JSON allows."""
+    """The text as it can be stored: not too long, and without the lone surrogates that JSON allows."""
     return text[:limit].encode("utf-8", "replace").decode("utf-8")
 
 
@@ -147,7 +147,7 @@ def _time(text: str, now: datetime) -> datetime:
 
 
 def _actor(event: JsonObject, claims: JsonObject, now: datetime) -> Actor:
-    """Whoever did it, as the event tells; without claims that can be read nobody is named."""
+    """Who did it, according to the event; unknown without legible claims."""
     return Actor(
         name=_bounded(name_of(claims)) or NOBODY,
         kind=kind_of(claims),

@@ -1,6 +1,6 @@
-"""Why a target is as it is: from what is declared, remembered and written down of it, in one answer. Pure.
+"""Why a target is in its state: from what is declared, remembered and recorded of it, in one answer. Pure.
 
-It asks nothing of Azure: it says what Homeostat knows, when it came to know it, and what it is going to do.
+It reads nothing of Azure: it says what Homeostat knows, since when, and what it is going to do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from homeostat.core.spec import Root, Target
 from homeostat.core.versions import is_new
 
 RECENT = 5
-"""How many ledger entries of a root an explanation holds."""
+"""How many ledger entries of a root an explanation contains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _kind(kind: str, known: Known) -> JsonObject:
 
 
 def _state(kind: str, known: Known) -> str:
-    """In a word or two; what is open outweighs what was seen before."""
+    """In a word or two. An open episode outweighs earlier findings."""
     record, episode = known.record, known.record.episodes.get(kind)
     if kind not in looked_at(known.root):
         return "not looked at"
@@ -130,7 +130,7 @@ def _of_kind(entry: JsonObject, part: str, kind: str) -> list[Json]:
 
 
 def _repaired(entries: Sequence[JsonObject], kind: str) -> JsonObject | None:
-    """The newest repair of the kind: when, and who had changed it."""
+    """The newest repair of the kind: when it was, and who had changed it."""
     for entry in entries:
         if any(_of_kind(write, "repairs", kind) for write in json.objects_at(entry, "written")):
             by = json.at(entry, ("changedBy", kind))

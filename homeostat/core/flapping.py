@@ -1,9 +1,8 @@
 """The memory of the flap breaker: how often each drift was repaired, and since when it has stayed away. Pure.
 
-After `times` repairs of one drift `within` a time the breaker trips: the drift is left alone for the `backoff`. If it
-is there again after the next repair, the breaker trips again, and the time doubles; after `stop_after` trips it stays
-open. A drift that stays away for the `stable` time is forgotten. What is remembered of a root is pruned by time, and
-bounded.
+After `times` repairs of one drift `within` a period the breaker trips: the drift is left alone for the `backoff`. If it
+is back after the next repair, the breaker trips again, for twice as long; after `stop_after` trips it stays open. A
+drift that stays away for the `stable` time is forgotten. The memory of a root is pruned by time, and bounded.
 """
 
 import hashlib
@@ -16,18 +15,18 @@ from homeostat.core.limits import Flapping
 from homeostat.core.model import Drift
 
 MAX_FLAPS: Final = 500
-"""Drifts of one root that are remembered; those that never tripped and are the oldest go first."""
+"""Drifts of one root that are remembered; those that never tripped, and the oldest, are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flap:
-    """One drift's repairs. `heals` are those that still count, `until` when the last trip's backoff ends.
+    """One drift's repairs. heals: those that still count. until: when the backoff of the last trip ends.
 
-    gone_since: since when looks have found it gone; None while it is there. by: who was last known to bring it about.
+    gone_since: since when it has been found gone; None while it is there. by: who was last known to have caused it.
     """
 
     kind: str
-    what: str  # the item, or the field where it belongs to none
+    what: str  # the item, or the field if it belongs to no item
     heals: tuple[datetime, ...] = ()
     healed: int = 0  # repairs since it was first remembered
     trips: int = 0
@@ -42,25 +41,25 @@ class Flap:
         return self.trips >= limits.stop_after and not self.is_stable(limits, now)
 
     def is_tripped(self, limits: Flapping, now: datetime) -> bool:
-        """Whether the drift is not repaired now."""
+        """Whether the drift is not repaired at the moment."""
         if self.is_stable(limits, now):
             return False
         return self.is_stopped(limits, now) or (self.until is not None and now < self.until)
 
 
 type Flaps = Mapping[str, Flap]
-"""By the drift's name."""
+"""By the drift's name (`name_of`)."""
 
 
 def name_of(drift: Drift) -> str:
-    """A drift's key as one short text: the same difference found twice has the same name."""
+    """A drift's key as a short text: the same difference has the same name each time."""
     kind, resource, path, item = drift.key
     whole = "\0".join((kind, resource, item, *path))
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def healed(flaps: Flaps, drifts: Iterable[Drift], limits: Flapping, now: datetime) -> Flaps:
-    """The memory after these drifts were repaired, each once."""
+    """The memory after each of these drifts was repaired once."""
     after = dict(flaps)
     for name, drift in {name_of(drift): drift for drift in drifts}.items():
         known = after.get(name)
@@ -75,7 +74,7 @@ def healed(flaps: Flaps, drifts: Iterable[Drift], limits: Flapping, now: datetim
 
 
 def looked(flaps: Flaps, drifts: Iterable[Drift], unjudged: Collection[str], limits: Flapping, now: datetime) -> Flaps:
-    """The memory after a look that found these drifts, and could say nothing of the `unjudged` kinds."""
+    """The memory after a look that found these drifts, and could judge all but the `unjudged` kinds."""
     there = {name_of(drift) for drift in drifts}
     after: dict[str, Flap] = {}
     for name, flap in flaps.items():
@@ -84,13 +83,13 @@ def looked(flaps: Flaps, drifts: Iterable[Drift], unjudged: Collection[str], lim
         if not flap.trips and not any(now - at < limits.within for at in flap.heals):
             continue
         gone_since = None if name in there else flap.gone_since or (None if flap.kind in unjudged else now)
-        # A drift that comes back after the stable time is a new one: its memory must still say that it was away.
+        # A drift that comes back after the stable time is a new one: its memory must still show that it was away.
         after[name] = flap if flap.is_stable(limits, now) else replace(flap, gone_since=gone_since)
     return after
 
 
 def named(flaps: Flaps, writers: Mapping[str, str]) -> Flaps:
-    """The memory with the writers, by kind, that are known now: the next time it may be known of nobody."""
+    """The memory with the writers, by kind, that are known now: later they may be unknown."""
     return {name: replace(flap, by=writers.get(flap.kind, flap.by)) for name, flap in flaps.items()}
 
 

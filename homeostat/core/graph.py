@@ -1,6 +1,6 @@
-"""Queries of Azure Resource Graph's table `resources`, as data, and what a page of their answer is.
+"""Queries of Azure Resource Graph's table `resources`, as data, and the pages of their answers.
 
-A row is the resource as a GET shows it, nested bodies included, though minutes old: never the base of a write.
+A row shows the resource as a GET does, nested bodies included, but is minutes old: it is never the base of a write.
 https://learn.microsoft.com/azure/governance/resource-graph/concepts/query-language
 """
 
@@ -11,24 +11,24 @@ from typing import Final
 from homeostat.core.json import JsonObject
 
 MAX_TOP: Final = 1000
-"""Rows of a page at most."""
+"""The most rows of a page."""
 
 MAX_SCOPES: Final = 1000
-"""Subscriptions that one request may name."""
+"""The most subscriptions that one request may name."""
 
 MAX_GROUPS: Final = 10
-"""Management groups that are asked for at once: of more than 10,000 subscriptions in a scope the rest is left out.
+"""The most management groups in one query: if a scope has more than 10,000 subscriptions, the rest is left out.
 
 https://learn.microsoft.com/azure/governance/resource-graph/concepts/query-language#query-scope
 """
 
 TOPMOST_NAME: Final = "tostring(split(id, '/')[8])"
-"""Of `/subscriptions/S/resourceGroups/G/providers/NAMESPACE/TYPE/NAME`, whatever is below it."""
+"""NAME in `/subscriptions/S/resourceGroups/G/providers/NAMESPACE/TYPE/NAME`, for it and all resources below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TagCondition:
-    """name: compared without regard to case, as Azure does. values: exact; any will do where there are none."""
+    """name: its case is ignored, as Azure does. values: exact; if empty, any value will do."""
 
     name: str
     values: tuple[str, ...] = ()
@@ -36,12 +36,12 @@ class TagCondition:
 
 @dataclass(frozen=True, slots=True)
 class RowQuery:
-    """Which rows, and which columns of them; `id` must be one, since pages are told apart by it.
+    """Which rows, and which of their columns; `id` must be among these, since pages are told apart by it.
 
-    subscriptions, management_groups: where to look, one or the other; with neither, wherever the caller can read.
-    resource_groups: names; all when there are none.
-    names: of the resources, or of those that they are below; all when there are none, and of some types all the same:
-    those of `any_name`.
+    subscriptions, management_groups: where to look, one or the other; with neither, wherever the caller may read.
+    resource_groups: names; if empty, all.
+    names: of the resources or of the topmost resources above them; if empty, all. It does not limit the types in
+    `any_name`.
     """
 
     types: tuple[str, ...]
@@ -55,7 +55,7 @@ class RowQuery:
 
     @property
     def text(self) -> str:
-        """In the Kusto Query Language, on one line."""
+        """The query in the Kusto Query Language, on one line."""
         steps = ["resources", f"where type in~ ({_listed(self.types)})"]
         if self.resource_groups:
             steps.append(f"where resourceGroup in~ ({_listed(self.resource_groups)})")
@@ -69,9 +69,9 @@ class RowQuery:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """token: asks for the next page; empty on the last. total: rows of all pages.
+    """token: asks for the next page; empty on the last one. total: rows of all pages.
 
-    quota_left: how many queries may follow before `quota_resets`, in seconds from now; None where it was not told.
+    quota_left: how many queries may follow within the next `quota_resets` seconds; None if unknown.
     """
 
     rows: tuple[JsonObject, ...]
@@ -91,6 +91,6 @@ def _listed(texts: Iterable[str]) -> str:
 
 
 def _tag_step(tag: TagCondition) -> str:
-    """Of a pair of name and value. A name as an index, `tags['name']`, would mind its case."""
+    """Filters by name and value. Indexing, `tags['name']`, would be case-sensitive."""
     step = f"where tag[0] =~ '{quoted(tag.name)}'"
     return f"{step} and tostring(tag[1]) in ({_listed(tag.values)})" if tag.values else step

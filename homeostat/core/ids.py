@@ -1,10 +1,10 @@
 """ARM resource ids: parsed once, compared without regard to case.
 
-ARM echoes ids as it pleases (`resourceGroups` in bodies, `resourcegroups` in events, upper case in errors), so two
-spellings of one id are one `ResourceId`; the spelling that was parsed is kept for display and for requests.
+ARM spells ids in different ways (`resourceGroups` in bodies, `resourcegroups` in events, upper case in errors), so two
+spellings of one id are one `ResourceId`; the parsed spelling is kept for display and for requests.
 
-A fleet holds tens of thousands of ids, in each process: an id holds its text once, in lower case, and otherwise only
-what most of them share.
+Each process holds tens of thousands of ids: an id holds its text once, in lower case, and shares all that most ids have
+in common.
 https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 """
 
@@ -15,10 +15,10 @@ from typing import Self
 from homeostat.core.errors import HomeostatError
 
 MAX_PARTS = 64
-"""More than any resource type has levels for; no text can make an id that takes long to go through."""
+"""More than any resource type has levels: so no text makes an id that takes long to process."""
 
 MAX_QUOTED = 500
-"""Characters of a text that is no id, as its error quotes it."""
+"""Characters of a malformed id that its error quotes."""
 
 
 class InvalidResourceId(HomeostatError):
@@ -29,7 +29,7 @@ class InvalidResourceId(HomeostatError):
 class ResourceId:
     """`/subscriptions/S/resourceGroups/G/providers/NAMESPACE/TYPE/NAME[/TYPE/NAME]...`
 
-    `type` is the full resource type, `Microsoft.Network/virtualNetworks/subnets`; `names` has one name a level.
+    type: the full resource type, `Microsoft.Network/virtualNetworks/subnets`. names: one for each of its levels.
     Equality, hashing and order use `key`, the lower-cased id.
     """
 
@@ -60,14 +60,14 @@ class ResourceId:
 
     @classmethod
     def of(cls, subscription: str, resource_group: str, type_: str, *names: str) -> Self:
-        """The id of `type_` (`Microsoft.Web/sites`) with one name for each of its levels."""
+        """The id of a resource of `type_` (`Microsoft.Web/sites`), with one name for each of its levels."""
         if type_.count("/") != len(names):
             raise InvalidResourceId(f"{type_} takes {type_.count('/')} names, not {len(names)}: {names}")
         return cls._build(subscription, resource_group, type_, names)
 
     @classmethod
     def _build(cls, subscription: str, group: str, type_: str, names: tuple[str, ...]) -> Self:
-        # Ids that are alike in these share them; the interpreter lets go of a text with the last id that has it.
+        # Interned, so that ids with equal parts share them; a text is freed with the last id that uses it.
         text = _text(subscription, group, type_, names)
         return cls(text.lower(), intern(subscription), intern(group), intern(type_), names)
 
@@ -121,5 +121,5 @@ def _text(subscription: str, group: str, type_: str, names: tuple[str, ...]) -> 
 
 
 def same_id(left: str, right: str) -> bool:
-    """Whether two ids in bodies name one resource. Empty text names none."""
+    """Whether two ids in bodies name the same resource. Empty text names none."""
     return bool(left) and left.rstrip("/").lower() == right.rstrip("/").lower()

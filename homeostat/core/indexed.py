@@ -1,8 +1,8 @@
-"""What Azure Resource Graph's rows tell of roots: which of them to ask for, and what they answer for a GET. Pure.
+"""What Azure Resource Graph's rows say of roots: which rows to query, and what they answer in place of a GET. Pure.
 
-A row shows what a GET does, though minutes old, so it is a fact that is not fresh: it may say that a root is as
-declared, and never what is to be written. A row that is lacking says nothing, since rows are left out silently where
-they may not be read; nor is a listing known unless its parent's row is.
+A row shows what a GET does, but minutes old, so it is not fresh: it may show that a root is as declared, never what is
+to be written. A missing row says nothing, since rows are silently left out where they may not be read; for the same
+reason a listing is only known if its parent's row is there.
 https://learn.microsoft.com/azure/governance/resource-graph/overview
 """
 
@@ -23,18 +23,19 @@ from homeostat.core.model import Found, Read
 COLUMNS: Final = ("id", "name", "type", "location", "kind", "sku", "tags", "identity", "properties")
 
 MAX_GROUPS: Final = 250
-"""Resource groups that one query names, so that its text stays below some 25 KB."""
+"""The most resource groups that one query names, so that its text stays below 25 KB."""
 
 
 MAX_NAMES: Final = 100
-"""The same of names, which add up to 8 KB."""
+"""The same for names, which add up to 8 KB."""
 
 
 def queries(roots: Iterable[ResourceId]) -> tuple[RowQuery, ...]:
-    """For all rows of these roots and of what is below them.
+    """Queries for all rows of these roots and of what is below them.
 
-    By resource group: Kusto compares no texts by order, and naming each id would make the query longer than the answer.
-    By name where few say it for a whole type, as of what many apps have in common. What else comes along is dropped.
+    By resource group: Kusto cannot compare texts by order, and naming each id would make the query longer than its
+    answer. Also by name, for the types of which few names are needed, as those that many apps share. Rows that nobody
+    needs are dropped.
     """
     by_group = defaultdict[str, list[ResourceId]](list)
     for root in roots:
@@ -58,7 +59,7 @@ def _query(roots: Sequence[ResourceId], groups: tuple[str, ...]) -> RowQuery:
 
 
 def _names_by_type(roots: Iterable[ResourceId]) -> Mapping[str, AbstractSet[str]]:
-    """The topmost names of the roots by their type, and by the types below it that have rows of their own."""
+    """The roots' topmost names by their type, and by those types below it that have rows of their own."""
     found = defaultdict[str, set[str]](set)
     for root in roots:
         found[root.type.lower()].add(root.names[0].lower())
@@ -67,7 +68,7 @@ def _names_by_type(roots: Iterable[ResourceId]) -> Mapping[str, AbstractSet[str]
 
 
 def _of_few_names(names: Mapping[str, AbstractSet[str]]) -> AbstractSet[str]:
-    """The types with the fewest names, as many as a query may name."""
+    """The types with the fewest names, as many types as fit into a query."""
     by_few = sorted(names, key=lambda type_: (len(names[type_]), type_))
     totals = accumulate(len(names[type_]) for type_ in by_few)
     return {type_ for type_, total in zip(by_few, totals, strict=True) if total <= MAX_NAMES}
@@ -75,14 +76,14 @@ def _of_few_names(names: Mapping[str, AbstractSet[str]]) -> AbstractSet[str]:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows by the lower-case id of their resource; those of children also by their parent's, and their type."""
+    """Rows by the lower-case id of their resource; those of children also by parent and type."""
 
     by_key: Mapping[str, JsonObject] = field(default_factory=dict)
     below: Mapping[tuple[str, str], list[JsonObject]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: Iterable[JsonObject], roots: Iterable[ResourceId]) -> Self:
-        """Without those that are of other roots than these."""
+        """The rows, without those of other roots."""
         wanted = {root.key for root in roots}
         by_key: dict[str, JsonObject] = {}
         below: dict[tuple[str, str], list[JsonObject]] = defaultdict(list)
@@ -98,7 +99,7 @@ class Rows:
         return cls(by_key, below)
 
     def fact(self, read: Read) -> Found | None:
-        """What the rows answer; None where they cannot."""
+        """What the rows answer to a read; None if they cannot."""
         if read.type.row is None:
             return None
         return self._every(read) if read.every else self._one(read.type.row, read.id)
@@ -127,6 +128,6 @@ class Rows:
 
 
 def _nested(parent: JsonObject, type_: ArmType) -> tuple[JsonObject, ...] | None:
-    """The children that the parent's row holds; None where it does not say."""
+    """The children in the parent's row; None if it does not show them."""
     path = type_.row or ()
     return json.objects_at(parent, *path) if isinstance(json.at(parent, path), list) else None

@@ -1,6 +1,6 @@
-"""What several targets want of one root, as one: equal declarations become one with all their owners.
+"""Joins what several targets want of one root: equal declarations become one, with all their owners.
 
-Documents that say the same share their parts, so that a part is joined once with all of its users, not once for each.
+Documents that say the same share their parts, so that a part is joined once for all its users.
 """
 
 from collections import defaultdict
@@ -26,12 +26,12 @@ from homeostat.core.source import SpecProblem
 _CAUTION_UNMANAGED = (Unmanaged.REMOVE, Unmanaged.REPORT, Unmanaged.KEEP)
 
 type Owners = list[str]
-"""Names of targets, as many as say the same."""
+"""Names of the targets that declare the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Bundle:
-    """A part, as all documents say it that have it under one mode."""
+    """A part and all documents that have it under the same mode."""
 
     part: Part
     mode: Mode  # of the documents
@@ -61,7 +61,7 @@ class _Joined:
 
 @dataclass(slots=True)
 class _Wanted:
-    """Of one kind on one root. `spellings` has each item's name by its lower case."""
+    """What is wanted of one kind on one root. spellings: each item's name by its lower case."""
 
     items: dict[str, _Joined] = field(default_factory=dict)
     spellings: dict[str, str] = field(default_factory=dict)
@@ -71,8 +71,8 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """By root, sorted: what is wanted of it, by kind; the names of the targets that depend on it, sorted; and the kinds
-    of which an owner says that a person must approve of repairs.
+    """By root, sorted: what is wanted of it, by kind; the sorted names of the targets that depend on it; and the kinds
+    for which an owner requires approval.
     """
 
     wants: Mapping[ResourceId, Mapping[str, Want[Any]]]
@@ -83,10 +83,10 @@ class Together:
 def joined(
     documents: Iterable[Compiled], problems: list[SpecProblem], *, of_web_apps: bool, placed: bool = True
 ) -> Together:
-    """What is wanted of the web apps themselves, or of everything else: the one does not touch the other.
+    """Joins what is wanted of the web apps themselves, or of everything else; these are independent of each other.
 
-    placed: whether it matters where each item stands, which is the dearest to find out.
-    Raises nothing: what contradicts another is told with both places, and the first of them stays.
+    placed: whether places are needed, which cost the most time.
+    Raises nothing: a contradiction becomes a problem that names both places, and the first declaration stays.
     """
     bundles: dict[tuple[int, Mode, bool], _Bundle] = {}
     users: dict[ResourceId, list[Owners]] = defaultdict(list)
@@ -119,7 +119,7 @@ def joined(
 
 
 class _Names:
-    """Sorted names of owners; equal ones are one tuple, since thousands of items have the same."""
+    """Sorted names of owners. Equal tuples are shared: thousands of items have the same owners."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], tuple[str, ...]] = {}
@@ -147,12 +147,12 @@ def _add(
     for root, rest in part.unmanaged.items():
         if root not in roots:
             continue
-        there = wanted[root, part.kind]  # a section without items still has its policy to keep
+        there = wanted[root, part.kind]  # even a section without items has a policy for unmanaged ones
         there.unmanaged = max(there.unmanaged or rest, rest, key=_CAUTION_UNMANAGED.index)
 
 
 def _join(there: _Wanted, bundle: _Bundle, item: Item[Any], problems: list[SpecProblem]) -> None:
-    """Equal declarations of one item become one with both owners; unequal ones are a problem that names both places."""
+    """Joins equal declarations of an item under both owners; unequal ones are a problem that names both places."""
     mode = item.mode or bundle.section_mode  # the most specific wins
     other = there.items.get(item.name)
     if other is None:
@@ -171,14 +171,14 @@ def _join(there: _Wanted, bundle: _Bundle, item: Item[Any], problems: list[SpecP
 
 
 def _joined(one: Any, other: Any) -> Any:
-    """What two declarations of an item's value say together; None when they contradict each other."""
+    """What two declarations of an item's value say together; None if they contradict each other."""
     if isinstance(one, Joinable):
         return one.joined(other)
     return one if one == other else None
 
 
 def _other_spelling(there: _Wanted, bundle: _Bundle, item: Item[Any]) -> Iterator[SpecProblem]:
-    """ARM takes names that differ in case for one. Inside a document its remediator tells of them."""
+    """To ARM, names that differ in case are the same. Inside one document the remediator reports that."""
     name = there.spellings.get(item.name.lower())
     if name is not None and there.items[name].owners[-1] is not bundle.users:
         kind, place = bundle.part.kind, there.items[name].place

@@ -1,9 +1,9 @@
-"""JSON as ARM speaks it: the types, and the two ways in which the loop changes and compares it.
+"""JSON as ARM uses it: its types, and how the loop reads, changes and compares it.
 
-A `Path` names a place inside a body by its keys, `("properties", "priority")`; the empty path is the whole body.
+A `Path` leads to a place inside a body by its keys, `("properties", "priority")`; the empty path is the whole body.
 
-A text that is or may be secret stands in a body as a `Secret`, which nothing renders: `sealed` puts it in where the
-body is read, `revealed` takes it out where it is sent.
+A text that is or may be secret is held in a body as a `Secret`, which nothing renders: `sealed` wraps texts where a
+body is read, `revealed` unwraps them where it is sent.
 """
 
 import json
@@ -35,7 +35,7 @@ type Value = Json | Absent
 
 
 def at(body: Json, path: Path) -> Value:
-    """The value at `path`, or `ABSENT` when a step of the path is missing or not an object."""
+    """The value at `path`, or `ABSENT` if a step of the path is missing or not an object."""
     here: Value = body
     for key in path:
         if not isinstance(here, Mapping) or key not in here:
@@ -45,13 +45,13 @@ def at(body: Json, path: Path) -> Value:
 
 
 def text_at(body: Json, *path: str) -> str:
-    """The string at `path`, or `""` when there is none."""
+    """The string at `path`, or `""` if there is none."""
     found = at(body, path)
     return found if isinstance(found, str) else ""
 
 
 def objects_at(body: Json, *path: str) -> tuple[JsonObject, ...]:
-    """The objects of the list at `path`; nothing when there is no list."""
+    """The objects of the list at `path`; empty if there is no list."""
     found = at(body, path)
     if not isinstance(found, Sequence) or isinstance(found, str):
         return ()
@@ -59,7 +59,7 @@ def objects_at(body: Json, *path: str) -> tuple[JsonObject, ...]:
 
 
 def secrets_at(body: Json, *path: str) -> dict[str, Secret]:
-    """The texts of the object at `path`, by name; those that were not sealed, as in a recording, are sealed now."""
+    """The texts of the object at `path`, by name; a text that was not sealed, as in a recording, is sealed now."""
     found = at(body, path)
     members = found.items() if isinstance(found, Mapping) else ()
     return {
@@ -70,10 +70,10 @@ def secrets_at(body: Json, *path: str) -> dict[str, Secret]:
 
 
 def with_value(body: Json, path: Path, value: Value) -> Json:
-    """A copy of `body` with `value` at `path`; `ABSENT` removes it. Missing objects on the way are made.
+    """A copy of `body` with `value` at `path`; `ABSENT` removes it. Missing objects on the way are created.
 
-    Only the objects along the path are copied. Raises ValueError when the whole body would be removed, since a
-    resource is deleted by its own request, never by an empty body.
+    Only the objects along the path are copied. Raises ValueError if the whole body would be removed, since a resource
+    is deleted by a request of its own, never by an empty body.
     """
     if not path:
         if value is ABSENT:
@@ -115,7 +115,7 @@ def sealed(body: Json) -> Json:
 
 
 def revealed(body: Json) -> Json:
-    """A copy of `body` with the text of every Secret in its place: for the last moment before it is sent."""
+    """A copy of `body` with the text of every Secret: to be called right before it is sent."""
     match body:
         case Secret():
             return body.reveal()
@@ -143,9 +143,9 @@ def secrets_in(body: Json) -> Iterator[Secret]:
 
 
 def without_secrets(text: str, body: Json) -> str:
-    """The text with a mask for each secret of `body` that it quotes, as an error may quote what was sent.
+    """The text with a mask for each secret of `body` that it quotes: an error may quote what was sent.
 
-    A shorter value than MIN_QUOTED stays: `1` stands in many a text by chance, and guards nothing.
+    Values shorter than MIN_QUOTED are not masked: `1` is in many a text by chance, and protects nothing.
     """
     quoted = {secret.reveal() for secret in secrets_in(body)}
     for value in sorted((value for value in quoted if len(value) >= MIN_QUOTED), key=len, reverse=True):
@@ -154,9 +154,9 @@ def without_secrets(text: str, body: Json) -> str:
 
 
 def parse(text: str | bytes) -> Json:
-    """The parsed document. Raises ValueError on anything that is not JSON, or nested too deeply to be read.
+    """The parsed document. Raises ValueError for anything that is not JSON, or is nested too deeply.
 
-    Python's own reader takes NaN and Infinity for numbers, which JSON does not know (RFC 8259, 6) and no store takes.
+    Python's own parser accepts NaN and Infinity, which are not JSON (RFC 8259, 6) and cannot be stored.
     """
     try:
         return cast("Json", json.loads(text, parse_constant=refuse))
@@ -165,12 +165,12 @@ def parse(text: str | bytes) -> Json:
 
 
 def refuse(constant: str) -> Never:
-    """What a reader of JSON does with NaN and Infinity."""
+    """The parser's hook for NaN and Infinity."""
     raise ValueError(f"{constant} is no number of JSON")
 
 
 def is_deeper(body: Json, levels: int) -> bool:
-    """Whether objects and lists are nested in more than so many levels."""
+    """Whether objects and lists are nested in more than `levels` levels."""
     match body:
         case Mapping():
             return levels == 0 or any(is_deeper(value, levels - 1) for value in body.values())

@@ -1,8 +1,8 @@
-"""Secrets whose value nobody declares: a change is noticed by a keyed digest of the value as last accepted. Pure.
+"""Secrets without a declared value: a change is noticed by a keyed digest of the value as last accepted. Pure.
 
-What is first seen is accepted, since there is nothing to compare it with. A changed value cannot be repaired, as nobody
-has the former one: it is drift that is held until the former value is back, or until the spec says, with a new
-`rotated`, that the value was meant to change.
+The first value that is seen is accepted, since there is nothing to compare it with. A changed value cannot be repaired,
+since nobody has the former one: it is drift, and held until the former value is back, or until a new `rotated` in the
+spec says that the value was meant to change.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ CHANGED: Final = "changed"
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """known: what is to be remembered of the root. anew: whose value was accepted now. changed: whose was not."""
+    """known: what is to be remembered. anew: the secrets whose value is accepted now. changed: those whose is not."""
 
     known: Mapping[str, KnownSecret] = field(default_factory=dict)
     anew: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class Comparison:
 
 
 def guarded_in(root: Root, facts: Facts, registry: Registry) -> tuple[tuple[str, GuardedSecret], ...]:
-    """The secrets of a root that are declared without their value, each with its kind."""
+    """The secrets of a root that are declared without a value, each with its kind."""
     found: list[tuple[str, GuardedSecret]] = []
     for kind, want in root.wants.items():
         if kind in registry and isinstance(remediator := registry[kind], KeepsSecrets):
@@ -46,10 +46,10 @@ def guarded_in(root: Root, facts: Facts, registry: Registry) -> tuple[tuple[str,
 def compare(
     root: ResourceId, guarded: Sequence[tuple[str, GuardedSecret]], remembered: Mapping[str, KnownSecret], key: bytes
 ) -> Comparison:
-    """What became of the secrets since they were accepted.
+    """Compares the secrets with what was accepted.
 
-    One that cannot be seen now stays remembered, one that is no longer declared is forgotten. A digest that was made
-    with another key tells nothing: what is seen is accepted, as at first sight.
+    A secret that cannot be seen now stays remembered; one that is no longer declared is forgotten. A digest under
+    another key cannot be compared: the value is accepted, as at first sight.
     """
     known: dict[str, KnownSecret] = {}
     anew: list[str] = []
@@ -72,7 +72,7 @@ def compare(
 
 
 def with_changes(judged: Judged, changed: Sequence[tuple[str, GuardedSecret]]) -> Judged:
-    """What differs on the root, the changed secrets included, none of which is repaired."""
+    """What differs on the root, with the changed secrets, none of which is repaired."""
     drifts = tuple(
         Drift(kind, secret.resource, secret.path, secret.item, MASK, CHANGED, note="its value is not the accepted one")
         for kind, secret in changed
@@ -90,5 +90,5 @@ def with_changes(judged: Judged, changed: Sequence[tuple[str, GuardedSecret]]) -
 
 
 def _name_of(key: bytes) -> str:
-    """By which a key is told from another, without telling anything of it."""
+    """Tells keys apart without revealing anything about them."""
     return hmac.new(key, b"the name of this key", hashlib.sha256).hexdigest()[:8]

@@ -1,7 +1,7 @@
-"""The sections of the fleet's policy that bound how much, how often and how fast Homeostat writes.
+"""The sections of the fleet's policy that limit how much, how often and how fast Homeostat writes.
 
-The guards that they steer stand in `homeostat.core.gate`, each in a module of the same name. The defaults let a person
-heal one web app at once, or create it from nothing, and let nothing more than that happen by itself unseen.
+Their guards are in `homeostat.core.gate`, each in a module of the same name. With the defaults a person can heal one
+web app at once, or create it from nothing, while nothing more than that happens unattended.
 """
 
 from datetime import timedelta
@@ -16,7 +16,7 @@ type Count = Annotated[int, Field(ge=1, le=20_000)]
 
 
 class Caps(Section):
-    """How many writes are made at most. A write is one request to ARM that changes something."""
+    """How many writes may be made. A write is one request to ARM that changes something."""
 
     writes_per_run: Count = Field(
         default=200, description="In one run: what a person asked for, one sweep, or the repair after one event."
@@ -39,7 +39,7 @@ class Caps(Section):
 
 
 class MassDrift(Section):
-    """When so much needs repair at once that the cause is more likely the spec, or one great change, than drift."""
+    """When so much needs repair at once that the spec, or one great change, is the more likely cause than drift."""
 
     share: Share = Field(
         default=0.2, description="Of the declared roots; when more than this drift, nothing is written."
@@ -55,7 +55,7 @@ class MassDrift(Section):
     )
 
     def threshold(self, declared: int) -> int:
-        """So many drifting roots are still no mass."""
+        """The most drifting roots that are no mass drift."""
         return max(self.at_least, int(self.share * declared))
 
 
@@ -65,7 +65,7 @@ class RolloutStages(Section):
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=10)] = Field(
         default=(1, 0.01, 1.0),
         description="How many of the changed targets each stage has; the last is 100%.",
-        json_schema_extra={"default": [1, "1%", "100%"]},  # of a tuple, pydantic does not write the default so itself
+        json_schema_extra={"default": [1, "1%", "100%"]},  # pydantic does not serialise this default of a tuple
     )
     bake: Duration = Field(
         default=timedelta(minutes=10), description="How long a stage must have been as declared before the next."
@@ -82,7 +82,7 @@ class RolloutStages(Section):
 
 
 class Flapping(Section):
-    """When the same drift comes back after every repair: another writer wants it otherwise."""
+    """When the same drift comes back after every repair: another writer disagrees."""
 
     times: Annotated[int, Field(ge=2, le=50)] = Field(
         default=3, description="The same drift repaired so often `within` that time trips the breaker."

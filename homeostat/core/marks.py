@@ -1,7 +1,7 @@
 """Whose turn it is: a root's marks, its one message, and its lease. Pure.
 
-Each function takes a record and gives the one after it; the store applies it by compare-and-swap, so that no hint is
-lost and no two owners write, whatever comes twice, late, or from whom.
+Each function takes a record and returns the next one; the store applies it by compare-and-swap, so that no hint is lost
+and no two owners write, even if messages come twice or late.
 """
 
 import re
@@ -18,26 +18,26 @@ from homeostat.core.written import MAX_FOREIGN_WRITES
 LEASE_TIME = DEFAULT_TERMS.lasts
 
 MESSAGE_GRACE = timedelta(minutes=5)
-"""How long after it was due a work message is still believed to be under way."""
+"""How long after it was due a work message is still believed to be in the queue."""
 
 LONGEST_DELAY = timedelta(days=7)
-"""No queue message can wait longer."""
+"""The longest that a queue message can wait."""
 
 NOBODY = ""
-"""In the place of a hint's name: should its message never have been sent, nobody will send it again."""
+"""In the place of a hint's id, where nobody would send the message again if it was never sent."""
 
 SWEEP = re.compile(r"(nightly|manual|resume|release|reset-breaker):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""The cause that all marks of one sweep have, by which its writes are counted together."""
+"""The cause that all marks of one sweep share, by which its writes are counted together."""
 
 
 def sweep_in(causes: Iterable[str]) -> str:
-    """The latest sweep among the causes of a mark; "" when there is none."""
+    """The latest sweep among the causes of a mark; "" if there is none."""
     return next((cause for cause in reversed(tuple(causes)) if SWEEP.fullmatch(cause)), "")
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A hint that a root may have changed, by its name, and the foreign write that it tells of, if it names one."""
+    """A hint that a root may have changed, by its id, and the foreign write that it reports, if any."""
 
     hint: str
     foreign: ForeignWrite | None = None
@@ -55,11 +55,12 @@ def marked(
     foreign: ForeignWrite | None = None,
     comes_again: bool = True,
 ) -> tuple[RootRecord, timedelta | None]:
-    """The record after a hint, and the delay of the message to enqueue, or None when one is surely under way already.
+    """The record after a hint, and the delay of the message to enqueue; None if one is surely under way.
 
-    A message that is due much later (a retry) is not waited for: it will find nothing to do. A hint that comes again
-    (its first handling may have died between the mark and the message) enqueues again, with the same effect. On the
-    message of a hint that does not, such as a timer's, no other hint relies (`comes_again`).
+    A message that is due much later (a retry) is not relied on: it will find nothing to do. A hint that is delivered
+    again enqueues again, with the same effect, since its first handling may have died between mark and message. The
+    message of a hint that is not delivered again (`comes_again` is False), such as a timer's, is not relied on by other
+    hints.
     """
     mark = record.mark
     causes = (hint,) if mark is None else tuple(dict.fromkeys((*mark.causes, hint)))[-MAX_FOREIGN_WRITES:]
@@ -75,14 +76,14 @@ def marked(
 
 
 def _is_under_way(pending: Pending | None, hint: str, now: datetime, *, by: datetime) -> bool:
-    """Whether a message was surely sent, is not yet overdue for long, and comes in time."""
+    """Whether a message was surely sent, is not long overdue, and comes in time."""
     if pending is None or pending.by in {hint, NOBODY}:
         return False
     return now - MESSAGE_GRACE < pending.due <= by
 
 
 def is_owed(record: RootRecord, hint: str) -> bool:
-    """Whether a message was promised for this very hint and may never have been sent: its handling can have died."""
+    """Whether this hint promised a message that may never have been sent, as its handling may have died."""
     return record.pending is not None and record.pending.by == hint
 
 
@@ -96,13 +97,13 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class NothingToDo:
-    """The message came twice, or somebody else did its work."""
+    """The message is a duplicate, or somebody else did its work."""
 
 
 def taken(
     record: RootRecord, *, owner: str, now: datetime, settle: Settle, lasts: timedelta = LEASE_TIME
 ) -> RootRecord | Later | NothingToDo:
-    """The record after `owner` took up the marked work: leased, its mark and message cleared."""
+    """The record after `owner` took up the marked work: leased, with mark and message cleared."""
     work = _work_of(record, now=now)
     if work is None:
         return NothingToDo()
@@ -115,13 +116,13 @@ def taken(
 
 
 def _work_of(record: RootRecord, *, now: datetime) -> Mark | None:
-    """What there is to do: the change that was told last, else what an owner left undone, else a look in its time."""
+    """The work to be done: the latest change, else what a dead owner left undone, else a look that is due."""
     mark = record.mark
     return mark if mark and mark.since <= now else record.working or mark
 
 
 def postponed(record: RootRecord, *, due: datetime) -> RootRecord:
-    """The record while its message waits for another time."""
+    """The record whose message is put off."""
     return replace(record, pending=Pending(due, record.pending.by if record.pending else NOBODY))
 
 
@@ -145,12 +146,12 @@ def renewed(record: RootRecord, *, now: datetime, lasts: timedelta = LEASE_TIME)
 
 
 def abandoned(record: RootRecord, *, now: datetime) -> RootRecord:
-    """The record after its owner failed half-way: the work is marked again and free for the next owner."""
+    """The record after its owner failed half-way: the work is marked again, and free for the next owner."""
     return replace(record, lease=None, mark=_work_of(record, now=now), working=None)
 
 
 def released(record: RootRecord) -> RootRecord:
-    """The record after its owner put the work down without having learned anything."""
+    """The record after its owner gave up the work without having learned anything."""
     return replace(record, lease=None, working=None)
 
 
@@ -159,9 +160,9 @@ def still_holds(record: RootRecord, lease: Lease) -> bool:
 
 
 def scheduled(record: RootRecord, *, at: datetime, now: datetime) -> tuple[RootRecord, timedelta | None]:
-    """The record with a look to be taken at `at`, and the delay of the message to enqueue, if it needs one.
+    """The record with a look due at `at`, and the delay of the message to enqueue, if one is needed.
 
-    What is further away than a message can wait is looked at before, and put off again.
+    If that is further away than a message can wait, the message comes earlier and is put off again.
     """
     at = max(now, min(at, now + LONGEST_DELAY))
     if _is_under_way(record.pending, NOBODY, now, by=at):
@@ -179,7 +180,7 @@ def _to_look_at(record: RootRecord, cause: str, *, at: datetime, now: datetime) 
 
 
 def concluded(current: RootRecord, after: RootRecord, before: RootRecord, *, releases: bool) -> RootRecord:
-    """The record when a reconcile that began with `before` ends with `after`, whatever hints came meanwhile.
+    """The record when a reconcile that began with `before` ends with `after`, with the hints that came meanwhile.
 
     releases: whether the reconcile had the lease, and with it the marked work.
     """
@@ -196,7 +197,7 @@ def concluded(current: RootRecord, after: RootRecord, before: RootRecord, *, rel
 
 
 def is_overtaken(current: RootRecord, before: RootRecord, *, now: datetime) -> bool:
-    """Whether a reconcile without lease, which began with `before`, must not conclude: another is at work, or was."""
+    """Whether a reconcile without lease, which began with `before`, must not conclude: another works, or has worked."""
     others_turn = {name: getattr(current, name) for name in ("mark", "working", "pending", "foreign_writes", "lease")}
     return not is_free(current, now=now) or current != replace(before, **others_turn)
 
@@ -205,16 +206,16 @@ def is_overtaken(current: RootRecord, before: RootRecord, *, now: datetime) -> b
 
 
 def retesting(record: RootRecord, retest: Retest, *, now: datetime) -> tuple[RootRecord, timedelta]:
-    """The record with a retest, and the delay of the message that leads to the look at its end.
+    """The record with a retest, and the delay of the message for the look at its end.
 
-    That look is due whatever becomes of this process, so its message is sent before anything is switched off.
+    That look is due whatever happens to this process, so its message is sent before anything is switched off.
     """
     after = _to_look_at(record, "retest", at=retest.deadline, now=now)
     return replace(after, retest=retest), retest.deadline - now
 
 
 def retest_ended(record: RootRecord, *, now: datetime, by: str) -> RootRecord:
-    """The record with its retest ended early, if one runs: from now on its routing is drift."""
+    """The record with a running retest ended early: from now on its routing is drift."""
     if record.retest is None or not record.retest.runs(now):
         return record
     return replace(record, retest=replace(record.retest, deadline=now, ended_by=by))

@@ -1,4 +1,4 @@
-"""How many roots of the fleet drift at once. Pure."""
+"""How many roots of the fleet drift at the same time. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 class Mass:
     """The drifting roots of the fleet, counted until there are more than `threshold`.
 
-    anew: how many of them are declared otherwise than before. released_until: the end of a person's word.
+    anew: how many of them have a changed declaration. released_until: the end of a person's release.
     """
 
     drifting: int
     threshold: int
     anew: int = 0
     version: str = ""
-    in_force_since: datetime | None = None  # of a version that took the place of another
+    in_force_since: datetime | None = None  # of a version that replaced another
     released_until: datetime | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""How a policy document says shares and lengths of time: `25%` and `15m`, as people write them."""
+"""How a policy document writes shares and lengths of time: `25%` and `15m`."""
 
 import re
 from datetime import timedelta
@@ -15,7 +15,7 @@ _UNITS: Final = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta
 
 def _share(value: Any) -> Any:
     if not isinstance(value, str):
-        return value  # a default, which is a number already
+        return value  # a default is a number already
     if re.fullmatch(SHARE, value) is None:
         raise PydanticCustomError("share", "must be a share from 0% to 100%, such as 25%")
     return float(value.removesuffix("%")) / 100
@@ -34,7 +34,7 @@ def share_text(share: float) -> str:
 
 
 def duration_text(length: timedelta) -> str:
-    """In the largest unit that says it in whole numbers; what is shorter than a minute is rounded up to one."""
+    """In the largest unit that gives a whole number; less than a minute is rounded up to one."""
     unit = next((unit for unit, size in _UNITS.items() if length and not length % size), "m")
     return f"{-(-length // _UNITS[unit])}{unit}"
 

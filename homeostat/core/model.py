@@ -1,6 +1,6 @@
-"""The words that the loop and the remediators share: what is wanted, what was found, how they differ, what to do.
+"""The vocabulary of the loop and the remediators: what is wanted, what was found, how they differ, what to do.
 
-All of it is frozen data, so that a plan can be guarded, merged, rendered, stored and compared without surprises.
+All of it is immutable data, so that a plan can be guarded, merged, rendered, stored and compared safely.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ from homeostat.core.secret_value import Secret
 
 
 class Mode(StrEnum):
-    """What happens about a drift. `ordered` runs from the boldest to the most cautious."""
+    """What is done about a drift."""
 
     ENFORCE = "enforce"
     ALERT = "alert"
@@ -29,7 +29,7 @@ class Mode(StrEnum):
 
 
 class Unmanaged(StrEnum):
-    """What happens to what the spec does not name."""
+    """What is done about what the spec does not name."""
 
     KEEP = "keep"
     REPORT = "report"
@@ -40,7 +40,7 @@ _CAUTION = (Mode.ENFORCE, Mode.ALERT, Mode.IGNORE)
 
 
 def most_cautious(modes: Iterable[Mode]) -> Mode:
-    """The mode that wins where several owners, or a cap, have a say. Without any, `enforce`."""
+    """The mode that wins among several owners, or under a cap. `enforce` if there is none."""
     return max(modes, key=_CAUTION.index, default=Mode.ENFORCE)
 
 
@@ -50,20 +50,20 @@ def most_cautious(modes: Iterable[Mode]) -> Mode:
 class Section(BaseModel):
     """Base of a kind's part of a spec document, and of everything in it: unknown keys are errors.
 
-    What checks it is built when it is first checked as a whole: most are only ever checked as a part of another.
+    Its validator is built on first use: most sections are only validated as a part of another.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False, defer_build=True)
 
 
 class Consent(StrEnum):
-    """The one value of `approval`: without the key, what waits for a person is the policy's to say."""
+    """The only value of `approval`. Without the key, the policy decides what needs approval."""
 
     REQUIRED = "required"
 
 
 class KindSection(Section):
-    """Base of what stands under a kind's name in a document."""
+    """Base of what is under a kind's name in a document."""
 
     mode: Mode | None = Field(default=None, description="Wins over the target's mode; an item's own mode wins over it.")
     approval: Consent | None = Field(default=None, description="required: each repair waits for a person's approval.")
@@ -73,7 +73,7 @@ class KindSection(Section):
 class Place:
     """Where a spec says something. Lines count from 1.
 
-    used_at: where the document begins that says it through a profile, if one does; `others`: how many more there are.
+    used_at: the beginning of the document that says it through a profile, if one does. others: how many more do.
     """
 
     file: str
@@ -89,16 +89,16 @@ class Place:
 
 
 WEB_APP: Final = ""
-"""Stands for the web app among the names of kinds."""
+"""In the place of a kind's name, for the web app."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What names in a spec document are relative to: its web app (a site or a slot) and that app's resource group.
 
-    sections: all of the document's, by kind, for a kind whose meaning depends on a neighbour's.
-    asked: notes which of these a kind looked at (the web app as WEB_APP), so that what it said of an equal section
-    holds for every app of the group in whose document those are equal too.
+    sections: all sections of the document by kind, for a kind whose meaning depends on another.
+    asked: records which of these a kind looked at (the web app as WEB_APP): its result holds for every app of the group
+        in whose document those are equal.
     """
 
     app: ResourceId
@@ -116,7 +116,7 @@ class Scope:
         return self.sections.get(kind)
 
     def resource(self, reference: str, type_: str) -> ResourceId:
-        """A reference as operators write it: a full resource id, or the names of `type_`'s levels joined by `/`.
+        """A reference as people write it: a full resource id, or the names of `type_`'s levels joined by `/`.
 
         A name may be preceded by another resource group: `rg-network:vnet-hub/snet-apps`.
         Raises InvalidResourceId.
@@ -131,10 +131,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Item[T]:
-    """One thing that a section owns: on which root, under which name, which value.
+    """One thing that a section owns: on which root, under which name, with which value.
 
     path: the keys that lead to it in the section, so that errors can name its line.
-    mode: what the item itself asks for; None inherits from its section, its target and the fleet.
+    mode: the item's own; None inherits from its section, its target and the fleet.
     """
 
     root: ResourceId
@@ -146,7 +146,7 @@ class Item[T]:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error in a section, found by its remediator: the keys that lead to it, what is wrong, what to do."""
+    """An error in a section, found by its remediator: the keys that lead to it, what is wrong, what to do."""
 
     path: tuple[str | int, ...]
     message: str
@@ -155,7 +155,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Two sections ask for what cannot both be. `place` is that of one of them, the message names the other's."""
+    """Two sections contradict each other. place: of one of them; the message names the other's."""
 
     place: Place
     message: str
@@ -164,16 +164,16 @@ class Conflict:
 
 @runtime_checkable
 class Joinable(Protocol):
-    """An item's value that its owners declare in part, each its own."""
+    """An item's value that several owners declare in part."""
 
     def joined(self, other: Self) -> Self | None:
-        """What both together declare; None when they contradict each other."""
+        """What both declare together; None if they contradict each other."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Declared[T]:
-    """What all owners of an item agreed on. `mode` is the most cautious of theirs."""
+    """What all owners of an item agree on. mode: the most cautious of theirs."""
 
     value: T
     mode: Mode
@@ -185,7 +185,7 @@ class Declared[T]:
 class Want[T]:
     """A root's desired state of one kind: the items of all its owners, by name.
 
-    mode: of what belongs to no item, such as the removal of an unmanaged rule: the most cautious of the sections'.
+    mode: the most cautious of the sections', for what belongs to no item, such as the removal of an unmanaged rule.
     """
 
     root: ResourceId
@@ -211,10 +211,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The body as ARM gave it. It may hold secret values, so it never shows itself.
+    """The body as ARM gave it. It may hold secret values, so its repr does not show it.
 
-    fresh is False for a Resource Graph row, which is never the base of a write.
-    at: when, by ARM's own clock, it answered.
+    fresh: False for a Resource Graph row, which is never the base of a write.
+    at: when it answered, by ARM's own clock.
     """
 
     body: Json = field(repr=False)
@@ -225,7 +225,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """ARM said that this very resource is not there."""
+    """ARM said that this resource does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,32 +236,32 @@ class Unreadable:
 
 
 type Query = Read | Probe
-"""What can be asked: an ARM resource, or with a probe the network itself."""
+"""What can be read: an ARM resource, or the network itself, with a probe."""
 
 type Fact = Found | Gone | Unreadable | Probed
-"""What was learned: of a Read the first three, of a probe the last."""
+"""What was found: by a Read one of the first three, by a probe the last."""
 
 type Facts = Mapping[Any, Fact]
-"""By Query. A mapping's keys are invariant to a type checker, and a mapping of Reads alone is to serve as well."""
+"""By Query. The keys of a Mapping are invariant, and a mapping of Reads alone must be accepted as well."""
 
 # --- how they differ ------------------------------------------------------------------------------------------------
 
 
 class Verdict(StrEnum):
     DRIFTED = "drifted"
-    SETTLING = "settling"  # a write is still under way, or a reference not yet resolved: look again
+    SETTLING = "settling"  # a write is still under way, or a reference is not resolved yet: look again
     UNKNOWN = "unknown"  # it could not be read or judged
-    UNMANAGED = "unmanaged"  # nobody declares it, and the section asks to hear of such things
+    UNMANAGED = "unmanaged"  # nobody declares it, and the section wants such things reported
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One field that differs. `want` and `have` are fit to be shown: a secret value never gets in here."""
+    """One field that differs. want, have: never secret values, since they are shown."""
 
     kind: str
     resource: ResourceId
     path: Path
-    item: str  # its name in Want.items; "" when it belongs to no item
+    item: str  # its name in Want.items; "" if it belongs to no item
     want: Value
     have: Value
     verdict: Verdict = Verdict.DRIFTED
@@ -269,12 +269,12 @@ class Drift:
 
     @property
     def key(self) -> tuple[str, str, Path, str]:
-        """Identifies and orders drifts: the same difference found twice has the same key."""
+        """Identifies and orders drifts: the same difference has the same key each time."""
         return (self.kind, self.resource.key, self.path, self.item)
 
 
 class Disruption(StrEnum):
-    """What a write can do to traffic that flows now."""
+    """What a write can do to current traffic."""
 
     NONE = "none"
     RESTART = "restart"  # the app restarts
@@ -282,7 +282,7 @@ class Disruption(StrEnum):
 
 
 class Milestone(StrEnum):
-    """Points that an edit can wait for or bring about, so that no repair cuts what another still needs."""
+    """Points that an edit can wait for or bring about, so that no repair cuts off what another still needs."""
 
     SUBNET_READY = "subnet-ready"  # the integration subnet is there, delegated, with its NSG and route table
     NSG_EXISTS = "nsg-exists"
@@ -300,8 +300,8 @@ class Milestone(StrEnum):
 class Edit:
     """How one drift is repaired: `value` at `path` of the resource's body; the empty path is the whole resource.
 
-    An `ABSENT` value removes the field, or with the empty path the resource. `value` may be a secret and is not shown.
-    recreate: for an edit that creates a container, whether the spec lets that happen unattended; None for all others.
+    An `ABSENT` value removes the field, or with the empty path the resource. `value` may be a secret and is never
+    shown. recreate: for an edit that creates a container, whether the spec allows that unattended; None for all others.
     """
 
     drift: Drift
@@ -319,9 +319,9 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a remediator knows of no safe edit for a drift: a hold's code, and the words that go with it.
+    """Why a remediator has no safe edit for a drift: the code and message of a hold.
 
-    reaches: the milestones that are not met while the drift stays. numbers: what decided, as of a hold.
+    reaches: the milestones that are not met while the drift stays. numbers: as a hold's.
     """
 
     drift: Drift
@@ -334,9 +334,9 @@ class Obstacle:
 class Remediator[S: KindSection, T, Have](Protocol):
     """One kind of drift. Pure: facts in, drifts and edits out.
 
-    The loop asks `reads` again with the facts at hand until it names nothing new, at most four times.
-    `diff` is sorted by `Drift.key`. `edits` answers for each repairable drift with an Edit, or with an Obstacle
-    where a repair would break something; drifts it leaves out are reported only.
+    The loop calls `reads` again with the facts at hand until it names nothing new, at most four times.
+    `diff` is sorted by `Drift.key`. `edits` answers each repairable drift with an Edit, or with an Obstacle
+    where a repair would break something; drifts that it leaves out are only reported.
     """
 
     @property
@@ -359,7 +359,7 @@ class Remediator[S: KindSection, T, Have](Protocol):
 class ConflictAware(Protocol):
     """A remediator that knows how another kind's section can contradict its own on one root.
 
-    Asked once for every root, when a fleet is loaded, with all that is wanted of the root, by kind.
+    Called once for every root when a fleet is loaded, with all that is wanted of the root, by kind.
     """
 
     def conflicts(self, wants: Mapping[str, Want[Any]]) -> tuple[Conflict, ...]: ...
@@ -367,9 +367,9 @@ class ConflictAware(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GuardedSecret:
-    """A secret that is declared without its value, so that a change of it is told and not repaired.
+    """A secret that is declared without its value, so that a change of it is reported and not repaired.
 
-    value: None while it is not there or cannot be seen. rotated: what the spec says of its last intended change.
+    value: None if it is not there or cannot be seen. rotated: the spec's note of its last intended change.
     """
 
     resource: ResourceId
@@ -381,7 +381,7 @@ class GuardedSecret:
 
 @runtime_checkable
 class KeepsSecrets(Protocol):
-    """A remediator of which some items are secrets without a declared value."""
+    """A remediator some of whose items are secrets without a declared value."""
 
     def secrets(self, want: Want[Any], facts: Facts) -> tuple[GuardedSecret, ...]:
         """Every such item of the want."""

@@ -1,4 +1,4 @@
-"""How a reconcile of one root ended, and how that is told: to the ledger and to whoever asked."""
+"""How a reconcile of one root ended, and how that is reported: to the ledger and to the caller."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,16 +16,16 @@ from homeostat.core.record import Intent
 
 
 class Status(StrEnum):
-    """Ordered from good to bad: the worst of its roots' is a target's."""
+    """Ordered from good to bad: a target's status is the worst of its roots'."""
 
-    IGNORED = "ignored"  # by HOMEOSTAT_MODE not looked at
+    IGNORED = "ignored"  # not looked at, by HOMEOSTAT_MODE
     IN_SYNC = "in-sync"
     HEALED = "healed"
     PLANNED = "planned"  # a dry run: what would be written
     RETIRED = "retired"  # the web app is gone
     SETTLING = "settling"  # a write is still under way: look again
-    MISSING = "missing"  # not found, but not yet for long enough to call it gone
-    DRIFTED = "drifted"  # known, and by its mode only reported
+    MISSING = "missing"  # not found, but not for long enough yet to call it gone
+    DRIFTED = "drifted"  # only reported, by its mode
     HELD = "held"
     UNKNOWN = "unknown"  # not everything could be read
     BUSY = "busy"  # another instance works on the root
@@ -33,7 +33,7 @@ class Status(StrEnum):
 
 
 class Word(StrEnum):
-    """In the place of a status in a root's ledger: what was said of it, upon which nothing was written in Azure."""
+    """In the place of a status in a root's ledger: what was decided about it, without a write to Azure."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -42,26 +42,26 @@ class Word(StrEnum):
     BREAKER_RESET = "breaker reset"
     REPLAYED = "replayed"  # a message about it that had failed too often
     DROPPED = "dropped"
-    NO_LONGER_MANAGED = "no-longer-managed"  # by a spec, and no person
+    NO_LONGER_MANAGED = "no-longer-managed"  # by a change of the spec, not by a person
 
 
 JUDGED: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.SETTLING, Status.DRIFTED, Status.HELD, Status.UNKNOWN})
-"""Of a root that ended so it is known what differs at the end."""
+"""Statuses of an end at which it is known what differs."""
 
 
 def worst(statuses: Sequence[Status]) -> Status:
-    """The one that is furthest from good; of no root at all, `in-sync`."""
+    """The worst of the statuses; `in-sync` if there is none."""
     return max(statuses, key=list(Status).index, default=Status.IN_SYNC)
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Why a reconcile runs, and for whom. `create` allows containers to be made again.
+    """Why a reconcile runs, and for whom. create: containers may be created again.
 
-    consents: a person sees this very plan before it is carried out, and says yes to all of it but new containers.
-    withheld: milestones that other roots of the same target were to bring about and do not.
-    run: the run or sweep that it is part of, by which its writes are counted; alone it is a run of its own.
-    max_writes: how many writes the run may make at most, by the caller's word and in place of the policy's.
+    consents: a person sees this plan before it is carried out, and approves all of it but new containers.
+    withheld: milestones that other roots of the same target should have brought about, but did not.
+    run: the run or sweep that it belongs to, by which its writes are counted; without one it is a run of its own.
+    max_writes: how many writes the run may make, as the caller said, in place of the policy's limit.
     """
 
     cause: str  # event, nightly, manual, retry, command-line
@@ -88,11 +88,11 @@ class Outcome:
     retry_at: datetime | None = None
     took: timedelta = field(default=timedelta())
     snapshots: tuple[str, ...] = ()  # of the state before each write that was begun
-    refused: tuple[str, ...] = ()  # actions that the role lacked for what was asked, though it may end well without
+    refused: tuple[str, ...] = ()  # actions that the role lacked for some read, even if it was not needed in the end
 
 
 def unmet(outcome: Outcome) -> frozenset[Milestone]:
-    """The milestones that the root was to bring about and did not: what waits for them in other roots must wait."""
+    """The milestones that the root should have brought about, but did not: what waits for them elsewhere must wait."""
     written = {edit.drift.key for action in outcome.written for edit in action.edits}
     undone = [edit for action in outcome.plan.actions for edit in action.edits if edit.drift.key not in written]
     planned = outcome.status is Status.PLANNED
@@ -100,7 +100,7 @@ def unmet(outcome: Outcome) -> frozenset[Milestone]:
 
 
 def drift_json(drift: Drift) -> JsonObject:
-    """`want` and `have` are left out where the field is absent."""
+    """`want` and `have` are left out if the field is absent."""
     shown: JsonObject = {
         "kind": drift.kind,
         "resource": drift.resource.text,
@@ -129,7 +129,7 @@ def hold_json(hold: Hold) -> JsonObject:
 
 
 def action_json(action: Action) -> JsonObject:
-    """The write, by the drifts that it repairs; its body may hold values that are not ours to show."""
+    """The write, described by the drifts that it repairs; its body may hold values that must not be shown."""
     return {
         "verb": action.verb.value,
         "resource": action.resource.text,
@@ -167,8 +167,8 @@ def ledger_entry(
 ) -> JsonObject:
     """One line of a root's history: what drifted, from what to what, what was done, for whom, how long it took.
 
-    begun: the writes of an earlier reconcile that ended without a line, or before they did.
-    changed_by: by kind, who or what brought the drift about.
+    begun: the writes of an earlier reconcile that ended without a line of its own.
+    changed_by: by kind, who or what caused the drift.
     """
     unfinished: JsonObject = (
         {"begunAt": begun.at.isoformat(), "actions": list(begun.actions), "snapshots": list(begun.snapshots)}
@@ -192,11 +192,11 @@ def ledger_entry(
 
 
 def word_entry(word: Word, root: ResourceId, targets: Sequence[str], trigger: Trigger, now: datetime) -> JsonObject:
-    """A line of a root's history for what was only said."""
+    """A line of a root's history for a decision without a write."""
     nothing = Outcome(root, Status.IN_SYNC, Plan(root))
     return {**ledger_entry(nothing, trigger, targets, now), "status": word.value}
 
 
 def is_worth_a_line(outcome: Outcome) -> bool:
-    """Finding everything in order is no event: the ledger holds what drifted or failed."""
+    """Whether to record it: finding everything in order is not recorded, drift and failure are."""
     return outcome.status not in {Status.IN_SYNC, Status.IGNORED, Status.BUSY, Status.PLANNED}

@@ -1,6 +1,6 @@
 """What Homeostat itself runs on: its function app, storage, subnet, zones and identities. Pure.
 
-A repair of these by Homeostat could cut off what repairs. So they are nobody's target, and no write touches them.
+A repair of these could cut off Homeostat itself. So no target may declare them, and no write touches them.
 """
 
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ from homeostat.core.ids import ResourceId
 
 @dataclass(frozen=True, slots=True)
 class OwnResources:
-    """storage_account: a name suffices, for it is unique in its cloud; empty when it is not known.
+    """storage_account: its name is enough, since it is unique in its cloud; empty if unknown.
 
-    One of the same name in another cloud is left alone as well.
+    An account of that name in another cloud is left alone as well.
     """
 
     ids: frozenset[ResourceId] = frozenset()
     storage_account: str = ""
 
     def touched_by(self, resource: ResourceId) -> ResourceId | None:
-        """The own resource that `resource` is, is in, or holds; None when there is none."""
+        """The own resource that `resource` is, is in, or contains; None if there is none."""
         return self.around(resource) or next(self._within(resource), None)
 
     def around(self, resource: ResourceId) -> ResourceId | None:
@@ -32,7 +32,7 @@ class OwnResources:
         return None
 
     def named(self, root: ResourceId, item: str) -> ResourceId | None:
-        """The own resource that is `item` within `root`, which may hold others that are not own: a network's subnet."""
+        """The own resource that is `item` within `root`, where `root` also holds others', as a network does subnets."""
         return next((each for each in self._within(root) if each.name.lower() == item.lower()), None)
 
     def _within(self, resource: ResourceId) -> Iterator[ResourceId]:
