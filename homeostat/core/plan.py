@@ -1,4 +1,4 @@
-"""From edits to ARM writes: what is allowed, merged into the fewest requests, in an order that cuts no needed flow."""
+"""From edits to ARM writes: merged into the fewest requests, in an order that cuts off no needed traffic."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -56,9 +56,9 @@ class Held:
 class Action:
     """One ARM write.
 
-    etag: the version that the write is based on; sent where the provider honours it.
-    creates: nothing was there when it was planned, so that nothing may be overwritten.
-    before: the body that the edits go over; ABSENT when it is not known, or nothing was there.
+    etag: the version that the write is based on; sent if the provider honours it.
+    creates: nothing was there when it was planned, so nothing may be overwritten.
+    before: the body that the edits are applied to; ABSENT if it is unknown, or nothing was there.
     """
 
     resource: ResourceId
@@ -86,9 +86,9 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a reconcile of one root will do: every drift is either in an action, held, or only reported.
+    """What a reconcile of one root will do: every drift is in an action, held, or only reported.
 
-    withheld: the milestones that its held drifts keep from being met.
+    withheld: the milestones that are not met because of held drifts.
     """
 
     root: ResourceId
@@ -99,7 +99,7 @@ class Plan:
 
     @property
     def edits(self) -> tuple[Edit, ...]:
-        """What its actions carry out."""
+        """The edits that its actions carry out."""
         return tuple(edit for action in self.actions for edit in action.edits)
 
     @property
@@ -108,7 +108,7 @@ class Plan:
 
     @property
     def drifted(self) -> tuple[Drift, ...]:
-        """Drifts that are known to be drifts: neither settling nor unknown."""
+        """The certain drifts: neither settling nor unknown."""
         return tuple(drift for drift in self.drifts if drift.verdict in {Verdict.DRIFTED, Verdict.UNMANAGED})
 
     @property
@@ -117,11 +117,11 @@ class Plan:
 
 
 class StaleBase(HomeostatError):
-    """A write would build on a body that ARM did not give just now, as a Resource Graph row is: a mistake of ours."""
+    """A write would build on a body that is not fresh, such as a Resource Graph row: a mistake of ours."""
 
 
 class ContradictingEdits(HomeostatError):
-    """Two edits give one field two values: the spec declares it twice."""
+    """Two edits set one field to different values: the spec declares it twice."""
 
 
 _TOP_LEVEL_WRITABLE = frozenset({"location", "tags", "properties", "identity", "zones", "extendedLocation"})
@@ -160,8 +160,8 @@ def _row_or_none(resource: ResourceId) -> ArmType | None:
 def merge(edits: Iterable[Edit], facts: Facts) -> tuple[Action, ...]:
     """The fewest writes that carry out the edits, in dependency order.
 
-    Several embedded children of one parent become one write of the parent, everything else a write of its own.
-    Raises ContradictingEdits when two edits disagree about one field, StaleBase when a body to build on is not fresh.
+    Several embedded children of one parent become one write of the parent; everything else is written by itself.
+    Raises ContradictingEdits if two edits disagree about a field, StaleBase if a body to build on is not fresh.
     """
     by_resource: dict[ResourceId, list[Edit]] = defaultdict(list)
     for edit in sorted(edits, key=_edit_order):
@@ -188,9 +188,9 @@ def _write(
 
 
 def _is_new_beside_others(member: ResourceId, parent: Fact | None) -> bool:
-    """Whether an embedded child is missing from its parent's body: then the parent's ETag is what protects its name.
+    """Whether an embedded child is missing from its parent's body: then the parent's ETag protects the child's name.
 
-    A PUT of the child itself would carry none, and so replace what somebody may have made under that name meanwhile.
+    A PUT of the child itself would have no ETag, and so replace what somebody may have created under that name.
     """
     path = arm_type(member).embedded
     if not path or not isinstance(parent, Found) or parent.etag is None:
@@ -200,7 +200,7 @@ def _is_new_beside_others(member: ResourceId, parent: Fact | None) -> bool:
 
 
 def rebase(action: Action, found: Found) -> Action:
-    """The same edits over a fresher body of the action's resource, taken right before the write."""
+    """The same edits over a fresher body of the action's resource, which was read right before the write."""
     if any(edit.resource != action.resource for edit in action.edits):
         return _family_write(action.resource, action.edits, found)
     return _own_write(action.resource, action.edits, found)
@@ -227,7 +227,7 @@ def _own_write(resource: ResourceId, edits: Sequence[Edit], base: Found | None) 
     _refuse_stale(resource, base)
     before: Value = base.body if base else ABSENT
     if row.put is Shape.MERGE and all(edit.path and edit.value is not ABSENT for edit in edits):
-        # Only what is edited is sent: nothing of what others wrote can be lost with it.
+        # Only what is edited is sent, so that nothing that others wrote can be lost.
         patch = _fold({}, edits)
         assert patch is not ABSENT, "an edit with a path removes no resource"
         return Action(resource, row, Verb.PATCH, tuple(edits), patch, before=before)
@@ -235,7 +235,7 @@ def _own_write(resource: ResourceId, edits: Sequence[Edit], base: Found | None) 
     etag = base.etag if base else None
     if folded is ABSENT:
         return Action(resource, row, Verb.DELETE, tuple(edits), etag=etag, before=before)
-    # a body that was never read may still be there, as where another resource tells of it: only ABSENT was seen gone
+    # Without a body the resource may still exist, if it is known through another one: only ABSENT was seen to be gone.
     creates = base is None and all(edit.drift.have is ABSENT for edit in edits)
     return Action(resource, row, Verb.PUT, tuple(edits), writable(folded, row), etag, creates, before)
 
@@ -246,7 +246,7 @@ def _refuse_stale(resource: ResourceId, base: Found | None) -> None:
 
 
 def _family_write(parent: ResourceId, edits: Sequence[Edit], base: Found) -> Action:
-    """One PUT of the parent that carries over every child which no edit touches, in the order in which they stood."""
+    """One PUT of the parent that carries over every child that no edit touches, in the order in which they were."""
     _refuse_stale(parent, base)
     own, of_children = _parted(edits, parent)
     row, embedded = arm_type(parent), arm_type(of_children[0].resource).embedded
@@ -275,7 +275,7 @@ def _parted(edits: Iterable[Edit], parent: ResourceId) -> tuple[list[Edit], list
 
 
 def _member(name: str, body: Json, edits: Sequence[Edit]) -> tuple[Json, ...]:
-    """A child inside its parent's body, which knows it by its name; nothing when it is to be deleted."""
+    """A child inside its parent's body, where it is known by its name; empty if it is to be deleted."""
     folded = _fold(body, edits)
     return () if folded is ABSENT else ({**_object(folded), "name": name},)
 
@@ -286,7 +286,7 @@ def _object(value: Json) -> Mapping[str, Json]:
 
 
 def _fold(body: Json, edits: Iterable[Edit]) -> Value:
-    """The body with all edits in it; `ABSENT` when the resource is to be deleted. Shallow paths go first."""
+    """The body with all edits applied; `ABSENT` if the resource is to be deleted. Shallow paths go first."""
     result: Value = body
     for edit in sorted(edits, key=lambda edit: len(edit.path)):
         if not edit.path:
@@ -297,7 +297,7 @@ def _fold(body: Json, edits: Iterable[Edit]) -> Value:
 
 
 def writable(body: Json, row: ArmType) -> Json:
-    """What of a body that was read may be sent back: no envelope, and of the properties none that is read-only.
+    """The parts of a body that may be sent back: no envelope, and no read-only properties.
 
     A read shows what is not there as null, such as the tags of app settings; a write leaves it out.
     """
@@ -311,7 +311,7 @@ def writable(body: Json, row: ArmType) -> Json:
 
 
 def in_dependency_order[T](things: Iterable[T], edits_of: Callable[[T], Iterable[Edit]]) -> tuple[T, ...]:
-    """Things whose edits bring a milestone about come before those that wait for it; otherwise as they stood.
+    """Puts things whose edits bring a milestone about before those that wait for it, and keeps the order otherwise.
 
     A cycle is cut at its first thing, since everything must have its turn.
     """
@@ -333,10 +333,10 @@ def _milestones(edits: Iterable[Edit]) -> tuple[set[Milestone], set[Milestone]]:
 
 
 def hold_dependents(edits: Sequence[Edit], held: Sequence[Held], stuck: Sequence[Edit | Obstacle]) -> tuple[Held, ...]:
-    """The drifts of those allowed `edits` that wait for what a `stuck` one was to bring about, in any number of steps.
+    """The drifts of those allowed `edits` that wait, even indirectly, for a milestone that a `stuck` one withholds.
 
-    A milestone is met when all that reaches it is done: with one of three allow rules held, egress is not allowed.
-    `held` only lends its codes to the words.
+    A milestone is met when everything that reaches it is done: if one of three allow rules is held, egress is not
+    allowed. `held` is only used for the codes in the message.
     """
     missing = {milestone for cause in stuck for milestone in cause.reaches}
     waiting: dict[tuple[str, str, Path, str], Held] = {}

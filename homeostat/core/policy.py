@@ -1,7 +1,7 @@
 """The fleet's policy: how boldly Homeostat may write, whatever the targets declare. One document for a deployment.
 
-Its sections stand beside what they steer. Without the document, or a section of it, the defaults hold, and they are
-cautious.
+Its sections are defined beside what they control. Without the document, or a section of it, the defaults hold; they
+are cautious.
 """
 
 from enum import StrEnum
@@ -51,5 +51,5 @@ DEFAULT_POLICY: Final = Policy(policy="fleet")
 
 def policy_schema() -> JsonObject:
     """JSON Schema (draft 2020-12) of the policy document, for editors."""
-    schema = Policy.model_json_schema(mode="serialization")  # in which defaults are as they are written
+    schema = Policy.model_json_schema(mode="serialization")  # in which defaults appear as they are written
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Homeostat policy"}

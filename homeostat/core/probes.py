@@ -1,6 +1,6 @@
-"""What is asked of the network itself rather than of ARM: a name's addresses, a port's answer, a page's status.
+"""What is asked of the network itself instead of ARM: a name's addresses, a port's answer, a page's status.
 
-An answer is worth something only from inside the app's virtual network, so that every probe says which one that is.
+An answer only counts from inside the app's virtual network, so every probe names that network.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ PRIVATE_RANGES: Final = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.
 
 @dataclass(frozen=True, slots=True)
 class NameProbe:
-    """The IPv4 addresses of a host name. servers: the network's own DNS servers; without any the platform's answers."""
+    """The IPv4 addresses of a host name. servers: the network's own DNS servers; if empty, the platform's."""
 
     network: ResourceId
     name: str
@@ -28,7 +28,7 @@ class NameProbe:
 
 @dataclass(frozen=True, slots=True)
 class TcpProbe:
-    """Whether a TCP connection to a port is taken, at an address to which the name resolves as with NameProbe."""
+    """Whether a port accepts a TCP connection, at an address to which the name resolves as in NameProbe."""
 
     network: ResourceId
     host: str
@@ -41,7 +41,7 @@ class TcpProbe:
 
 @dataclass(frozen=True, slots=True)
 class HttpProbe:
-    """What status a page answers with. It is asked of any network: an app's health page may be public."""
+    """The status of a page. It is asked from any network: an app's health page may be public."""
 
     url: str
 
@@ -59,12 +59,12 @@ class Result(StrEnum):
     TIMED_OUT = "no answer in time"
     REFUSED = "refused"
     FAILED = "failed"  # another error of the network, or of TLS
-    ELSEWHERE = "elsewhere"  # Homeostat is not in that network: nothing was asked
+    ELSEWHERE = "elsewhere"  # Homeostat is not in that network, and did not ask
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What a probe came to. status: of a page, 0 without one."""
+    """The result of a probe. status: of a page; 0 without one."""
 
     result: Result
     addresses: tuple[str, ...] = ()  # sorted

@@ -1,8 +1,8 @@
-"""Profiles: documents take over what others say. What results remembers in which of them each part stands.
+"""Profiles: documents that others inherit from. The merged result knows in which document each part is.
 
-The profiles of a document, theirs included, are put in one row, nearest first: each profile stands before those that it
-extends itself, and of several in one `extends` the later stands before the earlier. Mappings are merged by key from the
-far end, the nearer wins, and null removes what is inherited; a list or a text replaces what it meets.
+The profiles of a document, inherited ones included, form one list, nearest first: a profile precedes those that it
+extends itself, and in one `extends` the later precedes the earlier. Mappings are merged by key, starting with the
+farthest; the nearer value wins, and null removes what is inherited. A list or a text replaces what it meets.
 """
 
 import difflib
@@ -20,7 +20,7 @@ PROFILE: Final = "profile"
 SELECT: Final = "select"
 POLICY: Final = "policy"
 MARKS: Final = (TARGET, PROFILE, SELECT, POLICY)
-"""The keys that say what a document is, the first of them that it has."""
+"""The keys by which a document's kind is known; the first that it has counts."""
 
 EXTENDS: Final = "extends"
 VARIABLES: Final = "variables"
@@ -28,12 +28,12 @@ VARIABLES: Final = "variables"
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """A document and the profiles that it takes over, nearest first."""
+    """A document and the profiles that it inherits from, nearest first."""
 
     own: Source
     inherited: tuple[Source, ...] = ()
     mark: Place = field(init=False, compare=False)
-    ids: tuple[int, ...] = field(init=False, compare=False, repr=False)  # theirs alone as long as these live
+    ids: tuple[int, ...] = field(init=False, compare=False, repr=False)  # unique as long as the layers live
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mark", mark_of(self.own))
@@ -43,9 +43,9 @@ class Layers:
         return iter((self.own, *self.inherited))
 
     def place(self, keys: Keys, values: Mapping[str, str]) -> Place:
-        """Where the innermost of the keys stands that stands anywhere; with the document, where that is in a profile.
+        """The place of the innermost of the keys that is written anywhere; if in a profile, with the document's place.
 
-        values: of the variables, since keys may be made of some.
+        values: of variables, since keys may contain some.
         """
 
         def read(key: str) -> str:
@@ -61,7 +61,7 @@ class Layers:
         return Place(best.file, line, (self.mark,))
 
     def raw(self, keys: Keys, values: Mapping[str, str]) -> Json:
-        """What stands there before variables are replaced, in the nearest layer that has it; None in none."""
+        """The value before variables are replaced, in the nearest layer that has one; None if none has."""
         for layer in self:
             here: Json = layer.data
             for key in keys:
@@ -72,7 +72,7 @@ class Layers:
 
 
 def mark_of(document: Source) -> Place:
-    """Where it says what it is."""
+    """The place of the key that says what the document is."""
     data = document.data if isinstance(document.data, Mapping) else {}
     return document.place(next(((key,) for key in MARKS if key in data), ()))
 
@@ -84,7 +84,7 @@ def _at(here: Json, key: str | int, values: Mapping[str, str]) -> Json:
 
 
 def _filled(key: str, values: Mapping[str, str]) -> str:
-    """A key as it is once its variables are replaced, as far as they are known."""
+    """A key with its variables replaced, as far as they are known."""
     for name in names_in(key):
         key = key.replace(f"${{{name}}}", values.get(name, ""))
     return key
@@ -94,7 +94,7 @@ def _filled(key: str, values: Mapping[str, str]) -> str:
 class Profiles:
     """The profiles of a fleet by name.
 
-    complete: whether every text could be read; otherwise a profile that is not there may be in one that could not.
+    complete: whether every text could be read; if not, a missing profile may be in one that could not.
     """
 
     pool: Pool
@@ -104,7 +104,7 @@ class Profiles:
     _merged: dict[tuple[int, ...], Mapping[str, Json]] = field(default_factory=dict)  # by ids of the layers
 
     def layers(self, document: Source, problems: list[SpecProblem]) -> Layers | None:
-        """The document with its profiles; None when one of them cannot be had."""
+        """The document with its profiles; None if one of them is missing or wrong."""
         names = extended(document)
         if not names:
             return Layers(document)
@@ -122,7 +122,7 @@ class Profiles:
         return self._rows[names]
 
     def _visit(self, name: str, order: dict[str, None], above: tuple[str, ...]) -> bool:
-        """Adds a profile behind those that it extends. False when that cannot be done, which `problems` tells."""
+        """Adds a profile after those that it extends. False if that is impossible, which `problems` reports."""
         if name in above or name not in self.by_name:
             return False
         if name in order:
@@ -132,7 +132,7 @@ class Profiles:
         return usable
 
     def problems(self) -> Iterator[SpecProblem]:
-        """What is wrong with how profiles extend each other."""
+        """The problems in how profiles extend each other."""
         for name, profile in self.by_name.items():
             for at, far in enumerate(extended(profile)):
                 if far not in self.by_name:
@@ -143,7 +143,7 @@ class Profiles:
                     yield SpecProblem(_extends_at(profile, at), message, "Take one of them out of `extends`.")
 
     def _circle(self, name: str, far: str) -> tuple[str, ...]:
-        """The way from a profile by one that it extends back to itself, if that leads there."""
+        """The path from a profile through one that it extends back to itself, if there is one."""
         seen: set[str] = set()
         ways: list[tuple[str, ...]] = [(name, far)]
         while ways:
@@ -161,7 +161,7 @@ class Profiles:
         return SpecProblem(_extends_at(document, at), f"there is no profile {name!r}", remedy)
 
     def merged(self, layers: Layers) -> Mapping[str, Json]:
-        """Everything that the layers say together."""
+        """All layers merged."""
         own = layers.own.data
         assert isinstance(own, Mapping), "only mappings are documents"
         if not layers.inherited:
@@ -176,7 +176,7 @@ class Profiles:
         }
 
     def meet(self, layers: Layers, in_keys: Callable[[Json], frozenset[str]]) -> bool:
-        """Whether two layers say something of one section, in which keys are made of variables."""
+        """Whether two layers have keys with variables in the same section."""
         meeting: dict[str, list[Json]] = {}
         for layer in layers:
             for key, value in layer.data.items() if isinstance(layer.data, Mapping) else ():
@@ -184,7 +184,7 @@ class Profiles:
         return any(len(values) > 1 and any(map(in_keys, values)) for values in meeting.values())
 
     def merged_as_spelled(self, layers: Layers, spelled: Callable[[Json], Json]) -> Mapping[str, Json]:
-        """The same as `merged`, with keys compared as they are spelled once variables are replaced."""
+        """As `merged`, with keys compared after their variables are replaced."""
         found: Mapping[str, Json] = {}
         for layer in reversed(tuple(layers)):
             assert isinstance(layer.data, Mapping), "only mappings are documents"
@@ -201,7 +201,7 @@ class Profiles:
 
 
 def extended(document: Source) -> tuple[str, ...]:
-    """The names under `extends`; what is no text there is told by the document's schema."""
+    """The names under `extends`; the document's schema reports what is no text."""
     found = document.data.get(EXTENDS) if isinstance(document.data, Mapping) else None
     if isinstance(found, str):
         return (found,)
@@ -225,5 +225,5 @@ def _over(far: Mapping[str, Json], near: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def merge(far: Json, near: Json) -> Json:
-    """What the two say together, where both say something."""
+    """Two values merged, where both are given."""
     return _over(far, near) if isinstance(far, Mapping) and isinstance(near, Mapping) else near

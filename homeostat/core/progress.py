@@ -1,4 +1,4 @@
-"""How the roots of a stage are doing: whether the rollout of a spec may go on, has to wait, or must stop. Pure."""
+"""The state of a stage's roots: whether the rollout of a spec may go on, has to wait, or must stop. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from homeostat.core.rollout import Rollout, advanced, stopped
 from homeostat.core.spec import Root
 
 AS_DECLARED: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.DRIFTED, Status.RETIRED})
-"""Nothing of such a root is left to be written: what still differs is only reported."""
+"""Statuses after which nothing is left to be written: what still differs is only reported."""
 
 
 REFUSED_BY_AZURE: Final = frozenset({LOCKED, POLICY_DENIED, NOT_AUTHORIZED})
@@ -27,20 +27,20 @@ REFUSED_BY_AZURE: Final = frozenset({LOCKED, POLICY_DENIED, NOT_AUTHORIZED})
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The stage is not as declared yet. `on` are roots, for people."""
+    """The stage is not as declared yet. on: roots, for people to read."""
 
     on: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """The rollout must not go on: why."""
+    """Why the rollout must not go on."""
 
     reason: str
 
 
 def progress(rollout: Rollout, roots: Iterable[tuple[Root, RootRecord]]) -> Waiting | Trouble | None:
-    """None when every root of the stage is as the new version declares it."""
+    """None if every root of the stage is as the new version declares it."""
     waiting: list[str] = []
     for root, record in roots:
         if reason := _trouble(rollout, root, record):
@@ -73,7 +73,7 @@ def _is_done(rollout: Rollout, root: Root, record: RootRecord) -> bool:
         return False
     if found.status in AS_DECLARED:
         return True
-    # A root that other targets share may have to wait for them, and must not keep the stage from ending.
+    # A root that is shared may have to wait for its other targets, and must not keep the stage from ending.
     shared = not all(rollout.admits(target) for target in root.targets)
     return shared and found.status == Status.HELD and set(found.holds) <= {ROLLOUT, MODE_ALERT}
 
@@ -85,7 +85,7 @@ def after_look(
     limits: RolloutStages,
     now: datetime,
 ) -> Rollout:
-    """The rollout after a look at its stage: as it was, stopped, calm, or once it was calm for long enough advanced."""
+    """The rollout after a look at its stage: unchanged, stopped, calm, or advanced if it was calm for long enough."""
     match found:
         case Trouble(reason):
             return stopped(rollout, reason)

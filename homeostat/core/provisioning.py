@@ -1,4 +1,4 @@
-"""Whether ARM is still at work on a resource, as its body tells.
+"""Whether ARM is still working on a resource, according to its body.
 
 https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations#provisioningstate-values
 """
@@ -11,7 +11,7 @@ _UNDER_WAY = frozenset({"creating", "updating", "deleting"})
 
 
 def being_written(body: Json) -> bool:
-    """Whether a long-running write to a network resource, its creation included, has not come to its end."""
+    """Whether a long-running write to a network resource, its creation included, is still under way."""
     return json.text_at(body, "properties", "provisioningState").lower() in _UNDER_WAY
 
 

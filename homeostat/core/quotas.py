@@ -1,13 +1,13 @@
-"""Which of Azure's quotas a request draws on: the documented ones, in one table.
+"""Which of Azure's quotas a request draws on: one table of the documented ones.
 
 ARM keeps a token bucket for each region, subscription, principal and kind of request, and one of fifteen times the size
-for all principals of a subscription. A provider may put a quota of its own in ARM's place, which its answers then name
-`resource-requests`; those of Microsoft.Network come on top and are named by no header.
+for all principals of a subscription. A provider may put a quota of its own in its place, which answers then name
+`resource-requests`; those of Microsoft.Network apply in addition, and no header reports them.
 https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
 https://learn.microsoft.com/azure/governance/resource-graph/concepts/guidance-for-throttled-requests
 
-The table is a first guess: what an answer's headers say of its request is believed instead (`told_by`). Sizes of
-resource quotas without a documented one are those seen in answers of Azure, and an hour is taken to fill them.
+The table is a first guess, corrected by the headers of answers (`told_by`). Sizes of resource quotas that are not
+documented are those seen in Azure's answers, and are taken to refill in an hour.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,18 +22,18 @@ NETWORK_WINDOW: Final = 300.0
 
 UNKNOWN_SIZE: Final = 500
 UNKNOWN_SECONDS: Final = 300.0
-"""What a bucket is taken for of which only a header is known. Should it fill more slowly, its next header says so."""
+"""The bucket assumed if only a header is known. If it refills more slowly, the next header shows it."""
 
 MAX_LEFT: Final = 1_000_000
-"""What a header says beyond this is no number of requests."""
+"""A header with a larger number than this is not about requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What Azure grants. A bucket of `size` requests that fills evenly in `seconds`; or, as a `window`, so many in any
-    so many seconds.
+    """What Azure grants: a bucket of `size` requests that refills evenly in `seconds`; or, as a `window`, at most
+    `size` requests in any `seconds`.
 
-    told: the header in which answers say what is left of it; "" where none does.
+    told: the header in which answers say what is left; "" if none does.
     """
 
     name: str
@@ -45,9 +45,9 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What one request draws on. The first quota is the tightest; a sweep shares it among instances.
+    """What one request draws on. The first quota is the tightest, and the one that sweeping instances share.
 
-    scope: the subscription in lower case, or "" for the tenant. shape: the request without any names in it.
+    scope: the subscription in lower case, or "" for the tenant. shape: the request without any names.
     """
 
     scope: str
@@ -85,7 +85,7 @@ _PRIVATE_DNS: Final = "microsoft.network/privatednszones"
 
 
 def draw_of(method: str, path: str) -> Draw:
-    """What a request of this method and path draws on, as far as is documented."""
+    """What a request with this method and path draws on, as far as it is documented."""
     segments = path.lower().strip("/").split("/")
     scope = segments[1] if len(segments) > 1 and segments[0] == "subscriptions" else ""
     type_, name = _type_of(segments)
@@ -123,7 +123,7 @@ def _of_arm(method: str, scope: str) -> tuple[Quota, ...]:
 
 
 def left_by(headers: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """What an answer says is left, by the lower-case name of the header that says it."""
+    """What an answer says is left, by the lower-case names of its headers."""
     for name, value in headers.items():
         lowered = name.lower()
         if (lowered.startswith(REMAINING) or lowered == QUERIES_LEFT) and value.isascii() and value.isdigit():
@@ -131,10 +131,10 @@ def left_by(headers: Mapping[str, str]) -> Iterator[tuple[str, int]]:
 
 
 def told_by(draw: Draw, current: tuple[Quota, ...], told: Mapping[str, int]) -> tuple[Quota, ...]:
-    """The quotas that requests of this shape draw on, after an answer named headers (as `left_by` gives them).
+    """The quotas that requests of this shape draw on, after an answer with these headers (from `left_by`).
 
-    current: what they were taken to draw on. A header of another quota moves them there: back to the documented one if
-    it is that one's, else to a bucket of their own or to ARM's. Resource Graph's quota always holds.
+    current: the quotas assumed so far. The header of another quota changes them: to the documented one if it is that
+    one's, else to a bucket of their own, or to ARM's. Resource Graph's quota always applies.
     """
     if not told or QUERIES in current or any(quota.told in told for quota in current):
         return current

@@ -1,6 +1,6 @@
-"""All documents of a fleet, looked at together: profiles resolved, targets and selected apps compiled.
+"""Reads all documents of a fleet together: resolves profiles, compiles targets and selected apps.
 
-What an earlier look came to is taken over where nothing changed in a document, its profiles and its app.
+The results of an earlier reading are reused where neither a document nor its profiles nor its app changed.
 """
 
 from collections import Counter
@@ -52,11 +52,11 @@ _PROFILE_STAND_INS: Final[Mapping[str, str]] = {"profile": "a-profile", "resourc
 _SELECTOR_STAND_INS: Final[Mapping[str, Json]] = {"select": {"tags": {"a": "*"}}}
 
 _ANY_VALUE: Final = "value-of-a-tag"
-"""Stands for every tag where a selector's document is checked without an app."""
+"""Stands for every tag when a selector's document is checked without an app."""
 
 
 class Memory:
-    """What is known of parts that documents have in common."""
+    """What is remembered of the parts that documents share."""
 
     def __init__(self, registry: Registry, own: OwnResources) -> None:
         self.own = own
@@ -73,7 +73,7 @@ class Memory:
 
 
 def conflicts(wants: Mapping[str, Want[Any]], aware: Mapping[str, ConflictAware]) -> Iterator[SpecProblem]:
-    """What the sections of one root say against each other, by those remediators that know of such things."""
+    """The contradictions between the sections of one root, according to remediators that know of such."""
     for kind in wants.keys() & aware.keys():
         for conflict in aware[kind].conflicts(wants):
             yield SpecProblem(conflict.place, conflict.message, conflict.remedy)
@@ -81,7 +81,7 @@ def conflicts(wants: Mapping[str, Want[Any]], aware: Mapping[str, ConflictAware]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What must be asked of Azure for a selector. tags: those whose values its document uses, in lower case."""
+    """What Azure must be asked for a selector. tags: those whose values its document uses, in lower case."""
 
     criteria: Criteria
     tags: frozenset[str]
@@ -89,7 +89,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """A selector as it is resolved."""
+    """A resolved selector."""
 
     layers: Layers
     wanted: Wanted
@@ -100,14 +100,14 @@ class _Chosen:
 
 
 type Outcomes = Mapping[tuple[object, ...], Mapping[ResourceId | None, Outcome]]
-"""By the ids of their layers, which stay taken as long as an outcome is remembered, and by the app."""
+"""By the ids of their layers, which are not reused as long as an outcome is remembered, and by the app."""
 
 _NO_OUTCOMES: Final[Mapping[ResourceId | None, Outcome]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
 class Reading:
-    """One look at all documents. `problems` has what is wrong with any; `outcomes` what the next look can take over.
+    """One reading of all documents. problems: of all of them. outcomes: what the next reading can reuse.
 
     complete: whether every text could be read.
     """
@@ -124,7 +124,7 @@ class Reading:
     _by_mark: dict[str, list[Source]] = field(init=False)
     _profiles: Profiles = field(init=False)
     compiler: Compiler = field(init=False)
-    _inherited: set[int] = field(default_factory=set)  # ids of profiles that somebody uses
+    _inherited: set[int] = field(default_factory=set)  # ids of the profiles that are used
     _parts: dict[tuple[int, ...], tuple[Part, ...]] = field(default_factory=dict)  # by their ids
 
     def __post_init__(self) -> None:
@@ -161,7 +161,7 @@ class Reading:
         return found
 
     def unused_profiles(self) -> None:
-        """Tells what is wrong with profiles through which no document shows it. To be asked last."""
+        """Reports the problems of profiles that no document shows. To be called last."""
         kinds = self.memory.workshop.registry.keys()
         for source in self._by_mark[PROFILE]:
             assert isinstance(source.data, Mapping), "only mappings have marks"
@@ -186,7 +186,7 @@ class Reading:
     # --- targets ---
 
     def documents(self) -> list[Compiled]:
-        """The targets that have documents of their own."""
+        """The targets with documents of their own."""
         found: list[Compiled] = []
         for source in self._by_mark[TARGET]:
             self.problems.extend(inheritance_problems(source))
@@ -214,11 +214,11 @@ class Reading:
         return outcome
 
     def _one_of(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        """One for all web apps of a group that share the very same parts."""
+        """One tuple for all web apps of a group with the same shared parts."""
         return self._parts.setdefault(tuple(map(id, parts)), parts)
 
     def _conflicts(self, compiled: Compiled) -> Iterator[SpecProblem]:
-        """What a document says of its web app against itself."""
+        """The contradictions in what a document says of its own web app."""
         aware = self.memory.aware
         if not aware.keys() & set(compiled.target.kinds):
             return
@@ -230,7 +230,7 @@ class Reading:
                 return
 
     def _own_resources(self, compiled: Compiled) -> Iterator[SpecProblem]:
-        """What a document declares of that which Homeostat runs on: a repair of it could cut off the repairer."""
+        """What a document declares of Homeostat's own resources: repairing them could cut off Homeostat itself."""
         own, remedy = self.memory.own, "Remove it from the spec: what Homeostat runs on is not its to repair."
         if own == NOTHING_OWN:
             return
@@ -247,7 +247,7 @@ class Reading:
     # --- selectors ---
 
     def _selectors(self) -> Iterator[_Chosen]:
-        """Those whose conditions are clear; what is wrong with any is told."""
+        """The selectors with valid conditions; reports the problems of the others."""
         for source in self._by_mark[SELECT]:
             self.problems.extend(inheritance_problems(source))
             layers = self._profiles.layers(source, self.problems)
@@ -261,7 +261,7 @@ class Reading:
             yield _Chosen(layers, Wanted(criteria, tags_used(used)))
 
     def _criteria(self, layers: Layers, merged: Mapping[str, Json]) -> Criteria | None:
-        """With the document's variables, but none of an app: it is not known yet."""
+        """The criteria, with the document's variables, but not an app's: no app is known yet."""
         own = merged.get(VARIABLES)
         texts = {name: text for name, text in own.items() if isinstance(text, str)} if isinstance(own, Mapping) else {}
         values = {name: value for name, value in evaluated(texts, {}) if isinstance(value, str)}
@@ -290,7 +290,7 @@ class Reading:
         return not isinstance(name, str) or bool(names_in(name))
 
     def checked_selectors(self) -> None:
-        """Tells what is wrong with selectors whatever they select: each is tried on an app that stands for any."""
+        """Reports the problems that selectors have whatever they select, by trying each on a stand-in for an app."""
         for chosen in self.selectors:
             group = chosen.wanted.criteria.subscriptions or (NO_SUBSCRIPTION,)
             id_ = ResourceId.of(group[0], "a-group", SITE.name, "an-app")
@@ -299,13 +299,13 @@ class Reading:
             self.problems.extend(outcome.problems)
 
     def _tried(self, chosen: _Chosen, app: SelectedApp) -> Outcome:
-        """Without what may be right once a tag's own value stands there."""
+        """The result without those problems that may vanish with a tag's real value."""
         return self.compiler.app(chosen.layers, app, doubtful=_ANY_VALUE)
 
     def selected(self, selection: Selection, declared: Iterable[Compiled]) -> tuple[list[Compiled], list[SpecProblem]]:
-        """The apps that selectors select and no document declares, without our own; and why some of them are left out.
+        """The apps that selectors select, except declared ones and our own; and why some of them are left out.
 
-        Left out is whatever could not be told apart or does not fit: the rest of the fleet does not wait for it.
+        Apps that are ambiguous or do not fit are left out, so that the rest of the fleet does not wait for them.
         """
         known = [each.target for each in declared]
         taken = {target.web_app for target in known}
@@ -362,7 +362,7 @@ def _chosen_twice(chosen: _Chosen, app: SelectedApp, by: list[_Chosen]) -> SpecP
 
 
 def _apart(compiled: list[Compiled], known: list[Target], out: list[SpecProblem]) -> list[Compiled]:
-    """Those whose names are theirs alone; a document's own name is never in doubt."""
+    """Those with unique names; the name in a document of its own always counts."""
     names = Counter(each.target.name for each in compiled)
     documents = {target.name: target.place for target in known}
     found: list[Compiled] = []

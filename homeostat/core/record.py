@@ -1,7 +1,7 @@
 """What is remembered of a root between two reconciles. Pure.
 
-The store keeps a record as one document and changes it by compare-and-swap, so that each transition of it (in
-`marks` and `written`) is atomic however many instances there are.
+The store keeps a record as one document and changes it by compare-and-swap, so that each transition of it (in `marks`
+and `written`) is atomic with any number of instances.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from homeostat.core.retest import Retest
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """How long a root is left alone after an event: `after` the last one, but at most `at_most` after the first."""
+    """How long a root is left alone after events: `after` the last one, but at most `at_most` after the first."""
 
     after: timedelta = timedelta(seconds=15)
     at_most: timedelta = timedelta(minutes=2)
@@ -31,7 +31,7 @@ AT_ONCE: Final = Settle(timedelta(), timedelta())
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write to a root. `token` grows with every owner."""
+    """The right to write to a root. token: grows with every owner."""
 
     owner: str
     token: int
@@ -42,7 +42,7 @@ class Lease:
 class Mark:
     """The root may have changed, first at `since`, and is not to be taken up before `settled`.
 
-    A `since` that is still to come is no change: it is when somebody wants to look at the root again.
+    A `since` in the future is no change: it is when somebody wants to look at the root again.
     """
 
     since: datetime
@@ -52,7 +52,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The one work message that is under way for the root. `by` is the hint that enqueued it, or `marks.NOBODY`."""
+    """The one work message that is under way for the root. by: the hint that enqueued it, or `marks.NOBODY`."""
 
     due: datetime
     by: str
@@ -60,7 +60,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class OwnWrite:
-    """What a write of ours is called, chosen before it is sent: its event can come before its answer."""
+    """The id of a write of ours, chosen before it is sent: its event can arrive before its answer."""
 
     correlation_id: str
     at: datetime
@@ -68,7 +68,7 @@ class OwnWrite:
 
 @dataclass(frozen=True, slots=True)
 class BlindWrite:
-    """A write of ours that no ETag protected: what was written between the two times may have been overwritten.
+    """A write of ours without the protection of an ETag: what others wrote between the two times may be overwritten.
 
     Both are ARM's times, as those of events are.
     """
@@ -81,25 +81,25 @@ class BlindWrite:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """The time from the first detection of a kind's drift on the root to its end. `state` is the last transition.
+    """The time from the first detection of a kind's drift on the root to its end. state: the last transition.
 
-    changed_by: who brought the drift about that was told last.
-    items: what the spec calls that which has differed in it; "" for what belongs to no item.
+    changed_by: who caused the drift that was reported last.
+    items: the spec's names of what has differed during the episode; "" for what belongs to no item.
     """
 
     id: str
     opened: datetime
     state: str
-    fingerprint: str = ""  # of what the last transition told, so that the same is not told twice
+    fingerprint: str = ""  # of what the last transition reported, so that the same is not reported twice
     changed_by: Actor = UNKNOWN
     items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What was declared of a kind when the root was last seen to be so, at `at`.
+    """What was declared of a kind when the root was last seen as declared, at `at`.
 
-    digest: of what is declared (`homeostat.core.versions.wants_digest`). version: of the spec that declared it.
+    digest: of the declaration (`homeostat.core.versions.wants_digest`). version: of the spec that had it.
     """
 
     digest: str
@@ -109,7 +109,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class KnownSecret:
-    """A secret's value as it was last accepted: its digest, the name of the digest's key, and the spec's `rotated`."""
+    """A secret's value as last accepted: its digest, the name of the digest's key, and the spec's `rotated`."""
 
     digest: str
     rotated: str = ""
@@ -118,25 +118,25 @@ class KnownSecret:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Writes that were begun. Found unfinished, it means: observe again, never replay.
+    """Writes that were begun. If it is found unfinished: observe again, never replay.
 
-    unprotected: by resource, since when, by ARM's clock, a write that no ETag protected may have been on its way.
-    snapshots: the names of those that are taken of the state before each write, if it comes to them.
+    unprotected: by resource, since when, by ARM's clock, a write without ETag may have been on its way.
+    snapshots: the names of the snapshots to be taken before each write, if it comes to that write.
     """
 
     id: str
     at: datetime
     actions: tuple[str, ...]
-    kinds: tuple[str, ...] = ()  # whose drifts they repair
+    kinds: tuple[str, ...] = ()  # whose drifts the writes repair
     unprotected: Mapping[str, datetime] = field(default_factory=dict)
     snapshots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """Tries of a root that failed in a row. `error` is the last one's, `next_try` None when no try is planned.
+    """A series of failed tries of a root. error: of the last one. next_try: None if none is planned.
 
-    writing: whether it could be read, so that only a write that succeeds, or need not be made, is the end of it.
+    writing: whether writing failed, not reading; then only a successful write, or none to make, ends the series.
     """
 
     since: datetime
@@ -148,7 +148,7 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How the last look ended that could judge the root. version: of the spec by which it was judged."""
+    """The result of the last look that could judge the root. version: the spec's at that time."""
 
     version: str
     status: str
@@ -157,22 +157,22 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class RootRecord:
-    """The fields down to `pending` are about whose turn it is, the others about what was found and done."""
+    """The fields down to `pending` say whose turn it is, the others what was found and done."""
 
     lease: Lease | None = None
     token: int = 0
     mark: Mark | None = None
-    working: Mark | None = None  # the mark that the lease's owner took up; an owner that dies leaves it here
+    working: Mark | None = None  # the mark that the lease's owner took up; it stays if the owner dies
     pending: Pending | None = None
     missing_since: datetime | None = None
     retired: bool = False
     failing: Failing | None = None
-    settling: int = 0  # looks in a row that found something still settling
+    settling: int = 0  # consecutive looks that found something still settling
     intent: Intent | None = None
     episodes: Mapping[str, Episode] = field(default_factory=dict)  # by kind
     foreign_writes: tuple[ForeignWrite, ...] = ()
-    unexplained: tuple[ForeignWrite, ...] = ()  # of earlier looks, which could not tell what had come of them
-    examined: tuple[str, ...] = ()  # names of foreign writes of which a look has judged what came of them
+    unexplained: tuple[ForeignWrite, ...] = ()  # from earlier looks, which could not tell what they changed
+    examined: tuple[str, ...] = ()  # names of foreign writes whose effect a look has judged
     own_writes: tuple[OwnWrite, ...] = ()
     accepted: Mapping[str, Accepted] = field(default_factory=dict)  # by kind
     blind_writes: tuple[BlindWrite, ...] = ()
@@ -184,7 +184,7 @@ class RootRecord:
 
     @property
     def failures(self) -> int:
-        """In a row."""
+        """Consecutive ones."""
         return self.failing.failures if self.failing else 0
 
 

@@ -1,8 +1,8 @@
-"""Writes that Azure itself refuses by a rule: a lock, a policy, a permission that is missing. Pure.
+"""Writes that Azure itself refuses by a rule: a lock, a policy, a missing permission. Pure.
 
-They are holds like our own guards' and no failures: nothing is broken, somebody forbade it, and the same write is
-refused until a person changes that. So they are told once with their code, and not tried again before the next event or
-sweep.
+They are holds, as our own guards' are, and no failures: nothing is broken, somebody forbade it, and the same write is
+refused until a person changes that. So they are reported once, with their code, and not tried again before the next
+event or sweep.
 """
 
 from collections.abc import Mapping
@@ -30,9 +30,9 @@ type Refusals = Mapping[Key, Hold]
 
 
 def refusal(error: ArmError) -> Hold | None:
-    """The hold that an answer to a write stands for; None for an error that is a failure.
+    """The hold for an error that answers a write; None if the error is a failure.
 
-    Where the write was accepted, and only its operation may not be followed, nothing was refused.
+    If the write was accepted, and only its operation may not be read, nothing was refused.
     """
     code = _CODES.get(error.error_class) if error.executed is Executed.NO else None
     return Hold(code, str(error), {"status": error.status, "code": error.code}) if code else None
@@ -43,7 +43,7 @@ def refused(action: Action, hold: Hold) -> Refusals:
 
 
 def waits_for_refused(action: Action, refusals: Refusals, planned: tuple[Action, ...]) -> bool:
-    """Whether it must not go on, since what it waits for was to be brought about by a write that was refused."""
+    """Whether it must not go on, since it waits for something that a refused write was to bring about."""
     missing = {
         milestone for each in planned for edit in each.edits if edit.drift.key in refusals for milestone in edit.reaches
     }
@@ -51,7 +51,7 @@ def waits_for_refused(action: Action, refusals: Refusals, planned: tuple[Action,
 
 
 def without_refused(judged: Judged, refusals: Refusals) -> Judged:
-    """What is still to be written once these edits were refused: they stand in the way of what waits for them."""
+    """What is still to be written after these refusals: they hold back what waits for the refused edits."""
     if not refusals:
         return judged
     obstacles = {

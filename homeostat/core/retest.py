@@ -1,8 +1,8 @@
-"""A re-test of routing: for a bounded time an app's traffic leaves past its network, to tell where a fault is. Pure.
+"""A re-test of routing: for a limited time an app's traffic bypasses its network, to locate a fault. Pure.
 
 A retest is part of its root's record, so that its deadline is stored in one step with the look that is due then, and
-no reconcile can know the root without knowing it. Nothing restores the routing but the loop itself: while the retest
-runs a guard holds that repair, afterwards it is drift like any other. So a crash needs no clearing up.
+every reconcile of the root knows it. Only the loop restores the routing: while the retest runs, a guard holds that
+repair; afterwards it is drift like any other. So nothing has to be cleaned up after a crash.
 """
 
 from collections.abc import Container, Iterator, Sequence
@@ -20,10 +20,10 @@ LEGACY_SETTING: Final = "WEBSITE_VNET_ROUTE_ALL"
 PROBES: Final = ("dns_resolution", "tcp_reachability")
 
 LAST_LOOK: Final = timedelta(seconds=30)
-"""How long before the deadline it is looked once more: the app restarted when routing was switched off."""
+"""How long before the deadline the last look is: the app restarted when routing was switched off."""
 
 RECOVERY: Final = timedelta(minutes=2)
-"""How long after the deadline what worked before may fail, since the app restarts once more."""
+"""How long after the deadline the app may still fail, since it restarts once more."""
 
 NO_PROBES: Final = "HOMEOSTAT_PROBES is off: nothing was asked"
 
@@ -39,7 +39,7 @@ _AFTERWARDS: Final = {Reached.YES: "it is reached", Reached.NO: "it fails", Reac
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one probe came to. `what` is its item: a host name, HOST:PORT, or health_url."""
+    """The result of one probe. what: its item, a host name, HOST:PORT, or health_url."""
 
     what: str
     reached: Reached
@@ -48,7 +48,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Retest:
-    """before, during, after: what the probes found; None where they were not asked yet. `after` says it is restored."""
+    """before, during, after: the probes' findings; None until they are asked. A retest with `after` is restored."""
 
     target: str
     deadline: datetime
@@ -57,14 +57,14 @@ class Retest:
     before: tuple[Finding, ...] = ()
     during: tuple[Finding, ...] | None = None
     after: tuple[Finding, ...] | None = None
-    ended_by: str = ""  # where it did not run until its deadline
+    ended_by: str = ""  # who ended it before its deadline
 
     def runs(self, now: datetime) -> bool:
         return now < self.deadline
 
 
 def routes(kind: str, item: str) -> bool:
-    """Whether a kind's item is one of the places that say whether traffic is routed."""
+    """Whether a kind's item is one of the places that determine routing."""
     return kind == ROUTING or (kind == "app_settings" and item.upper() == LEGACY_SETTING)
 
 
@@ -87,7 +87,7 @@ def _finding(item: str, drift: Drift | None) -> Finding:
 
 
 def witnessed(retest: Retest, drifts: Sequence[Drift], found: tuple[Finding, ...], now: datetime) -> Retest:
-    """The retest after a look at its root that found these drifts, and by its probes this."""
+    """The retest after a look at its root, with the drifts and the probes' findings of that look."""
     routing = [drift for drift in drifts if routes(drift.kind, drift.item)]
     unread, is_off = any(drift.verdict is Verdict.UNKNOWN for drift in routing), bool(routing)
     recovering = now < retest.deadline + RECOVERY and _lost(retest.before, found)
@@ -99,13 +99,13 @@ def witnessed(retest: Retest, drifts: Sequence[Drift], found: tuple[Finding, ...
 
 
 def _lost(before: Sequence[Finding], after: Sequence[Finding]) -> bool:
-    """Whether something was reached before that fails now."""
+    """Whether something that was reached before fails now."""
     well = {finding.what for finding in before if finding.reached is Reached.YES}
     return any(finding.what in well and finding.reached is Reached.NO for finding in after)
 
 
 def next_look(retest: Retest, now: datetime) -> datetime | None:
-    """When its root is looked at by itself at the latest; None where other rules decide."""
+    """The latest time for the next look at its root; None if other rules decide."""
     last = retest.deadline - LAST_LOOK
     if retest.runs(now):
         return last if now < last else retest.deadline
@@ -113,7 +113,7 @@ def next_look(retest: Retest, now: datetime) -> datetime | None:
 
 
 def comparison(retest: Retest) -> tuple[str, ...]:
-    """What the probes say before, during and after, in a sentence for each thing that was asked."""
+    """What the probes found before, during and after: one sentence for each probe."""
     if not retest.before:
         return ("no probes are declared: only the app itself can tell what changed",)
     return tuple(_compared(retest))

@@ -1,8 +1,8 @@
 """How a changed spec comes into force in stages: what is remembered of it, and how far a stage reaches. Pure.
 
-A change is found by comparing digests of what the new version declares, item by item, with the `Index` of the version
-that was in force everywhere before: the base. A target has changed when an item that it declares has. The changed
-targets stand in an order of their own for each version, and a `cutoff` in that order says which are admitted.
+Changes are found by comparing the digests of what the new version declares, item by item, with the `Index` of the base:
+the version that was in force everywhere before. A target has changed if an item that it declares has. The changed
+targets are in a different order for each version; a `cutoff` in that order says which are admitted.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What a version declares: the digests of each root, by its mark, all in one text to be small."""
+    """What a version declares: the digests of each root, by its mark, joined into one text to save space."""
 
     roots: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,10 +47,10 @@ def index_of(fleet: Fleet) -> Index:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """How far `version` has come. Stages count from 1; in the last one everything is admitted, and the rollout done.
+    """How far `version` has come. Stages count from 1; in the last one everything is admitted, and the rollout is done.
 
-    base: the version that was in force everywhere before; "" where there was none.
-    calm_since: since when all that the stage admits has been as declared.
+    base: the version that was in force everywhere before; "" if there was none.
+    calm_since: since when everything that the stage admits is as declared.
     """
 
     version: str
@@ -61,17 +61,17 @@ class Rollout:
     stage: int = 0
     of: int = 0
     admitted: int = 0  # of the changed targets
-    marked: int = 0  # of the admitted ones, so that they are looked at
+    marked: int = 0  # of the admitted ones, those that were marked to be looked at
     cutoff: str = ""
     stage_since: datetime | None = None
     calm_since: datetime | None = None
-    looked_at: datetime | None = None  # when the stage was last looked through
-    reason: str = ""  # of what stopped it, or of who released it
+    looked_at: datetime | None = None  # the last look at the stage
+    reason: str = ""  # why it stopped, or was released
     by: str = ""  # who released it
 
     @property
     def settled_version(self) -> str:
-        """The version that is in force everywhere: the base, as long as this one is not."""
+        """The version that is in force everywhere: the base, until this one is."""
         return self.version if self.state is State.DONE else self.base
 
     def admits(self, target: str) -> bool:
@@ -94,7 +94,7 @@ def from_json(body: JsonObject) -> Rollout:
 
 
 def position(version: str, target: str) -> str:
-    """Where a target stands among the changed ones: by chance, so that the first is not always the same."""
+    """A target's position among the changed ones: random for each version, so that not always the same goes first."""
     return hashlib.sha256(f"{version}\0{target}".encode()).hexdigest()[:16]
 
 
@@ -104,7 +104,7 @@ def position(version: str, target: str) -> str:
 def changed_owners(
     kind: str, item: str, want: Want[Any], owners: Sequence[str], base: Collection[str]
 ) -> Sequence[str]:
-    """Who declares what an edit of this item follows, if that changed; nobody when it did not.
+    """The owners of what an edit of this item follows, if that changed; empty if it did not.
 
     What belongs to no item, such as the removal of a rule that is no longer declared, follows the whole section.
     """
@@ -114,7 +114,7 @@ def changed_owners(
 
 
 def changed_targets(fleet: Fleet, base: Index) -> tuple[str, ...]:
-    """The targets that declare something else than in the base, in the order in which this version admits them."""
+    """The targets whose declarations differ from the base, in the order in which this version admits them."""
     changed: set[str] = set()
     for root in fleet.roots.values():
         known = base.of(mark_of(root.id))
@@ -142,7 +142,7 @@ def begun(version: str, base: str, changed: Sequence[str], limits: RolloutStages
 
 
 def advanced(rollout: Rollout, changed: Sequence[str], limits: RolloutStages, now: datetime) -> Rollout:
-    """The rollout in its next stage, which admits no fewer targets than the one before, and at least one more."""
+    """The rollout in its next stage, which admits at least one target more than the one before."""
     stage, of = rollout.stage + 1, len(limits.stages)
     wanted = size(limits.stages[stage - 1], len(changed)) if stage <= of else len(changed)
     admitted = min(max(wanted, rollout.admitted + 1), len(changed))
@@ -162,6 +162,6 @@ def stopped(rollout: Rollout, reason: str) -> Rollout:
 
 
 def released(rollout: Rollout, by: str, reason: str) -> Rollout:
-    """The rollout once a person said that all targets may follow. Those that made it stop are marked once more."""
+    """The rollout after a person released all targets. Those that stopped it are marked once more."""
     done = replace(rollout, state=State.DONE, stage=rollout.of, admitted=rollout.changed, marked=0, calm_since=None)
     return replace(done, by=by, reason=reason)

@@ -1,4 +1,4 @@
-"""How single values stand in a spec's schema: as text in Python, and as editors see what was written."""
+"""Single values in a spec's schema: text in Python, and for editors the types that people write."""
 
 from typing import Annotated, Final
 
@@ -12,7 +12,7 @@ def _as_tuple(value: object) -> object:
 
 
 type Scalar = Annotated[str, WithJsonSchema(SCALAR_SCHEMA)]
-"""Text in Python; in an editor also a number or a boolean, since YAML's guesses are undone before validation."""
+"""Text in Python; for editors also a number or a boolean, since YAML's guesses are undone before validation."""
 
 type OneOrMany = Annotated[
     tuple[str, ...],
@@ -23,8 +23,8 @@ type OneOrMany = Annotated[
 
 NAME_OF_GROUP: Final = r"^[-\w.()]+$"
 MAX_NAME_OF_GROUP: Final = 90
-"""Resource and management groups. The length stands beside the pattern, since pydantic's engine makes a copy of all
-letters of Unicode for each repetition that is counted: 90 of them took 9 MiB and 50 ms of every instance.
+"""Names of resource and management groups. The length is checked separately: as a counted repetition in the pattern,
+pydantic's engine would copy all letters of Unicode 90 times, which took 9 MiB and 50 ms in every instance.
 
 https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 """

@@ -1,11 +1,11 @@
-"""A value that must not get out by accident. `Secret.reveal` is the one door, and easy to search for.
+"""A value that must not get out by accident. `Secret.reveal` is the only way to it, and easy to search for.
 
-Secrets are wrapped where they enter (the reader of ARM, the environment) and opened where they must leave: in the
-serialisation of a write, and where a setting that a spec declares is compared. In between they are carried blindly.
+Secrets are wrapped where they enter (the reader of ARM, the environment) and opened where they must leave: when a write
+is serialised, and when a setting that a spec declares is compared. In between they are passed on unseen.
 
-What shows a value without being asked (`repr`, and with it tracebacks, dataclasses, debuggers and `%r`) shows a mask,
-since it must never fail. What makes a text that goes on somewhere (`str`, `format`, JSON, pickle, pydantic) raises:
-a mask that is written into an app's settings would be worse than an error.
+What shows a value implicitly (`repr`, and with it tracebacks, dataclasses, debuggers and `%r`) shows a mask, since it
+must never fail. What makes a text that is used elsewhere (`str`, `format`, JSON, pickle, pydantic) raises: a mask that
+is written into an app's settings would be worse than an error.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import hmac
 from typing import Final, Never, Self, final, override
 
 MASK: Final = "(secret)"
-"""What is shown in place of a secret, everywhere."""
+"""Shown in place of a secret, everywhere."""
 
 MIN_KEY: Final = 32
 """Bytes of a digest's key: as long as the digest, so that values cannot be guessed by trying keys (RFC 2104, 3)."""
@@ -21,7 +21,7 @@ MIN_KEY: Final = 32
 
 @final
 class Secret:
-    """A text that is kept from every way out but `reveal`. Immutable; equal to a Secret of the same text alone."""
+    """A text that can only be read with `reveal`. Immutable; equal only to a Secret with the same text."""
 
     __slots__ = ("__text",)
 
@@ -29,14 +29,14 @@ class Secret:
         object.__setattr__(self, "_Secret__text", text)
 
     def reveal(self) -> str:
-        """The text itself. Whoever asks answers for where it goes."""
+        """The text itself. The caller is responsible for where it goes."""
         found: str = object.__getattribute__(self, "_Secret__text")
         return found
 
     def digest(self, key: bytes, about: str) -> str:
-        """An HMAC-SHA-256 by which the value is recognised later, in hexadecimal; it tells nothing without the key.
+        """An HMAC-SHA-256 by which the value is recognised later, in hexadecimal; worthless without the key.
 
-        about: what the value belongs to, so that one password under two names cannot be seen to be one.
+        about: what the value belongs to, so that one password under two names has two digests.
         Raises ValueError for a key that is shorter than MIN_KEY.
         """
         if len(key) < MIN_KEY:
@@ -49,14 +49,14 @@ class Secret:
 
     @override
     def __eq__(self, other: object) -> bool:
-        """In a time that does not tell how much of the text agrees."""
+        """Compares in a time that does not reveal how much of the text agrees."""
         if not isinstance(other, Secret):
             return NotImplemented
         return hmac.compare_digest(self._bytes(), other._bytes())
 
     @override
     def __hash__(self) -> int:
-        """Of the process alone: Python salts the hashes of texts."""
+        """Valid in this process only: Python salts the hashes of texts."""
         return hash((Secret, self.reveal()))
 
     @override
@@ -83,7 +83,7 @@ class Secret:
         return self
 
     def __deepcopy__(self, _memo: object) -> Self:
-        """As dataclasses.asdict copies: the copy is as closed as the original."""
+        """For dataclasses.asdict, which copies: the copy is the same closed object."""
         return self
 
     @override

@@ -1,7 +1,7 @@
-"""Which values must be neither stored in a spec nor shown: a judgement from a name and a value, without I/O.
+"""Which values must be neither stored in a spec nor shown: judged from name and value. Pure.
 
-It errs towards secrecy for what is shown (`is_secret_name` suffices) and towards certainty for what is refused
-(`looks_like_secret` wants the value itself to give it away).
+It errs towards secrecy for what is shown (`is_secret_name` suffices), and towards certainty for what is refused
+(`looks_like_secret` wants evidence in the value itself).
 """
 
 import re
@@ -46,7 +46,7 @@ _HOST_NAME = re.compile(r"([a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE)
 
 
 def is_key_vault_reference(value: str) -> bool:
-    """`@Microsoft.KeyVault(...)`, which names a secret and holds none.
+    """Whether it is `@Microsoft.KeyVault(...)`, which names a secret and holds none.
 
     https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
     """
@@ -59,7 +59,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def looks_like_secret(name: str, value: str) -> bool:
-    """Whether the value gives itself away as a secret, or is long and random under a secret-like name."""
+    """Whether the value has the form of a secret, or is long and random under a secret-like name."""
     if is_key_vault_reference(value):
         return False
     if any(giveaway.search(value) for giveaway in _GIVEAWAYS):

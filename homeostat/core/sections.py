@@ -1,7 +1,7 @@
-"""What the sections of a document come to: checked by their schemas, and as items by their remediators.
+"""The sections of a document: checked by their schemas, and turned into items by their remediators.
 
-Much of a fleet says the same. A section's data is checked once however many documents have it, and its items are worked
-out once for all web apps of a resource group, unless the remediator looked at the app itself (`Scope.asked`).
+Much of a fleet says the same. A section's data is checked once, however many documents have it, and its items are made
+once for all web apps of a resource group, unless the remediator looked at the app itself (`Scope.asked`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,10 +30,10 @@ from homeostat.core.validation import Checked, check
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one section declares; no items when it is so wrong that its resources cannot be told.
+    """What one section declares; without items if it is so wrong that its resources are unknown.
 
-    roots: of the items and of what else the section answers for. problems: with their keys in the document.
-    shared: whether other web apps of the group have the very same part; what is one app's alone is not remembered.
+    roots: of the items, and of whatever else the section answers for. problems: with their keys in the document.
+    shared: whether other web apps of the group can have the same part; a part of one app alone is not remembered.
     """
 
     kind: str
@@ -46,10 +46,10 @@ class Part:
 
 
 class Workshop:
-    """Remembers what equal sections came to. Their data must be of one pool."""
+    """Makes parts of sections, and remembers those of equal sections. Their data must be from one pool."""
 
     def __init__(self, registry: Registry) -> None:
-        self.registry = dict(registry)  # which imports each kind at every look
+        self.registry = dict(registry)  # the registry itself imports a kind at each access
         schemas: dict[str, type[KindSection]] = {kind: each.section for kind, each in self.registry.items()}
         self._models = {kind: _model(kind, schema) for kind, schema in schemas.items()}
         self._checked: dict[tuple[str, int], tuple[KindSection | None, tuple[Problem, ...]]] = {}
@@ -60,7 +60,7 @@ class Workshop:
         return len(self._checked) + len(self._parts)
 
     def parts(self, data: Mapping[str, Json], app: ResourceId, problems: list[Problem]) -> tuple[Part, ...]:
-        """Of every section in the data of a document of this web app, in the registry's order."""
+        """The parts of every section in a document of this web app, in the registry's order."""
         sections: dict[str, KindSection] = {}
         passing: set[str] = set()
         for kind in self.registry:
@@ -76,7 +76,7 @@ class Workshop:
         return found
 
     def check_in_part(self, data: Mapping[str, Json]) -> Iterator[Problem]:
-        """What is wrong with sections that are not whole yet."""
+        """The problems of sections that are not complete yet."""
         for kind, model in self._models.items():
             if data.get(kind) is not None:
                 yield from check({kind: data[kind]}, model, in_part=True).problems
@@ -109,13 +109,13 @@ class Workshop:
 
 
 def _answers(asked: frozenset[str], sections: Mapping[str, KindSection]) -> list[object]:
-    """What a remediator was told of neighbours, in a form that tells whether another would be told the same."""
+    """What a remediator looked at in other sections, comparable with what it would find for another app."""
     return [(name, id(sections.get(name))) for name in sorted(asked)]
 
 
 @cache
 def _model(kind: str, section: type[KindSection]) -> type[Section]:
-    # Null is an error: a section that is there and empty has most likely lost its contents.
+    # Null is an error: a section without a value has most likely lost its contents.
     fields: dict[str, Any] = {kind: (section, None)}
     return create_model(f"Only_{kind}", __base__=Section, **fields)
 
@@ -126,7 +126,7 @@ def _declared(remediator: AnyRemediator, section: KindSection, scope: Scope) -> 
     try:
         items, unmanaged = remediator.items(section, scope), remediator.unmanaged(section, scope)
     except InvalidResourceId as error:
-        if not found:  # else it is among the problems already, at its own line
+        if not found:  # otherwise it is among the problems already, with its own line
             found.append(Problem((kind,), str(error), "Name it as name, group:name or by its full resource id."))
         return Part(kind, section, problems=tuple(found))
     roots = frozenset((*(item.root for item in items), *unmanaged))

@@ -1,7 +1,7 @@
 """Selectors: which web apps a document declares, by what Azure Resource Graph says of them.
 
-A selector becomes `Criteria`, the criteria become queries, and what these find becomes `SelectedApp`s. A query narrows
-down as far as its language allows; `Criteria.takes` has the last word.
+A selector becomes `Criteria`, these become queries, and the rows become `SelectedApp`s. A query narrows down as far as
+its language allows; `Criteria.takes` decides.
 """
 
 import re
@@ -39,7 +39,7 @@ type _Group = Annotated[str, Field(pattern=r"^[-\w.()*?\[\]!]+$", max_length=MAX
 
 
 class Select(Section):
-    """Web apps that fulfil every condition that is given."""
+    """Web apps that fulfil every given condition."""
 
     subscriptions: list[_Subscription] = Field(
         default_factory=list,
@@ -74,17 +74,17 @@ class SelectedApp:
 
     @property
     def spelled(self) -> tuple[object, ...]:
-        """Differs as soon as anything does that a document can say of it."""
+        """Differs if anything differs that a document can refer to."""
         return (self.id.subscription, self.id.resource_group, self.id.type, self.id.names, *sorted(self.tags.items()))
 
     def with_tags(self, names: AbstractSet[str]) -> "SelectedApp":
-        """The same with those of its tags that are among these names, which are in lower case."""
+        """The same app with only those tags whose names, in lower case, are given."""
         return SelectedApp(self.id, {name: value for name, value in self.tags.items() if name in names} or NO_TAGS)
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What a selector asks for. All in lower case and sorted, but for the tags' values; tags by name."""
+    """What a selector asks for. All is in lower case and sorted, except the tags' values; tags are sorted by name."""
 
     subscriptions: tuple[str, ...] = ()
     management_groups: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class Criteria:
 
     @classmethod
     def of(cls, select: Select, subscription: str) -> Self:
-        """`subscription` is where to look if the selector does not say."""
+        """subscription: where to look if the selector does not say."""
         named = select.subscriptions or ([] if select.management_groups or not subscription else [subscription])
         return cls(
             _lowered(named),
@@ -118,7 +118,7 @@ class Criteria:
         )
 
     def queries(self) -> tuple[RowQuery, ...]:
-        """One for each scope that a request can name; whatever they find is still to be asked of `takes`."""
+        """One query for each scope that a request can name; their rows have yet to pass `takes`."""
         types = tuple(row.name.lower() for row in ((SITE, SLOT) if self.slots else (SITE,)))
         groups = () if any(_WILD.search(name) for name in self.resource_groups) else self.resource_groups
         name, values = self.tags[0] if self.tags else ("", ())
@@ -132,7 +132,7 @@ class Criteria:
         )
 
     def takes(self, app: ResourceId, tags: Mapping[str, str]) -> bool:
-        """Whether an app with these tags, by names in lower case, fulfils every condition but that of its scope."""
+        """Whether an app with these tags, by names in lower case, fulfils every condition except the scope's."""
         group = app.resource_group.lower()
         return (
             (self.slots or app.is_type(SITE.name))
@@ -141,7 +141,7 @@ class Criteria:
         )
 
     def selected(self, row: JsonObject) -> SelectedApp | None:
-        """The app of a row with all its tags, if it is one that fulfils the conditions."""
+        """The app of a row with all its tags, if it fulfils the conditions."""
         try:
             app = ResourceId.parse(json.text_at(row, "id"))
         except InvalidResourceId:
@@ -153,7 +153,7 @@ class Criteria:
 
 
 type Selection = Mapping[str, tuple[SelectedApp, ...]]
-"""What was found last, by the key of the criteria. Criteria that are not in it were never asked of Azure."""
+"""What was found last, by the key of the criteria. Criteria that are missing here were never queried."""
 
 
 def _lowered(names: list[str]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""The state before a write, so that it can be read later and put back. Pure.
+"""The state before a write, so that it can be read and restored later. Pure.
 
-A snapshot is taken of each write, before it: the resource's body as it was, and for each edit what stood in its place.
-No secret gets in. What is or may be one is replaced by a keyed digest, which tells whether two values are the same and
-nothing else; it cannot be restored.
+A snapshot is taken before each write: of the resource's body, and of the former value of each edit. No secret gets in.
+What is or may be secret is replaced by a keyed digest, which tells whether two values are the same and nothing else; it
+cannot be restored.
 """
 
 import re
@@ -24,19 +24,19 @@ from homeostat.core.secrets import is_key_vault_reference, is_secret_name, looks
 from homeostat.core.spec import Root
 
 DIGEST: Final = "homeostatDigest"
-"""The one member of the object that stands in the place of a secret."""
+"""The only member of the object that replaces a secret."""
 
 _FOLDER: Final = "/snapshots/"
 _NAME: Final = re.compile(r"(?P<root>.+)/snapshots/(?P<at>\d{8}T\d{6}\.\d{6})Z-[0-9a-f]+-\d+\.json")
 _TIME: Final = "%Y%m%dT%H%M%S.%f"
 
 type Digest = Callable[[str], str]
-"""A keyed digest of a secret: equal values give equal digests, and without the key nothing can be told from one."""
+"""A keyed digest of a secret: equal values have equal digests, which say nothing without the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inverse:
-    """What one edit changed: `before` it and `after` it, at `path` of the resource; neither holds a secret's value."""
+    """What one edit changed, `before` and `after`, at `path` of the resource; neither holds a secret's value."""
 
     kind: str
     item: str
@@ -48,7 +48,7 @@ class Inverse:
 
     @property
     def is_secret(self) -> bool:
-        """Whether what stood there is not kept, so that it cannot be restored."""
+        """Whether the former value is not kept, so that it cannot be restored."""
         return hides(self.before)
 
     @property
@@ -58,7 +58,7 @@ class Inverse:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`id` is its blob's name; `body` the resource's as it was, ABSENT when it was not there.
+    """id: its blob's name. body: the resource's as it was; ABSENT if the resource was not there.
 
     spec_version: of the spec that the write carried out.
     """
@@ -78,13 +78,13 @@ class Snapshot:
 
 
 class Unseen(HomeostatError):
-    """A write would replace what nobody has looked at: a mistake of its remediator, and not carried out."""
+    """A write would replace something that was never read: a mistake of its remediator; it is not carried out."""
 
 
 def as_seen(action: Action) -> Action:
-    """The action with what it replaces, where its resource was only seen through another one, by what its drifts tell.
+    """The action with the body that it replaces: from its drifts, if its resource was only seen through another one.
 
-    Raises Unseen where they tell nothing.
+    Raises Unseen if they do not tell.
     """
     if action.before is not ABSENT or action.creates:
         return action
@@ -98,7 +98,7 @@ def as_seen(action: Action) -> Action:
 
 
 def taken(root: Root, action: Action, intent: Intent, number: int, trigger: Trigger, digest: Digest) -> Snapshot:
-    """The snapshot of an intent's write. number: which of its writes, from 1."""
+    """The snapshot before one of an intent's writes. number: which of them, from 1."""
     action = replace(action, before=_clear(action.before))
     open_names = _open_names(root) | _told_in_clear(action)
 
@@ -125,7 +125,7 @@ def taken(root: Root, action: Action, intent: Intent, number: int, trigger: Trig
 
 
 def _clear(value: Value) -> Value:
-    """With the text of every Secret: what becomes of it is decided here, by name."""
+    """The value with the text of every Secret: what is hidden is decided here, by name."""
     return ABSENT if value is ABSENT else json.revealed(value)
 
 
@@ -161,9 +161,9 @@ def _before(action: Action, resource: ResourceId) -> Value:
 
 
 def _open_names(root: Root) -> frozenset[str]:
-    """The names, lower case, of what the spec itself says in clear: neither a secret nor a reference to one.
+    """The names, lower case, of what the spec itself has in clear: neither secrets nor references to any.
 
-    What stands in the place of a Key Vault reference is taken for the secret itself.
+    What replaces a Key Vault reference is taken for the secret itself.
     """
     return frozenset(
         name.lower()
@@ -174,7 +174,7 @@ def _open_names(root: Root) -> frozenset[str]:
 
 
 def _told_in_clear(action: Action) -> frozenset[str]:
-    """The names of what drifts tell as it is: their remediator knows that it is fit to be shown."""
+    """The names of values that drifts show: their remediator knows that they may be shown."""
     before = {(each.resource.key, each.path): each.before for each in inverses(action) if each.path}
     return frozenset(
         edit.path[-1].lower()
@@ -184,10 +184,10 @@ def _told_in_clear(action: Action) -> frozenset[str]:
 
 
 def masked(resource: ResourceId, path: Path, value: Value, open_names: frozenset[str], digest: Digest) -> Value:
-    """The value at a path of the resource, with a digest in the place of everything that is or may be a secret.
+    """The value at a path of the resource, with a digest in place of everything that is or may be a secret.
 
-    Of a body that ARM shows only to a POST (app settings) all is taken for secret that the spec does not say in clear;
-    elsewhere, what has a secret's name or looks like one.
+    In a body that ARM only shows to a POST (app settings), everything counts as secret that the spec does not have in
+    clear; elsewhere, what has a secret's name or looks like one.
     """
     if value is ABSENT:
         return ABSENT
@@ -199,7 +199,7 @@ def masked(resource: ResourceId, path: Path, value: Value, open_names: frozenset
 
 
 def _masked(value: Json, name: str, open_names: frozenset[str] | None, digest: Digest) -> Json:
-    """open_names: the only names whose values may be shown; None where every name may that is not a secret's."""
+    """open_names: the only names whose values may be shown; if None, all but those of secrets may."""
     match value:
         case str():
             closed = open_names is not None and name.lower() not in open_names
@@ -213,14 +213,14 @@ def _masked(value: Json, name: str, open_names: frozenset[str] | None, digest: D
 
 
 def _may_be_secret(name: str, value: str, *, closed: bool) -> bool:
-    """A Key Vault reference names a secret and holds none."""
+    """A Key Vault reference is no secret: it only names one."""
     if is_key_vault_reference(value):
         return False
     return closed or is_secret_name(name) or looks_like_secret(name, value)
 
 
 def hides(value: Value) -> bool:
-    """Whether a digest stands for something in it."""
+    """Whether a digest is in it."""
     match value:
         case Mapping():
             return DIGEST in value or any(map(hides, value.values()))
@@ -234,7 +234,7 @@ def hides(value: Value) -> bool:
 
 
 def holds(current: Value, written: Value) -> bool:
-    """Whether `current`, as ARM tells it, is what was written: ARM adds members, and changes the case of names."""
+    """Whether `current`, as ARM reports it, is what was written: ARM adds members, and changes the case of names."""
     match written, current:
         case None, None | json.ABSENT:
             return True
@@ -252,7 +252,7 @@ def holds(current: Value, written: Value) -> bool:
 
 
 def folder(root: ResourceId) -> str:
-    """Where a root's snapshots are, in order of time."""
+    """The folder of a root's snapshots, which are in order of time."""
     return f"{root.key.strip('/')}{_FOLDER}"
 
 
@@ -261,18 +261,18 @@ def name(root: ResourceId, intent: Intent, number: int) -> str:
 
 
 def names(root: ResourceId, intent: Intent) -> tuple[str, ...]:
-    """Those of all writes of an intent, whether or not it came to them."""
+    """The names for all writes of an intent, whether or not it came to them."""
     return tuple(name(root, intent, number) for number in range(1, len(intent.actions) + 1))
 
 
 def parsed(id_: str) -> tuple[str, datetime] | None:
-    """The key of a snapshot's root and its time; None for a blob that is no snapshot."""
+    """The key of a snapshot's root and its time; None if the blob is no snapshot."""
     found = _NAME.fullmatch(id_)
     if found is None:
         return None
     try:
         return f"/{found['root']}", datetime.strptime(f"{found['at']}+0000", f"{_TIME}%z")
-    except ValueError:  # a month 13, as a person may have typed it
+    except ValueError:  # such as a month 13, which a person may have typed
         return None
 
 
@@ -294,7 +294,7 @@ def to_json(snapshot: Snapshot) -> JsonObject:
 
 
 def _inverse_json(inverse: Inverse) -> JsonObject:
-    """`before` and `after` are left out where the field is absent."""
+    """`before` and `after` are left out if the field is absent."""
     return {
         "kind": inverse.kind,
         "item": inverse.item,

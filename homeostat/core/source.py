@@ -1,12 +1,12 @@
-"""YAML text as data that remembers its lines.
+"""Reads YAML text into data that remembers its lines.
 
 Every scalar stays the text that was written: `REDIS_PORT: 6380` is "6380" and `FLAG: on` is "on", so that YAML's
-guesses never change what is defended; the schema turns text into numbers and booleans where it wants them. A plain
-empty value, `~` or `null` is None. The tree is built from parser events with bounds on depth and size, aliases
+guesses never change a declared value; the schema turns text into numbers and booleans where it expects them. A plain
+empty value, `~` or `null` is None. The tree is built from parser events with limits on depth and size, aliases
 included, so that no document can exhaust the process.
 
-Equal parts of documents are one object where they come from one `Pool`: what is worked out for one of them is then
-known for all, and a fleet of equal documents is as small as one.
+Equal parts of documents from one `Pool` are one object: what is computed for one of them is known for all, and a fleet
+of equal documents is as small as one.
 """
 
 import re
@@ -43,8 +43,8 @@ class SpecProblem:
 
 
 class SpecError(HomeostatError):
-    """Everything that is wrong with the specs, sorted by place, and each once: of a profile's problem the first user
-    is named, and how many there are besides.
+    """Everything that is wrong with the specs, sorted by place, each problem once: a profile's names its first user,
+    and how many there are besides.
     """
 
     def __init__(self, problems: tuple[SpecProblem, ...]) -> None:
@@ -63,7 +63,7 @@ def told_once(problems: Iterable[SpecProblem]) -> tuple[SpecProblem, ...]:
 
 
 class Members(dict[str, "Json"]):
-    """A mapping that is never changed. `size` counts the values in it at every depth, and itself."""
+    """A mapping that is never changed. size: the number of values in it at every depth, itself included."""
 
     __slots__ = ("size",)
 
@@ -71,7 +71,7 @@ class Members(dict[str, "Json"]):
 
 
 class Elements(list["Json"]):
-    """The same of a list."""
+    """The same for a list."""
 
     __slots__ = ("size",)
 
@@ -86,11 +86,11 @@ class Pool:
         self._held = 0
 
     def __len__(self) -> int:
-        """How many values are in it."""
+        """The number of values in it."""
         return self._held
 
     def mapping(self, found: Members, size: int) -> Json:
-        """Its values must be of the pool."""
+        """Its values must be from the pool."""
         found.size = size
         return self._one_of((*found, None, *map(_token, found.values())), found)
 
@@ -105,7 +105,7 @@ class Pool:
         return known
 
     def pooled(self, data: Json) -> Json:
-        """The pool's own object for data that was put together elsewhere, of parts that may be in the pool or not."""
+        """The pool's own object for data that was built elsewhere, of parts that may or may not be in the pool."""
         if isinstance(data, Mapping):
             members = Members((key, self.pooled(value)) for key, value in data.items())
             return self.mapping(members, 1 + sum(map(size_of, members.values())))
@@ -123,7 +123,7 @@ def _token(data: Json) -> object:
 
 
 def is_pooled(data: Json) -> bool:
-    """Whether the data is of a pool, so that its id is its own."""
+    """Whether the data is from a pool, so that its id identifies it."""
     return isinstance(data, Members | Elements)
 
 
@@ -136,9 +136,9 @@ class Source:
     """One YAML document.
 
     lines: of each value in the order of the text, a mapping or list before what is in it. A value's line is that of its
-    key, where it has one.
-    problems: what is wrong with the text itself and yet leaves a document to check, such as a key that stands twice.
-    found: lines that were asked for, where thousands ask for the same.
+    key, if it has one.
+    problems: errors in the text itself that still leave a document to check, such as a duplicate key.
+    found: lines that were looked up, since thousands ask for the same.
     """
 
     file: str
@@ -148,11 +148,11 @@ class Source:
     found: dict[Keys, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     def place(self, keys: Keys) -> Place:
-        """The line of the innermost of `keys` that stands in the text."""
+        """The line of the innermost of `keys` that is in the text."""
         return Place(self.file, self.line(keys)[0])
 
     def line(self, keys: Keys, read: Callable[[str], str] = str) -> tuple[int, int]:
-        """The same, and how many of the keys lead there. `read` says which key one that is written stands for."""
+        """The same, and how many of the keys lead there. read: which key a written one stands for."""
         here, at, depth = self.data, 0, 0
         for key in keys:
             step = _step(here, key, read)
@@ -162,7 +162,7 @@ class Source:
         return self.lines[at], depth
 
     def known_line(self, keys: Keys, read: Callable[[str], str]) -> tuple[int, int]:
-        """The same, remembered where `read` had no part in it."""
+        """The same, remembered if `read` had no part in it."""
         line = self.found.get(keys)
         if line is None:
             asked: list[str] = []
@@ -177,12 +177,12 @@ class Source:
         return line
 
     def every_line(self) -> Iterator[tuple[Keys, int]]:
-        """Everything that is written out, each before what is in it."""
+        """Everything that is written, each before what is in it."""
         return zip(_every_key((), self.data), self.lines, strict=True)
 
 
 def _step(here: Json, key: str | int, read: Callable[[str], str]) -> tuple[Json, int] | None:
-    """What stands under the key, and how many values later than its owner."""
+    """The value under the key, and how many values after its owner it is."""
     later = 1
     if isinstance(here, Mapping) and isinstance(key, str):
         for name, value in here.items():
@@ -202,7 +202,7 @@ def _every_key(keys: Keys, data: Json) -> Iterator[Keys]:
 
 
 def parse_documents(text: str, file: str, pool: Pool | None = None) -> tuple[Source, ...]:
-    """The documents of one YAML text. Raises SpecError where nothing is left to check: syntax, depth, size."""
+    """The documents of one YAML text. Raises SpecError if nothing is left to check: syntax, depth, size."""
     if len(text) > MAX_CHARACTERS:
         raise _refusal(file, 1, f"the file has {len(text)} characters, more than {MAX_CHARACTERS}", "Split the file.")
     if (odd := _LONE_SURROGATE.search(text)) is not None:
@@ -221,7 +221,7 @@ def parse_documents(text: str, file: str, pool: Pool | None = None) -> tuple[Sou
 
 
 def _loader() -> Callable[[str], Any]:
-    """The parser of libyaml, where it is compiled in: several times faster than the one in Python."""
+    """The parser of libyaml if it is compiled in: several times faster than Python's."""
     return getattr(yaml, "CLoader", yaml.Loader)  # only its parser is used: no tag is ever constructed
 
 
@@ -256,7 +256,7 @@ class _Builder:
                     yield Source(self.file, data, self.lines, tuple(self.problems))
 
     def _value(self, event: Any, line: int, depth: int) -> Json:
-        """`line` is that of its key, where it has one."""
+        """line: that of its key, if it has one."""
         if type(event) is yaml.AliasEvent:
             return self._alias(event, line)
         self.nodes += 1
@@ -299,7 +299,7 @@ class _Builder:
         return self.pool.sequence(found, len(self.lines) - own)
 
     def _alias(self, event: yaml.AliasEvent, line: int) -> Json:
-        """All that it stands for is where it stands itself."""
+        """A copy of all that the alias stands for, at the alias's own line."""
         if event.anchor not in self.anchors:
             message = f"alias *{event.anchor} has no anchor before it"
             raise _refusal(self.file, _line(event), message, "Define it first.")

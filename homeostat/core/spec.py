@@ -1,7 +1,7 @@
 """Desired state: YAML documents become targets, and the declarations of all targets become roots.
 
-A document declares one web app, or with a selector many; a `Fleet` is what all documents of a deployment say together.
-What a document can say is in `homeostat.core.documents`, how documents are looked at together in
+A document declares one web app, or many with a selector; a `Fleet` is what all documents of a deployment declare
+together. What a document can say is in `homeostat.core.documents`, how documents are read together in
 `homeostat.core.reading`, how one becomes a target in `homeostat.core.compiled`.
 """
 
@@ -28,10 +28,10 @@ from homeostat.core.windows import Windows
 __all__ = ["Fleet", "Root", "Specs", "Target", "Wanted", "json_schema", "load", "spec_version"]
 
 _SPARE: Final = 100_000
-"""What may be remembered beyond twice of what the fleet needs, before all of it is worked out anew."""
+"""How much may be remembered beyond twice what the fleet needs, before all of it is read anew."""
 
 _RECENT: Final = 256
-"""Web apps of which what is wanted is kept at hand."""
+"""The number of web apps whose wants are cached."""
 
 _NOTHING: Final[Selection] = MappingProxyType({})
 
@@ -45,14 +45,14 @@ class Root:
     targets: tuple[str, ...]  # names, sorted
     policy: Policy = DEFAULT_POLICY  # the fleet's
     spec_version: str = field(default="", compare=False)  # the fleet's
-    windows: Mapping[str, Windows] = field(default_factory=dict)  # of those targets that have their own
-    marked: frozenset[str] = frozenset()  # the kinds of which an owner says `approval: required`
+    windows: Mapping[str, Windows] = field(default_factory=dict)  # of the targets that have their own
+    marked: frozenset[str] = frozenset()  # the kinds for which an owner says `approval: required`
     declared: int = field(default=0, compare=False)  # the number of the fleet's roots
 
 
 class Roots(Mapping[ResourceId, Root]):
-    """Sorted. What is wanted of a web app itself is put together when it is asked for: there are as many as targets,
-    nobody shares them, and all at once they would fill the memory.
+    """Sorted. What is wanted of a web app itself is built when it is asked for: there are as many web apps as targets,
+    nobody shares them, and all of them at once would fill the memory.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class Roots(Mapping[ResourceId, Root]):
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Everything that is declared: the targets by name and the roots that events, leases and writes belong to.
+    """Everything that is declared: the targets by name, and the roots that events, leases and writes belong to.
 
-    left_out: why web apps that a selector selects are no targets.
+    left_out: why some web apps that a selector selects are no targets.
     """
 
     targets: Mapping[str, Target] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Fleet:
     left_out: tuple[SpecProblem, ...] = ()
 
     def route(self, resource: ResourceId) -> Root | None:
-        """The declared root that a change of `resource` concerns, which for a slot's change is never the slot's app."""
+        """The declared root that a change of `resource` concerns; for a slot's change it is never the slot's app."""
         root = root_of(resource)
         return self.roots.get(root) if root is not None else None
 
@@ -108,7 +108,7 @@ def load(
     own: OwnResources = NOTHING_OWN,
     selection: Selection = _NOTHING,
 ) -> Fleet:
-    """The fleet that the texts (by file name) declare. `subscription` stands in where a document names none.
+    """The fleet that the texts (by file name) declare. subscription: for documents that name none.
 
     own: what Homeostat runs on, which nothing may declare.
     selection: the apps that selectors select; without it they are checked, and select none.
@@ -120,7 +120,7 @@ def load(
 
 
 def spec_version(texts: Mapping[str, str]) -> str:
-    """A name for these very texts: 12 hex digits, different as soon as a file is renamed or a letter changes."""
+    """The name of exactly these texts: 12 hex digits, different if a file is renamed or a letter changes."""
     return _version({name: _digest(text) for name, text in texts.items()})
 
 
@@ -137,7 +137,7 @@ def _digest(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What became of one text; `refused` where nothing of it could be read."""
+    """The documents of one text; `refused` if it could not be read at all."""
 
     digest: bytes
     sources: tuple[Source, ...] = ()
@@ -145,10 +145,10 @@ class _File:
 
 
 class Specs:
-    """The texts of a fleet, read once each, and again only when they change.
+    """The texts of a fleet, each read once, and again only when it changes.
 
-    What one version of the texts came to is remembered for the next: by document, by section, and by what documents
-    have in common. `outgrown` says when more is remembered than is worth it: then begin anew, with all texts.
+    The results of one version of the texts are remembered for the next: by document, by section, and by what documents
+    share. `outgrown` says that too much is remembered: then begin anew, with all texts.
     """
 
     def __init__(self, registry: Registry, own: OwnResources = NOTHING_OWN) -> None:
@@ -162,7 +162,7 @@ class Specs:
         return len(self._memory) > 2 * self._needed + _SPARE
 
     def update(self, changed: Mapping[str, str], gone: Iterable[str] = ()) -> None:
-        """Takes texts in, by file name. A text that is the same as before is not parsed again."""
+        """Takes texts, by file name. A text that did not change is not parsed again."""
         for name in gone:
             self._files.pop(name, None)
         for name, text in changed.items():
@@ -177,7 +177,7 @@ class Specs:
             return _File(digest, refused=error.problems)
 
     def wanted(self, subscription: str) -> tuple[Wanted, ...]:
-        """What must be asked of Azure before the fleet is known; nothing for selectors that are wrong."""
+        """What Azure must be asked before the fleet is known; nothing for selectors that are wrong."""
         return tuple(chosen.wanted for chosen in self._look(subscription).selectors)
 
     def fleet(self, subscription: str, selection: Selection = _NOTHING) -> Fleet:
@@ -227,7 +227,7 @@ class Specs:
         def web_app(known: Compiled) -> Root:
             return root(known.web_app, of_one(known, []))
 
-        for id_ in others:  # what one document says of its app against itself is known already
+        for id_ in others:  # contradictions inside one document are known already
             for wants in of_one(first[id_], problems).wants.values():
                 problems.extend(conflicts(wants, self._memory.aware))
         targets = {each.target.name: each.target for each in sorted(documents, key=lambda each: each.target.name)}

@@ -1,7 +1,7 @@
-"""A sweep: every declared root looked at once, in chunks that any instance can take up. Pure.
+"""A sweep: every declared root is checked once, in chunks that any instance can take up. Pure.
 
-What a sweep is about is decided when it begins and does not change: its chunks are ranges of root keys, kept by the key
-at which each begins. Roots that are declared meanwhile fall into one of the ranges, and shift none of them.
+What a sweep covers is decided when it begins: its chunks are ranges of root keys, each stored as the key at which it
+begins. Roots that are declared meanwhile fall into one of the ranges, and do not move any.
 """
 
 import hashlib
@@ -25,51 +25,51 @@ from homeostat.core.record import Accepted, RootRecord
 from homeostat.core.spec import Root
 
 ROWS: Final = 0.99 * MAX_TOP
-"""Of a chunk, as many as one page of Resource Graph holds, whose queries are what a sweep has fewest of. A hundredth is
-left for what comes to be within a day.
+"""Rows of a chunk: those of one page of Resource Graph, since queries are a sweep's scarcest resource. A hundredth is
+left for resources that are created within a day.
 """
 
 ROWS_OF_A_ROOT: Final = 1.1
-"""With what comes along: so many are expected of a fleet of which no sweep has seen any."""
+"""Rows of a root, with those of others that come along: what is expected before any sweep has measured it."""
 
 MOST_FIT: Final = 0.9
-"""Of the chunks, that are to be one page. A group that is full of other things makes no chunk smaller but its own."""
+"""The share of chunks that are to fit into one page: a resource group full of other things only affects its own."""
 
 MAX_CHUNKS: Final = 2000
-"""So many beginnings of chunks, ids of up to 300 characters, fit into one document."""
+"""The beginnings of this many chunks, ids of up to 300 characters, fit into one document."""
 
 DEFAULT_FULL_READ_DAYS: Final = 14
 
 STALE_AFTER: Final = timedelta(hours=20)
-"""A sweep that is older when the timer fires is ended unfinished; a younger one goes on."""
+"""A sweep that is older than this when the timer fires is ended unfinished; a younger one goes on."""
 
 PATIENCE: Final = timedelta(hours=6)
-"""How long a sweep waits for its last chunk, and for the end of the repairs that it led to."""
+"""How long a sweep waits for its last chunk, and for the end of the repairs that it caused."""
 
 FIRST_LOOK: Final = timedelta(seconds=30)
 LAST_LOOK: Final = timedelta(minutes=15)
 
 REMEMBERED: Final = 10
-"""Ids of earlier sweeps, by which a message that comes very late is known."""
+"""How many earlier sweeps' ids are kept, to recognise messages that come very late."""
 
 MAX_ASKS: Final = 10
-"""People's words that are kept with one sweep, the latest: the fleet's ledger has them all."""
+"""How many requests of people are kept with one sweep, the latest ones: the fleet's ledger has them all."""
 
 MAX_REFUSED: Final = 20
-"""Actions that are named of those that the role lacks: whoever lacks more has the role not assigned at all."""
+"""How many of the actions that the role lacks are named: if more are missing, the role is not assigned at all."""
 
 AGAIN_AFTER: Final = timedelta(minutes=10)
-"""How often the messages of a sweep are sent again at most, on the word of people who ask while it is under way."""
+"""How often at most a running sweep's messages are sent again because people ask for it."""
 
 
 # --- chunks ---------------------------------------------------------------------------------------------------------
 
 
 def cut(keys: Sequence[str], size: int) -> tuple[str, ...]:
-    """The key at which each chunk begins. `keys` are sorted, so that a chunk is about neighbouring resource groups.
+    """The key at which each chunk begins. keys: sorted, so that a chunk consists of neighbouring resource groups.
 
-    It begins with a resource group where the groups are no larger than chunks: what two chunks have of one group, both
-    ask Resource Graph for.
+    A chunk begins with a resource group unless the group is larger than a chunk: if two chunks share a group, both
+    query all of it.
     """
     step = max(size, -(-len(keys) // MAX_CHUNKS))
     found = tuple(keys[start] for start in _starts(keys, step))
@@ -87,7 +87,7 @@ def _starts(keys: Sequence[str], step: int) -> Iterator[int]:
 
 
 def members(ids: Sequence[ResourceId], beginnings: Sequence[str], number: int) -> Sequence[ResourceId]:
-    """The roots of a chunk as the fleet is now; `ids` are sorted by key. The first and the last chunk are open."""
+    """The roots of a chunk in the current fleet. ids: sorted by key. The first and the last chunk are open-ended."""
     first = bisect_left(ids, beginnings[number], key=_key) if number else 0
     last = bisect_left(ids, beginnings[number + 1], key=_key) if number + 1 < len(beginnings) else len(ids)
     return ids[first:last]
@@ -101,10 +101,10 @@ def _key(id_: ResourceId) -> str:
 
 
 def is_read_in_full(root_key: str, after: int, until: int, days: int) -> bool:
-    """Whether the root's day, one of every `days`, is among the days that the sweep stands for.
+    """Whether the root's day, one of every `days`, is among the days that the sweep covers.
 
-    after, until: the sweep stands for the days behind `after` up to `until`, by their ordinals: nights that were missed
-    included. By a hash of the key alone, so that nothing is kept and every night has about as much to read.
+    after, until: the sweep covers the days after `after` up to `until`, as ordinals: missed nights are included. The
+    day is a hash of the key, so that nothing is stored and every night has about as much to read.
     """
     own = int.from_bytes(hashlib.sha256(root_key.encode("utf-8", "surrogatepass")).digest()[:8]) % days
     return (until - own) // days > (after - own) // days
@@ -122,8 +122,8 @@ class State(StrEnum):
 class Sweep:
     """full_after, full_until: the days whose share it reads in full. earlier: ids of the sweeps before, newest last.
 
-    rows_of_a_root: that Resource Graph answered with, as far as sweeps have seen.
-    asks: the words of people that it answers, in the order in which they came; none for most.
+    rows_of_a_root: rows of Resource Graph for each root, as measured by sweeps so far.
+    asks: the requests of people that it meets, in the order in which they came; none for most.
     """
 
     id: str
@@ -142,21 +142,21 @@ class Sweep:
 
     @property
     def hint(self) -> str:
-        """By which the marks and writes of the sweep are known."""
+        """The name of the sweep's marks and writes."""
         return f"{self.cause}:{self.id}"
 
     def is_stale(self, now: datetime) -> bool:
         return now - self.began >= STALE_AFTER
 
     def next_look(self, now: datetime) -> timedelta:
-        """Ever later: what takes long is not asked for often."""
+        """The time to the next look, at growing intervals."""
         return min(LAST_LOOK, max(FIRST_LOOK, (now - self.began) / 4))
 
     def asked_for(self, ask: Ask) -> "Sweep":
         return self if ask in self.asks else replace(self, asks=(*self.asks, ask)[-MAX_ASKS:])
 
     def is_urged_by(self, ask: Ask) -> bool:
-        """Whether its messages, which may be lost, are sent again on that word: the first within each AGAIN_AFTER."""
+        """Whether the request sends its messages, which may be lost, again: the first within each AGAIN_AFTER does."""
         turns = [(each.at - self.began) // AGAIN_AFTER for each in self.asks]
         return (ask.at - self.began) // AGAIN_AFTER > max(turns, default=0)
 
@@ -183,7 +183,7 @@ def begun(
 
 
 def ended(sweep: Sweep, chunks: Iterable["Chunk"], *, looked_at_all: bool) -> Sweep:
-    """What is left of it: the share that it did not read in full is the next one's to read."""
+    """The sweep when it has ended: the next one also reads the share that this one did not read in full."""
     return replace(
         sweep,
         state=State.ENDED,
@@ -194,9 +194,9 @@ def ended(sweep: Sweep, chunks: Iterable["Chunk"], *, looked_at_all: bool) -> Sw
 
 
 def _rows_of_a_root(chunks: Iterable["Chunk"]) -> float:
-    """With which most chunks would have been one page; 0.0 where none was asked for.
+    """Rows for each root with which most chunks would have been one page; 0.0 if nothing was queried.
 
-    No less than one, so that a chunk has no more roots than a page has rows, however little is known of them.
+    At least one, so that a chunk never has more roots than a page has rows.
     """
     found = sorted(max(1.0, chunk.rows / chunk.asked) for chunk in chunks if chunk.asked)
     return found[int(MOST_FIT * (len(found) - 1))] if found else 0.0
@@ -204,12 +204,12 @@ def _rows_of_a_root(chunks: Iterable["Chunk"]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """How far a chunk has come: of `of` roots `done`, the last of them `upto`. marked: keys of those that may differ.
+    """The progress of a chunk: `done` of `of` roots, the last of them `upto`. marked: keys of those that may differ.
 
-    checked: in sync and at rest. skipped: not looked at. calls: to ARM. queries: of Resource Graph. in_full: the roots
-    that were read through ARM alone, by their turn. rows: that came when it was asked for all of `asked` roots, whether
-    or not they were theirs. unindexed: why Resource Graph answered nothing, if so. refused: the actions that the role
-    lacks for what was asked.
+    checked: in sync and at rest. skipped: not looked at. calls: to ARM. queries: of Resource Graph. in_full: roots read
+    through ARM alone because it was their turn. rows: that came when all of `asked` roots were queried, whether or not
+    they were theirs. unindexed: why Resource Graph did not answer, if so. refused: the actions that the role lacks for
+    what was read.
     """
 
     of: int = 0
@@ -230,7 +230,7 @@ class Chunk:
 
 
 def further(current: Chunk | None, mine: Chunk) -> Chunk:
-    """Of two states of one chunk, which two instances may be at, the one that is further."""
+    """Of two states of one chunk, which two instances may be working on, the one that is further."""
     if current is None or _how_far(mine) > _how_far(current):
         return mine
     return current
@@ -250,7 +250,7 @@ def to_json(sweep: Sweep) -> JsonObject:
 
 
 def from_json(body: JsonObject) -> Sweep:
-    """Raises ValueError for what is none."""
+    """Raises ValueError for anything else."""
     return _SWEEP.validate_python(body)
 
 
@@ -260,7 +260,7 @@ def chunk_to_json(chunk: Chunk) -> JsonObject:
 
 
 def chunk_from_json(body: JsonObject) -> Chunk:
-    """Raises ValueError for what is none."""
+    """Raises ValueError for anything else."""
     return _CHUNK.validate_python(body)
 
 
@@ -268,10 +268,10 @@ def chunk_from_json(body: JsonObject) -> Chunk:
 
 
 def is_at_rest(root: Root, record: RootRecord, judged: Iterable[str], now: datetime) -> bool:
-    """Whether nothing would become of a look that finds the root as declared: nothing to remember, and nobody to tell.
+    """Whether a look that finds the root as declared would have no effect: nothing to remember, nobody to alert.
 
-    It is asked of the very function that concludes looks, so that it cannot disagree with it. Whatever is marked,
-    leased or begun is somebody's turn, and no rest.
+    It asks the very function that concludes looks, so that the two cannot disagree. A root that is marked, leased or
+    being written is not at rest.
     """
     if record.mark or record.working or record.lease or (record.retest and record.retest.runs(now)):
         return False
@@ -284,7 +284,7 @@ _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def _without_times(record: RootRecord) -> RootRecord:
-    """Without when, and by which version of the spec, it was seen as declared: by what is declared it is known."""
+    """Without when, and by which version of the spec, it was seen as declared."""
     accepted: Mapping[str, Accepted] = {
         kind: replace(each, version="", at=_NO_TIME) for kind, each in record.accepted.items()
     }

@@ -1,4 +1,4 @@
-"""What became of a sweep: the end of each root that it marked, and the summary of all. Pure."""
+"""The results of a sweep: the end of each root that it marked, and a summary. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,11 +16,11 @@ from homeostat.core.sweep import MAX_REFUSED, Chunk, Sweep
 
 
 class End(StrEnum):
-    """What became of a root that was marked."""
+    """How a marked root ended."""
 
     IN_SYNC = "in-sync"
     HEALED = "healed"
-    REPORTED = "reported"  # drifted, and by its mode only told
+    REPORTED = "reported"  # drifted, and only reported by its mode
     HELD = "held"
     FAILED = "failed"
     RETIRED = "retired"
@@ -33,19 +33,19 @@ _ENDS: Final[Mapping[str, End]] = {
     Status.FAILED: End.FAILED,
     Status.UNKNOWN: End.FAILED,
     Status.RETIRED: End.RETIRED,
-    Status.SETTLING: End.FAILED,  # for as long as it is looked at again, this is not its end
+    Status.SETTLING: End.FAILED,  # while it is looked at again, this is not its end
     Status.MISSING: End.FAILED,
 }
 _NOT_YET: Final = frozenset({Status.SETTLING, Status.MISSING})
 
 
 def end_of(record: RootRecord, entries: Sequence[JsonObject], sweep: Sweep) -> End | None:
-    """What became of a marked root; None while that is not known. entries: its ledger's, newest first."""
+    """How a marked root ended; None while that is unknown. entries: of its ledger, newest first."""
     if is_waited_for(record, sweep):
         return None
     since = [entry for entry in entries if datetime.fromisoformat(json.text_at(entry, "at")) >= sweep.began]
     if not any(_is_of(entry, sweep.hint) for entry in since):
-        return End.IN_SYNC  # finding everything in order is no line of the ledger
+        return End.IN_SYNC  # finding everything in order leaves no line in the ledger
     newest = next((status for entry in since if (status := json.text_at(entry, "status")) in _ENDS), "")
     if newest in _NOT_YET and record.mark is not None:
         return None
@@ -53,12 +53,12 @@ def end_of(record: RootRecord, entries: Sequence[JsonObject], sweep: Sweep) -> E
 
 
 def is_waited_for(record: RootRecord, sweep: Sweep) -> bool:
-    """Whether the root has yet to be looked at for the sweep."""
+    """Whether the sweep's look at the root is still to come."""
     return _names(record.mark, sweep.hint) or _names(record.working, sweep.hint)
 
 
 def refused_in(entries: Iterable[JsonObject], sweep: Sweep) -> frozenset[str]:
-    """The actions that the role lacked for what the sweep had looked at; entries: of a marked root's ledger."""
+    """The actions that the role lacked during the sweep's look at a root. entries: of the root's ledger."""
     of_sweep = [json.at(entry, ("refused",)) for entry in entries if _is_of(entry, sweep.hint)]
     return frozenset(str(action) for found in of_sweep if isinstance(found, Sequence) for action in found)
 
@@ -77,10 +77,10 @@ def _is_of(entry: JsonObject, hint: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """checked: as declared, by rows, by ARM, or once they were read afresh. drifted: healed, held or only reported.
+    """checked: as declared, by rows, by ARM, or by a fresh read. drifted: healed, held or only reported.
 
-    unfinished: roots of which it is not known, those of `lost_chunks` included. took: from its begin to its end.
-    refused: the actions that the role lacks for what was asked, whatever depended on the answers.
+    unfinished: roots whose end is unknown, those of `lost_chunks` included. took: from its beginning to its end.
+    refused: the actions that the role lacks for anything that was read.
     """
 
     id: str
@@ -119,9 +119,9 @@ def summed_up(
     now: datetime,
     refused: Iterable[str] = (),
 ) -> Summary:
-    """count: of the sweep's chunks. ends: what became of each root that was marked; None where that is not known.
+    """count: of the sweep's chunks. ends: how each marked root ended; None if that is unknown.
 
-    refused: the actions that the role lacked when those were looked at.
+    refused: the actions that the role lacked when these were looked at.
     """
     found = Counter(ends.values())
     lost = tuple(number for number in range(count) if number not in chunks or not chunks[number].is_done)
@@ -157,7 +157,7 @@ def summed_up(
 
 
 def summary_json(summary: Summary) -> JsonObject:
-    """As it is in the alert, the ledger and the API: counts, and nothing for each root."""
+    """As in the alert, the ledger and the API: counts, without single roots."""
     took = (summary.ended - summary.began).total_seconds()
     return {
         "sweep": summary.id,

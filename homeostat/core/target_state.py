@@ -1,4 +1,4 @@
-"""A target as people and programs are told of it: what is open, fails, flaps and is paused. Pure."""
+"""A target as people and programs see it: what is open, fails, flaps and is paused. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,7 +14,7 @@ type _Records = Sequence[tuple[ResourceId, RootRecord]]
 
 
 def target_json(target: Target, known: Mapping[ResourceId, RootRecord], pauses: Sequence[Pause]) -> JsonObject:
-    """known: what is remembered of its roots, among others. pauses: those in force, of whatever target."""
+    """known: the records of its roots, and perhaps of others. pauses: those in force, of any target."""
     records = [(root, known[root]) for root in target.roots]
     return {
         "name": target.name,

@@ -1,7 +1,8 @@
-"""Whose turn it is: those who wait for tokens of several budgets, in a fair order.
+"""Whose turn it is among requests that wait for tokens of several budgets, in a fair order.
 
-Healing goes before sweeping, and within a lane whoever came first goes first, for every budget that there is too little
-of. Who lacks one budget does not hold up those who need only others, and takes his tokens of all at once or of none.
+Healing goes before sweeping, and within a lane it is first come, first served, for every budget that is short. A
+request that lacks one budget does not delay those that need only others, and takes its tokens of all budgets at once or
+none.
 """
 
 import heapq
@@ -19,7 +20,7 @@ type Route = tuple[Budget, ...]
 
 @dataclass(slots=True, eq=False)
 class Waiter[T]:
-    """until: how long it is willing to wait. numbers: those of its draws, one for each budget, once it was served."""
+    """until: how long it is willing to wait. numbers: of its draws, one for each budget, once it was served."""
 
     lane: Lane
     route: Route
@@ -32,7 +33,7 @@ class Waiter[T]:
 
 @dataclass(slots=True)
 class Turns[T]:
-    """Those who wait, by lane and by the budgets that they need. `T` is whatever the caller knows them by."""
+    """The waiting requests, by lane and by the budgets that they need. T: what the caller identifies them by."""
 
     _queues: dict[Lane, dict[Route, deque[Waiter[T]]]] = field(default_factory=lambda: {lane: {} for lane in LANES})
     _waiting: dict[Lane, Counter[Budget]] = field(default_factory=lambda: {lane: Counter() for lane in LANES})
@@ -42,7 +43,7 @@ class Turns[T]:
         return any(self._queues[lane] for lane in LANES)
 
     def expected(self, lane: Lane, route: Route, now: float) -> float:
-        """Seconds until the turn of one who came now: behind all of his lane, and of those that go before it."""
+        """Seconds until the turn of a request that came now: behind all of its lane, and of those with priority."""
         before = LANES[: LANES.index(lane) + 1]
         return max(budget.wait(lane, now, 1 + sum(self._waiting[each][budget] for each in before)) for budget in route)
 
@@ -54,7 +55,7 @@ class Turns[T]:
         return waiter
 
     def leave(self, waiter: Waiter[T]) -> None:
-        """Gives a place up; one who was served has none any more."""
+        """Gives up a place; a request that was served has none."""
         if not waiter.gone:
             waiter.gone = True
             self._waiting[waiter.lane].subtract(waiter.route)
@@ -76,7 +77,7 @@ class Turns[T]:
         return served
 
     def overdue(self, now: float) -> list[Waiter[T]]:
-        """Those who have waited for as long as they were willing to. They are gone."""
+        """Removes and returns those that have waited as long as they were willing to."""
         late: list[Waiter[T]] = []
         for lane in LANES:
             for route in tuple(self._queues[lane]):
@@ -86,7 +87,7 @@ class Turns[T]:
         return late
 
     def next_turn(self, now: float) -> float:
-        """Seconds until there may be something to do for those who wait; infinite when nobody does."""
+        """Seconds until something may have to be done; infinite if nobody waits."""
         heads = [queue[0] for lane in LANES for queue in self._queues[lane].values()]
         turns = (max(budget.wait(each.lane, now) for budget in each.route) for each in heads)
         return min((*turns, *(each.until - now for each in heads)), default=math.inf)
@@ -100,7 +101,7 @@ class Turns[T]:
         return waiter
 
     def _tidy(self, lane: Lane, route: Route) -> None:
-        """Drops those who left from the front, and queues and counts of nobody."""
+        """Drops those that left from the front, and empty queues and counts."""
         queue = self._queues[lane][route]
         while queue and queue[0].gone:
             queue.popleft()
@@ -112,7 +113,7 @@ class Turns[T]:
 
 
 def _is_stopped(lane: Lane, route: Route, lacking: set[Budget], now: float) -> bool:
-    """Whether the first of a queue must wait; what he lacks, nobody behind him gets before him."""
+    """Whether the first of a queue must wait; nobody behind it gets what it lacks before it does."""
     short = [budget for budget in route if budget in lacking or budget.wait(lane, now)]
     lacking.update(short)
     return bool(short)

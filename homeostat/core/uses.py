@@ -1,7 +1,7 @@
-"""What was written, or reserved to be, as the caps of `homeostat.core.gate.caps` count it. Pure.
+"""Writes, made or reserved, as the caps of `homeostat.core.gate.caps` count them. Pure.
 
 An hour is counted in minutes, the current one and the sixty before it, so that in no sixty minutes more can be reserved
-than a cap says.
+than a cap allows.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from homeostat.core.json import Json, JsonObject
 from homeostat.core.plan import Plan
 
 HOUR: Final = 60
-"""Minutes."""
+"""In minutes."""
 
 type Minutes = Mapping[str, tuple[int, ...]]
 """By resource: the minute of each write, oldest first. Minutes count from 1970."""
@@ -24,7 +24,7 @@ type Minutes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class RunUse:
-    """By one run so far. `roots` are marks. version: of the document that it was read from."""
+    """The use of one run so far. roots: their marks. version: of the document that it was read from."""
 
     writes: int = 0
     roots: frozenset[str] = frozenset()
@@ -39,7 +39,7 @@ NOTHING_RESERVED: Final = RunUse()
 
 @dataclass(frozen=True, slots=True)
 class HourUse:
-    """Over the fleet: the writes by minute, and by root's mark the minute in which it was last written to.
+    """The use of the fleet: the writes by minute, and by root's mark the minute in which it was last written to.
 
     version: of the document that it was read from.
     """
@@ -49,7 +49,7 @@ class HourUse:
     version: str | None = field(default=None, compare=False)
 
     def at(self, now: datetime) -> "HourUse":
-        """What of it still counts. A minute to come is from an instance whose clock is ahead."""
+        """What still counts. A minute in the future is from an instance whose clock is ahead."""
         first = minute_of(now) - HOUR
         return HourUse(
             {minute: writes for minute, writes in self.writes.items() if minute >= first},
@@ -69,12 +69,12 @@ def minute_of(now: datetime) -> int:
 
 
 def ends_to_count(minute: int) -> datetime:
-    """When what was reserved in that minute no longer counts."""
+    """When a reservation of that minute stops counting."""
     return datetime.fromtimestamp((minute + HOUR + 1) * 60, UTC)
 
 
 def mark_of(root: ResourceId) -> str:
-    """A short name of a root, for where thousands are kept in one document."""
+    """A short name of a root, for documents with thousands of them."""
     return hashlib.sha256(root.key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
@@ -110,7 +110,7 @@ def run_to_json(use: RunUse) -> JsonObject:
 
 
 def run_from_json(body: JsonObject, version: str | None = None) -> RunUse:
-    """Raises ValueError: what cannot be read is not taken for nothing."""
+    """Raises ValueError: an unreadable use must not count as none."""
     writes, roots = body.get("writes"), body.get("roots")
     if not isinstance(writes, int) or not isinstance(roots, list):
         raise ValueError("a run's use has no number of writes, or no roots")  # noqa: TRY004 - as for any unreadable document

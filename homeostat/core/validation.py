@@ -1,6 +1,6 @@
-"""One document against its schema: every problem in it, and as much of it as can still be checked.
+"""Checks one document against its schema: finds every problem in it, and keeps as much as can still be checked.
 
-What the schema refuses is taken out and the rest validated again, so that a wrong line does not hide what the
+What the schema refuses is removed and the rest validated again, so that a wrong line does not hide what the
 remediators have to say about the others.
 """
 
@@ -18,7 +18,7 @@ from homeostat.core.model import Problem, Section
 from homeostat.core.source import Keys
 
 ROUNDS: Final = 24
-"""How often something is taken out before the document is given up: each round climbs at least one level."""
+"""How often something is removed before the document is given up: each round climbs at least one level."""
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "extra_forbidden": ("is not a known key", "Check its spelling and indentation."),
@@ -40,14 +40,14 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "window_length": ("must be from one minute to 31 days", "For example `6h`."),
     "tuple_type": ("must be a value or a list of values", "Write `[a, b]` for several."),
 }
-"""By pydantic's error type; no words of it repeat what was written, which may be a secret."""
+"""By pydantic's error type. No message repeats what was written, which may be a secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked[D: Section]:
-    """document: what is left of it; None when nothing is.
+    """document: what is left of it; None if nothing is.
 
-    stood_in: the required keys at its top that were missing or wrong, for which a stand-in was taken.
+    stood_in: the required top-level keys that were missing or wrong, and got a stand-in.
     """
 
     document: D | None
@@ -58,9 +58,9 @@ class Checked[D: Section]:
 def check[D: Section](
     data: Json, model: type[D], stand_ins: Mapping[str, Json] = MappingProxyType({}), *, in_part: bool = False
 ) -> Checked[D]:
-    """Validates a document. `stand_ins` are valid values of the keys that every document must have.
+    """Validates a document. stand_ins: valid values of the required keys.
 
-    in_part: whether it may be half of something, to be completed by another, with variables that are not known yet.
+    in_part: whether it may be incomplete, to be completed by another, with variables that are not known yet.
     """
     stood_in = frozenset[str]()
     problems: tuple[Problem, ...] = ()
@@ -80,7 +80,7 @@ def check[D: Section](
 
 
 def _is_open(detail: Mapping[str, Any], data: Json) -> bool:
-    """Whether what is refused may yet be completed, by what extends it or by a variable."""
+    """Whether what is refused may yet be completed, by inheritance or by a variable."""
     refused = json.at(data, _path(data, detail["loc"]))
     return detail["type"] == "missing" or refused is None or (refused is not ABSENT and "${" in json.render(refused))
 
@@ -117,7 +117,7 @@ def _takes_its_owner(error_type: str, keys: Keys) -> bool:
 
 
 def _path(data: Json, keys: Keys) -> json.Path:
-    """As many of the keys as lead from mapping to mapping: what is wrong inside a list takes the list with it."""
+    """As many of the keys as lead from mapping to mapping: an error inside a list removes the whole list."""
     path: json.Path = ()
     for key in keys:
         if not isinstance(key, str) or json.at(data, (*path, key)) is ABSENT:

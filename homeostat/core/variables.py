@@ -1,6 +1,6 @@
 """Variables in a spec: `${name}` in any text, key or value, stands for a text of the document or of its profiles.
 
-`$${` stands for a plain `${`. A variable's own text may use others. What nobody defines is an error.
+`$${` stands for a plain `${`. A variable's own text may use others. An undefined variable is an error.
 """
 
 import re
@@ -12,13 +12,13 @@ from homeostat.core.json import Json
 from homeostat.core.source import Keys, Pool
 
 TAG: Final = "tag:"
-"""`${tag:NAME}` is the value that an app's tag has in Azure; known for apps that a selector selects."""
+"""`${tag:NAME}` is the value of an app's tag in Azure; it is known for apps that a selector selects."""
 
 BUILT_IN: Final = ("target", "web_app", "resource_group", "subscription")
-"""Names of what the head of a document says."""
+"""Variables from the head of a document."""
 
 MAX_TEXT: Final = 4096
-"""Characters of a variable: without a bound, a few that use one another twice would fill the memory."""
+"""Characters of a variable: otherwise a few that use one another twice would fill the memory."""
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
@@ -28,7 +28,7 @@ _TAG_NAME = re.compile(r"tag:[^<>*%&:\\?/+{}]{1,512}")
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What is wrong with the text at `keys`. It repeats none of it but the name of a variable."""
+    """What is wrong with the text at `keys`. It quotes nothing of the text but a variable's name."""
 
     keys: Keys
     message: str
@@ -37,7 +37,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What the variables stand for. passing: those whose text is one target's alone."""
+    """The variables' values. passing: those whose text is one target's alone."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
     passing: frozenset[str] = frozenset()
@@ -45,10 +45,10 @@ class Values:
 
 @dataclass(slots=True)
 class Substitution:
-    """Puts texts in the place of references, and remembers what became of parts that several documents share."""
+    """Replaces references by texts, and remembers the results for parts that several documents share."""
 
     pool: Pool
-    _used: dict[int, frozenset[str]] = field(default_factory=dict)  # by id of a part in the pool
+    _used: dict[int, frozenset[str]] = field(default_factory=dict)  # by the id of a part in the pool
     _in_keys: dict[int, frozenset[str]] = field(default_factory=dict)  # likewise
     _done: dict[tuple[object, ...], Json] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class Substitution:
         return len(self._used) + len(self._done)
 
     def used(self, data: Json) -> frozenset[str]:
-        """The names of all references in the data, which must be of the pool; "" is among them for an escape."""
+        """The names of all references in the data, which must be from the pool; "" is among them for an escape."""
         if isinstance(data, str):
             return names_in(data)
         if data is None or not isinstance(data, Mapping | Sequence):
@@ -69,7 +69,7 @@ class Substitution:
         return known
 
     def used_in_keys(self, data: Json) -> frozenset[str]:
-        """The same, of its keys alone, at every depth."""
+        """The same for its keys alone, at every depth."""
         if isinstance(data, str) or not isinstance(data, Mapping | Sequence):
             return _NONE
         known = self._in_keys.get(id(data))
@@ -82,7 +82,8 @@ class Substitution:
     def spelled(self, data: Json, values: Mapping[str, str]) -> Json:
         """The data with the references in its keys replaced, so that keys can be compared; `applied` does the rest.
 
-        A key stays where it would become another's, or has a reference that is not known, which `applied` tells.
+        A key is left as it is if it would become equal to another, or if its reference is unknown, which `applied`
+        reports.
         """
         used = self.used_in_keys(data)
         if not used & values.keys():
@@ -102,9 +103,9 @@ class Substitution:
         return {names[key]: self.spelled(value, values) for key, value in data.items()}
 
     def applied(self, data: Json, values: "Values", troubles: list[Trouble], keys: Keys = ()) -> Json:
-        """The data with every reference replaced; itself where it has none. What cannot be replaced stays.
+        """The data with every reference replaced; the same object if it has none. What cannot be replaced stays.
 
-        Of the pool again, but for what uses a passing variable: nobody else would ever ask for that.
+        The result is from the pool again, unless it uses a passing variable: nobody else would ever need that.
         """
         used = self.used(data)
         if not used:
@@ -142,7 +143,7 @@ _NONE: Final[frozenset[str]] = frozenset()
 
 
 def names_in(text: str) -> frozenset[str]:
-    """The names that a text refers to; "" among them where it has an escape, or a reference that is none."""
+    """The names that a text refers to; "" is among them if it has an escape, or a malformed reference."""
     if "${" not in text:
         return _NONE
     return frozenset(found[1] or "" for found in _REFERENCE.finditer(text))
@@ -157,7 +158,7 @@ def _spelled_key(key: str, values: Mapping[str, str]) -> str:
 
 
 def escaped(data: Json) -> Json:
-    """Data that stands for itself, whatever is in its texts."""
+    """Data that stands for itself, whatever its texts contain."""
     if isinstance(data, str):
         return data.replace("${", "$${")
     if isinstance(data, Mapping):
@@ -187,9 +188,9 @@ def _unknown(name: str | None) -> tuple[str, str]:
 
 
 def evaluated(texts: Mapping[str, str], given: Mapping[str, str]) -> Iterator[tuple[str, str | Trouble]]:
-    """Each of the texts by its name, with all references in it replaced; `given` needs no replacing.
+    """Each of the texts by its name, with all references replaced; `given` needs no replacing.
 
-    A Trouble, whose keys are the name, where that leads in a circle or to nothing.
+    A Trouble, whose keys are the name, for a circular or undefined reference.
     """
     known: dict[str, str | Trouble] = dict(given)
     for name in texts:
@@ -208,7 +209,7 @@ def _evaluated(
     troubles: list[Trouble] = []
     for used in sorted(names_in(texts[name])):
         if used not in texts and used not in known:
-            continue  # told when it is replaced
+            continue  # reported when it is replaced
         value = _evaluated(used, texts, known, (*above, name))
         if isinstance(value, Trouble):
             troubles.append(replace(value, keys=(name,)))

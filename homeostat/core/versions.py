@@ -13,7 +13,7 @@ from homeostat.core.spec import Root
 
 
 def wants_digest(root: Root, kind: str) -> str:
-    """Of all that is declared of the kind on the root, wherever in which file it stands and whoever declares it."""
+    """The digest of all that is declared of the kind on the root, in whichever file and by whichever owner."""
     want = root.wants[kind]
     items: dict[str, Json] = {
         name: {"value": canonical(declared.value), "mode": declared.mode.value} for name, declared in want.items.items()
@@ -23,19 +23,19 @@ def wants_digest(root: Root, kind: str) -> str:
 
 
 def is_new(root: Root, kind: str, record: RootRecord) -> bool:
-    """Whether the kind is declared otherwise than when the root was last seen to agree; no when it never was."""
+    """Whether the kind's declaration changed since the root was last seen to agree; False if it never was."""
     accepted = record.accepted.get(kind)
     return accepted is not None and accepted.digest != wants_digest(root, kind)
 
 
 def accepted(root: Root, kinds: Iterable[str], record: RootRecord, now: datetime) -> Mapping[str, Accepted]:
-    """What was accepted, once these kinds were seen to be as declared. What is no longer declared is forgotten."""
+    """What was accepted, once these kinds were seen as declared. What is no longer declared is forgotten."""
     seen = {kind: Accepted(wants_digest(root, kind), root.spec_version, now) for kind in kinds}
     return {kind: it for kind, it in {**record.accepted, **seen}.items() if kind in root.wants}
 
 
 def cause_in_spec(root: Root, kind: str, record: RootRecord) -> Actor | None:
-    """The spec's version as the cause of a drift, where it declares the kind otherwise than the one before."""
+    """The spec's version as the cause of a drift, if its declaration of the kind differs from the one before."""
     if not is_new(root, kind, record):
         return None
     name, was = f"spec version {root.spec_version}", f"spec version {record.accepted[kind].version}"

@@ -1,12 +1,12 @@
-"""Windows: when a repair that disturbs may be made. Cron times with a duration, in a time zone. Pure.
+"""Windows: when a disruptive repair may be made. Cron times with a duration, in a time zone. Pure.
 
-An allow window says when repairs of a class may be made, a deny window when not. A calendar is all windows that one
-owner goes by: a repair passes it when no deny window that covers its class is open, and an allow window that covers it
-is, where there is any. Classes that no window covers pass at any time.
+An allow window says when repairs of a class may be made, a deny window when not. A calendar is all windows of one
+owner: a repair passes it if no deny window for its class is open and, where there are allow windows for its class, one
+of them is open. Classes without any window pass at any time.
 
-A window opens at the times of its cron expression, as the clock on the wall there shows them, and stays open for its
-duration, as time passes: on the day when clocks change, `0 22 * * *` for 8h ends an hour earlier or later by the clock.
-Times that the change skips happen right after it, times that it repeats happen once, as Debian's cron has it.
+A window opens at the times of its cron expression on the local wall clock, and stays open for its duration of elapsed
+time: on the day when clocks change, `0 22 * * *` for 8h ends an hour earlier or later by the clock. Times that the
+change skips happen right after it, times that it repeats happen once, as in Debian's cron.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ SHORTEST: Final = timedelta(minutes=1)
 LONGEST: Final = timedelta(days=31)
 
 MAX_STEPS: Final = 100
-"""How many barriers ahead, and openings of one, the next allowed moment is searched for: bounded for any cron."""
+"""How many barriers, and openings of one, are searched for the next allowed moment: a limit for any cron."""
 
 NOT_CRON: Final = "cron_form"
 NOT_A_ZONE: Final = "zone_form"
@@ -43,7 +43,7 @@ class Effect(StrEnum):
 
 
 class Covers(StrEnum):
-    """The class of disruption that a window is about."""
+    """The class of disruption that a window applies to."""
 
     NONE = Disruption.NONE.value
     RESTART = Disruption.RESTART.value
@@ -64,7 +64,7 @@ def _cron(text: str) -> str:
 def _zone(text: str) -> str:
     try:
         ZoneInfo(text)
-    except (KeyError, ValueError, OSError) as error:  # not found; no name at all; a folder of the database
+    except (KeyError, ValueError, OSError) as error:  # not found; not a name; a folder of the database
         raise PydanticCustomError(NOT_A_ZONE, "must be a time zone of the IANA database") from error
     return text
 
@@ -97,10 +97,10 @@ class Window(Section):
         return self.disruption is Covers.ANY or self.disruption.value == disruption.value
 
     def openings(self, after: datetime) -> Iterator[datetime]:
-        """The times at which it opens, later than `after`, in UTC, without end for practical purposes."""
+        """The times at which it opens after `after`, in UTC, practically endless."""
         for local in CronSim(self.cron, after.astimezone(ZoneInfo(self.zone))):
             opening = local.astimezone(UTC)
-            if opening > after:  # of an hour that comes twice, cronsim has the first alone
+            if opening > after:  # of an hour that comes twice, cronsim gives only the first
                 yield opening
 
     def is_open(self, now: datetime) -> bool:
@@ -108,7 +108,7 @@ class Window(Section):
         return opening is not None and opening <= now
 
     def closes(self, now: datetime) -> datetime:
-        """When a window that is open now closes, as far as its next openings tell: one may lie within another."""
+        """When a window that is open now closes; its next opening may be within the current one."""
         end = now
         for opening in islice(self.openings(now - self.duration), MAX_STEPS):
             if opening > end:
@@ -118,12 +118,12 @@ class Window(Section):
 
 
 type Windows = Mapping[str, Window]
-"""One calendar: windows by their names."""
+"""A calendar: windows by their names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shut:
-    """Why a calendar does not let a repair pass now. `until`: the first moment at which that can have changed."""
+    """Why a calendar holds a repair now. until: the earliest moment at which that can have changed."""
 
     window: str
     effect: Effect
@@ -131,7 +131,7 @@ class Shut:
 
 
 def shut(calendar: Windows, disruption: Disruption, now: datetime) -> Shut | None:
-    """What stands against a repair of this class now; None when it passes."""
+    """What holds a repair of this class now; None if it passes."""
     covering = {name: window for name, window in calendar.items() if window.covers(disruption)}
     for name, window in covering.items():
         if window.effect is Effect.DENY and window.is_open(now):
@@ -144,7 +144,7 @@ def shut(calendar: Windows, disruption: Disruption, now: datetime) -> Shut | Non
 
 
 def next_allowed(calendars: tuple[Windows, ...], disruption: Disruption, now: datetime) -> datetime | None:
-    """The first moment from `now` on at which all calendars let a repair of the class pass; None when none is found."""
+    """The first moment from `now` on at which all calendars let a repair of the class pass; None if none is found."""
     moment = now
     for _ in range(MAX_STEPS):
         barriers = [barrier for each in calendars if (barrier := shut(each, disruption, moment))]
@@ -158,9 +158,9 @@ def next_allowed(calendars: tuple[Windows, ...], disruption: Disruption, now: da
 
 
 def of_targets(fleet: Windows, own: Mapping[str, Windows], targets: tuple[str, ...]) -> tuple[Windows, ...]:
-    """The calendars that a root of these targets goes by, which must all let a repair pass.
+    """The calendars of a root with these targets; all of them must let a repair pass.
 
-    A target's own windows replace the fleet's, but for the fleet's deny windows, which hold for everybody.
+    A target's own windows replace the fleet's, except the fleet's deny windows, which hold for everybody.
     """
     denies = {name: window for name, window in fleet.items() if window.effect is Effect.DENY}
     calendars = [own.get(target, fleet) for target in targets]

@@ -1,6 +1,6 @@
-"""Writes to a root: those of others, to be looked after once, and our own, to be known again and never replayed. Pure.
+"""Writes to a root: others', which are examined once, and our own, which are recognised and never replayed. Pure.
 
-As in `marks`, each function takes a record and gives the one after it.
+As in `marks`, each function takes a record and returns the next one.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from homeostat.core.record import BlindWrite, Intent, OwnWrite, RootRecord
 MAX_FOREIGN_WRITES = 20
 
 OWN_WRITES_KEPT = timedelta(hours=25)
-"""How long the event of a write of ours may be on its way: Event Grid tries for a day.
+"""How long the event of a write of ours may take: Event Grid retries for a day.
 
 https://learn.microsoft.com/azure/event-grid/delivery-and-retry
 """
@@ -27,7 +27,7 @@ MAX_EXAMINED = 100
 
 
 def examining(record: RootRecord, *, judged: bool) -> RootRecord:
-    """The record after a look that began when all its foreign writes had been told of, and may have judged them."""
+    """The record after a look that began when all its foreign writes were known, and that may have judged them."""
     told = (*record.unexplained, *record.foreign_writes)
     if not judged:
         return replace(record, foreign_writes=(), unexplained=told[-MAX_FOREIGN_WRITES:])
@@ -36,7 +36,7 @@ def examining(record: RootRecord, *, judged: bool) -> RootRecord:
 
 
 def is_examined(record: RootRecord, write: ForeignWrite) -> bool:
-    """Whether a look has judged what came of this very write: Event Grid delivers at least once, and may do so late."""
+    """Whether a look has judged the effect of this write: Event Grid delivers at least once, and may do so late."""
     return bool(write.name) and write.name in record.examined
 
 
@@ -44,7 +44,7 @@ def is_examined(record: RootRecord, write: ForeignWrite) -> bool:
 
 
 def about_to_write(record: RootRecord, correlation_ids: Iterable[str], *, now: datetime) -> RootRecord:
-    """The record of a root that is about to be written to under these names, or that was."""
+    """The record of a root that is about to be written, or was, under these ids."""
     recent = [write for write in record.own_writes if write.at > now - OWN_WRITES_KEPT]
     known = {write.correlation_id for write in recent}
     named = [OwnWrite(correlation_id, now) for correlation_id in correlation_ids if correlation_id not in known]
@@ -52,7 +52,7 @@ def about_to_write(record: RootRecord, correlation_ids: Iterable[str], *, now: d
 
 
 def is_own(record: RootRecord, correlation_id: str) -> bool:
-    """Whether a write of that name is ours, if its author is."""
+    """Whether a write with that id is ours, provided that its author is."""
     return any(write.correlation_id == correlation_id for write in record.own_writes)
 
 
@@ -60,7 +60,7 @@ def is_own(record: RootRecord, correlation_id: str) -> bool:
 
 
 def intending(record: RootRecord, intent: Intent) -> RootRecord:
-    """The record with what is about to be written, and with what was begun before and has no end in the ledger yet."""
+    """The record with what is about to be written, and what was begun before and has no end in the ledger yet."""
     earlier = record.intent
     if earlier is not None:
         intent = replace(
@@ -75,7 +75,7 @@ def intending(record: RootRecord, intent: Intent) -> RootRecord:
 
 
 def left_blind(begun: Intent | None, *, until: datetime) -> tuple[BlindWrite, ...]:
-    """The windows of unprotected writes of which nobody knows when, or whether, they took effect: they end now."""
+    """The time spans of unprotected writes of which it is unknown when, or whether, they took effect: they end now."""
     since = begun.unprotected if begun else {}
     return tuple(BlindWrite(resource, began, until, "") for resource, began in since.items())
 
@@ -84,7 +84,7 @@ def left_blind(begun: Intent | None, *, until: datetime) -> tuple[BlindWrite, ..
 
 
 def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
-    """Foreign writes that fell into the window of a write of ours which no ETag protected."""
+    """Foreign writes during an unprotected write of ours."""
     return tuple(
         foreign
         for foreign in record.foreign_writes
