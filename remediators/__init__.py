@@ -1,8 +1,8 @@
 """WHAT can drift: one pure module per kind, and the registry that names them.
 
-Adding a kind adds one module here, one line below, and one test module. A module that no line names serves those that
-are named: `common` and `children` hold what several kinds say in the same way, others one thing as it is declared,
-compared and written (`security_rule`, `route`). Nothing here talks to Azure or knows the loop.
+Adding a kind adds one module here, one line below, and one test module. Modules that no line names are shared by kinds:
+`common` and `children` hold what several kinds have in common, others one thing as it is declared, compared and written
+(`security_rule`, `route`). Nothing here talks to Azure or knows the loop.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,11 +29,11 @@ _KINDS = (
     "tcp_reachability",
 )
 PROBES = frozenset({"dns_resolution", "tcp_reachability"})
-"""The kinds that ask the network itself, and so are judged only by a process that is in it."""
+"""The kinds that ask the network itself, and so can only be judged by a process inside it."""
 
 
 class _LazyRegistry(Mapping[str, AnyRemediator]):
-    """Kinds, in the order given. A kind's module is imported when it is first asked for."""
+    """Kinds, in the order given. A kind's module is imported on first use."""
 
     def __init__(self, kinds: tuple[str, ...]) -> None:
         self._kinds = kinds

@@ -1,7 +1,7 @@
-"""Address ranges: which a subnet and its network have, and why a range does not fit in among the others.
+"""Address ranges: those of a subnet and its network, and why a range does not fit among the others.
 
-ARM gives one range in the singular even where it was written as a list of one. It refuses a subnet outside its network
-or across another; known beforehand, that is a hold with words of its own and not a failed write.
+ARM gives a single range in the singular, even if it was written as a list of one. It refuses a subnet outside its
+network or overlapping another; foreseen here, that is a hold with a clear message instead of a failed write.
 https://learn.microsoft.com/azure/virtual-network/virtual-network-manage-subnet
 """
 
@@ -18,7 +18,7 @@ type Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a network offers: its ranges, and the ranges of its subnets by lower-case name."""
+    """A network's address space: its ranges, and the ranges of its subnets by lower-case name."""
 
     spaces: tuple[Network, ...]
     taken: Mapping[str, tuple[Network, ...]]
@@ -36,7 +36,7 @@ def networks_of(texts: Iterable[str]) -> tuple[Network, ...]:
 
 
 def prefixes_of(body: Json) -> tuple[str, ...]:
-    """One range stands in the singular, or alone in the plural."""
+    """A single range is in the singular, or alone in the plural."""
     one, many = json.text_at(body, "properties", "addressPrefix"), json.at(body, ("properties", "addressPrefixes"))
     return _texts(many) or ((one,) if one else ())
 
@@ -56,7 +56,7 @@ def room_of(network: Found) -> Room:
 
 
 def misfit(range_: Network, name: str, room: Room) -> tuple[str, str] | None:
-    """Why the network has no place for a subnet of this name and range: a hold's code, and the words for it."""
+    """Why a subnet of this name and range does not fit into the network: a hold's code and message."""
     if not any(_within(range_, space) for space in room.spaces):
         spaces = ", ".join(map(str, room.spaces)) or "nothing"
         return "address-outside-network", f"{range_} lies outside its network's address space, {spaces}"

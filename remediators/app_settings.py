@@ -1,15 +1,16 @@
-"""App settings: the declared names hold the declared values; every other setting is left as it is.
+"""App settings: the declared names have the declared values; every other setting is left as it is.
 
-A write replaces all settings and has no ETag, so an edit names one setting and the merge carries the others over.
-App Service takes names that differ only in case for one name (a second spelling is refused with 409, a write with
-another spelling renames), yet an app on Linux reads only the exact one: another spelling is drift, and is renamed.
+A write replaces all settings and has no ETag, so an edit sets one setting and the merge carries the others over.
+App Service treats names that differ only in case as one (a second spelling is refused with 409, a write with another
+spelling renames), yet an app on Linux reads only the exact name: another spelling is drift, and is renamed.
 A write restarts the app. https://learn.microsoft.com/azure/app-service/configure-common#configure-app-settings
 
-A Key Vault reference that stands as declared may still not resolve, and the app then reads the reference itself: only
-what App Service tells of it counts. https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
+A Key Vault reference that is as declared may still not resolve, and the app then reads the reference itself: what
+counts is what App Service reports of it. https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
 
 While a slot is being swapped, for hours if the swap is previewed, it holds the other side's sticky settings on purpose:
-what differs then settles. https://learn.microsoft.com/azure/app-service/deploy-staging-slots#what-happens-during-a-swap
+what differs then is settling.
+https://learn.microsoft.com/azure/app-service/deploy-staging-slots#what-happens-during-a-swap
 """
 
 import re
@@ -52,7 +53,7 @@ from homeostat.core.secret_value import MASK, Secret
 from homeostat.core.secrets import is_key_vault_reference, is_secret_name, looks_like_secret
 from remediators.common import site_of, twice, unknown, verdict_of, why_unread
 
-OTHER_SECRET = "(another secret)"  # noqa: S105 - what is shown in place of one
+OTHER_SECRET = "(another secret)"  # noqa: S105 - shown in place of one
 
 RESOLVED = "Resolved"
 _STATUS = ("status",)
@@ -66,7 +67,7 @@ _REMEDIES: Mapping[str, str] = {
     "AccessToKeyVaultDenied": "the vault refuses the app's identity, or its firewall the app",
     "UnauthorizedClient": "the app's identity may not sign in",
 }
-"""By what App Service calls the ways in which a reference does not resolve (ResolveStatus in its API)."""
+"""By App Service's codes for a reference that does not resolve (ResolveStatus in its API)."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.:]+")
 _PRIVATELINK_HOST = re.compile(r"(?<![a-z0-9.-])([a-z0-9-]+\.)+privatelink(\.[a-z0-9-]+)+", re.IGNORECASE)
@@ -77,7 +78,7 @@ PLATFORM_NAMES = re.compile(
     r"|AzureWebJobs.*|AzureFunctions.*|ApplicationInsightsAgent.*|ENABLE_ORYX_BUILD|PORT",
     re.IGNORECASE,
 )
-"""Settings that Azure and its deployment tools write by themselves.
+"""Settings that Azure and its deployment tools write themselves.
 
 https://learn.microsoft.com/azure/app-service/reference-app-settings
 https://learn.microsoft.com/azure/azure-functions/functions-app-settings
@@ -130,7 +131,7 @@ class AppSettingsSection(KindSection):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """value: None for a secret, of which presence and sameness are defended. rotated: its last intended change."""
+    """value: None for a secret, of which only presence and sameness are kept. rotated: its last intended change."""
 
     value: str | None = field(repr=False)
     rotated: str = ""
@@ -138,9 +139,9 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """settings: as found, by name as spelled there; any may be secret. unread: why they could not be read, or "".
+    """settings: as found, by their spelled names; any may be secret. unread: why they could not be read, or "".
 
-    references: by name, how each Key Vault reference resolves, and details. references_unread: why that is not known.
+    references: by name, how each Key Vault reference resolves, and details. references_unread: why that is unknown.
     swaps_into: what the slot is being swapped with, or "".
     """
 
@@ -151,7 +152,7 @@ class Have:
     swaps_into: str = ""
 
     def spelling(self, name: str) -> str | None:
-        """The spelling under which a setting is there."""
+        """The spelling under which a setting exists."""
         if name in self.settings:
             return name
         return next((other for other in sorted(self.settings) if other.lower() == name.lower()), None)
@@ -209,12 +210,12 @@ class AppSettings:
                 return have
 
     def _may_be_swapping(self, want: Want[Setting], have: Have) -> bool:
-        """A swap's source is a slot; whether one is under way matters where something would be written, or accepted."""
+        """Only a slot can be a swap's source. Whether it is matters if something would be written or accepted."""
         keeps_secrets = any(item.value.value is None for item in want.items.values())
         return want.root.is_type(SLOT.name) and (keeps_secrets or bool(self.edits(want, have)))
 
     def secrets(self, want: Want[Setting], facts: Facts) -> tuple[GuardedSecret, ...]:
-        """During a swap a slot holds the other side's values, which are not seen then."""
+        """During a swap a slot holds the other side's values, which are not looked at."""
         have = self.observe(want, facts)
         seen = {} if have.unread or have.swaps_into else have.settings
         config = _settings(want.root).id
@@ -246,7 +247,7 @@ class AppSettings:
         return self._unresolved(config, name, have) if is_key_vault_reference(value) else None
 
     def _unresolved(self, config: ResourceId, name: str, have: Have) -> Drift | None:
-        """A reference that stands as declared and does not resolve. No write of ours would change that: it is told."""
+        """A reference that is as declared and does not resolve. No write of ours would change that: it is reported."""
         path, status = ("properties", name, *_STATUS), have.references.get(name, "")
         if have.references_unread:
             return unknown(self.kind, config, path, name, RESOLVED, have.references_unread)
@@ -287,7 +288,7 @@ def _values(settings: Found) -> dict[str, Secret]:
 
 
 def _references_in_place(want: Want[Setting], settings: Found) -> bool:
-    """Whether a declared Key Vault reference stands as declared, so that it matters whether it resolves."""
+    """Whether a declared Key Vault reference is as declared, so that it matters whether it resolves."""
     declared = {name: item.value.value for name, item in want.items.items()}
     references = {name: Secret(value) for name, value in declared.items() if value and is_key_vault_reference(value)}
     found = _values(settings)
@@ -317,7 +318,7 @@ def _shown(name: str, value: str) -> str:
 
 
 def _shown_instead(name: str, wanted: str, found: str) -> Value:
-    """What stands where `wanted` should: a literal in the place of a Key Vault reference is taken for the secret."""
+    """What is in the place of `wanted`, to be shown: a literal in place of a Key Vault reference may be the secret."""
     literal = is_key_vault_reference(wanted) and not is_key_vault_reference(found)
     return OTHER_SECRET if literal or _shown(name, found) == MASK else found
 
@@ -346,7 +347,7 @@ def _repairs(drift: Drift, want: Want[Setting], have: Have) -> Iterator[Edit | O
 
 
 def _edit(drift: Drift, name: str, value: Value) -> Edit:
-    """A Key Vault reference is resolved when it is written: names and the way to the vault must be there by then."""
+    """A Key Vault reference is resolved when it is written: by then names and the way to the vault must be there."""
     reference = isinstance(value, str) and is_key_vault_reference(value)
     return Edit(drift, ("properties", name), value, Disruption.RESTART, _WAY_TO_VAULT if reference else frozenset())
 
@@ -383,4 +384,4 @@ def _problems(name: str, setting: SettingSpec) -> Iterator[Problem]:
 
 def _public_name(host: str) -> str:
     name = re.sub(r"privatelink\.", "", host, flags=re.IGNORECASE)
-    return name.replace(".vaultcore.", ".vault.")  # which holds in every cloud
+    return name.replace(".vaultcore.", ".vault.")  # in every cloud

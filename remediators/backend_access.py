@@ -1,7 +1,7 @@
-"""The public door of the backends: whether a server, vault or cache takes connections from the public network.
+"""The backends' public network access: whether a server, vault or cache accepts connections from the public network.
 
-By default this is reported, not enforced: others may use a backend too. A door is only closed when the private way in
-is proven: everything that leads there is in place, and the backend itself says that the endpoints declared for it are
+By default this is reported, not enforced: others may use a backend too. Public access is only closed when the private
+path is proven: everything that it needs is in place, and the backend itself says that the endpoints declared for it are
 approved. Otherwise closing it would turn a drift into an outage.
 https://learn.microsoft.com/azure/private-link/private-link-overview
 """
@@ -40,7 +40,7 @@ ITEM = "public_network_access"
 
 
 class AccessSpec(Section):
-    """One backend's public door."""
+    """Public network access of one backend."""
 
     kind: str = Field(description="The backend's.", examples=["sql"], json_schema_extra={"enum": [*BACKENDS]})
     public_network_access: Literal["Enabled", "Disabled"] = Field(
@@ -64,7 +64,7 @@ class AccessWant:
     endpoints: frozenset[ResourceId] = frozenset()
 
     def joined(self, other: "AccessWant") -> "AccessWant | None":
-        """Every owner brings endpoints of its own."""
+        """Every owner adds its own endpoints."""
         if (self.access, self.backend) != (other.access, other.backend):
             return None
         return replace(self, endpoints=self.endpoints | other.endpoints)
@@ -81,7 +81,7 @@ class Have:
     unread: str = ""
 
     def unproven(self, endpoints: frozenset[ResourceId]) -> str:
-        """Why no private way in is known to be open, in words; "" when it is."""
+        """Why the private path is not known to work, in words; "" if it is."""
         approved = {endpoint for endpoint, status in self.connections if status.lower() == "approved"}
         missing = sorted(endpoint.short for endpoint in endpoints if endpoint.key not in approved)
         if missing:
@@ -91,7 +91,7 @@ class Have:
 
 @dataclass(frozen=True, slots=True)
 class BackendAccess:
-    """Its root is the backend, and the one item of a root is its public door."""
+    """Its root is the backend; the root's only item is its public network access."""
 
     kind: str = "backend_access"
     section: type[BackendAccessSection] = BackendAccessSection
@@ -161,7 +161,7 @@ def _own(root: ResourceId, wanted: AccessWant) -> Read:
 
 
 def _connections(backend: Found) -> Iterator[tuple[str, str]]:
-    """The private endpoints that are connected, and how the backend sees each."""
+    """The connected private endpoints, and how the backend sees each."""
     for connection in json.objects_at(backend.body, "properties", "privateEndpointConnections"):
         endpoint = json.text_at(connection, "properties", "privateEndpoint", "id").lower()
         yield endpoint, json.text_at(connection, "properties", "privateLinkServiceConnectionState", "status")

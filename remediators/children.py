@@ -1,7 +1,7 @@
-"""What hangs on a root by name, as rules do on an NSG: whether each is there, and how it differs.
+"""A root's children by name, such as an NSG's rules: whether each is there, and how it differs.
 
-What a parent's body or a listing shows can lag behind what was just written, and so can a child's own GET. A child is
-absent only when both lack it; where one of the two could not be read, nothing is certain.
+A parent's body or a listing can lag behind what was just written, and so can a child's own GET. A child is absent only
+if both lack it; if one of the two could not be read, nothing is certain.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ type Difference = tuple[Value, Value]
 
 @dataclass(frozen=True, slots=True)
 class Child[T]:
-    """One that is there, and what it holds. under_way: a write to it has not come to its end."""
+    """A child that is there, and its value. under_way: a write to it is still under way."""
 
     id: ResourceId
     value: T
@@ -30,7 +30,7 @@ class Child[T]:
 
 @dataclass(frozen=True, slots=True)
 class Children[T]:
-    """present: by lower-case name. under_way: a write to their parent has not come to its end.
+    """present: by lower-case name. under_way: a write to their parent is still under way.
 
     unsure: those, by lower-case name, of which neither presence nor absence is certain, and why.
     unread: why nothing is known of any of them, or "".
@@ -45,17 +45,17 @@ class Children[T]:
         return self.present.get(name.lower())
 
     def besides(self, names: Iterable[str]) -> tuple[Child[T], ...]:
-        """Those that have none of these names."""
+        """Those with other names."""
         named = {name.lower() for name in names}
         return tuple(child for name, child in self.present.items() if name not in named)
 
     def drifts(
         self, kind: str, own: ResourceId, item: str, whole: Value, differing: Callable[[T], Mapping[Path, Difference]]
     ) -> Iterator[Drift]:
-        """How the child of an item's name differs from what is wanted of it.
+        """How the child with an item's name differs from what is wanted.
 
-        own: where it is to be. whole: what is wanted, to be shown. differing: of what a child holds, by path, the
-        fields that differ.
+        own: where it is to be. whole: what is wanted, to be shown. differing: gives the differing fields of a child's
+        value, by path.
         """
         child = self.named(item)
         verdict = verdict_of(under_way=self.under_way or (child is not None and child.under_way))
@@ -70,7 +70,7 @@ class Children[T]:
 
 @dataclass(frozen=True, slots=True)
 class Embedded[T]:
-    """Children that their parent's body holds as well. value_of: what a child's body says; None if it is none's."""
+    """Children that are also in their parent's body. value_of: the value of a child's body; None if it has none."""
 
     parent: ArmType
     type: ArmType
@@ -80,7 +80,7 @@ class Embedded[T]:
         return Read(self.type, root.child(self.type.name.rpartition("/")[2], name))
 
     def reads(self, root: ResourceId, names: Iterable[str], facts: Facts) -> frozenset[Read]:
-        """The parent; and by itself each of the named that the parent's body lacks."""
+        """The parent; and each of the named that the parent's body lacks, by itself."""
         parent = Read(self.parent, root)
         fact = facts.get(parent)
         if not isinstance(fact, Found):

@@ -1,4 +1,4 @@
-"""What several remediators say in the same way: parts of the spec, names, references, how a drift is judged."""
+"""What several remediators share: parts of the spec, names, references, verdicts."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -43,12 +43,12 @@ class ByName[Entry: Section](KindSection):
 
 
 def keep_the_rest(_self: object, _section: KindSection, _scope: Scope) -> Mapping[ResourceId, Unmanaged]:
-    """`unmanaged` of a kind that leaves alone what its sections do not name."""
+    """The `unmanaged` of a kind that leaves alone what its sections do not name."""
     return {}
 
 
 def reference_problems(scope: Scope, reference: str, type_: str, path: tuple[str | int, ...]) -> tuple[Problem, ...]:
-    """The problem with a reference that names no resource of `type_`, if there is one."""
+    """The problem with a reference that names no resource of `type_`, if it does not."""
     names = "/".join(level.removesuffix("s").upper() for level in type_.split("/")[1:])
     remedy = f"Write {names}, RESOURCE-GROUP:{names}, or the full id of a {type_}."
     try:
@@ -63,7 +63,7 @@ def reference_problems(scope: Scope, reference: str, type_: str, path: tuple[str
 
 
 def twice(names: Mapping[str, object], path: tuple[str | int, ...]) -> tuple[Problem, ...]:
-    """The names that differ only in case, which ARM takes for one."""
+    """The names that differ only in case, which ARM treats as one."""
     first: dict[str, str] = {}
     return tuple(
         Problem((*path, name), f"{name!r} and {other!r} are one name to Azure", "Keep one of the two.")
@@ -73,7 +73,7 @@ def twice(names: Mapping[str, object], path: tuple[str | int, ...]) -> tuple[Pro
 
 
 def name_problems(name: str, what: str, path: tuple[str | int, ...]) -> tuple[Problem, ...]:
-    """The problem with what cannot be a network resource's name, if it cannot. what: the resource, for the message."""
+    """The problem with a name that no network resource can have, if so. what: the resource, for the message."""
     if _NAME.fullmatch(name):
         return ()
     remedy = "Use up to 80 letters, digits, `_`, `.` and `-`; begin with a letter or digit."
@@ -81,27 +81,27 @@ def name_problems(name: str, what: str, path: tuple[str | int, ...]) -> tuple[Pr
 
 
 def is_service_tag(text: str) -> bool:
-    """Whether it is spelled as a service tag is: `Internet`, `Sql.WestEurope`."""
+    """Whether it has the form of a service tag: `Internet`, `Sql.WestEurope`."""
     return bool(_SERVICE_TAG.fullmatch(text))
 
 
 def by_key(drifts: Iterable[Drift]) -> tuple[Drift, ...]:
-    """Drifts as a diff gives them, sorted by their keys."""
+    """The drifts sorted by their keys, as a diff must be."""
     return tuple(sorted(drifts, key=lambda drift: drift.key))
 
 
 def verdict_of(*, under_way: bool) -> Verdict:
-    """Of a field that differs: while a write has not come to its end, it may yet turn out as declared."""
+    """Of a field that differs: while a write is under way, it may still become as declared."""
     return Verdict.SETTLING if under_way else Verdict.DRIFTED
 
 
 def unknown(kind: str, resource: ResourceId, path: Path, item: str, want: Value, reason: str) -> Drift:
-    """The item's state could not be read, which says nothing about it: least of all that it is absent."""
+    """A drift for an item that could not be read, which says nothing about it: it is not absent either."""
     return Drift(kind, resource, path, item, want, None, Verdict.UNKNOWN, f"could not be read: {reason}")
 
 
 def why_unread(fact: Fact | None) -> str:
-    """In a word, why a fact that was asked for holds no body."""
+    """Why a fact that was read holds no body, in a word."""
     if isinstance(fact, Unreadable):
         return str(fact.error.error_class)
     return "not there" if fact is not None else "not read"
@@ -113,7 +113,7 @@ def site_of(root: ResourceId) -> Read:
 
 
 def in_operation(site: Found) -> bool:
-    """Whether a write to the web app has not come to its end."""
+    """Whether a write to the web app is still under way."""
     return bool(json.text_at(site.body, "properties", "inProgressOperationId"))
 
 

@@ -1,7 +1,7 @@
-"""Private endpoints as a spec declares them, and what other kinds want to know of them.
+"""Private endpoints as a spec declares them, for their own kind and for others.
 
-A backend's door is closed only when the endpoints that are declared for it are approved, and a record that an
-endpoint's zone group keeps is nobody else's to declare: so this stands apart from how endpoints are observed.
+A backend's public access is closed only if the endpoints declared for it are approved, and a record that an endpoint's
+zone group maintains may not be declared by anybody else: so this is separate from how endpoints are observed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -97,7 +97,7 @@ def endpoint_problems(name: str, spec: EndpointSpec, scope: Scope) -> Iterator[P
 
 
 def endpoints_of(backend: ResourceId, scope: Scope) -> frozenset[ResourceId]:
-    """The private endpoints that a document declares for a backend, as far as its section can be understood."""
+    """The private endpoints that a document declares for a backend, as far as its section is valid."""
     items = _declared(scope)
     return frozenset(
         item.root for item in items if isinstance(item.value, EndpointWant) and item.value.backend == backend
@@ -105,7 +105,7 @@ def endpoints_of(backend: ResourceId, scope: Scope) -> frozenset[ResourceId]:
 
 
 def records_of(zone: ResourceId, scope: Scope) -> Mapping[str, str]:
-    """The names, lower case, of the records that a document's zone groups keep in a zone, each with its endpoint's."""
+    """The names, lower case, of the records that a document's zone groups maintain in a zone, with their endpoints'."""
     items = _declared(scope)
     leading = {item.root for item in items if isinstance(item.value, ZoneGroupWant) and item.value.zone == zone}
     return {
@@ -124,4 +124,4 @@ def _declared(scope: Scope) -> tuple[Item[Wanted], ...]:
     try:
         return items_of(section, scope)
     except InvalidResourceId:
-        return ()  # its own problems are told where it stands
+        return ()  # its own problems are reported where they are

@@ -1,8 +1,8 @@
-"""Virtual network links of private DNS zones: the declared networks resolve names by the zone.
+"""Virtual network links of private DNS zones: the declared networks resolve names with the zone.
 
 What counts is the effect. A zone can be linked to a network once, so a link under another name serves as well, except
-for its registration flag. No tool re-points a link (Set-AzPrivateDnsVirtualNetworkLink takes no network): one that has
-the declared name and another network is reported, since to repair it means to delete what somebody may need.
+for its registration flag. No tool moves a link to another network (Set-AzPrivateDnsVirtualNetworkLink takes none): a
+link with the declared name and another network is reported, since a repair would delete what somebody may need.
 https://learn.microsoft.com/azure/dns/private-dns-virtual-network-links
 """
 
@@ -93,7 +93,7 @@ class LinkWant:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link as found. vnet: the network's id. under_way: a write to it has not come to its end."""
+    """A link as found. vnet: the network's id. under_way: a write to it is still under way."""
 
     id: ResourceId
     vnet: str
@@ -170,7 +170,7 @@ class DnsLinks:
         return frozenset({_listing(want.root), *zone, *(_own(want.root, name) for name in missing)})
 
     def observe(self, want: Want[LinkWant], facts: Facts) -> Have:
-        """A link is absent only when the living zone's listing lacks it and its own GET says that it is gone."""
+        """A link is absent only if the existing zone's listing lacks it and its own GET says that it is gone."""
         listing = facts.get(_listing(want.root))
         if not isinstance(listing, Found):
             return Have(unread=why_unread(listing))
@@ -214,7 +214,7 @@ class DnsLinks:
             yield Drift(self.kind, own, (), name, whole, ABSENT)
 
     def _flags(self, link: Link, name: str, wanted: LinkWant) -> Iterator[Drift]:
-        """How a link to the right network differs. Until its write has come to its end, names do not resolve."""
+        """How a link to the right network differs. Until its write has ended, names do not resolve."""
         note = "" if link.id.name.lower() == name.lower() else f"the network is linked as {link.id.name}"
         if link.registration != wanted.registration:
             verdict = verdict_of(under_way=link.under_way)
@@ -233,13 +233,13 @@ class DnsLinks:
                 yield Drift(self.kind, link.id, (), "", ABSENT, found, Verdict.UNMANAGED)
 
     def edits(self, want: Want[LinkWant], have: Have) -> tuple[Edit | Obstacle, ...]:
-        makers: dict[ResourceId, str] = {}  # the first declared link to each network that has none
+        makers: dict[ResourceId, str] = {}  # for each network without a link, the first declared one
         return tuple(edit for drift in self.diff(want, have) for edit in _repair(drift, want, have, makers))
 
 
 REMEDIATOR = DnsLinks()
 
-# Once a zone is linked its names lead to the endpoints: by then there has to be a way to them.
+# Once a zone is linked, its names lead to the endpoints: by then there must be a way to them.
 _PRIVATE_WAY = frozenset(
     {
         Milestone.ZONES_EXIST,
@@ -285,7 +285,7 @@ def _summary(vnet: str, *, registration: bool) -> Json:
 
 
 def _is_empty(zone: Fact | None) -> bool:
-    """A zone is born with one record set, its SOA; the count may be missing, and then tells nothing."""
+    """A new zone has one record set, its SOA. The count may be missing, and then says nothing."""
     return isinstance(zone, Found) and json.at(zone.body, RECORD_SETS) == 1
 
 

@@ -1,7 +1,7 @@
-"""A probe: each private hostname resolves to its private endpoint, by the resolver that the app would use.
+"""A probe: each private host name resolves to its private endpoint, with the resolver that the app would use.
 
-It reports only. What it finds is repaired by the kinds that own links, zones and zone groups; it tells what these
-cannot see, such as a custom DNS server that does not forward. Without HOMEOSTAT_PROBES it is not asked at all.
+It only reports. What it finds is repaired by the kinds that own links, zones and zone groups; it also shows what these
+cannot see, such as a custom DNS server that does not forward. It needs HOMEOSTAT_PROBES.
 https://learn.microsoft.com/azure/private-link/private-endpoint-dns
 """
 
@@ -49,7 +49,7 @@ class DnsResolutionSection(KindSection):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One name. expected: the endpoint's addresses. unread: why they, or the network, are not known."""
+    """One name. expected: the endpoint's addresses. unread: why they, or the network, are unknown."""
 
     expected: tuple[str, ...] = ()
     probed: Probed | None = None
@@ -156,7 +156,7 @@ def _seen(network: Network, host: str, endpoint: ResourceId, facts: Facts) -> Se
 
 
 def _addresses(endpoint: Found, groups: Found) -> tuple[str, ...]:
-    """The endpoint's addresses: with a zone group they are told by it, else by the endpoint itself."""
+    """The endpoint's addresses: from its zone group if there is one, else from the endpoint itself."""
     configs = json.objects_at(endpoint.body, "properties", "customDnsConfigs")
     records = (
         record

@@ -1,16 +1,16 @@
-"""What security rules come to together: whether a packet gets through, and which rules undo what others promise.
+"""The combined effect of security rules: whether a packet gets through, and which rules undo what others promise.
 
-A packet meets the first rule, by priority, that covers its addresses, ports and protocol; below all rules stand the
-platform's own. Here packets are told apart no further than the rules at hand tell them apart: addresses, ports and
-protocols are cut into classes that every rule takes or leaves as a whole, and a rule becomes a box of bit sets.
+A packet meets the first rule, by priority, that covers its addresses, ports and protocol; after all rules come the
+platform's own. Packets are distinguished only as far as the given rules distinguish them: addresses, ports and
+protocols are divided into classes that every rule covers or leaves as a whole, and a rule becomes a box of bit sets.
 
-Which addresses a service tag stands for is not known here, so that addresses are approximated:
+The addresses of a service tag are not known here, so they are approximated:
 - A service tag is a class of its own. It lies within its service (`Sql.WestEurope` in `Sql`), within `AzureCloud` of
-  its region, within `Internet`, and outside every prefix but those of length 0. An application security group is one
-  too, within `VirtualNetwork`.
-- `VirtualNetwork` is taken for the private ranges (RFC 1918, RFC 6598, RFC 4193) and the platform's address
-  168.63.129.16, which is `AzureLoadBalancer`; `Internet` for all others. A network with public ranges, or private
-  ranges that nothing routes to, is judged wrong.
+  its region, within `Internet`, and outside every prefix except those of length 0. An application security group is
+  also one, within `VirtualNetwork`.
+- `VirtualNetwork` is taken to be the private ranges (RFC 1918, RFC 6598, RFC 4193) and the platform's address
+  168.63.129.16, which is `AzureLoadBalancer`; `Internet` is taken to be everything else. A network with public ranges,
+  or with private ranges that nothing routes to, is judged wrongly.
 https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#default-security-rules
 https://learn.microsoft.com/azure/virtual-network/service-tags-overview
 """
@@ -49,7 +49,7 @@ PRIVATE: Final = tuple(
 class Address:
     """Where a packet comes from or goes to: an IP address, or a member of a service tag or application security group.
 
-    tag: lower case, with its region if any, or a group's id; "" for an address of which only `ip` is known.
+    tag: lower case, with its region if any, or a group's id; "" if only `ip` is known.
     ip: None with a tag. version: of IP.
     """
 
@@ -78,7 +78,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """`destination` and `port` are those of the side that is called."""
+    """destination, port: of the side that accepts the connection."""
 
     destination: Address
     port: int
@@ -106,7 +106,7 @@ PLATFORM_RULES: Final = (
     _platform(65001, "Inbound", "Allow", "AzureLoadBalancer", "*"),
     _platform(65500, "Inbound", "Deny", "*", "*"),
 )
-"""What every NSG has and nobody can remove."""
+"""The rules that every NSG has and nobody can remove."""
 
 
 def allows(rules: Iterable[Rule], packet: Packet) -> bool:
@@ -148,7 +148,7 @@ def in_term(address: Address, term: str) -> bool:
 
 
 def _in_tag(tag: str, term: str) -> bool:
-    """Whether a tag's addresses are another tag's too."""
+    """Whether a tag's addresses also belong to another tag."""
     if is_group(tag) or is_group(term):
         return tag == term
     service, _, region = tag.partition(".")
@@ -164,7 +164,7 @@ def _network(text: str) -> Prefix | None:
 
 
 def _span(term: str) -> tuple[int, int]:
-    """The ports of a term, from the first up to but without the second."""
+    """The ports of a term, from the first up to, but not including, the second."""
     if term == "*":
         return 0, PORTS
     low, _, high = term.partition("-")
@@ -176,9 +176,9 @@ def _span(term: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """A rule decides on `packet`, and others like it, against a declared rule.
+    """A rule decides on `packet`, and similar ones, against a declared rule.
 
-    rule, declared: their names. lets_through: whether it allows what is denied, rather than the other way.
+    rule, declared: their names. lets_through: whether it allows what is denied; otherwise it denies what is allowed.
     """
 
     rule: str
@@ -192,9 +192,9 @@ class Undoing:
 
 
 def undoing(declared: Mapping[str, Rule], others: Mapping[str, Rule]) -> Mapping[str, Undoing]:
-    """Those of the `others`, by name, that decide on some packet otherwise than the declared rules alone would.
+    """Those of the `others`, by name, that decide on some packet differently from the declared rules alone.
 
-    Where no declared rule covers a packet nothing is promised. A rule that another one overshadows undoes nothing.
+    Where no declared rule covers a packet, nothing is promised. A rule that is overshadowed by another undoes nothing.
     """
     ranked = sorted(
         (
@@ -217,12 +217,12 @@ class _Ranked:
 
 
 def _rank(entry: _Ranked) -> tuple[int, bool, str]:
-    """The order in which rules are met. Where a priority is taken, a declared rule cannot have it yet."""
+    """The order in which rules are met. If a priority is taken, a declared rule cannot have it yet."""
     return entry.rule.priority, entry.is_declared, entry.name.lower()
 
 
 def _undoing(entries: Sequence[_Ranked], direction: str) -> Mapping[str, Undoing]:
-    """Of the rules of one direction, in the order in which they are met."""
+    """For the rules of one direction, in the order in which they are met."""
     if all(entry.is_declared for entry in entries):
         return {}
     classes = Classes([entry.rule for entry in entries], direction)
@@ -257,7 +257,7 @@ def _common(one: Box, other: Box) -> Box:
 
 
 def _less(parts: Sequence[Box], covers: Iterable[Box]) -> Sequence[Box]:
-    """What the covers leave of the parts, in parts that do not meet."""
+    """What the covers leave of the parts, as disjoint parts."""
     for cover in covers:
         if not parts:
             break
@@ -266,12 +266,12 @@ def _less(parts: Sequence[Box], covers: Iterable[Box]) -> Sequence[Box]:
 
 
 def _met(parts: Iterable[Box], box: Box) -> Box | None:
-    """What a box has in common with the first of the parts that it meets."""
+    """The intersection of a box with the first of the parts that it meets."""
     return next((common for part in parts if all(common := _common(part, box))), None)
 
 
 def _without(box: Box, cover: Box) -> Iterator[Box]:
-    """The box less the cover, in parts that do not meet: one for each dimension in which something is left over."""
+    """The box less the cover, as disjoint parts: one for each dimension in which something is left over."""
     if not all(_common(box, cover)):
         yield box
         return
@@ -284,7 +284,7 @@ def _without(box: Box, cover: Box) -> Iterator[Box]:
 
 
 class Classes:
-    """Addresses, ports and protocols, cut up as finely as some rules tell them apart; a member stands for its class."""
+    """Addresses, ports and protocols, divided as finely as rules distinguish them; a member stands for its class."""
 
     def __init__(self, rules: Sequence[Rule], direction: str) -> None:
         terms = {term for rule in rules for term in (*rule.source.key, *rule.destination.key)}
@@ -351,7 +351,7 @@ class Classes:
 
 
 def _starts(version: int, networks: Iterable[Prefix]) -> list[int]:
-    """Where a class of addresses begins, sorted: at the first address of a range, and after its last."""
+    """Where classes of addresses begin, sorted: at the first address of a range, and after its last."""
     top = 1 << (32 if version == 4 else 128)
     known = [network for network in (*networks, *PRIVATE) if network.version == version]
     firsts = {int(network.network_address) for network in known}
@@ -360,7 +360,7 @@ def _starts(version: int, networks: Iterable[Prefix]) -> list[int]:
 
 
 def _tag_classes(terms: Iterable[str]) -> list[str]:
-    """The tags that the terms tell apart: each, its service, and every service in each region of the whole cloud."""
+    """The tags that the terms distinguish: each, its service, and every service in each region of `AzureCloud`."""
     tags = {term for term in terms if term not in {*ALL, NETWORK, INTERNET, BALANCER} and _network(term) is None}
     services = {tag for tag in tags if not is_group(tag)}
     bases = {tag.partition(".")[0] for tag in services}
@@ -376,10 +376,10 @@ def _any(masks: Iterable[int]) -> int:
 
 
 def _run(first: int, end: int) -> int:
-    """The bits from `first` up to but without `end`."""
+    """The bits from `first` up to, but not including, `end`."""
     return (1 << end) - (1 << first)
 
 
 def _first(bits: int) -> int:
-    """The place of the lowest bit."""
+    """The position of the lowest bit."""
     return (bits & -bits).bit_length() - 1

@@ -1,7 +1,7 @@
 """A flow log as it is compared, and as it is written.
 
-A body keeps two of the fields in objects of their own: the retention in a policy that can be off, which keeps records
-for ever, and the version in a format beside its type.
+A body has two of the fields in objects of their own: the retention in a policy that can be off, which keeps records for
+ever, and the version in a format, beside its type.
 https://learn.microsoft.com/rest/api/network-watcher/flow-logs/get
 """
 
@@ -20,12 +20,12 @@ MEMBERS: Final[Mapping[str, str]] = {
     "retention_days": "retentionPolicy",
     "format_version": "format",
 }
-"""What a body calls the spec's fields."""
+"""The spec's fields by their names in a body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """retention_days and format_version: None where they are not owned."""
+    """retention_days, format_version: None if they are not owned."""
 
     target: str
     storage: str
@@ -39,7 +39,7 @@ class Log:
 
     @property
     def properties(self) -> JsonObject:
-        """What is owned, as ARM takes it."""
+        """What is owned, as ARM expects it."""
         return {MEMBERS[key]: _value(self, key) for key in MEMBERS if getattr(self, key) is not None}
 
 
@@ -59,7 +59,7 @@ def _number(found: Value, default: int) -> int:
 
 
 def differences(wanted: Log, found: Log) -> Mapping[Path, tuple[Value, Value]]:
-    """The paths of the owned fields that differ, the spec's keys, with what is wanted and what is there."""
+    """The paths of the owned fields that differ, as the spec's keys, with what is wanted and what is there."""
     differing: dict[Path, tuple[Value, Value]] = {}
     for key in MEMBERS:
         wants, has = getattr(wanted, key), getattr(found, key)

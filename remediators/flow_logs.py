@@ -1,8 +1,8 @@
-"""Flow logs of virtual networks: the declared logs are there, enabled, and write where they should.
+"""Flow logs of virtual networks: the declared logs exist, are enabled, and write where they should.
 
-A network has one flow log, so one under another name stands in the way of the declared one and is reported. NSG flow
-logs cannot be created since 30 June 2025 and end on 30 September 2027, so the spec cannot declare them. A network's
-flow log is reported not to carry what App Service sends through VNet integration: it is no proof of the app's traffic.
+A network has one flow log, so one under another name is in the way of the declared one, and is reported. NSG flow logs
+cannot be created since 30 June 2025 and end on 30 September 2027, so the spec cannot declare them. A network's flow log
+is reported not to record what App Service sends through VNet integration: it is no proof of the app's traffic.
 https://learn.microsoft.com/azure/network-watcher/vnet-flow-logs-overview
 https://learn.microsoft.com/azure/network-watcher/nsg-flow-logs-overview
 """
@@ -92,7 +92,7 @@ class FlowLogSpec(Section):
 
 
 class FlowLogsSection(ByName[FlowLogSpec]):
-    """Flow logs, by name. They are reported not to carry the traffic of App Service's VNet integration."""
+    """Flow logs, by name. They are reported not to record the traffic of App Service's VNet integration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class FlowLogs:
         return tuple(problem for name, log in section.entries.items() for problem in _problems(name, log, scope))
 
     def reads(self, want: Want[LogWant], facts: Facts) -> frozenset[Read]:
-        """The logs; where one is gone or has another target, also the listing, which tells who took its place."""
+        """The logs; if one is gone or has another target, also the listing, which shows what took its place."""
         own = {name: _own(want.root, name) for name in want.items}
         reads = frozenset(own.values())
         if any(_is_displaced(want.items[name].value.log, facts.get(read)) for name, read in own.items()):
@@ -131,7 +131,7 @@ class FlowLogs:
         return reads
 
     def observe(self, want: Want[LogWant], facts: Facts) -> Children[Log]:
-        """A log is absent only when its own GET says that it is gone and the living watcher's listing lacks it."""
+        """A log is absent only if its own GET says that it is gone and the existing watcher's listing lacks it."""
         listing = facts.get(_listing(want.root))
         own = {name: facts.get(_own(want.root, name)) for name in want.items}
         bodies = [fact.body for fact in own.values() if isinstance(fact, Found)]

@@ -1,8 +1,8 @@
 """Managed identities of the web app or slot: what it signs in with instead of passwords.
 
-A removed identity is not brought back by adding one: a system-assigned identity gets a new principal, without the
-grants of the old. So that is done only on a spec's or a person's word, while attaching a user-assigned identity, which
-lives on elsewhere, is an ordinary repair. No identity is ever taken away.
+A removed identity is not restored by adding one: a new system-assigned identity is a new principal, without the grants
+of the old one. So that is done only if a spec or a person says so, while attaching a user-assigned identity, which
+still exists elsewhere, is an ordinary repair. No identity is ever removed.
 https://learn.microsoft.com/azure/app-service/overview-managed-identity
 """
 
@@ -82,7 +82,7 @@ type IdentityWant = SystemWant | UserWant
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """users: the attached identities' ids as the body spells them, sorted. unread: why the site is not known, or ""."""
+    """users: the ids of the attached identities as in the body, sorted. unread: why the site is unknown, or ""."""
 
     system: bool = False
     users: tuple[str, ...] = ()
@@ -162,7 +162,7 @@ REMEDIATOR = Identity()
 
 
 def _kinds(text: str) -> set[str]:
-    """`SystemAssigned, UserAssigned`, with a space or without, in any order and case; `None` and nothing are none."""
+    """`SystemAssigned, UserAssigned`, with or without a space, in any order and case; `None` and empty mean none."""
     return {each.strip().lower() for each in text.split(",")} - {"", "none"}
 
 
@@ -179,10 +179,10 @@ def _found(wanted: IdentityWant, have: Have) -> Value:
 
 
 def _repairs(drift: Drift, want: Want[IdentityWant], have: Have) -> Iterator[Edit | Obstacle]:
-    """What the PATCH says of users it says in full, so that it is right whether the service merges or replaces them.
+    """The PATCH lists the user-assigned identities in full, so that it is right whether they are merged or replaced.
 
-    The edits for the system-assigned identity lie deeper than that for the user-assigned ones, and so win over it where
-    both go: each is right with the other and without it.
+    The edits for the system-assigned identity have deeper paths than that for the user-assigned ones, and so override
+    it where both are made: each is right with the other and without it.
     """
     wanted, reaches = want.items[drift.item].value, frozenset({Milestone.IDENTITY_EXISTS})
     users = _users_after(want, have, also=wanted)
@@ -201,7 +201,7 @@ def _repairs(drift: Drift, want: Want[IdentityWant], have: Have) -> Iterator[Edi
 
 
 def _users_after(want: Want[IdentityWant], have: Have, also: IdentityWant) -> dict[str, Json]:
-    """The user-assigned identities once everything that may be repaired is: those that are there, then the missing."""
+    """The user-assigned identities after the repair: those that are there, then the missing ones."""
     wanted = [
         (item.value.id, want.mode_of(name)) for name, item in want.items.items() if isinstance(item.value, UserWant)
     ]

@@ -1,7 +1,7 @@
-"""Network security groups: the group itself is there. Its rules are `nsg_rules`', its subnets are `subnet`'s.
+"""Network security groups: the group itself exists. Its rules belong to `nsg_rules`, its subnets to `subnet`.
 
-A group that is gone takes its rules and its associations with it, so it is made again only on the spec's or a person's
-word; it is then made empty, and the next look at it finds which rules are missing.
+A group that is gone took its rules and associations with it, so it is created again only if the spec or a person says
+so; it is created empty, and the next look finds which rules are missing.
 https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview
 """
 
@@ -67,7 +67,7 @@ class Have:
 
 @dataclass(frozen=True, slots=True)
 class Nsg:
-    """Its root is the NSG, and the one item of a root is that it is there."""
+    """Its root is the NSG; the root's only item is its existence."""
 
     kind: str = "nsg"
     section: type[NsgSection] = NsgSection

@@ -1,8 +1,8 @@
-"""NSG rules: the declared rules stand in the network security group as declared, the others are left as they are.
+"""NSG rules: the declared rules are in the network security group as declared; the others are left as they are.
 
 How rules are declared is in `security_rule_spec`, how they are compared and written in `security_rule`, and which
-priorities they can have in `rule_priorities`. What declared rules promise counts, not only their letters: an undeclared
-rule that undoes a promise (see `egress`) is a drift of its own, even where undeclared rules are kept.
+priorities they can have in `rule_priorities`. The effect of the declared rules counts as well: an undeclared rule that
+undoes it (see `egress`) is a drift of its own, even where undeclared rules are kept.
 https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#security-rules
 """
 
@@ -44,11 +44,11 @@ from remediators.security_rule import PLURALS, Rule, differences, disruption, pr
 from remediators.security_rule_spec import RuleSpec, rule_from, rule_problems
 
 EFFECTIVE: Final = "effective"
-"""Where the path of a drift begins that is no field's, but a rule's effect; the rule's name follows."""
+"""The beginning of the path of a drift in a rule's effect, not in a field; the rule's name follows."""
 
 
 class Effective(StrEnum):
-    """What happens to undeclared rules that let through what a declared one denies, or block what it allows."""
+    """What is done about undeclared rules that allow what a declared one denies, or deny what it allows."""
 
     IGNORE = "ignore"
     REPORT = "report"
@@ -56,7 +56,7 @@ class Effective(StrEnum):
 
 
 POLICY: Final = ""
-"""The item that says what happens to such rules, where the spec does: no rule can have this name."""
+"""The item that says what is done about such rules, if the spec does: no rule can have this name."""
 
 type Wanted = Rule | Effective
 
@@ -131,7 +131,7 @@ class NsgRules:
         return have.drifts(self.kind, own, name, shown(wanted), partial(differences, wanted))
 
     def _extras(self, want: Want[Wanted], have: Children[Rule]) -> Iterator[Drift]:
-        """Undeclared rules: those that undo a promise, and the others where the spec asks to hear of them."""
+        """Undeclared rules: those that undo a declared one's effect, and the others if the spec wants them reported."""
         undone = _undone(want, have)
         for present in _undeclared(want, have):
             name = present.id.name
@@ -192,13 +192,13 @@ def _repairs(
 
 
 def _is_removed(path: Path, want: Want[Wanted]) -> bool:
-    """Whether an undeclared rule is to go whose drift has this path."""
+    """Whether the undeclared rule of the drift at this path is to be removed."""
     undoes = path[:1] == (EFFECTIVE,)
     return want.unmanaged is Unmanaged.REMOVE or (undoes and _policy(want) is Effective.REMOVE)
 
 
 def _milestones_of_removal(drift: Drift) -> tuple[frozenset[Milestone], frozenset[Milestone]]:
-    """A rule that allows goes only when the declared ones allow; with one that blocks gone, they do."""
+    """A rule that allows is removed only after the declared ones allow; once a rule that denies is gone, they do."""
     is_outbound = json.text_at(_json(drift.have), "direction") == "Outbound"
     none, egress = frozenset[Milestone](), frozenset({Milestone.EGRESS_ALLOWED})
     if not is_outbound or not drift.path:
@@ -215,10 +215,10 @@ def _undeclared(want: Want[Wanted], have: Children[Rule]) -> tuple[Child[Rule], 
 
 
 def _undone(want: Want[Wanted], have: Children[Rule]) -> Mapping[str, Undoing]:
-    """The undeclared rules, by name, that undo what declared ones promise, beside those as they are declared.
+    """The undeclared rules, by name, that undo the effect of the declared ones as these are declared.
 
-    Where such rules are removed, those too that come to light when others are gone. A declared rule that nobody is to
-    look at promises nothing; it still overshadows others.
+    If such rules are removed, also those that only take effect when others are gone. A declared rule with mode ignore
+    promises nothing, but still overshadows others.
     """
     policy, undeclared = _policy(want), {present.id.name for present in _undeclared(want, have)}
     if policy is Effective.IGNORE or not undeclared:
@@ -236,9 +236,9 @@ def _undone(want: Want[Wanted], have: Children[Rule]) -> Mapping[str, Undoing]:
 
 
 def _milestones(path: Path, rule: Rule) -> tuple[frozenset[Milestone], frozenset[Milestone]]:
-    """What a repair waits for and what it reaches.
+    """What a repair waits for, and what it reaches.
 
-    A rule that denies goes in only where those that allow do, or it would cut what they let through.
+    A rule that denies is added only when those that allow are there, or it would cut off what they let through.
     """
     none, egress = frozenset[Milestone](), frozenset({Milestone.EGRESS_ALLOWED})
     if rule.direction != "Outbound" or path == ("description",):

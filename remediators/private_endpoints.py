@@ -1,8 +1,8 @@
 """Private endpoints: each backend is reached at an address inside the network, and its name leads there.
 
-Of an endpoint ARM lets nobody change where it is and what it connects to, so such a difference is told, not repaired.
-Nor is a connection that its backend's owner has not approved, or has refused: that is a decision, and not ours. What is
-repaired is a missing endpoint, on a spec's or a person's word, and its DNS zone group, of which `zone_group` knows.
+ARM lets nobody change where an endpoint is and what it connects to, so such a difference is reported, not repaired. So
+is a connection that its backend's owner has not approved, or has rejected: that is not our decision. What is repaired
+is a missing endpoint, if a spec or a person says so, and its DNS zone group, which is handled in `zone_group`.
 https://learn.microsoft.com/azure/private-link/private-endpoint-overview
 """
 
@@ -71,7 +71,7 @@ _REMEDIES: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """To which of the two lists it belongs, and what it says."""
+    """A connection, and which of the two lists it is in."""
 
     list: str
     target: str
@@ -81,7 +81,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """is_gone: the endpoint is not there. unread: why it is not known, or ""."""
+    """is_gone: the endpoint does not exist. unread: why that is unknown, or ""."""
 
     location: str = ""
     subnet: str = ""
@@ -92,7 +92,7 @@ class Have:
     unread: str = ""
 
     def connection_to(self, backend: ResourceId) -> Connection | None:
-        """The connection to this backend, else any."""
+        """The connection to this backend, or else any."""
         exact = (each for each in self.connections if same_id(each.target, backend.text))
         return next(exact, next(iter(self.connections), None))
 
@@ -147,7 +147,7 @@ class PrivateEndpoints:
         match wanted:
             case EndpointWant():
                 yield from self._endpoint(want.root, name, wanted, have)
-            case ZoneGroupWant() if not have.is_gone:  # else it follows, once the endpoint is there
+            case ZoneGroupWant() if not have.is_gone:  # otherwise it follows, once the endpoint exists
                 yield from zone_group.differences(self.kind, want.root, name, wanted, have.groups)
             case _:
                 return
@@ -202,7 +202,7 @@ def _fields(wanted: EndpointWant, have: Have) -> Iterator[tuple[Path, Value, Val
     path, backend = ("properties", connection.list), wanted.backend.text
     if not same_id(connection.target, backend):
         yield (*path, "privateLinkServiceId"), backend, connection.target, False
-        return  # whether that connection is approved says nothing about the one that is missing
+        return  # whether that connection is approved says nothing about the missing one
     groups = {each.lower() for each in connection.group_ids}
     yield (*path, "groupIds"), [wanted.group_id], list(connection.group_ids), wanted.group_id.lower() in groups
     yield (*path, *STATUS), APPROVED, connection.status, connection.status.lower() == APPROVED.lower()
@@ -226,7 +226,7 @@ _LED_TO = (Milestone.RECORDS_EXIST, Milestone.NAMES_RESOLVE)  # by the zone grou
 
 
 def _creation(drift: Drift, wanted: EndpointWant, *, leads: bool) -> Edit:
-    """With a zone group to follow, names resolve once both are there."""
+    """leads: a zone group follows; then names resolve once both exist."""
     target: Json = {"privateLinkServiceId": wanted.backend.text, "groupIds": [wanted.group_id]}
     connection: Json = {"name": drift.resource.name, "properties": target}
     properties: Json = {"subnet": {"id": wanted.subnet.text}, LISTS[0]: [connection]}

@@ -1,6 +1,6 @@
-"""What the probes share: the app's way into its network, and the words for where a private path is broken.
+"""What the probes share: the app's path into its network, and messages for where a private path is broken.
 
-The words are those of the troubleshooting steps that an operator knows: a fault of DNS, of the NSG, or of the backend.
+The messages are those of the troubleshooting steps that operators know: a fault of DNS, of the NSG, or of the backend.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ NO_RESOLVER: Final = "DNS does not answer: check the VNet's custom DNS servers, 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The virtual network that the app is joined to. servers: its own for DNS; without any the platform's answers."""
+    """The virtual network that the app is joined to. servers: its own DNS servers; if empty, the platform's."""
 
     id: ResourceId
     servers: tuple[str, ...] = ()
@@ -35,12 +35,12 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Where the app is. network: None where it is in none, or that is not known. unread: why it is not known."""
+    """Where the app is. network: None if it is in none, or that is unknown. unread: why it is unknown."""
 
     network: Network | None = None
     subnet: ResourceId | None = None
     unread: str = ""
-    reads: frozenset[Read] = field(default_factory=frozenset)  # what was needed to know, or is needed next
+    reads: frozenset[Read] = field(default_factory=frozenset)  # what was read for this, or is to be read next
 
 
 def joined(root: ResourceId, facts: Facts) -> Joined:
@@ -63,7 +63,7 @@ def joined(root: ResourceId, facts: Facts) -> Joined:
 
 
 def reference_at(body: json.Json, *path: str) -> ResourceId | None:
-    """The resource id at a place of a body; None where there is none."""
+    """The resource id at a place in a body; None if there is none."""
     try:
         return ResourceId.parse(json.text_at(body, *path))
     except InvalidResourceId:
@@ -71,7 +71,7 @@ def reference_at(body: json.Json, *path: str) -> ResourceId | None:
 
 
 def dns_fault(probed: Probed, *, private: bool) -> str:
-    """What is wrong with how a name resolves, in words; "" when nothing is. `private`: a public address is wrong."""
+    """What is wrong with a name's resolution; "" if nothing is. private: a public address is wrong."""
     if probed.result is Result.NO_SUCH_NAME:
         return NO_SUCH_NAME
     if probed.result is Result.NO_RESOLVER:

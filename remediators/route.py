@@ -1,6 +1,6 @@
-"""A route as it is compared, however a spec or a body spells its range and its next hop, and as it is written.
+"""A route as it is compared, whichever spelling a spec or a body uses, and as it is written.
 
-Ranges and addresses are compared by what they mean, service tags and types of next hops without regard to case.
+Ranges and addresses are compared by their meaning, service tags and types of next hops without regard to case.
 https://learn.microsoft.com/rest/api/virtualnetwork/routes/get
 """
 
@@ -17,12 +17,12 @@ MEMBERS: Final[Mapping[str, str]] = {
     "next_hop_type": "nextHopType",
     "next_hop_ip": "nextHopIpAddress",
 }
-"""What a body calls the spec's fields of a route."""
+"""The spec's fields of a route by their names in a body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """next_hop_ip: "" where there is none."""
+    """next_hop_ip: "" if there is none."""
 
     address_prefix: str
     next_hop_type: str
@@ -30,7 +30,7 @@ class Route:
 
     @property
     def key(self) -> "Route":
-        """Equal for what ARM takes for the same route."""
+        """Equal for what ARM treats as the same route."""
         return Route(prefix_key(self.address_prefix), self.next_hop_type.lower(), _address_key(self.next_hop_ip))
 
     @property
@@ -62,7 +62,7 @@ def _address_key(text: str) -> str:
 
 
 def differences(wanted: Route, found: Route) -> Mapping[Path, tuple[Value, Value]]:
-    """The paths of the fields that differ, the spec's keys, with what is wanted and what is there."""
+    """The paths of the fields that differ, as the spec's keys, with what is wanted and what is there."""
     return {
         (key,): (getattr(wanted, key) or ABSENT, getattr(found, key) or ABSENT)
         for key in MEMBERS

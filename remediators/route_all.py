@@ -1,9 +1,9 @@
 """Outbound routing: which of the web app's own traffic goes through the network that it is joined to.
 
-The setting lives in four places. The site's `outboundVnetRouting` is the fact since api-version 2024-11-01; before, the
-site said `vnetRouteAllEnabled` and its siblings, of which `config/web` repeats the first. The app setting
-WEBSITE_VNET_ROUTE_ALL is older still, and enables application traffic as well: either does. So application traffic is
-routed when any of the places says so, and is not while one of them still does.
+The setting is in four places. Since api-version 2024-11-01 the site's `outboundVnetRouting` counts; before, the site
+had `vnetRouteAllEnabled` and its siblings, of which `config/web` repeats the first. The app setting
+WEBSITE_VNET_ROUTE_ALL is older still, and also enables application traffic: either is enough. So application traffic is
+routed if any of the places says so, and is not routed only when none of them does.
 https://learn.microsoft.com/azure/app-service/configure-vnet-integration-routing
 """
 
@@ -57,7 +57,7 @@ FLAGS_BEFORE: Mapping[str, str] = {
     "imagePullTraffic": "vnetImagePullEnabled",
     "backupRestoreTraffic": "vnetBackupRestoreEnabled",
 }
-"""What the site called them up to api-version 2023-12-01."""
+"""The site's names for them up to api-version 2023-12-01."""
 
 
 class Legacy(StrEnum):
@@ -103,7 +103,7 @@ class Have:
 
 @dataclass(frozen=True, slots=True)
 class RouteAll:
-    """Its root is the site or the slot; an item is a flag, or what is to become of the legacy setting."""
+    """Its root is the site or the slot; an item is a flag, or the treatment of the legacy setting."""
 
     kind: str = "route_all"
     section: type[RouteAllSection] = RouteAllSection
@@ -121,7 +121,7 @@ class RouteAll:
         return tuple(_problems(section))
 
     def conflicts(self, wants: Mapping[str, Want[Any]]) -> tuple[Conflict, ...]:
-        """The legacy setting, declared as an app setting with the opposite meaning."""
+        """The legacy setting is also declared as an app setting, with the opposite meaning."""
         routing, settings = wants.get(self.kind), wants.get("app_settings")
         if routing is None or settings is None:
             return ()
@@ -244,7 +244,7 @@ def _value(want: Want[bool | Legacy], name: str) -> bool | Legacy | None:
 
 
 def _flags(site: Found) -> dict[str, bool] | None:
-    """The flags that a site's body tells of, in either form; None when it tells of none. Null is off."""
+    """The flags in a site's body, in either form; None if it has none. Null is off."""
     routing = json.at(site.body, ROUTING)
     if routing is not ABSENT:
         members = routing.items() if isinstance(routing, Mapping) else ()
@@ -261,7 +261,7 @@ def _legacy(settings: Found) -> tuple[str, str] | None:
 
 
 def _needs_settings(want: Want[bool | Legacy], flags: Mapping[str, bool]) -> bool:
-    """Whether the legacy setting makes a difference: not where application traffic is to be routed, and is."""
+    """Whether the legacy setting makes a difference: it does not if application traffic is to be routed, and is."""
     application = _value(want, APPLICATION)
     is_routed = flags.get(FLAGS[APPLICATION], False)
     return _value(want, LEGACY) is Legacy.REMOVE or (application is not None and not (application and is_routed))
@@ -279,15 +279,15 @@ def _repairs(
         message = f"{drift.path[-1]} routes application traffic: remove it, or declare `legacy_setting: remove`"
         yield Obstacle(drift, "legacy-setting-routes", message)
     elif not _value(want, APPLICATION) or have.is_on(FLAGS[APPLICATION]) or have.is_on(FLAGS[ALL]):
-        # else only when the flag has taken over, so that nothing is cut in between: the next look finds it so
+        # otherwise only when the flag has taken over, so that nothing is cut off in between: the next look finds that
         yield Edit(drift, drift.path, ABSENT, Disruption.RESTART)
 
 
 def _routing_edit(drift: Drift, drifted: Sequence[Drift], want: Want[bool | Legacy], have: Have) -> Edit:
-    """All flags in one object, those that nobody owns as they were read.
+    """All flags in one object; those that nobody owns as they were read.
 
-    Whether a PATCH merges what is inside `outboundVnetRouting` or replaces it is documented nowhere: the SDK's model of
-    one lacks it, and the Azure CLI writes the whole site back. The full object is right either way.
+    It is not documented whether a PATCH merges or replaces what is inside `outboundVnetRouting`: the SDK's model of one
+    lacks it, and the Azure CLI writes the whole site back. The full object is right either way.
     """
     going = [each for each in drifted if each.path[: len(ROUTING)] == ROUTING and each.note != _BY_ALL]
     going = [each for each in going if each == drift or want.mode_of(each.item) is Mode.ENFORCE]

@@ -1,6 +1,6 @@
-"""Route tables: the table is there, and the declared routes stand in it as declared; other routes are left alone.
+"""Route tables: the table exists, and the declared routes are in it as declared; other routes are left alone.
 
-Only `VirtualAppliance` has a next hop's address. A table that is gone is made again with its routes in one write.
+Only `VirtualAppliance` has a next hop's address. A table that is gone is created again with its routes in one write.
 https://learn.microsoft.com/azure/virtual-network/virtual-networks-udr-overview
 """
 
@@ -51,7 +51,7 @@ from remediators.common import (
 from remediators.route import Route, changes, differences, prefix_key, route_of
 
 TABLE: Final = "(table)"
-"""The item of a table itself: no route can have this name."""
+"""The item for the table itself: no route can have this name."""
 
 HOPS: Final = ("VirtualNetworkGateway", "VnetLocal", "Internet", "VirtualAppliance", "None")
 APPLIANCE: Final = "VirtualAppliance"
@@ -101,7 +101,7 @@ class RouteTableSection(ByName[TableSpec]):
 
 @dataclass(frozen=True, slots=True)
 class TableWant:
-    """no_propagation: None where it is not owned."""
+    """no_propagation: None if it is not owned."""
 
     location: str
     recreate: bool
@@ -110,7 +110,7 @@ class TableWant:
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """is_gone: the table is not there. no_propagation: whether it keeps routes of a gateway out."""
+    """is_gone: the table does not exist. no_propagation: whether it keeps a gateway's routes out."""
 
     is_gone: bool = False
     no_propagation: bool = False
@@ -171,7 +171,7 @@ class RouteTable:
         return by_key((*self._owned(want, have), *self._extras(want, have)))
 
     def _missing(self, want: Want[Wanted]) -> Iterator[Drift]:
-        """The table alone: it is made again with what is declared of its routes."""
+        """Only the table: it is created again together with its declared routes."""
         if TABLE in want.items:
             yield Drift(self.kind, want.root, (), TABLE, _whole(want), ABSENT)
 
@@ -237,7 +237,7 @@ def _repairs(drift: Drift, want: Want[Wanted], have: Have) -> Iterator[Edit]:
 
 
 def _whole(want: Want[Wanted]) -> Json:
-    """The table as it is made: a route that is only watched is not written."""
+    """The table as it is created: a route that is only watched is not written."""
     table = want.items[TABLE].value
     assert isinstance(table, TableWant), "only the table itself has this name"
     routes: list[Json] = [

@@ -1,7 +1,7 @@
-"""Which priorities cannot be had: one belongs to one rule of a direction, and is not taken from a rule that stays.
+"""Which priorities are not available: one belongs to one rule of a direction, and is not taken from a rule that stays.
 
-It can be had when its holder is about to give it up: a declared rule that is repaired too, or one that is removed. So
-rules can swap theirs. A rule that cannot move holds up the one that was to follow it, and so on.
+It is available if its holder is about to give it up: a declared rule that is also repaired, or one that is removed. So
+rules can swap priorities. A rule that cannot move blocks the one that was to follow it, and so on.
 https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#security-rules
 """
 
@@ -14,7 +14,7 @@ from remediators.security_rule import Rule
 
 
 def conflicts(rules: Mapping[str, Declared[Rule]], have: Children[Rule], leaving: frozenset[str]) -> Mapping[str, str]:
-    """Why the priority that a declared rule is to get cannot be had, by item.
+    """Why the priority that a declared rule should get is not available, by item.
 
     leaving: the names of the undeclared rules that this repair removes.
     """
@@ -23,7 +23,7 @@ def conflicts(rules: Mapping[str, Declared[Rule]], have: Children[Rule], leaving
         holders[child.value.slot].append(child)
     items = {name.lower(): name for name in rules}
     blocked: dict[str, str] = {}
-    while True:  # a rule that stays where it is blocks the one that was to follow it
+    while True:  # a rule that stays blocks the one that was to follow it
         found = {
             name: f"{holder.id.name} holds priority {declared.value.priority} of the {declared.value.direction} rules"
             for name, declared in rules.items()

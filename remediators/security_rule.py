@@ -1,7 +1,7 @@
 """A security rule as it is compared, whichever of ARM's spellings a body uses, and as it is written.
 
-ARM keeps one value of a field in the singular (`destinationPortRange`), several in the plural
-(`destinationPortRanges`, with the singular absent), and application security groups in a list of their own. Access and
+ARM has a single value of a field in the singular (`destinationPortRange`), several in the plural
+(`destinationPortRanges`, without the singular), and application security groups in a list of their own. Access and
 direction come back in one casing, protocol, tags and ids as they were written.
 https://learn.microsoft.com/rest/api/virtualnetwork/security-rules/get
 """
@@ -25,7 +25,7 @@ class Terms:
 
     @staticmethod
     def of(spelled: Iterable[str]) -> "Terms":
-        """One object for equal ones: a fleet has few of them, and thousands of rules."""
+        """Shares equal ones: a fleet has few of them, and thousands of rules."""
         return _one_of(tuple(spelled))
 
     def covers(self, other: Self) -> bool:
@@ -44,7 +44,7 @@ def _one_of(spelled: tuple[str, ...]) -> Terms:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule as it is compared: the spec's fields. description: None where it is not owned."""
+    """A rule as it is compared: the spec's fields. description: None if it is not owned."""
 
     priority: int
     direction: str
@@ -58,12 +58,12 @@ class Rule:
 
     @property
     def slot(self) -> tuple[str, int]:
-        """What two rules of an NSG cannot both have."""
+        """What two rules of an NSG cannot have in common."""
         return self.direction, self.priority
 
 
 class _Plural(NamedTuple):
-    """Where the body keeps a field of several values. groups: "" where no application security group can stand."""
+    """Where the body has a field with several values. groups: "" if it cannot hold application security groups."""
 
     one: str
     many: str
@@ -82,7 +82,7 @@ SINGULARS = ("priority", "direction", "access", "protocol", "description")
 
 
 def rule_of(properties: JsonObject) -> Rule:
-    """A rule from the properties that ARM gives, whichever of its spellings they use."""
+    """A rule from the properties that ARM gives, in any of its spellings."""
     priority = properties.get("priority")
     return Rule(
         priority=priority if isinstance(priority, int) else 0,
@@ -98,7 +98,7 @@ def rule_of(properties: JsonObject) -> Rule:
 
 
 def rule_in(body: Json) -> Rule | None:
-    """The rule that a body from ARM holds; None when it has no properties."""
+    """The rule in a body from ARM; None if it has no properties."""
     properties = json.at(body, ("properties",))
     return rule_of(properties) if isinstance(properties, Mapping) else None
 
@@ -120,7 +120,7 @@ def shown(rule: Rule) -> Json:
 
 
 def differences(wanted: Rule, found: Rule) -> Mapping[Path, tuple[Json, Json]]:
-    """The paths of the fields that differ, the spec's keys, with what is wanted and what is there."""
+    """The paths of the fields that differ, as the spec's keys, with what is wanted and what is there."""
     return {
         (key,): (_value(wanted, key), _value(found, key))
         for key in (*SINGULARS, *PLURALS)
@@ -129,7 +129,7 @@ def differences(wanted: Rule, found: Rule) -> Mapping[Path, tuple[Json, Json]]:
 
 
 def properties_of(rule: Rule) -> Mapping[str, Value]:
-    """A rule's properties as ARM takes them: of a singular, its plural and its groups exactly one is there."""
+    """A rule's properties as ARM expects them: of a singular, its plural and its groups exactly one is given."""
     body: dict[str, Value] = {key: _value(rule, key) for key in SINGULARS}
     if rule.description is None:
         body["description"] = ABSENT
@@ -149,7 +149,7 @@ def is_group(term: str) -> bool:
 
 
 def disruption(path: Path, wanted: Rule, found: Rule | None) -> Disruption:
-    """Nothing is cut by describing a rule, by adding one that allows, or by letting it allow more."""
+    """Describing a rule, adding one that allows, or letting one allow more, cuts nothing off."""
     if path == ("description",) or (wanted.access == "Allow" and (found is None or _widens(path, wanted, found))):
         return Disruption.NONE
     return Disruption.CONNECTIVITY

@@ -1,6 +1,6 @@
 """A security rule as a spec declares it: its fields, what can be wrong with them, and the rule that they mean.
 
-What the schema cannot say is said here, in the words of the spec, before ARM would refuse it in its own.
+What the schema cannot express is checked here, with messages in the spec's own terms, before ARM would refuse it.
 https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview#security-rules
 """
 

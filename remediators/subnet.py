@@ -1,7 +1,7 @@
-"""Subnets: the declared range, delegation, service endpoints, and the NSG and route table that hang on them.
+"""Subnets: the declared range, delegation and service endpoints, and the associated NSG and route table.
 
-A subnet's PUT replaces it, so all that is not owned is carried over; it is never written through its network, whose PUT
-takes the subnets that it lists for all there are. What somebody uses cannot be taken away: the addresses and the
+A subnet's PUT replaces it, so everything that is not owned is carried over; it is never written through its network,
+whose PUT removes the subnets that it does not list. What is in use cannot be taken away: the addresses and the
 delegation of a subnet in use are reported, not written.
 https://learn.microsoft.com/azure/app-service/overview-vnet-integration#subnet-requirements
 https://learn.microsoft.com/rest/api/virtualnetwork/subnets/create-or-update
@@ -66,7 +66,7 @@ _AFTER: Final[Mapping[Path, frozenset[Milestone]]] = {
     GROUP: frozenset({Milestone.NSG_EXISTS, Milestone.EGRESS_ALLOWED}),
     TABLE: frozenset({Milestone.ROUTES_EXIST}),
 }
-"""What an association waits for, by its path: else it would cut what the rules or the routes are to let through."""
+"""What an association waits for, by its path: or it would cut off what the rules or routes are to let through."""
 
 _SERVICE = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)+(/[A-Za-z0-9]+)+")
 
@@ -105,7 +105,7 @@ class SubnetSection(ByName[SubnetSpec]):
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """room: of the network, where it was read."""
+    """room: of the network, if it was read."""
 
     subnets: Children[Present] = field(default_factory=Children[Present])
     room: Room | None = None
@@ -138,7 +138,7 @@ class Subnet:
         ) + tuple(_overlaps(section, scope))
 
     def reads(self, want: Want[SubnetWant], facts: Facts) -> frozenset[Read]:
-        """The subnets; and where one is gone, or is to get another range, the network with all it holds."""
+        """The subnets; if one is gone, or is to get another range, also the network with everything in it."""
         own = {name: _own(want.root, name) for name in want.items}
         reads = frozenset(own.values())
         if any(_needs_room(want.items[name].value, facts.get(read)) for name, read in own.items()):
@@ -146,7 +146,7 @@ class Subnet:
         return reads
 
     def observe(self, want: Want[SubnetWant], facts: Facts) -> Have:
-        """A subnet is absent only when its own GET says that it is gone and the living network's body lacks it."""
+        """A subnet is absent only if its own GET says that it is gone and the existing network's body lacks it."""
         network = facts.get(Read(VIRTUAL_NETWORK, want.root))
         room = room_of(network) if isinstance(network, Found) else None
         subnets: dict[str, Child[Present]] = {}
@@ -264,7 +264,7 @@ def _obstacle(drift: Drift, wanted: SubnetWant, found: Present, room: Room | Non
 
 
 def _misfit(drift: Drift, wanted: SubnetWant, room: Room | None) -> Obstacle | None:
-    """Why the network has no place for the declared range."""
+    """Why the declared range does not fit into the network."""
     range_ = network_of(wanted.prefix)
     if room is None or range_ is None:
         return Obstacle(drift, "unreadable", "what else is in its network could not be read", READY)

@@ -1,7 +1,7 @@
 """A subnet as it is compared, whichever of ARM's spellings a body uses, and as it is written.
 
 ARM adds members of its own to delegations and service endpoints, and spells ids and services as they were written.
-Its ranges are `address_room`'s.
+Ranges are handled in `address_room`.
 https://learn.microsoft.com/rest/api/virtualnetwork/subnets/get
 """
 
@@ -24,10 +24,10 @@ PREFIX, DELEGATION, GROUP, TABLE, ENDPOINTS = (
 """The paths of drifts: the spec's keys."""
 
 INHABITANTS: Final = ("ipConfigurations", "ipConfigurationProfiles", "privateEndpoints", "resourceNavigationLinks")
-"""Properties that list who is in a subnet, besides the services that it is delegated to."""
+"""Properties that list what is in a subnet, besides the services that it is delegated to."""
 
 DELEGATION_NAME: Final = "delegation"
-"""What Homeostat calls a delegation that it adds. Whatever a delegation is called, its service counts."""
+"""The name of a delegation that Homeostat adds. Whatever its name, a delegation's service counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class SubnetWant:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A subnet that is there. delegations and endpoints: as they are in its body.
+    """An existing subnet. delegations and endpoints: as in its body.
 
     linked_to: the types of what services keep in it (`Microsoft.Web/serverfarms`). is_inhabited: whether network
     interfaces or the like are in it.
@@ -68,7 +68,7 @@ class Present:
 
 
 NOTHING: Final = Present()
-"""The subnet that differs in all that is owned."""
+"""A subnet that differs in everything that is owned."""
 
 
 def present_of(body: Json) -> Present:
@@ -110,7 +110,7 @@ def _folded(names: Iterable[str]) -> frozenset[str]:
 
 
 def members(path: Path, wanted: SubnetWant, found: Present) -> dict[str, Value]:
-    """The properties that a repair at `path` sets: what is there of other delegations is kept."""
+    """The properties that a repair at `path` sets; other delegations are kept."""
     match path:
         case ("address_prefix",):
             return {"addressPrefix": wanted.prefix, "addressPrefixes": ABSENT}
@@ -126,7 +126,7 @@ def members(path: Path, wanted: SubnetWant, found: Present) -> dict[str, Value]:
 
 
 def _endpoints(services: Iterable[str], found: Iterable[JsonObject]) -> Iterator[Json]:
-    """Those that are there stay as they are, their locations included."""
+    """Endpoints that are there stay as they are, their locations included."""
     there = {json.text_at(entry, "service").lower(): entry for entry in found}
     for service in services:
         yield there.get(service.lower(), {"service": service})

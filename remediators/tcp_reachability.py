@@ -1,8 +1,8 @@
-"""A probe: each backend takes connections at its port, the app's NSG lets them through, and the app says it is well.
+"""A probe: each backend accepts connections at its port, the app's NSG lets them through, and the app is healthy.
 
-It reports only, and says where the private path is broken: DNS, the NSG, or the backend. Homeostat's own subnet has
-another NSG than the app's, so that what the app's lets through is computed from its rules and not tried.
-Without HOMEOSTAT_PROBES it is not asked at all.
+It only reports, and says where the private path is broken: DNS, the NSG, or the backend. Homeostat's own subnet has
+another NSG than the app's, so what the app's lets through is computed from its rules, not tried. It needs
+HOMEOSTAT_PROBES.
 """
 
 import re
@@ -53,7 +53,7 @@ _ENDPOINT = re.compile(r"(?P<host>[^:/\s]+):(?P<port>\d{1,5})")
 
 
 class TcpReachabilitySection(KindSection):
-    """What must take connections from inside the app's network."""
+    """What must accept connections from inside the app's network."""
 
     endpoints: tuple[str, ...] = Field(
         default=(), description="HOST:PORT each.", examples=[["sql-flask.database.windows.net:1433"]]
@@ -79,7 +79,7 @@ class Filter:
     rules: Mapping[str, Rule] = field(default_factory=dict)
 
     def blocked_by(self, address: str, port: int) -> str:
-        """The name of the rule that denies a connection; "" when none does."""
+        """The name of the rule that denies a connection; "" if none does."""
         decisive = deciding(self.rules.values(), Packet(Address.of(address), port, source=Address.of(self.source)))
         if decisive.access == "Allow":
             return ""
@@ -88,7 +88,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """probed: by item. filter: None where it is not known. unread: why the app's network or filter is not known."""
+    """probed: by item. filter: None if it is unknown. unread: why the app's network or filter is unknown."""
 
     probed: Mapping[str, Probed] = field(default_factory=dict)
     filter: Filter | None = None
@@ -185,7 +185,7 @@ REMEDIATOR = TcpReachability()
 
 
 def _fault(endpoint: Endpoint, probed: Probed, filter_: Filter) -> str:
-    """What stands between the app and the backend, nearest to the app first; "" when nothing does."""
+    """What is in the way from the app to the backend, nearest to the app first; "" if nothing is."""
     if fault := dns_fault(probed, private=is_public_name(endpoint.host)):
         return fault
     for address in probed.addresses:
@@ -210,12 +210,12 @@ def _problems(section: TcpReachabilitySection) -> Iterator[Problem]:
             yield from host_problems(endpoint.host, path)
     yield from twice(dict.fromkeys(section.endpoints), ("endpoints",))
     if section.health_url is not None and not _is_page(section.health_url):
-        message = "must be a page's URL, without user, password or query"  # and unquoted, since it may have them
+        message = "must be a page's URL, without user, password or query"  # not quoted, since it may have them
         yield Problem((HEALTH,), message, "Write https://NAME.azurewebsites.net/PATH.")
 
 
 def _is_page(url: str) -> bool:
-    """Without a password, since a URL is shown."""
+    """It must have no password, since URLs are shown."""
     parts = address_of(url)
     return parts is not None and parts.scheme in {"https", "http"} and "@" not in parts.netloc and not parts.query
 
@@ -243,7 +243,7 @@ def _filter_reads(subnet: ResourceId, facts: Facts) -> frozenset[Read]:
 
 
 def _filter(subnet: ResourceId, facts: Facts) -> Filter | str:
-    """What filters the subnet's traffic, or why that is not known."""
+    """What filters the subnet's traffic, or why that is unknown."""
     body = facts.get(Read(SUBNET, subnet))
     if not isinstance(body, Found):
         return f"subnet {subnet.name}: {why_unread(body)}"
@@ -260,7 +260,7 @@ def _filter(subnet: ResourceId, facts: Facts) -> Filter | str:
 
 
 def _address_in(subnet: Found) -> str:
-    """Some address of the subnet that an app's instance can have: Azure keeps the first four."""
+    """Some address of the subnet that an app's instance can have: Azure reserves the first four."""
     prefixes = json.at(subnet.body, ("properties", "addressPrefixes"))
     first = str(prefixes[0]) if isinstance(prefixes, list | tuple) and prefixes else ""
     prefix = json.text_at(subnet.body, "properties", "addressPrefix") or first

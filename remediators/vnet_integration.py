@@ -1,7 +1,7 @@
 """Regional VNet integration: the web app, or the slot, is joined to the declared subnet.
 
-Two doors lead to one state. The site's `virtualNetworkSubnetId` tells it, and may be null or absent where there is
-none; `networkConfig/virtualNetwork` sets it. ARM refuses a subnet that is not delegated to App Service.
+The state is in two places. The site's `virtualNetworkSubnetId` shows it, and may be null or absent if there is none;
+`networkConfig/virtualNetwork` sets it. ARM refuses a subnet that is not delegated to App Service.
 https://learn.microsoft.com/azure/app-service/overview-vnet-integration
 """
 
@@ -56,7 +56,7 @@ class VnetIntegrationSection(KindSection):
 
 @dataclass(frozen=True, slots=True)
 class Have:
-    """subnet: "" when the app is in none. classic: there is a gateway integration; None when that is not known.
+    """subnet: "" if the app is in none. classic: there is a gateway integration; None if that is unknown.
 
     unread: why the site could not be read, or "".
     """
@@ -69,7 +69,7 @@ class Have:
 
 @dataclass(frozen=True, slots=True)
 class VnetIntegration:
-    """Its root is the site or the slot, and the one item of a root is the subnet that it is joined to."""
+    """Its root is the site or the slot; the root's only item is the subnet that it is joined to."""
 
     kind: str = "vnet_integration"
     section: type[VnetIntegrationSection] = VnetIntegrationSection
@@ -138,7 +138,7 @@ def _subnet(site: Found) -> str:
 
 
 def _has_classic(connections: Fact | None) -> bool | None:
-    """Whether a gateway-required integration is in place: a connection that is not `isSwift`."""
+    """Whether there is a gateway-required integration: a connection that is not `isSwift`."""
     if not isinstance(connections, Found):
         return None
     listed = json.objects_at(connections.body) or json.objects_at(connections.body, "value")

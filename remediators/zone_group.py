@@ -1,8 +1,8 @@
 """How a private endpoint's DNS zone group is read, compared and written.
 
-An endpoint has one group at most, under whatever name: what counts is that it leads to the declared zone, and that the
-records are there which it keeps in it. They go with a zone that is deleted, and do not come back with a new one until
-the group is written again.
+An endpoint has at most one group, under any name: what counts is that it leads to the declared zone, and that the
+records exist which it maintains there. They are lost with a zone that is deleted, and do not come back with a new one
+until the group is written again.
 https://learn.microsoft.com/azure/private-link/private-endpoint-dns-integration
 """
 
@@ -28,7 +28,7 @@ class ZoneGroupWant:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One zone that a group leads to, and the names of the records that it keeps there."""
+    """One zone that a group leads to, and the names of the records that it maintains there."""
 
     name: str
     zone: str
@@ -41,7 +41,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class ZoneGroup:
-    """lost: the names of the records that it keeps in the declared zone, and that are not there."""
+    """lost: the names of the records that it maintains in the declared zone, but that do not exist."""
 
     id: ResourceId
     configs: tuple[Config, ...]
@@ -54,7 +54,7 @@ class ZoneGroup:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """group: None when there is none. unread: why that is not known, or ""."""
+    """group: None if there is none. unread: why that is unknown, or ""."""
 
     group: ZoneGroup | None = None
     unread: str = ""
@@ -64,7 +64,7 @@ NO_GROUP = Groups()
 
 
 def reads(endpoint: ResourceId, wanted: ZoneGroupWant, facts: Facts) -> frozenset[Read]:
-    """The listing; the declared group itself where that is empty; then the records that the group keeps."""
+    """The listing; the declared group itself if the listing is empty; then the records that the group maintains."""
     listed = facts.get(_listing(endpoint))
     found = {_listing(endpoint)}
     if isinstance(listed, Found) and not json.objects_at(listed.body, "value"):
@@ -74,7 +74,7 @@ def reads(endpoint: ResourceId, wanted: ZoneGroupWant, facts: Facts) -> frozense
 
 
 def observe(endpoint: ResourceId, wanted: ZoneGroupWant, facts: Facts) -> Groups:
-    """A group is missing only when the listing and its own read say so."""
+    """A group is missing only if the listing and its own read say so."""
     listing = facts.get(_listing(endpoint))
     if not isinstance(listing, Found):
         return Groups(unread=why_unread(listing))
@@ -107,7 +107,7 @@ def differences(kind: str, endpoint: ResourceId, item: str, wanted: ZoneGroupWan
 
 
 def edit(drift: Drift, wanted: ZoneGroupWant, groups: Groups) -> Edit:
-    """Configurations for other zones stay; one for a zone of the same name elsewhere gives way."""
+    """Configurations for other zones stay; one for a zone of the same name elsewhere is replaced."""
     after, reaches = frozenset({Milestone.ZONES_EXIST}), frozenset({Milestone.RECORDS_EXIST, Milestone.NAMES_RESOLVE})
     there = groups.group.configs if groups.group else ()
     own = groups.group.config_of(wanted.zone) if groups.group else None
@@ -132,7 +132,7 @@ def _own(endpoint: ResourceId, name: str) -> Read:
 
 
 def _records(group: ZoneGroup, zone: ResourceId) -> tuple[Read, ...]:
-    """The reads of the records that a group keeps in the declared zone."""
+    """The reads of the records that a group maintains in the declared zone."""
     config = group.config_of(zone)
     return tuple(_record(zone, name) for name in config.records) if config else ()
 

@@ -1,8 +1,8 @@
 """Private DNS zones and the A records that are declared in them.
 
-A zone is a container: it is made again on a spec's or a person's word only. Records are leaves. One that a private
-endpoint's zone group keeps, or that a network registers by itself, has an owner already: Azure writes it again whenever
-it pleases, so that it is never touched, and declaring it differently is told.
+A zone is a container: it is created again only if a spec or a person says so. Records are leaves. A record that a
+private endpoint's zone group maintains, or that a network registers, has an owner already: Azure writes it again at any
+time, so it is never touched, and a differing declaration is reported.
 https://learn.microsoft.com/azure/dns/private-dns-privatednszone
 """
 
@@ -50,7 +50,7 @@ from remediators.common import (
 from remediators.declared_endpoints import records_of
 
 ZONE = "zone"
-"""The item that is the zone itself; the others are records, `A/NAME`."""
+"""The item for the zone itself; the others are records, `A/NAME`."""
 
 DEFAULT_TTL = 3600
 IPS, TTL = ("properties", "aRecords"), ("properties", "ttl")
@@ -97,7 +97,7 @@ class ZoneWant:
 
 @dataclass(frozen=True, slots=True)
 class RecordWant:
-    """ips: sorted. ttl: None where any will do."""
+    """ips: sorted. ttl: None if any will do."""
 
     ips: tuple[str, ...]
     ttl: int | None = None
@@ -108,7 +108,7 @@ type Wanted = ZoneWant | RecordWant
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """ips: sorted. owner: whose the record is, in words, if it is Azure's; else ""."""
+    """ips: sorted. owner: who maintains the record, in words, if Azure does; else ""."""
 
     ips: tuple[str, ...]
     ttl: int
@@ -150,7 +150,7 @@ class Zones:
         return frozenset(found)
 
     def observe(self, want: Want[Wanted], facts: Facts) -> Have:
-        """A record is gone when its own read says so and the living zone's listing lacks it."""
+        """A record is gone if its own read says so and the existing zone's listing lacks it."""
         zone = facts.get(Read(PRIVATE_DNS_ZONE, want.root))
         if isinstance(zone, Gone):
             return Have(is_gone=True)
@@ -184,7 +184,7 @@ class Zones:
             if have.is_gone:
                 yield Drift(self.kind, resource, (), name, _shown(wanted), ABSENT)
         elif have.is_gone:
-            return  # they follow, once the zone is there
+            return  # they follow, once the zone exists
         elif (record := have.records.get(name)) is None:
             yield Drift(self.kind, resource, (), name, _shown(wanted), ABSENT)
         else:
@@ -221,7 +221,7 @@ def _items(name: str, spec: ZoneSpec, scope: Scope) -> Iterator[Item[Wanted]]:
 
 
 def _canonical(ip: str) -> str:
-    """The address as it is usually written, if it is one."""
+    """The address in its usual form, if it is one."""
     try:
         return str(IPv4Address(ip.strip()))
     except AddressValueError:
@@ -239,7 +239,7 @@ def _record(body: Json) -> Record:
 
 
 def _doubt(zone: ResourceId, item: str, facts: Facts) -> dict[str, str]:
-    """Why a record that its own read did not find may be there all the same; nothing when it is gone."""
+    """Why a record that its own read did not find may exist all the same; empty if it is gone."""
     listing = facts.get(_listing(zone))
     if not isinstance(listing, Found):
         return {item: why_unread(listing)}
@@ -256,7 +256,7 @@ def _shown(wanted: Wanted) -> Value:
 def _repair(drift: Drift, wanted: Wanted, have: Have) -> Edit | Obstacle:
     after, reaches = frozenset({Milestone.ZONES_EXIST}), frozenset({Milestone.RECORDS_EXIST, Milestone.NAMES_RESOLVE})
     if isinstance(wanted, ZoneWant):
-        # names resolve when the links and records are there that follow it, on this same root
+        # names resolve once the links and records exist that follow it on this root
         born = frozenset({Milestone.ZONES_EXIST, Milestone.NAMES_RESOLVE})
         return Edit(drift, (), {"location": "global"}, reaches=born, recreate=wanted.recreate)
     if owner := have.records[drift.item].owner if drift.item in have.records else "":

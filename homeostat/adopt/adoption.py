@@ -1,7 +1,7 @@
-"""Adopts a web app: survey, sections, text; then the text is held against what was read, before anybody relies on it.
+"""Adopts a web app: survey, sections, text; then the text is checked against what was read, before anybody uses it.
 
-Whatever the spec's own rules refuse, and whatever would drift right away, is taken out again and told in the file. So
-the promise that the plan is empty does not hang on every section's being right about every shape that Azure answers.
+Whatever the spec's own rules refuse, and whatever would drift at once, is removed again, with a comment in the file. So
+the promise of an empty plan does not depend on every section handling every shape of Azure's answers.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ from remediators import REGISTRY, WITHOUT_PROBES
 
 FILE: Final = "adopted.yaml"
 KEY_LIMIT: Final = 500
-"""Characters. A YAML parser takes no longer key without a mark of its own."""
+"""Characters. A YAML parser accepts no longer key without an explicit mark."""
 
 
 class CannotAdopt(HomeostatError):
@@ -38,7 +38,7 @@ class CannotAdopt(HomeostatError):
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """text: the spec. left_out and unread: in words, what it does not declare, as its own comments say too."""
+    """text: the spec. left_out, unread: in words, what it does not declare, as its comments also say."""
 
     text: str
     left_out: tuple[str, ...]
@@ -48,7 +48,7 @@ class Adoption:
 async def adopt(web_app: ResourceId, engine: Engine, everywhere: SubscriptionReader) -> Adoption:
     """The spec of a live web app, whose plan is empty. Reads only.
 
-    Raises NoWebApp, and CannotAdopt where the app itself cannot be declared.
+    Raises NoWebApp, and CannotAdopt if the app itself cannot be declared.
     """
     reader = Remembering(engine.reader)
     found = await survey(web_app, reader, everywhere)
@@ -68,7 +68,7 @@ async def adopt(web_app: ResourceId, engine: Engine, everywhere: SubscriptionRea
 
 
 async def _drifts(engine: Engine, fleet: Fleet) -> tuple[Drift, ...]:
-    """What a plan made of the very things that were read finds. Nothing is to be found."""
+    """What a plan finds that is made from the same reads: it should be nothing."""
     trigger = Trigger("command-line", dry_run=True)
     outcomes = await runs.examine(engine, tuple(fleet.roots.values()), trigger)
     return tuple(drift for outcome in outcomes for drift in outcome.plan.drifts)
@@ -135,7 +135,7 @@ class _Draft:
                 yield from (f"- {line}" for line in lines)
 
     def without(self, reasons: Iterable[tuple[Place, str]]) -> "_Draft":
-        """The draft without what stands at these places. Raises CannotAdopt where the app itself is at fault."""
+        """The draft without what is at these places. Raises CannotAdopt if the app itself is the problem."""
         paths = _paths_by_line(self.written())
         draft = self
         for place, why in sorted(reasons):
@@ -147,7 +147,7 @@ class _Draft:
 
     def _taken_out(self, path: Path, why: str) -> "_Draft":
         if json.at(self.data, path) is ABSENT:
-            return self  # with another reason already
+            return self  # for another reason already
         data = json.with_value(self.data, path, ABSENT)
         for length in range(len(path) - 1, 0, -1):
             if json.at(data, path[:length]) == {}:
@@ -167,7 +167,7 @@ def _head(found: Survey) -> Iterator[tuple[str, Json]]:
 
 
 def _paths_by_line(written: str) -> Mapping[int, Path]:
-    """The shallowest key that begins on each line: an item on one line is that item, not its last field."""
+    """The shallowest key that begins on each line: an item on one line counts as that item, not as its last field."""
     (source,) = parse_documents(written, FILE)
     paths: dict[int, Path] = {}
     for keys, line in sorted(source.every_line(), key=lambda entry: len(entry[0])):
@@ -177,7 +177,7 @@ def _paths_by_line(written: str) -> Mapping[int, Path]:
 
 
 def _unwritable(data: Json, path: Path) -> Sequence[Path]:
-    """The places whose key or value is no text that a YAML file can hold."""
+    """The places whose key or value cannot be written in a YAML file."""
     if isinstance(data, Mapping):
         found: list[Path] = []
         for key, value in data.items():

@@ -1,4 +1,4 @@
-"""What a survey came upon, in the words of the spec's header."""
+"""What a survey found, in the words of the spec's header."""
 
 from collections.abc import Iterator
 

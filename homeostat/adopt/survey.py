@@ -1,7 +1,8 @@
-"""What a live web app depends on, read from ARM: the app, its subnet and network, and the private paths out of it.
+"""What a live web app depends on, read from ARM: the app, its subnet and network, and its private paths.
 
-One thing names the next, so that only three listings cover a whole subscription or zone: which zones are linked to the
-network is asked of the zones, since a network does not know. What cannot be read is told, and the rest is still read.
+Each resource names the next, so that only three listings cover a whole subscription or zone: which zones are linked to
+the network is read from the zones, since a network does not say. What cannot be read is reported, and the rest is
+still read.
 """
 
 import asyncio
@@ -37,11 +38,11 @@ from homeostat.core.secret_value import Secret
 from homeostat.ports import ArmReader, SubscriptionReader
 
 AT_ONCE: Final = 16
-"""Reads under way at the same time; a hub's subscription can hold hundreds of zones."""
+"""Concurrent reads; a hub's subscription can hold hundreds of zones."""
 
 
 class NoWebApp(HomeostatError):
-    """The web app or slot cannot be adopted: it is not there, or may not be read."""
+    """The web app or slot cannot be adopted: it does not exist, or may not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A private endpoint in the app's network. backend: what it leads to, where that could be read."""
+    """A private endpoint in the app's network. backend: what it leads to, if that could be read."""
 
     resource: Resource
     groups: tuple[Resource, ...] = ()
@@ -78,7 +79,7 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """settings: None where they could not be read. sticky: names of settings that stay with their slot.
+    """settings: None if they could not be read. sticky: names of settings that stay with their slot.
 
     unread: in words, what could not be read and why.
     """
@@ -100,7 +101,7 @@ class Survey:
 
 @dataclass(slots=True)
 class Remembering:
-    """A reader that asks ARM once for each thing, so that a plan can be made from what was surveyed."""
+    """A reader that reads each thing from ARM once, so that a plan can be made from what was surveyed."""
 
     reader: ArmReader
     facts: dict[Read, Fact] = field(default_factory=dict)
@@ -112,7 +113,7 @@ class Remembering:
 
 
 async def survey(web_app: ResourceId, reader: ArmReader, everywhere: SubscriptionReader) -> Survey:
-    """Raises NoWebApp. Everything else that cannot be read is told in `unread`."""
+    """Raises NoWebApp. Everything else that cannot be read is reported in `unread`."""
     surveyor = _Surveyor(reader, everywhere)
     site = await surveyor.web_app(web_app)
     found = await surveyor.configuration(Survey(Scope(site.id), site))
@@ -124,7 +125,7 @@ async def survey(web_app: ResourceId, reader: ArmReader, everywhere: Subscriptio
 
 
 def backend_of(endpoint: Resource) -> ResourceId | None:
-    """What a private endpoint leads to: its one connection, which may have been asked for by hand."""
+    """What a private endpoint leads to: its only connection, which may have been requested manually."""
     for kind in ("privateLinkServiceConnections", "manualPrivateLinkServiceConnections"):
         for connection in endpoint.objects("properties", kind):
             return _reference(connection, "properties", "privateLinkServiceId")
@@ -197,7 +198,7 @@ class _Surveyor:
         return await self.all_of(FLOW_LOG, (_reference(log, "id") for log in vnet.objects("properties", "flowLogs")))
 
     async def endpoints(self, vnet: Resource) -> tuple[Endpoint, ...]:
-        """A subnet refers to the private endpoints in it, in upper case; they tell their own spelling."""
+        """A subnet refers to the private endpoints in it, in upper case; they know their own spelling."""
         referred = (
             _reference(reference, "id")
             for subnet in vnet.objects("properties", "subnets")
@@ -212,7 +213,7 @@ class _Surveyor:
         return Endpoint(endpoint, groups, backend)
 
     async def _backend(self, backend: ResourceId | None) -> Resource | None:
-        if backend is None or backend.type.lower() not in ARM_TYPES:  # else of a kind that Homeostat does not know
+        if backend is None or backend.type.lower() not in ARM_TYPES:  # a kind that Homeostat does not know
             return None
         return await self.one(Read(arm_type(backend), backend))
 
@@ -267,7 +268,7 @@ class _Surveyor:
 
 
 def _reference(body: JsonObject, *path: str) -> ResourceId | None:
-    """The id at a place of a body; None where there is none, or something that is no resource's."""
+    """The id at a place in a body; None if there is none, or it is not a resource's."""
     try:
         return ResourceId.parse(json.text_at(body, *path))
     except InvalidResourceId:
@@ -275,6 +276,6 @@ def _reference(body: JsonObject, *path: str) -> ResourceId | None:
 
 
 def _as_arm_spells(found: Resource) -> Resource:
-    """The resource under the spelling of its own body: references to it may be in capitals."""
+    """The resource with the spelling of its own body: references to it may be in capitals."""
     own = _reference(found.body, "id")
     return replace(found, id=own) if own == found.id else found

@@ -1,7 +1,7 @@
-"""A spec as YAML text with comments.
+"""Writes a spec as YAML text with comments.
 
-PyYAML's emitter knows no comments. Scalars are plain only where YAML 1.1 takes them for the text that they are (or for
-the decimal number that they show), so that no other reader of the file sees another value.
+PyYAML's emitter has no comments. Scalars are plain only if YAML 1.1 reads them as the text that they are (or as the
+decimal number that they show), so that no other reader of the file sees another value.
 """
 
 import re
@@ -16,7 +16,7 @@ from homeostat.core.secret_value import Secret
 
 WIDTH: Final = 120
 _FLOW_DEPTH: Final = 3
-"""From this depth on a mapping of scalars stands on one line, if it fits: what one item is."""
+"""From this depth on, a mapping of scalars is written on one line if it fits: it describes one item."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*(:[A-Za-z0-9_./][A-Za-z0-9_./-]*)*")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -27,11 +27,11 @@ _UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff0
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
 
 type Comments = Mapping[Path, Sequence[str]]
-"""Lines to stand above a key, by the keys that lead to it."""
+"""Lines above a key, by the keys that lead to it."""
 
 
 def render(data: JsonObject, comments: Comments, header: Sequence[str]) -> str:
-    """One YAML document. Sections are set apart by an empty line."""
+    """One YAML document. Sections are separated by an empty line."""
     lines = [_comment(line, "") for line in header]
     for key, value in data.items():
         if isinstance(value, Mapping) and lines:
@@ -41,7 +41,7 @@ def render(data: JsonObject, comments: Comments, header: Sequence[str]) -> str:
 
 
 def writable(text: str) -> bool:
-    """Whether a text can stand in a UTF-8 file: a lone surrogate cannot."""
+    """Whether a text can be written to a UTF-8 file: a lone surrogate cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -83,7 +83,7 @@ def _inline(value: Json, *, flow: bool) -> str:
 
 
 def scalar(text: str, *, flow: bool = False) -> str:
-    """The text as one YAML scalar, which every YAML 1.1 reader takes for this text."""
+    """The text as one YAML scalar, which every YAML 1.1 reader reads as this text."""
     if _NUMBER.fullmatch(text):
         return text
     if _PLAIN.fullmatch(text) and text not in _SINGLE_LETTERS and not (flow and ":" in text) and _reads_as_text(text):
@@ -107,5 +107,5 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def _comment(line: str, indent: str) -> str:
-    """A comment never ends its line early, whatever names of Azure stand in it."""
+    """A comment never ends its line early, whatever names from Azure are in it."""
     return f"{indent}# {_UNPRINTABLE.sub(' ', line)}".rstrip()

@@ -1,5 +1,5 @@
-"""The command line: what an operator or a pipeline asks, and the answer as text and exit code.
+"""The command line: the requests of operators and pipelines, answered with text and an exit code.
 
-`arguments` says what can be asked, `main` turns every refusal into one line, and each other module is a group of
-commands. Nothing that decides is here: plans are made by the loop, and shown by `homeostat.render`.
+`arguments` defines the commands, `main` turns every refusal into one line, and each other module is a group of
+commands. Nothing is decided here: plans are made by the loop, and shown by `homeostat.render`.
 """

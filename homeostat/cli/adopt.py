@@ -21,7 +21,7 @@ _WEB_APP = re.compile(r"[A-Za-z0-9-]{2,60}(/[A-Za-z0-9-]{1,59})?")
 
 
 class NotNamed(HomeostatError):
-    """The command line does not say, or says wrongly, which web app is meant."""
+    """The command line does not say which web app is meant, or says it wrongly."""
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """0 with the spec; what it leaves out is said in its comments, what could not be read on stderr too.
+    """0 with the spec. Its comments say what it leaves out; what could not be read is also on stderr.
 
     Raises NotNamed, NoWebApp, CannotAdopt and CannotWrite.
     """

@@ -1,4 +1,4 @@
-"""`approve`: shows what waits for a person's word, and says yes or no to it."""
+"""`approve`: shows what waits for approval, and approves or rejects it."""
 
 import argparse
 import json as standard_json
@@ -14,7 +14,7 @@ from homeostat.render.words import printable
 
 
 class NothingChosen(HomeostatError):
-    """Neither a request nor --list, or both."""
+    """Neither a request nor --list was given, or both."""
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:

@@ -1,6 +1,6 @@
 """The commands and their options.
 
-With argparse, from the standard library: a dozen commands need no framework, and what ships to Azure stays small.
+With argparse, from the standard library: a dozen commands need no framework, and the deployed package stays small.
 """
 
 import argparse
@@ -65,7 +65,7 @@ A --dry-run ends with 0 or 1, and with --detailed-exitcode with 2 where there is
 
 
 class _Parser(argparse.ArgumentParser):
-    """A mistyped command ends with 1: the customary 2 would tell a pipeline that there is drift."""
+    """A mistyped command exits with 1: the customary 2 would tell a pipeline that there is drift."""
 
     @override
     def error(self, message: str) -> Never:

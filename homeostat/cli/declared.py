@@ -1,4 +1,4 @@
-"""What the specs on the command line declare, and the targets among them that are meant."""
+"""What the specs on the command line declare, and which of their targets are meant."""
 
 import asyncio
 import difflib
@@ -30,14 +30,14 @@ class NoSuchTarget(HomeostatError):
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the specs say. selectors: how many there are; without Azure it is not known what they select."""
+    """The declared targets. selectors: their number; what they select is unknown without Azure."""
 
     fleet: Fleet
     selectors: int = 0
 
 
 def declared_by(specs: Sequence[Path], subscription: str, own: OwnResources = NOTHING_OWN) -> Declared:
-    """Without asking Azure. own: what Homeostat runs on, which no spec may declare.
+    """Without querying Azure. own: what Homeostat runs on, which no spec may declare.
 
     Raises SpecError with everything that is wrong, and NothingDeclared.
     """
@@ -53,7 +53,7 @@ def declared_by(specs: Sequence[Path], subscription: str, own: OwnResources = NO
 def resolved(
     specs: Sequence[Path], subscription: str, environment: Mapping[str, str], own: OwnResources = NOTHING_OWN
 ) -> Fleet:
-    """With the apps that selectors select, if there are any selectors. Raises NotResolved too, and ArmError."""
+    """With the apps that selectors select, if there are selectors. Also raises NotResolved and ArmError."""
     declared = declared_by(specs, subscription, own)
     if not declared.selectors:
         return declared.fleet
@@ -64,7 +64,7 @@ def resolved(
 def names_for_the_service(
     names: Sequence[str], specs: Sequence[Path], subscription: str, environment: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """The targets that are meant. Names that are given are the service's to judge where selectors make some."""
+    """The targets that are meant. If there are selectors, the service has to judge the names."""
     declared = declared_by(specs, subscription)
     if declared.selectors and names:
         return tuple(dict.fromkeys(names))
@@ -72,7 +72,7 @@ def names_for_the_service(
 
 
 def checked_name(name: str, specs: Sequence[Path], subscription: str) -> None:
-    """Raises NoSuchTarget for a target that no spec declares; where there are selectors, the service knows better."""
+    """Raises NoSuchTarget for a target that no spec declares; if there are selectors, the service has to judge."""
     declared = declared_by(specs, subscription)
     if not declared.selectors:
         chosen([name], declared.fleet.targets)
@@ -81,7 +81,7 @@ def checked_name(name: str, specs: Sequence[Path], subscription: str) -> None:
 async def _resolved(
     specs: Sequence[Path], subscription: str, environment: Mapping[str, str], own: OwnResources
 ) -> Fleet:
-    from homeostat.azure.arm import open_arm  # Azure's libraries are imported where they are needed
+    from homeostat.azure.arm import open_arm  # Azure's libraries are only imported where they are needed
 
     ambient = SystemAmbient()
     async with open_arm(environment, ambient) as arm:
@@ -98,7 +98,7 @@ async def _resolved(
 
 
 def chosen(names: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
-    """The names, each once; all that are known when none is given. Raises NoSuchTarget with what is near them."""
+    """The names, each once; all known ones if none is given. Raises NoSuchTarget, which suggests similar names."""
     declared = sorted(known)
     unknown = sorted(set(names) - set(declared))
     if unknown:

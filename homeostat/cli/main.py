@@ -1,4 +1,4 @@
-"""Runs one command. Whatever goes wrong becomes a clear line on stderr and an exit code, never a traceback."""
+"""Runs one command. Every failure becomes a clear line on stderr and an exit code, never a traceback."""
 
 import argparse
 import logging
@@ -13,7 +13,7 @@ from homeostat.cli.arguments import parser
 from homeostat.core.errors import HomeostatError
 
 INTERRUPTED: Final = 130
-"""128 and the number of SIGINT, as shells have it."""
+"""128 plus the number of SIGINT, as in shells."""
 
 type _Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
@@ -70,7 +70,7 @@ def _run(command: _Command, options: argparse.Namespace, environment: Mapping[st
 
 @contextmanager
 def _log(*, verbose: bool) -> Iterator[None]:
-    """Errors go to stderr, and with `verbose` what the loop tells; the libraries below have their say in our errors."""
+    """Errors go to stderr, and with `verbose` also the loop's log; libraries' errors are part of our own."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.INFO if verbose else logging.ERROR)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))

@@ -1,4 +1,4 @@
-"""What is asked of the service about targets and the fleet, from `status` and `history` to `pause` and `release`."""
+"""Commands about targets and the fleet, answered by the service: `status`, `history`, `pause`, `release` and others."""
 
 import argparse
 import json as standard_json
@@ -20,11 +20,11 @@ from homeostat.render.words import actor_words, printable
 
 
 class NoSuchRoot(HomeostatError):
-    """The target has no root like the one that was asked for."""
+    """The target has no root that fits the one that was asked for."""
 
 
 class NoSuchTime(HomeostatError):
-    """Neither --for nor --until is given, or both are."""
+    """Neither --for nor --until was given, or both were."""
 
 
 def status(options: argparse.Namespace, environment: Mapping[str, str]) -> int:

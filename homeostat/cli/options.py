@@ -1,4 +1,4 @@
-"""What argparse makes of the words behind an option, each refused with what to write instead."""
+"""Parsers for the values of options; what they refuse is answered with what to write instead."""
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
@@ -15,7 +15,7 @@ def length_of_time(text: str) -> timedelta:
 
 
 def number_to(most: int) -> Callable[[str], int]:
-    """Of whole numbers from 1."""
+    """For whole numbers from 1."""
 
     def number(text: str) -> int:
         if text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most:

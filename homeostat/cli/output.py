@@ -1,4 +1,4 @@
-"""Where the answer goes: data to stdout or a file, everything else to stderr, questions to a terminal only."""
+"""Output: data to stdout or a file, everything else to stderr, questions to a terminal only."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ def say(text: str) -> None:
 
 
 def progress(text: str) -> None:
-    """Tells a person who waits; a pipe is not told."""
+    """Informs a waiting person; a pipe gets nothing."""
     if sys.stderr.isatty():
         say(text)
 
@@ -41,14 +41,14 @@ def can_ask() -> bool:
 
 
 def ask(question: str) -> bool:
-    """Whether a person at the terminal agrees. The end of the input is no."""
+    """Whether a person at the terminal agrees. The end of the input means no."""
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def refuse_no_place(path: Path | None) -> None:
-    """Raises CannotWrite for a file that no folder could hold, before the minutes that its text may take."""
+    """Raises CannotWrite for a file that no folder can hold, before the minutes that its text may take."""
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
         why = "it is a folder" if path.is_dir() else f"{path.parent} is no folder"
         raise CannotWrite(f"{path} cannot be written: {why}. Name a file in a folder that exists.")

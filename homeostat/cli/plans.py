@@ -1,4 +1,4 @@
-"""`validate`, `plan`, `remediate` and `schema`: what is about specs."""
+"""`validate`, `plan`, `remediate` and `schema`: the commands about specs."""
 
 import argparse
 import json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from homeostat.cli.standalone import Standalone
 
 ANY_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
-"""Stands in where it does not matter which one it is."""
+"""For cases in which any subscription will do."""
 
 STANDALONE_SKIPS: Final = (
     "standalone: without the service's memory there are no pauses of `pause` and no re-tests to heed, no lease keeps "
@@ -41,7 +41,7 @@ ON_ERROR, ON_DRIFT = 1, 2
 
 
 class Refused(HomeostatError):
-    """The options, or the environment, do not go together."""
+    """The options, or the environment, contradict each other."""
 
 
 class _Worker(Protocol):
@@ -84,7 +84,7 @@ def plan(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     report = worker.plan()
     _show(report, options.format, options.out, environment)
     if worker.fleet.left_out and not options.targets:
-        return ON_ERROR  # what is left out is not as declared either
+        return ON_ERROR  # apps that are left out may have drifted too
     return _code(report, detailed=options.detailed_exitcode)
 
 
@@ -132,14 +132,14 @@ def _standalone(options: argparse.Namespace, environment: Mapping[str, str]) -> 
     fleet = resolved(options.specs, settings.subscription, environment, settings.own)
     names = chosen(options.targets, fleet.targets)
 
-    from homeostat.cli.standalone import Standalone  # Azure's libraries are imported when all that is local is right
+    from homeostat.cli.standalone import Standalone  # Azure's libraries are imported after all local checks
 
     create, max_writes = getattr(options, "create", False), getattr(options, "max_writes", None)
     return Standalone(environment, settings.mode, fleet, names, settings.own, create=create, max_writes=max_writes)
 
 
 def _through_service(options: argparse.Namespace, environment: Mapping[str, str]) -> _Worker:
-    """The specs only name the targets: what is declared of them is what the service has."""
+    """The specs only name the targets: the service plans with its own specs."""
     service = service_of(environment)
     subscription = environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION
     names = names_for_the_service(options.targets, options.specs, subscription, environment)

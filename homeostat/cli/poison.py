@@ -1,4 +1,4 @@
-"""`poison`: what is in the poison queues, and back with it or away."""
+"""`poison`: shows what is in the poison queues, and replays or drops it."""
 
 import argparse
 import json as standard_json
@@ -25,7 +25,7 @@ is a hint and no more: put back, what it names is looked at afresh, and handled 
 
 
 class NotUnderstood(HomeostatError):
-    """What to do, or with which message, is not said."""
+    """It is not said what to do, or with which message."""
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _replay_all(service: Service) -> int:
-    """As many as there were at the beginning: what fails again meanwhile is not replayed for ever."""
+    """Replays as many as there were at the beginning: what fails again meanwhile is not replayed for ever."""
     told = service.get("poison")
     left, done = told.get("count"), 0
     while isinstance(left, int) and done < left and (messages := json.objects_at(told, "messages")):

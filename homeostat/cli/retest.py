@@ -1,4 +1,4 @@
-"""`retest-route-all`: asks the service for a re-test of routing, waits for its end, and tells what it showed."""
+"""`retest-route-all`: asks the service for a re-test of routing, waits for its end, and shows its result."""
 
 import argparse
 import time
@@ -17,13 +17,13 @@ from homeostat.render.words import printable
 
 POLL_SECONDS: Final = 5.0
 PATIENCE: Final = timedelta(minutes=6)
-"""How long after its end routing is waited for: a dead owner's lease may have to run out."""
+"""How long after its end to wait for the routing: a dead owner's lease may have to run out."""
 
 NOT_RESTORED = 2
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """0 when routing is restored, 2 when it is not yet."""
+    """0 if routing is restored, 2 if it is not yet."""
     service = service_of(environment)
     name: str = options.target
     if options.specs:
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def _ended(service: Service, path: str, begun: JsonObject) -> JsonObject:
-    """The state once routing is restored, or has been waited for long enough."""
+    """The state once routing is restored, or the time is up."""
     try:
         return _restored(service, path, begun)
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""`rollback`: shows what would be put back, asks, and has the service do it."""
+"""`rollback`: shows what would be restored, asks, and has the service do it."""
 
 import argparse
 from collections.abc import Iterator, Mapping

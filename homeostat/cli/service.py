@@ -1,6 +1,6 @@
-"""The deployed service as the command line sees it: the function app named by HOMEOSTAT_URL.
+"""The deployed service for the command line: the function app named by HOMEOSTAT_URL.
 
-Over urllib: one request at a time needs no client library, and it honours the usual proxy and CA variables.
+Over urllib: one request at a time needs no client library, and urllib honours the usual proxy and CA variables.
 """
 
 import time
@@ -30,11 +30,11 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class ServiceError(HomeostatError):
-    """The service refused, did not answer, or is not named rightly."""
+    """The service refused, did not answer, or is named wrongly."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the function key to wherever it points."""
+    """A redirect would send the function key to its destination."""
 
     @override
     def redirect_request(self, *_: Any) -> None:
@@ -45,7 +45,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 class Service:
     url: str
     key: Secret | None = None
-    token: Callable[[], str] | None = field(default=None, repr=False)  # where the service asks for a sign-in, too
+    token: Callable[[], str] | None = field(default=None, repr=False)  # if the service also asks for a sign-in
 
     def get(self, path: str, **query: str | int) -> JsonObject:
         """Raises ServiceError."""
@@ -76,7 +76,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class ThroughService:
-    """Plans and repairs by the service, so that leases, pauses and caps hold."""
+    """Plans and repairs through the service, so that leases, pauses and caps hold."""
 
     service: Service
     targets: tuple[str, ...]
@@ -84,7 +84,7 @@ class ThroughService:
     max_writes: int | None = None
 
     def plan(self) -> Report:
-        """Raises ServiceError, and NoSuchTarget for what the service does not know."""
+        """Raises ServiceError, and NoSuchTarget for targets that the service does not know."""
         return self._report(dry_run=True)
 
     def remediate(self) -> Report:
@@ -106,9 +106,9 @@ class ThroughService:
 
 
 def service_of(environment: Mapping[str, str]) -> Service:
-    """Raises ServiceError when HOMEOSTAT_URL is missing or would send the key in the clear, or the key can be none.
+    """Raises ServiceError if HOMEOSTAT_URL is missing or would send the key unencrypted, or if the key is malformed.
 
-    Raises UnknownCloud and CredentialsUnavailable where HOMEOSTAT_AUDIENCE asks for a token that cannot be had.
+    Raises UnknownCloud and CredentialsUnavailable if HOMEOSTAT_AUDIENCE asks for a token that is not to be had.
     """
     url = environment.get("HOMEOSTAT_URL", "").strip().rstrip("/")
     if not url:
@@ -122,7 +122,7 @@ def service_of(environment: Mapping[str, str]) -> Service:
     audience = environment.get("HOMEOSTAT_AUDIENCE", "").strip().rstrip("/")
     token = blocking_tokens(cloud_of(environment), audience) if audience else None
     key = environment.get("HOMEOSTAT_KEY", "").strip()
-    if not (key.isascii() and key.isprintable()):  # an error of the HTTP client would quote it
+    if not (key.isascii() and key.isprintable()):  # the HTTP client's error would quote it
         raise ServiceError("HOMEOSTAT_KEY holds what no key has, such as a line break: copy it again")
     return Service(url, Secret(key) if key else None, token)
 
@@ -132,7 +132,7 @@ def path_of(target: str, *rest: str) -> str:
 
 
 def _finished(service: Service, wanted: JsonObject) -> JsonObject:
-    """The run once it is done. The service answers with it, or where it takes longer with its id."""
+    """The run once it is done. The service answers with it, or if that takes longer, with its id."""
     progress(f"waiting for {service.url} ...")
     run = service.post("remediate", {**wanted, "wait": True, "reason": "command line"})
     run_id = json.text_at(run, "id")

@@ -20,13 +20,13 @@ from homeostat.ports import ArmReader
 from homeostat.render.report import Report
 
 COMMAND: Final = "command"
-"""The run that one command is, by which its writes are counted."""
+"""The run of one command, by which its writes are counted."""
 
 type _Work = Callable[[Engine, Sequence[Root], Trigger], Awaitable[tuple[Outcome, ...]]]
 
 
 class CannotReadAzure(HomeostatError):
-    """Nothing could be read, for a reason that is the same everywhere."""
+    """Nothing could be read, for a reason that applies to all reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Standalone:
     """cap: HOMEOSTAT_MODE. own: what Homeostat runs on, and never repairs. targets: the names of those that are meant.
 
     create: whether containers may be created.
-    max_writes: how many writes it may make, in place of the policy's cap of a run.
+    max_writes: how many writes it may make, in place of the policy's cap for a run.
     """
 
     environment: Mapping[str, str] = field(repr=False)
@@ -60,7 +60,7 @@ class Standalone:
         return Report.of([self.fleet.targets[name] for name in self.targets], outcomes, done=done)
 
     async def _outcomes(self, work: _Work, roots: Sequence[Root]) -> tuple[Outcome, ...]:
-        # Whoever is asked has seen the plan, and there is no service that could wait for another's word.
+        # Whoever is asked has seen the plan, and without a service nobody else could be waited for.
         trigger = Trigger("command-line", create=self.create, consents=True, run=COMMAND, max_writes=self.max_writes)
         async with open_standalone(self.environment, self.cap, self.own) as engine:
             witness = _Witness(engine.reader)
@@ -72,7 +72,7 @@ class Standalone:
 
 @dataclass(slots=True)
 class _Witness:
-    """A reader that remembers why ARM as a whole could not be asked: no way to it, or no token for it."""
+    """A reader that remembers why ARM as a whole could not be read: no connection, or no token."""
 
     reader: ArmReader
     refusal: ArmError | None = None

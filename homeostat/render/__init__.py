@@ -1,6 +1,6 @@
 """One plan, many renderers: a report of outcomes as text, JSON, Markdown or HTML. Pure.
 
-`report` says what there is to show; each format is a module with one `render`. A format joins by a line here.
+`report` has what is to be shown; each format is a module with one `render`, and is registered by a line here.
 """
 
 from collections.abc import Callable, Mapping

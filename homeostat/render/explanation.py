@@ -1,4 +1,4 @@
-"""An explanation as lines for a terminal: what an operator asks at night, and the answer in plain words."""
+"""An explanation as lines for a terminal: the answer to an operator's question at night, in plain words."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""A target's ledger in plain words: of each entry what differed and what was done, or who said what."""
+"""A target's ledger in plain words: for each entry, what differed and what was done, or what was decided by whom."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from homeostat.render.words import actor_words, printable
 
 
 def render(entry: JsonObject, *, colour: bool = False) -> str:
-    """One entry, as the service tells it. Raises InvalidResourceId."""
+    """One entry, as the service returns it. Raises InvalidResourceId."""
     cause, caller, reason = (json.text_at(entry, "trigger", name) for name in ("cause", "caller", "reason"))
     if (word := json.text_at(entry, "status")) in set(Word):
         root = ResourceId.parse(json.text_at(entry, "root")).short

@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing from elsewhere, to be kept as a build's artifact or sent by mail."""
+"""A report as one HTML page without external resources, to be kept as a build's artifact or sent by mail."""
 
 from collections.abc import Iterator
 from html import escape

@@ -1,4 +1,4 @@
-"""A report as JSON, for programs. The shape is stable: keys may join it, `version` rises when one changes or goes.
+"""A report as JSON, for programs. The shape is stable: keys may be added; `version` rises when one changes or goes.
 
     {"version": 1, "conclusion": "as-declared" | "drift" | "error", "done": false,
      "summary": {"targets", "targetsAsDeclared", "roots", "rootsAsDeclared", "rootsNotJudged",
@@ -6,8 +6,8 @@
      "targets": [{"name", "webApp", "status", "roots": [ID, ...]}],
      "roots": [{"root": ID, "status", "drifts", "planned", "written", "held", "error", "retryAt", "tookMs"}]}
 
-`roots` has each root once, in the order in which they are repaired, as `homeostat.core.outcome` tells them. In a
-drift, `want` or `have` is left out where the field is absent.
+`roots` has each root once, in the order of repair, as `homeostat.core.outcome` renders it. In a drift, `want` or `have`
+is left out if the field is absent.
 """
 
 import json

@@ -66,13 +66,13 @@ def _write(write: Write) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that stays what it is: nothing in it is Markdown, HTML, or a mention of somebody."""
+    """Text without any effect: nothing in it is Markdown, HTML, or a mention of somebody."""
     escaped = re.sub(r"([\\`*_{}\[\]#|~>])", r"\\\1", printable(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
 
 
 def _code(text: str) -> str:
-    """A code span that holds the text whatever is in it, also inside a table (CommonMark 6.1, GFM 4.10)."""
+    """A code span with the text, whatever it contains, also inside a table (CommonMark 6.1, GFM 4.10)."""
     text = printable(text)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * (longest + 1)

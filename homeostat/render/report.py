@@ -1,6 +1,6 @@
-"""What is to be shown of a plan or a run, in the order in which people read it: by target, then by root.
+"""What is shown of a plan or a run, in the order in which people read it: by target, then by root.
 
-A report is made from what `outcome_json` tells, so that a plan made here and a run told by the service look the same.
+A report is made from `outcome_json`, so that a plan made here and a run returned by the service look the same.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,13 +16,13 @@ from homeostat.core.outcome import Outcome, Status, outcome_json, worst
 from homeostat.core.spec import Target
 
 JUDGED_NOT = frozenset({Status.IGNORED, Status.UNKNOWN, Status.BUSY, Status.FAILED})
-"""Statuses that leave open whether the root is as declared, or say that a repair failed."""
+"""Statuses that leave open whether the root is as declared, or mean that a repair failed."""
 
 AS_DECLARED = frozenset({Status.IN_SYNC, Status.HEALED})
 
 
 class Mark(StrEnum):
-    """What a difference is, in one character."""
+    """The kind of a difference, in one character."""
 
     CHANGED = "~"
     MISSING = "+"
@@ -36,7 +36,7 @@ class Mark(StrEnum):
 
 
 class Conclusion(StrEnum):
-    """What it all comes to. What could not be judged outweighs what differs: it is never taken for no drift."""
+    """The overall result. What could not be judged outweighs what differs: it never counts as no drift."""
 
     AS_DECLARED = "as-declared"
     DRIFT = "drift"
@@ -54,7 +54,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field that differs. name: of the setting, rule or link; field: what of it, "" for all of it."""
+    """One field that differs. name: of the setting, rule or link. field: of it; "" for all of it."""
 
     mark: Mark
     kind: str
@@ -85,7 +85,7 @@ class Write:
 
     @property
     def effect(self) -> str:
-        """What it does to traffic, in words; "" for nothing."""
+        """Its effect on traffic, in words; "" if there is none."""
         words = {Disruption.RESTART: "restarts the app", Disruption.CONNECTIVITY: "may cut connections"}
         return words.get(self.disruption, "")
 
@@ -99,7 +99,7 @@ class RootPart:
     written: tuple[Write, ...] = ()
     error: str = ""
     refused: tuple[str, ...] = ()  # actions that the role lacks
-    told: JsonObject = field(default_factory=dict)  # as the outcome was told, for programs
+    told: JsonObject = field(default_factory=dict)  # the outcome's JSON, for programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """done: whether it tells of a run that could write; else of a plan."""
+    """done: whether it is about a run that could write, or else a plan."""
 
     targets: tuple[TargetPart, ...]
     done: bool = False
@@ -140,7 +140,7 @@ class Report:
 
     @classmethod
     def told(cls, targets: Iterable[JsonObject], outcomes: Iterable[JsonObject], *, done: bool = False) -> Self:
-        """From what the service says of its targets and of a run. Raises InvalidResourceId for what it never says."""
+        """From what the service returns for its targets and a run. Raises InvalidResourceId if that is malformed."""
         owned = [
             (json.text_at(target, "name"), ResourceId.parse(json.text_at(target, "webApp")), _ids(target))
             for target in targets
@@ -167,7 +167,7 @@ class Report:
 
     @property
     def roots(self) -> tuple[RootPart, ...]:
-        """Each once, however many targets share it."""
+        """Each root once, however many targets share it."""
         return tuple({root.id: root for target in self.targets for root in target.roots}.values())
 
     @property
@@ -204,13 +204,13 @@ def _items(value: Json) -> Sequence[Json]:
 
 
 def root_part(told: JsonObject) -> RootPart:
-    """One root's outcome, or entry of its history, from what was told of it. Raises InvalidResourceId."""
+    """One root's outcome, or entry of its history, from its JSON. Raises InvalidResourceId."""
     holds = {_key(json.at(held, ("drift",))): _refusal(held) for held in json.objects_at(told, "held")}
     drifts = {_key(drift): drift for drift in json.objects_at(told, "drifts")}
     text, error = json.text_at(told, "status"), json.text_at(told, "error")
     return RootPart(
         id=ResourceId.parse(json.text_at(told, "root")),
-        status=Status(text) if text in set(Status) else Status.UNKNOWN,  # a later service may know more of them
+        status=Status(text) if text in set(Status) else Status.UNKNOWN,  # a newer service may have more of them
         differences=tuple(_difference(drift, holds.get(key), error) for key, drift in drifts.items()),
         planned=tuple(map(_write, json.objects_at(told, "planned"))),
         written=tuple(map(_write, json.objects_at(told, "written"))),
@@ -231,7 +231,7 @@ def _refusal(held: JsonObject) -> Refusal:
 
 
 def _difference(drift: JsonObject, hold: Refusal | None = None, said: str = "") -> Difference:
-    """`said` is what is told of the root anyway, and needs no repetition."""
+    """said: what is shown of the root anyway, and need not be repeated."""
     name, part = _name_and_part(drift)
     note = json.text_at(drift, "note")
     return Difference(

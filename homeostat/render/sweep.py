@@ -1,4 +1,4 @@
-"""The report of a sweep: as JSON, with what became of each root that may have differed, and as Markdown for people."""
+"""The report of a sweep: as JSON, with the end of each root that may have differed, and as Markdown for people."""
 
 from homeostat.core import json
 from homeostat.core.asks import Ask
@@ -19,11 +19,11 @@ _WORDS = {
 _SHOWN_FIRST = (End.FAILED, None, End.HELD, End.REPORTED, End.HEALED, End.RETIRED)
 _ROLE = "assign infra/role.json, or leave out what needs it."
 MAX_LINES = 1000
-"""Roots that the Markdown names; the JSON has them all."""
+"""Roots that the Markdown names; the JSON has all of them."""
 
 
 def line(told: JsonObject) -> str:
-    """One sentence on a sweep, by what the API tells of it."""
+    """One sentence about a sweep, from what the API returns."""
     began, roots = json.text_at(told, "began")[:16], told.get("roots")
     began += "".join(f", asked for by {json.text_at(ask, 'by')}" for ask in json.objects_at(told, "asked")[:1])
     if json.text_at(told, "status") == State.RUNNING:
@@ -35,7 +35,7 @@ def line(told: JsonObject) -> str:
 
 
 def _refused(told: JsonObject) -> str:
-    """What an operator can put right at once: the role."""
+    """What an operator can correct at once: the role."""
     actions = told.get("refused")
     if not isinstance(actions, list | tuple) or not actions:
         return ""

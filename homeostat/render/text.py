@@ -65,7 +65,7 @@ def _lines(report: Report) -> Iterator[_Line]:
 
 
 def _target(target: TargetPart, shown: dict[ResourceId, str]) -> Iterator[_Line]:
-    """`shown` has the roots that were told under a target before, since several can share one."""
+    """shown: the roots that were shown under an earlier target, since several can share one."""
     yield _Style.BOLD, f"{target.name} ({root_words(target.web_app)})"
     in_order = [root for root in target.roots if root.status is Status.IN_SYNC]
     for root in target.roots:

@@ -1,4 +1,4 @@
-"""What all formats for people say in the same words, and how they show values that others wrote."""
+"""The words that all formats for people share, and how they show values that others wrote."""
 
 from homeostat.core import json
 from homeostat.core.attribution import NOBODY
@@ -8,7 +8,7 @@ from homeostat.core.outcome import Status
 from homeostat.render.report import Conclusion, Report
 
 VALUE_LIMIT = 400
-"""Characters of a value that are shown; the JSON format has all of it."""
+"""Characters of a value that are shown; the JSON format has all of them."""
 
 _STATUS_WORDS = {
     Status.IGNORED: "not looked at, by HOMEOSTAT_MODE",
@@ -36,7 +36,7 @@ def root_words(root: ResourceId) -> str:
 
 
 def actor_words(actor: JsonObject) -> str:
-    """`anna@contoso.example (user) with Azure CLI from 192.0.2.7 at TIME, by OPERATION`: what is known of it."""
+    """`anna@contoso.example (user) with Azure CLI from 192.0.2.7 at TIME, by OPERATION`: what is known of an actor."""
     name, kind = json.text_at(actor, "name"), json.text_at(actor, "kind")
     if was := json.text_at(actor, "was"):
         return f"{name}, which declares otherwise than {was}"
@@ -54,7 +54,7 @@ def actor_words(actor: JsonObject) -> str:
 
 
 def value_text(value: Value) -> str:
-    """A value on one line: JSON, so that `"6380 "` and `6380` can be told apart; "(absent)" where there is none."""
+    """A value on one line: JSON, so that `"6380 "` and `6380` can be told apart; "(absent)" if there is none."""
     if value is ABSENT:
         return "(absent)"
     text = printable(json.render(value))
@@ -62,12 +62,12 @@ def value_text(value: Value) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without anything that a terminal could obey: control characters and what reverses a line's direction."""
+    """The text without what a terminal would obey: control characters, and what reverses a line's direction."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def summary(report: Report) -> str:
-    """One sentence that says it all."""
+    """One sentence that sums it up."""
     totals = report.totals
     everything = f"{counted(totals.targets, 'target')}, {counted(totals.roots, 'root')}"
     writes = f"{counted(totals.writes, 'write')} {'done' if report.done else 'to do'}"

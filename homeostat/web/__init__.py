@@ -1,1 +1,1 @@
-"""HTTP: the API that people and pipelines use, and the dashboard. What it does is done by `homeostat.service`."""
+"""HTTP: the API for people and pipelines, and the dashboard. The work is done by `homeostat.service`."""

@@ -1,4 +1,4 @@
-"""What the HTTP functions answer with: JSON, refusals included."""
+"""The HTTP functions' answers: JSON, for refusals too."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import azure.functions as func
 
 
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    text = json.dumps(body)  # in ASCII: a setting may hold what UTF-8 cannot say
+    text = json.dumps(body)  # as ASCII: a setting may hold what UTF-8 cannot encode
     return func.HttpResponse(text, status_code=status, headers=dict(headers or {}), mimetype="application/json")
 
 

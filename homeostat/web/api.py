@@ -1,8 +1,8 @@
-"""The HTTP functions: parse, hand over, answer. Every answer is JSON but the dashboard's.
+"""The HTTP functions: parse, hand over, answer. Every answer is JSON, except the dashboard.
 
-Errors are answered as `{"error": {"code", "message"}}`: 400 for what was sent, 401 and 403 for who sent it, 404 for
-what is not there, 409 where the caller must look again, 429 for what comes too often, 503 where the service itself
-cannot work now.
+Errors are answered as `{"error": {"code", "message"}}`: 400 for a wrong request, 401 and 403 for a wrong caller, 404
+for what does not exist, 409 if the caller must look again, 429 for too many requests, 503 if the service itself cannot
+work now.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ type Open = Callable[[Service], Awaitable[func.HttpResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One function of the API. A GET writes nothing and needs AppRole.READ; all else needs a role of its own."""
+    """One function of the API. A GET writes nothing and needs AppRole.READ; all others need a role of their own."""
 
     name: str
     method: str
@@ -45,7 +45,7 @@ class Route:
 def http_functions(runtime: Runtime) -> func.Blueprint:
     """The routes of the API over the runtime's service."""
     blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # azure-functions leaves its constructor unannotated
-    # Whoever follows links, without a key, takes nothing away from those who have one.
+    # Callers without a key, who follow links, are counted apart from those with one.
     groups = ((ROUTES, func.AuthLevel.FUNCTION, Limiter()), (LINKED, func.AuthLevel.ANONYMOUS, Limiter()))
     for routes, level, limiter in groups:
         for route in routes:
@@ -77,7 +77,7 @@ def _guarded(
 
 
 def _admitted(route: Route, service: "Service", req: func.HttpRequest, limiter: Limiter) -> Caller:
-    """Who asks, once it is sure that they may, and do not ask too often. Nothing of the body is looked at before."""
+    """The caller, once it is known that they may call, and not too often. The body is not looked at before."""
     from homeostat.web.principals import budget_of, caller_of, permit
 
     is_write, now = route.needs is not AppRole.READ, service.engine.ambient.now()
@@ -93,7 +93,7 @@ def _opened(handler: Open, runtime: Runtime) -> Callable[[func.HttpRequest], Awa
     async def invoke(req: func.HttpRequest) -> func.HttpResponse:
         from homeostat.core.errors import HomeostatError
 
-        del req  # whoever asks hears the same
+        del req  # the answer is the same for everybody
         try:
             return await handler(await runtime.service())
         except HomeostatError as error:
@@ -124,7 +124,7 @@ async def _remediate(service: "Service", req: func.HttpRequest, caller: Caller) 
             log.info("run %s takes longer than a request may; it goes on", run_id)
         else:
             return answer(done)
-    # The host is known by the name that the caller used; behind a gateway a relative URL still leads back.
+    # The host is known by the name that the caller used; behind a gateway a relative URL still works.
     status_url = f"/api/runs/{run_id}"
     return answer({"id": run_id, "statusUrl": status_url}, 202, {"Location": status_url})
 
@@ -155,7 +155,7 @@ async def _explain(service: "Service", req: func.HttpRequest, _caller: Caller) -
 
 
 async def _whom(service: "Service", req: func.HttpRequest) -> str:
-    """The target that the path names, FLEET where it names none. Raises UnknownTarget, also where it names FLEET."""
+    """The target in the path; FLEET if there is none. Raises UnknownTarget, also for FLEET in the path."""
     from homeostat.core.gate.situation import FLEET
 
     name = req.route_params.get("name")
@@ -208,7 +208,7 @@ async def _retest(service: "Service", req: func.HttpRequest, caller: Caller) -> 
 
     body = parse_body(RetestBody, req.get_body())
     name, duration = req.route_params["name"], timedelta(seconds=body.seconds)
-    # A caller who hangs up does not stop it half-way.
+    # A caller who hangs up must not stop it half-way.
     begun = service.retests.start(name, duration, body.reason, caller.name)
     return answer(await asyncio.shield(begun), 201)
 
@@ -240,7 +240,7 @@ async def _decided(service: "Service", req: func.HttpRequest, caller: Caller, *,
 
 
 async def _health(service: "Service") -> func.HttpResponse:
-    """Open to probes, so it says whether and not what."""
+    """Anybody may ask, so it says whether the service works, and nothing else."""
     state = await service.health()
     return answer({"status": state["status"], "mode": state["mode"]})
 
@@ -290,13 +290,13 @@ LINKED: Final = (
     Route("approval_page", "GET", "approvals/{id}", AppRole.READ, approvals.show),
     Route("approval_word", "POST", "approvals/{id}", AppRole.APPROVE, approvals.decide_by_link),
 )
-"""Where an alert's signed link leads, which is its own key. With HOMEOSTAT_AUTH=entra it takes a sign-in besides."""
+"""Where an alert's signed link leads; the link is its own key. HOMEOSTAT_AUTH=entra asks for a sign-in as well."""
 
 OPEN: Final[tuple[tuple[str, str, Open], ...]] = (("health", "health", _health),)
-"""What anybody may GET, as often as they like, without key or sign-in: it must tell nothing."""
+"""What anybody may GET without key, sign-in or limit: so it must not reveal anything."""
 
 
 def _unwell(error: Exception) -> func.HttpResponse:
-    """The probes' share of an error: the words may quote settings and specs, and go to the log."""
+    """What probes see of an error: its message may quote settings and specs, and goes to the log."""
     log.error("the service cannot work: %s", error)
     return answer({"status": "unavailable"}, 503)

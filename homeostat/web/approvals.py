@@ -1,7 +1,7 @@
-"""Approval over HTTP: a page behind a signed link, for people, and two calls for whoever has a function key.
+"""Approval over HTTP: a page behind a signed link for people, and two calls for holders of a function key.
 
-The link itself is the credential. Looking at it decides nothing, since mail filters and chat previews follow links:
-only the page's button does, which is a POST.
+The link itself is the credential. Opening it decides nothing, since mail filters and chat previews follow links: only
+the page's buttons do, with a POST.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ button { font: inherit; padding: .4rem 1rem; margin-right: .5rem }
 
 
 async def show(service: "Service", req: func.HttpRequest, _caller: "Caller") -> func.HttpResponse:
-    """What would be written, with two buttons as long as nothing is decided. Raises BadLink and UnknownApproval."""
+    """What would be written, with two buttons while it is undecided. Raises BadLink and UnknownApproval."""
     return _page(await _linked(service, req))
 
 
@@ -47,7 +47,7 @@ async def decide_by_link(service: "Service", req: func.HttpRequest, caller: "Cal
     word = form(req.get_body()).get("decision")
     if word not in {"approve", "reject"}:
         raise BadRequest("decision: send approve or reject")
-    by = LINK_HOLDER if caller.kind is CallerKind.KEY else caller.name  # nobody was asked for a key
+    by = LINK_HOLDER if caller.kind is CallerKind.KEY else caller.name  # no key was asked for
     return _page(await service.decide_approval(approval.id, yes=word == "approve", by=by))
 
 
@@ -62,7 +62,7 @@ def _page(approval: "Approval") -> func.HttpResponse:
 
 
 def page(approval: "Approval") -> str:
-    """A complete HTML document without scripts. Every value is escaped: names are written by people."""
+    """A complete HTML document without scripts. Every value is escaped: people choose the names."""
     from homeostat.core.approvals import State
 
     rows = "".join(map(_row, approval.changes))

@@ -1,4 +1,4 @@
-"""The dashboard: one page, made of what the API tells, without scripts or anything from elsewhere. Pure."""
+"""The dashboard: one page made from what the API returns, without scripts or external resources. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -30,7 +30,7 @@ th, td { text-align: left; vertical-align: top; padding: .5rem .7rem; border-bot
 
 
 MAX_ROWS: Final = 500
-"""Targets that are shown: a browser takes long over more, and nobody reads them."""
+"""Targets that are shown: browsers are slow with more, and nobody reads them."""
 
 
 def page(
@@ -40,9 +40,9 @@ def page(
     sweep: JsonObject | None = None,
     approvals: Sequence[JsonObject] = (),
 ) -> str:
-    """A complete HTML document. Every value is escaped: names and reasons are written by people.
+    """A complete HTML document. Every value is escaped: people write the names and reasons.
 
-    sweep: the one that is under way, or the last. approvals: those that wait for a person's word, or for their write.
+    sweep: the running one, or the last. approvals: those that are pending, or approved and not written yet.
     """
     problem = json.text_at(health, "problem")
     warning = f'<p class="bad">The specs have a problem: {escape(problem)}</p>' if problem else ""
@@ -65,14 +65,14 @@ def page(
 
 
 def _budget(budget: JsonObject) -> str:
-    """Of a quota of which the answering instance has little left."""
+    """A quota of which the answering instance has little left."""
     where = " ".join(json.text_at(budget, name) for name in ("subscription", "region"))
     left = f"{budget['left']} of {budget['of']} {json.text_at(budget, 'quota')} are left"
     return f'<p class="note">{escape(f"{left} to this instance in {where or 'the tenant'}")}</p>'
 
 
 def _approval(approval: JsonObject) -> str:
-    """Without a link: one decides, and whoever sees this page may only look."""
+    """Without a link: a link decides, and the readers of this page may only look."""
     id_, state, until = (escape(json.text_at(approval, name)) for name in ("id", "state", "expires"))
     by = f" by {escape(by)}" if (by := json.text_at(approval, "by")) else ""
     changes = json.objects_at(approval, "changes")
@@ -85,7 +85,7 @@ def _approval(approval: JsonObject) -> str:
 
 
 def _rows(targets: Sequence[JsonObject]) -> str:
-    """Those of which there is something to tell first."""
+    """The targets, with those first that have something to report."""
     if not targets:
         return '<tr><td colspan="4">No target is declared.</td></tr>'
     told = sorted(((_state(target), target) for target in targets), key=lambda row: row[0] == AS_DECLARED)
@@ -146,13 +146,13 @@ def _note(text: str) -> str:
 
 
 def _changed_by(episode: JsonObject) -> str:
-    """Of a root that fails there is nobody to name."""
+    """A failing root has no known actor."""
     actor = episode.get("changedBy")
     return f", changed by {actor_words(actor)}" if isinstance(actor, Mapping) else ""
 
 
 def _event(alert_type: str) -> str:
-    """An alert's type as people say it."""
+    """An alert's type in words."""
     return _EVENTS.get(alert_type, alert_type)
 
 

@@ -1,8 +1,8 @@
-"""How often callers may ask of this instance.
+"""Limits how often callers may call this instance.
 
-Counted in memory, for each instance: the limit keeps one caller from starving the others and an instance from being
-flooded, and what costs ARM calls is bounded elsewhere, by leases and settle times. A count shared by all instances
-would cost a storage call for each request and guard nothing more.
+Counted in memory, by each instance: it keeps one caller from starving the others and the instance from being flooded;
+whatever costs ARM calls is limited elsewhere, by leases and settle times. A count shared by all instances would cost a
+storage call for each request, and protect nothing more.
 """
 
 from collections import OrderedDict
@@ -15,13 +15,13 @@ from homeostat.core.access import EVERYBODY, Access, Bucket, take
 from homeostat.core.errors import HomeostatError
 
 MAX_BUCKETS: Final = 1000
-"""Callers that are remembered at a time. Whoever is forgotten has been quiet for longest."""
+"""Callers that are remembered. Those that have been quiet for longest are forgotten first."""
 
 _ALL: Final = ""
 
 
 class TooManyRequests(HomeostatError):
-    """`retry_after` is in whole seconds, at least one."""
+    """retry_after: in whole seconds, at least one."""
 
     def __init__(self, whose: str, retry_after: timedelta) -> None:
         self.retry_after = max(1, ceil(retry_after.total_seconds()))
@@ -33,9 +33,9 @@ class Limiter:
     _buckets: OrderedDict[tuple[str, bool], Bucket] = field(default_factory=OrderedDict)
 
     def admit(self, budget: str, access: Access, now: datetime, *, is_write: bool) -> None:
-        """Counts one request of the caller who is known as `budget` (never empty). Raises TooManyRequests.
+        """Counts one request of the caller known as `budget` (never empty). Raises TooManyRequests.
 
-        What is refused to a caller takes nothing from the others.
+        Requests that are refused to one caller do not count against the others.
         """
         rate = access.writes if is_write else access.reads
         own, wait = take(self._buckets.get((budget, is_write)), rate, now)

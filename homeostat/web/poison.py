@@ -1,4 +1,4 @@
-"""The HTTP functions about messages that failed too often."""
+"""The HTTP functions for messages that failed too often."""
 
 from typing import TYPE_CHECKING
 

@@ -1,9 +1,9 @@
-"""Who asks, from a request's headers. Pure.
+"""Who calls, from a request's headers. Pure.
 
-App Service authentication vouches for a principal in X-MS-CLIENT-PRINCIPAL: base64 of `{"auth_typ", "name_typ",
-"role_typ", "claims": [{"typ", "val"}]}`. It takes the header away from requests that bring their own, but only where it
-is enabled; elsewhere anybody can send one. So it is believed under HOMEOSTAT_AUTH=entra alone, which `homeostat.config`
-refuses without App Service authentication.
+App Service authentication passes a principal in X-MS-CLIENT-PRINCIPAL: base64 of `{"auth_typ", "name_typ", "role_typ",
+"claims": [{"typ", "val"}]}`. It removes the header from requests that bring their own, but only where it is enabled;
+elsewhere anybody can send one. So it is only trusted under HOMEOSTAT_AUTH=entra, which `homeostat.config` refuses
+without App Service authentication.
 https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
 """
 
@@ -19,8 +19,9 @@ from homeostat.core.json import Json
 
 PRINCIPAL: Final = "x-ms-client-principal"
 ENTRA: Final = "aad"
-"""What `auth_typ` is of a principal of Microsoft Entra. Other providers can be enabled beside it: their word on roles
-is not ours."""
+"""The `auth_typ` of a principal of Microsoft Entra. Other providers can be enabled beside it: the roles that they give
+do not count here.
+"""
 
 _NAMES: Final = ("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn", "upn", "preferred_username")
 _OBJECT_ID: Final = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
@@ -38,7 +39,7 @@ class RoleMissing(HomeostatError):
 
 
 def caller_of(headers: Mapping[str, str], auth: Auth) -> Caller:
-    """Who asks. Raises NotSignedIn."""
+    """The caller. Raises NotSignedIn."""
     if auth is Auth.KEYS:
         return KEY_HOLDER
     principal = _principal(headers.get(PRINCIPAL, ""))
@@ -63,9 +64,9 @@ def permit(caller: Caller, needed: AppRole) -> None:
 
 
 def budget_of(headers: Mapping[str, str], query: Mapping[str, str], auth: Auth) -> str:
-    """Under which name requests are counted: the principal's, else the key's, of which only a digest is kept.
+    """The name under which requests are counted: the principal's, else a digest of the key.
 
-    Those that are refused are counted, too, so this never raises.
+    Refused requests are counted as well, so this never raises.
     """
     if auth is Auth.ENTRA and (object_id := _claim(_principal(headers.get(PRINCIPAL, "")), _OBJECT_ID)):
         return _printable(object_id)
@@ -87,7 +88,7 @@ def _roles(principal: Json) -> frozenset[AppRole]:
 
 
 def _claim(principal: Json, types: tuple[str, ...]) -> str:
-    """The first claim of the first of these types that is there; empty for none."""
+    """The first claim of the first of these types that is present; empty if there is none."""
     found = dict(reversed(list(_claims(principal))))
     return next((found[typ] for typ in types if found.get(typ)), "")
 
@@ -98,5 +99,5 @@ def _claims(principal: Json) -> Iterator[tuple[str, str]]:
 
 
 def _printable(text: str) -> str:
-    """Without what would break a line of the log, and no longer than is of use."""
+    """Without characters that would break a line of the log, and not too long."""
     return "".join(each if each.isprintable() else "?" for each in text[:_NAME_LIMIT])

@@ -1,4 +1,4 @@
-"""Which status a refusal is answered with. Imported by the first one: most instances have none to make."""
+"""Which status a refusal is answered with. Imported on the first refusal: most instances never need it."""
 
 import logging
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ STATUSES: Final[Mapping[type[HomeostatError], int]] = {
     RetestFailed: 502,
     RollbackFailed: 502,
 }
-"""Every other error says that the service itself cannot work now: 503."""
+"""Every other error means that the service itself cannot work now: 503."""
 
 
 def refused(error: HomeostatError) -> func.HttpResponse:

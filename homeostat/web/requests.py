@@ -23,7 +23,7 @@ MIN_RETEST, MAX_RETEST = 10, 3600  # seconds
 
 
 class BadRequest(HomeostatError):
-    """The request is not one that is understood."""
+    """The request is malformed."""
 
 
 class _Body(BaseModel):
@@ -55,13 +55,13 @@ class PauseBody(_Body):
 
 
 class ReasonBody(_Body):
-    """Of what needs no more than a word on why, and may do without it."""
+    """For calls that take only a reason, which may be left out."""
 
     reason: Annotated[str, Field(max_length=500)] = ""
 
 
 class ReleaseBody(_Body):
-    """`until` is for a mass drift, which is released for a time only."""
+    """`until` is for a mass drift, which is only released for a time."""
 
     what: Literal["mass-drift", "rollout"]
     until: datetime | None = Field(default=None, strict=False)
@@ -101,7 +101,7 @@ def parse_body[Body: _Body](model: type[Body], body: bytes) -> Body:
 
 
 def _is_utf8(sent: Json) -> bool:
-    """JSON can name what UTF-8 cannot say: a reason like that would break every page and terminal that shows it."""
+    """JSON can hold what UTF-8 cannot encode: such a reason would break every page and terminal that shows it."""
     try:
         json.render(sent).encode()
     except UnicodeEncodeError:
@@ -131,7 +131,7 @@ def until(body: PauseBody, now: datetime) -> datetime:
 
 
 def released_until(body: ReleaseBody, now: datetime) -> datetime:
-    """When the release of a mass drift ends. Raises BadRequest as `until` does, and where there is no time."""
+    """When the release of a mass drift ends. Raises BadRequest as `until` does, and if there is no time."""
     if body.until is None:
         raise BadRequest("until: say how long repairs may go on however much drifts, 2030-01-31T06:00:00Z")
     return _time_to_come(body.until, now, MAX_RELEASE)
@@ -155,7 +155,7 @@ def limit(text: str | None) -> int:
 
 
 def cursor(text: str | None) -> str:
-    """The id of a ledger entry, as a page before it is asked for. Raises BadRequest."""
+    """The id of a ledger entry, after which the next page begins. Raises BadRequest."""
     if not text or re.fullmatch(r"[0-9]{18}-[0-9a-f]{12}", text):
         return text or ""
     raise BadRequest("before: give the id of a ledger entry")

@@ -17,7 +17,7 @@ async def rollback(service: "Service", req: func.HttpRequest, caller: Caller) ->
     from homeostat.web.requests import RollbackBody, parse_body
 
     body = parse_body(RollbackBody, req.get_body())
-    # A caller who hangs up does not stop it half-way.
+    # A caller who hangs up must not stop it half-way.
     begun = service.rollbacks.start(
         req.route_params["name"],
         body.entry,

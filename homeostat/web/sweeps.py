@@ -1,4 +1,4 @@
-"""The HTTP functions about sweeps: the last ones, the report of each, and one more."""
+"""The HTTP functions for sweeps: the last ones, the report of each, and a request for one more."""
 
 from typing import TYPE_CHECKING
 

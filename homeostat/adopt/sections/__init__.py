@@ -1,6 +1,6 @@
-"""How each kind declares what was surveyed: one function a kind, from the survey to the section's data. Pure.
+"""How each kind declares what was surveyed: one function for each kind, from the survey to the section's data. Pure.
 
-A section says no more than what is there. Where a kind cannot say something, it is left out, and why is told.
+A section says no more than what is there. What a kind cannot express is left out, and the reason is reported.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,4 +39,4 @@ ADOPTERS: Final[Mapping[str, Callable[[Survey], Part]]] = {
         tcp_reachability,
     )
 }
-"""By kind, in the order in which a file reads well."""
+"""By kind, in the order in which the file is best read."""

@@ -1,4 +1,4 @@
-"""What is said of the web app itself: where it is joined, how its traffic is routed, who it is, its settings."""
+"""The sections about the web app itself: its subnet, routing, identities and settings."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -14,7 +14,7 @@ ROUTE_ALL_SETTING: Final = "WEBSITE_VNET_ROUTE_ALL"
 NETWORK_SETTINGS: Final = frozenset(
     {ROUTE_ALL_SETTING, "WEBSITE_DNS_SERVER", "WEBSITE_DNS_ALT_SERVER", "WEBSITE_CONTENTOVERVNET"}
 )
-"""Of the platform's own settings those that decide how the app reaches its network."""
+"""Those of the platform's own settings that determine how the app reaches its network."""
 
 
 def vnet_integration(survey: Survey) -> Part:

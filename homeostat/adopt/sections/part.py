@@ -1,4 +1,4 @@
-"""What every section's function answers with, and the small words that they share."""
+"""The result of every section's function, and the helpers that they share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Part:
 
 
 def reference(scope: Scope, resource: ResourceId) -> str:
-    """A resource as briefly as `Scope.resource` understands it."""
+    """A resource in the shortest form that `Scope.resource` understands."""
     if resource.subscription.lower() != scope.web_app.subscription.lower():
         return resource.text
     names = "/".join(resource.names)
@@ -31,7 +31,7 @@ def reference(scope: Scope, resource: ResourceId) -> str:
 
 
 def reference_of(scope: Scope, text: str) -> str:
-    """The same for an id as it stands in a body; one that is none stays as it is."""
+    """The same for an id in a body; anything else stays as it is."""
     try:
         return reference(scope, ResourceId.parse(text))
     except InvalidResourceId:

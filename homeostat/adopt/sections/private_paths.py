@@ -1,4 +1,4 @@
-"""What is said of the private paths out of the app's network: zones, links, endpoints, and the backends behind them."""
+"""The sections about the private paths out of the app's network: zones, links, endpoints, and their backends."""
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
@@ -38,7 +38,7 @@ def _group_records(group: Resource) -> Iterator[ResourceId]:
 
 
 def _is_platforms(record: Resource) -> bool:
-    """Whether a zone group of another network, or a network's registration, writes the record."""
+    """Whether another network's zone group, or a network's registration, maintains the record."""
     creator = record.text("properties", "metadata", "creator").lower()
     registered = json.at(record.body, ("properties", "isAutoRegistered")) is True
     return registered or creator.startswith("created by private endpoint")
@@ -123,7 +123,7 @@ def _zone_group(scope: Scope, endpoint: Endpoint, row: Backend) -> JsonObject:
 
 
 def row_of(endpoint: Endpoint) -> Backend | None:
-    """The row of the backends table that a private endpoint's connection fits: its target's type and its group."""
+    """The row of the backends table that fits a private endpoint's connection: its target's type and its group."""
     target = backend_of(endpoint.resource)
     groups = {group.lower() for group in _group_ids(endpoint.resource)}
     fitting = (row for row in BACKENDS.values() if target and target.is_type(row.type.name))
@@ -166,7 +166,7 @@ def tcp_reachability(survey: Survey) -> Part:
 
 
 def _named_backends(survey: Survey) -> Iterator[tuple[Endpoint, str, int]]:
-    """The endpoints whose backend's public name is known: with that name, and the port of its kind."""
+    """The endpoints whose backend's public name is known, with that name and the port of its kind."""
     for endpoint in survey.endpoints:
         row, backend = row_of(endpoint), endpoint.backend
         if row is None or backend is None or not endpoint.groups:

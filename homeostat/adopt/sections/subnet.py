@@ -1,4 +1,4 @@
-"""What is said of the subnet that the app is joined to, and of what filters, routes and logs its traffic."""
+"""The sections about the subnet that the app is joined to, and about what filters, routes and logs its traffic."""
 
 from homeostat.adopt.sections.part import Part, properties_at, reference, reference_of, texts_at
 from homeostat.adopt.survey import Resource, Survey
