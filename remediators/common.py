@@ -1,7 +1,8 @@
 """What several remediators share: parts of the spec, names, references, verdicts."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import combinations
 
 from pydantic import ConfigDict
 
@@ -11,6 +12,8 @@ from homeostat.core.backends import BACKENDS
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Path, Value
 from homeostat.core.model import (
+    Conflict,
+    Declared,
     Drift,
     Fact,
     Found,
@@ -70,6 +73,23 @@ def twice(names: Mapping[str, object], path: tuple[str | int, ...]) -> tuple[Pro
         for name in names
         if (other := first.setdefault(name.lower(), name)) != name
     )
+
+
+def between_targets[T](
+    kind: str, items: Mapping[str, Declared[T]], remedy: str, clash: Callable[[T, T], str]
+) -> Iterator[Conflict]:
+    """What items of different targets ask for together and Azure does not give, by name of the kind.
+
+    clash: in words what two items' values cannot both have, or "". Items that one target declares are not compared:
+    what it says against itself is a problem of its own section. Nor are two spellings of one name.
+    """
+    if len({id(item.owners) for item in items.values()}) < 2:
+        return  # one set of owners, as in nearly every root of a large fleet
+    for (one, first), (other, second) in combinations(items.items(), 2):
+        apart = one.lower() != other.lower() and set(first.owners).isdisjoint(second.owners)
+        if apart and (words := clash(first.value, second.value)):
+            message = f"{kind}: {other!r} has {words} {one!r} at {first.place}"
+            yield Conflict(second.place, message, remedy)
 
 
 def name_problems(name: str, what: str, path: tuple[str | int, ...]) -> tuple[Problem, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE, ArmT
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json, Path, Value
 from homeostat.core.model import (
+    Conflict,
     Declared,
     Disruption,
     Drift,
@@ -37,7 +38,7 @@ from homeostat.core.model import (
     Want,
 )
 from remediators.children import Child, Children, Embedded
-from remediators.common import ByName, by_key, reference_problems, twice
+from remediators.common import ByName, between_targets, by_key, reference_problems, twice
 from remediators.egress import Undoing, undoing
 from remediators.rule_priorities import conflicts
 from remediators.security_rule import PLURALS, Rule, differences, disruption, properties_of, rule_in, shown
@@ -54,6 +55,8 @@ class Effective(StrEnum):
     REPORT = "report"
     REMOVE = "remove"
 
+
+OWN_PRIORITY: Final = "Give each rule of a direction its own priority."
 
 POLICY: Final = ""
 """The item that says what is done about such rules, if the spec does: no rule can have this name."""
@@ -113,6 +116,10 @@ class NsgRules:
                 ),
             )
         )
+
+    def conflicts(self, wants: Mapping[str, Want[Any]]) -> tuple[Conflict, ...]:
+        """Priorities that targets give twice: ARM would refuse the group whole, and with it every other repair."""
+        return tuple(between_targets(self.kind, _rules(wants[self.kind]), OWN_PRIORITY, _one_priority))
 
     def reads(self, want: Want[Wanted], facts: Facts) -> frozenset[Read]:
         return _RULES.reads(want.root, _rules(want), facts)
@@ -275,4 +282,8 @@ def _repeated_priorities(rules: GroupRules, path: tuple[str, ...]) -> Iterator[P
         other = first.setdefault((rule.direction, rule.priority), name)
         if other != name:
             message = f"{other} has priority {rule.priority} among the {rule.direction} rules already"
-            yield Problem((*path, name, "priority"), message, "Give each rule of a direction its own priority.")
+            yield Problem((*path, name, "priority"), message, OWN_PRIORITY)
+
+
+def _one_priority(one: Rule, other: Rule) -> str:
+    return f"priority {one.priority} of the {one.direction} rules, as has" if one.slot == other.slot else ""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -17,6 +17,7 @@ from homeostat.core.arm_types import ROUTE, ROUTE_TABLE, ArmType
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json
 from homeostat.core.model import (
+    Conflict,
     Declared,
     Disruption,
     Drift,
@@ -40,6 +41,7 @@ from homeostat.core.scalars import Scalar
 from remediators.children import Children, Embedded
 from remediators.common import (
     ByName,
+    between_targets,
     by_key,
     is_service_tag,
     name_problems,
@@ -154,6 +156,10 @@ class RouteTable:
             )
         )
 
+    def conflicts(self, wants: Mapping[str, Want[Any]]) -> tuple[Conflict, ...]:
+        """Prefixes for which targets declare a route each: a table has one."""
+        return tuple(between_targets(self.kind, _routes(wants[self.kind]), "Keep one of the two.", _one_prefix))
+
     def reads(self, want: Want[Wanted], facts: Facts) -> frozenset[Read]:
         return _ROUTES.reads(want.root, _routes(want), facts)
 
@@ -261,6 +267,11 @@ def _repeated_prefixes(table: TableSpec, path: tuple[str, ...]) -> Iterator[Prob
         if other != name:
             message = f"{other} is a route for {route.address_prefix} already"
             yield Problem((*path, name, "address_prefix"), message, "Keep one of the two.")
+
+
+def _one_prefix(one: Route, other: Route) -> str:
+    alike = prefix_key(one.address_prefix) == prefix_key(other.address_prefix)
+    return f"the prefix {one.address_prefix}, as has" if alike else ""
 
 
 def _route_problems(name: str, route: RouteSpec, path: tuple[str, ...]) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, ROUTE_TABLE, SUBNET
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json, Path, Value
 from homeostat.core.model import (
+    Conflict,
     Disruption,
     Drift,
     Edit,
@@ -42,7 +43,7 @@ from homeostat.core.provisioning import being_written
 from homeostat.core.scalars import OneOrMany
 from remediators.address_room import Network, Room, misfit, network_of, room_of
 from remediators.children import Child, Children
-from remediators.common import ByName, by_key, keep_the_rest, reference_problems, why_unread
+from remediators.common import ByName, between_targets, by_key, keep_the_rest, reference_problems, why_unread
 from remediators.subnet_body import (
     DELEGATION,
     GROUP,
@@ -56,6 +57,8 @@ from remediators.subnet_body import (
     present_of,
     shown,
 )
+
+OWN_RANGE: Final = "Give each subnet a range of its own."
 
 SMALLEST: Final = 29
 """Prefix length of the smallest IPv4 subnet."""
@@ -136,6 +139,10 @@ class Subnet:
                 *_problems(spec, scope, (reference,)),
             )
         ) + tuple(_overlaps(section, scope))
+
+    def conflicts(self, wants: Mapping[str, Want[Any]]) -> tuple[Conflict, ...]:
+        """Ranges of different targets' subnets that overlap in one network."""
+        return tuple(between_targets(self.kind, wants[self.kind].items, OWN_RANGE, _one_range))
 
     def reads(self, want: Want[SubnetWant], facts: Facts) -> frozenset[Read]:
         """The subnets; if one is gone, or is to get another range, also the network with everything in it."""
@@ -306,5 +313,11 @@ def _overlaps(section: SubnetSection, scope: Scope) -> Iterator[Problem]:
         for other, range_ in siblings:
             if network.overlaps(range_):
                 message = f"{network} overlaps with {range_} of {other}"
-                yield Problem((reference, "address_prefix"), message, "Give each subnet a range of its own.")
+                yield Problem((reference, "address_prefix"), message, OWN_RANGE)
         siblings.append((reference, network))
+
+
+def _one_range(one: SubnetWant, other: SubnetWant) -> str:
+    first, second = network_of(one.prefix), network_of(other.prefix)
+    overlap = first is not None and second is not None and second.overlaps(first)
+    return f"the range {second}, which overlaps with {first} of" if overlap else ""

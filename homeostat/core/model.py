@@ -357,9 +357,10 @@ class Remediator[S: KindSection, T, Have](Protocol):
 
 @runtime_checkable
 class ConflictAware(Protocol):
-    """A remediator that knows how another kind's section can contradict its own on one root.
+    """A remediator that knows what sections can contradict on one root: those of another kind, or of several targets.
 
-    Called once for every root when a fleet is loaded, with all that is wanted of the root, by kind.
+    Called once for every root when a fleet is loaded, with all that is wanted of the root, by kind. What one section
+    says against itself is among its `problems`.
     """
 
     def conflicts(self, wants: Mapping[str, Want[Any]]) -> tuple[Conflict, ...]: ...

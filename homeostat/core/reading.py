@@ -220,7 +220,7 @@ class Reading:
     def _conflicts(self, compiled: Compiled) -> Iterator[SpecProblem]:
         """The contradictions in what a document says of its own web app."""
         aware = self.memory.aware
-        if not aware.keys() & set(compiled.target.kinds):
+        if not any(part.kind in aware and compiled.web_app in part.roots for part in compiled.parts):
             return
         for placed in (False, True):
             together = joined([compiled], [], of_web_apps=True, placed=placed)

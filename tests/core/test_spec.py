@@ -379,3 +379,38 @@ def test_every_key_of_the_schema_says_what_it_is() -> None:
         if not (key.get("description") or "$ref" in json.dumps(key))
     ]
     assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        (
+            f"nsg_rules: {{rg-net:nsg: {{rules: {{r: {RULE}}}}}}}",
+            f"nsg_rules: {{rg-net:nsg: {{rules: {{q: {OTHER_RULE}}}}}}}",
+            "nsg_rules: 'r' has priority 100 of the Outbound rules, as has 'q' at ",
+        ),
+        (
+            "route_table: {rt: {location: w, routes: {r: {address_prefix: 10.0.0.0/8, next_hop_type: Internet}}}}",
+            "route_table: {rt: {location: w, routes: {q: {address_prefix: 10.0.0.0/8, next_hop_type: None}}}}",
+            "route_table: 'r' has the prefix 10.0.0.0/8, as has 'q' at ",
+        ),
+        (
+            "subnet: {rg-net:vnet/r: {address_prefix: 10.0.1.0/24}}",
+            "subnet: {rg-net:vnet/q: {address_prefix: 10.0.0.0/16}}",
+            "subnet: 'r' has the range 10.0.1.0/24, which overlaps with 10.0.0.0/16 of 'q' at ",
+        ),
+    ],
+    ids=["nsg_rules", "route_table", "subnet"],
+)
+def test_what_targets_declare_of_a_shared_root_and_azure_does_not_take_together_is_told(
+    one: str, other: str, told: str
+) -> None:
+    """Azure refuses such a group whole, and so every repair of it, whoever declared what is to be repaired."""
+    (found,) = problems(document("a", one), document("b", other))
+    assert found.startswith(f"0.yaml:5: {told}1.yaml:5."), found
+
+
+def test_what_one_target_declares_twice_is_told_once() -> None:
+    rules = "r: {priority: 100, direction: Outbound, access: Allow, protocol: Tcp, ports: 1}"
+    again = f"nsg_rules: {{rg-net:nsg: {{rules: {{{rules}, q{rules[1:]}}}}}}}"
+    assert len(problems(document("a", again), document("b", again))) == 2  # one in each document
