@@ -16,7 +16,7 @@ from homeostat.core.json import JsonObject
 from homeostat.render import explanation
 from homeostat.render import history as past
 from homeostat.render import sweep as swept
-from homeostat.render.words import actor_words, printable
+from homeostat.render.words import actor_words, printable, unsure_words
 
 
 class NoSuchRoot(HomeostatError):
@@ -136,7 +136,9 @@ def _print(format_: str, told: object, lines: Callable[[], Iterator[str]]) -> No
 def _status_lines(target: JsonObject) -> Iterator[str]:
     episodes, pauses = json.objects_at(target, "episodes"), json.objects_at(target, "pauses")
     state = "retired: the web app is gone" if target.get("retired") is True else ""
-    yield _line(f"{json.text_at(target, 'name')}: {state or (f'{len(episodes)} open' if episodes else 'as declared')}")
+    open_, unsure = f"{len(episodes)} open" if episodes else "", unsure_words(target)
+    known = ", ".join(filter(None, (open_, unsure))) or "as declared"
+    yield _line(f"{json.text_at(target, 'name')}: {state or known}")
     for episode in episodes:
         root = ResourceId.parse(json.text_at(episode, "root")).short
         event = json.text_at(episode, "state").removeprefix("Homeostat.").removesuffix(".v1")

@@ -1,4 +1,4 @@
-"""A target as people and programs see it: what is open, fails, flaps and is paused. Pure."""
+"""A target as people and programs see it: what is open, fails, flaps, is paused or not known. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -26,6 +26,7 @@ def target_json(target: Target, known: Mapping[ResourceId, RootRecord], pauses: 
         "retired": any(record.retired for _, record in records),
         "episodes": list(_episodes(records)),
         "failing": list(_failing(records)),
+        "unsure": list(_unsure(records)),
         "pauses": [pause_json(pause) for pause in pauses if pause.target in {FLEET, target.name}],
     }
 
@@ -52,6 +53,17 @@ def _failing(records: _Records) -> Iterator[JsonObject]:
                 "error": failing.error,
                 "nextTry": failing.next_try.isoformat() if failing.next_try else None,
             }
+
+
+def _unsure(records: _Records) -> Iterator[JsonObject]:
+    """Roots of which it is not known yet whether they are as declared: nobody may take silence for that."""
+    for root, record in records:
+        if record.missing_since is not None and not record.retired and not record.episodes:
+            yield {"root": root.text, "why": "not found, looked at again"}
+        elif record.settling:
+            yield {"root": root.text, "why": "settling"}
+        elif record.judgement is None and record.failing is None and not record.retired:
+            yield {"root": root.text, "why": "not looked at yet"}
 
 
 def _flapping(records: _Records) -> Iterator[JsonObject]:

@@ -1,5 +1,8 @@
 """The words that all formats for people share, and how they show values that others wrote."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 from homeostat.core import json
 from homeostat.core.attribution import NOBODY
 from homeostat.core.ids import ResourceId
@@ -84,6 +87,14 @@ def summary(report: Report) -> str:
         case Conclusion.ERROR:
             unclear = f"{totals.roots_not_judged} of {counted(totals.roots, 'root')}"
             return f"Incomplete: {unclear} could not be judged or repaired; {work}."
+
+
+def unsure_words(target: JsonObject) -> str:
+    """Of how many of a target's roots it is not known yet whether they are as declared, and why; "" where of none."""
+    whys = Counter(json.text_at(unsure, "why") for unsure in json.objects_at(target, "unsure"))
+    roots = target.get("roots")
+    of = len(roots) if isinstance(roots, Sequence) else 0
+    return ", ".join(f"{many} of {counted(of, 'root')} {why}" for why, many in whys.items())
 
 
 def counted(number: int, thing: str) -> str:

@@ -9,7 +9,7 @@ from homeostat.core import json
 from homeostat.core.alerts import AlertType
 from homeostat.core.json import Json, JsonObject
 from homeostat.render.sweep import line
-from homeostat.render.words import actor_words
+from homeostat.render.words import actor_words, counted, unsure_words
 
 AS_DECLARED: Final = '<span class="ok">as declared</span>'
 
@@ -28,6 +28,8 @@ th, td { text-align: left; vertical-align: top; padding: .5rem .7rem; border-bot
 .ok { color: #92c353 } .bad { color: #f1707b } .note { color: #a19f9d } }
 """
 
+
+_APPROVE: Final = "python -m homeostat approve"
 
 MAX_ROWS: Final = 500
 """Targets that are shown: browsers are slow with more, and nobody reads them."""
@@ -49,7 +51,8 @@ def page(
     swept = f"<p>{escape(line(sweep))}</p>" if sweep else ""
     if poison := health.get("poison"):
         warning += (
-            f'<p class="bad">{escape(str(poison))} messages failed too often: see <code>homeostat poison</code></p>'
+            f'<p class="bad">{escape(str(poison))} messages failed too often: '
+            "see <code>python -m homeostat poison</code></p>"
         )
     warning += "".join(_budget(budget) for budget in json.objects_at(health, "budgets"))
     warning += "".join(_approval(approval) for approval in approvals)
@@ -57,11 +60,17 @@ def page(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Homeostat</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head><body><h1>Homeostat</h1>"
-        f"<p>Mode {escape(json.text_at(health, 'mode'))} · {health['targets']} targets · {health['roots']} roots "
+        f"<p>Mode {escape(json.text_at(health, 'mode'))} · {_number(health, 'target')} · {_number(health, 'root')} "
         f'· <span class="note">as of {escape(now.isoformat(timespec="seconds"))}</span></p>{swept}{warning}'
         "<table><thead><tr><th>Target</th><th>State</th><th>Declared</th><th>Roots</th></tr></thead>"
         f"<tbody>{_rows(targets)}</tbody></table></body></html>"
     )
+
+
+def _number(health: JsonObject, thing: str) -> str:
+    number = health[f"{thing}s"]
+    assert isinstance(number, int), "health counts them"
+    return counted(number, thing)
 
 
 def _budget(budget: JsonObject) -> str:
@@ -79,7 +88,7 @@ def _approval(approval: JsonObject) -> str:
     what = ", ".join(
         escape(" ".join(json.text_at(change, name) for name in ("does", "kind", "item"))) for change in changes
     )
-    word = f"<b>waits for approval</b>: <code>homeostat approve {id_}</code>" if state == "pending" else f"{state}{by}"
+    word = f"<b>waits for approval</b>: <code>{_APPROVE} {id_}</code>" if state == "pending" else f"{state}{by}"
     root = escape(_short(approval["root"]))
     return f'<p><code>{root}</code>: {what} {word} <span class="note">until {until}</span></p>'
 
@@ -88,13 +97,21 @@ def _rows(targets: Sequence[JsonObject]) -> str:
     """The targets, with those first that have something to report."""
     if not targets:
         return '<tr><td colspan="4">No target is declared.</td></tr>'
-    told = sorted(((_state(target), target) for target in targets), key=lambda row: row[0] == AS_DECLARED)
+    told = sorted(((_state(target), target) for target in targets), key=_rank)
     rows = "".join(_row(target, state) for state, target in told[:MAX_ROWS])
     if len(told) <= MAX_ROWS:
         return rows
     open_ = sum(state != AS_DECLARED for state, _ in told[MAX_ROWS:])
     more = f"and {len(told) - MAX_ROWS} more, {open_ or 'none'} of them with something to tell: see GET /api/targets"
     return f'{rows}<tr><td colspan="4" class="note">{more}</td></tr>'
+
+
+def _rank(row: tuple[str, JsonObject]) -> int:
+    """What nobody knows yet comes after what somebody may have to act on."""
+    state, target = row
+    if state == AS_DECLARED:
+        return 2
+    return int(state == _note(unsure_words(target)))
 
 
 def _row(target: JsonObject, state: str) -> str:
@@ -111,6 +128,7 @@ def _state(target: JsonObject) -> str:
         *map(_failing, json.objects_at(target, "failing")),
         *map(_flapping, json.objects_at(target, "flapping")),
         *map(_paused, json.objects_at(target, "pauses")),
+        *([_note(unsure)] if (unsure := unsure_words(target)) else []),
     )
     return "<br>".join(lines) or AS_DECLARED
 

@@ -55,6 +55,14 @@ def test_a_target_without_episodes_is_as_declared() -> None:
     assert "as declared" in Reader(page(health(), [target(troubled=False)], NOW)).text
 
 
+def test_a_target_that_nobody_looked_at_is_not_told_as_declared_and_stands_behind_what_is_open() -> None:
+    unsure: JsonObject = {"unsure": [{"root": "/a/r", "why": "not looked at yet"}]}
+    new = {**target("new", troubled=False), **unsure}
+    text = Reader(page(health(), [target("calm", troubled=False), new, target("open")], NOW)).text
+    assert "1 of 1 root not looked at yet" in text
+    assert text.index("open") < text.index("new") < text.index("calm")
+
+
 def test_what_the_flap_breaker_leaves_alone_is_told() -> None:
     flap: JsonObject = {"root": "r", "kind": "nsg_rules", "what": "allow-sql", "healed": 3, "trips": 1, "until": "noon"}
     text = Reader(page(health(), [{**target(troubled=False), "flapping": [flap]}], NOW)).text
@@ -104,7 +112,7 @@ def approval(text: str = "app", state: str = "pending", by: str = "") -> JsonObj
 
 def test_what_waits_for_a_person_is_told_with_the_command_that_decides_and_no_link() -> None:
     html = page(health(), [], NOW, approvals=[approval("0a-1"), approval("0a-2", "approved", "Ben")])
-    assert "waits for approval: homeostat approve 0a-1" in Reader(html).text
+    assert "waits for approval: python -m homeostat approve 0a-1" in Reader(html).text
     assert "approved by Ben" in Reader(html).text
     assert "href" not in html
 
