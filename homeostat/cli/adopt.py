@@ -4,17 +4,18 @@ import argparse
 import asyncio
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from homeostat.adopt.adoption import Adoption, adopt
 from homeostat.ambient import SystemAmbient
 from homeostat.azure.arm import open_arm
 from homeostat.bootstrap import standalone_over
 from homeostat.cli import output
+from homeostat.cli.options import path
 from homeostat.cli.output import progress
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
+from homeostat.render.words import counted
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WEB_APP = re.compile(r"[A-Za-z0-9-]{2,60}(/[A-Za-z0-9-]{1,59})?")
@@ -28,7 +29,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("-g", "--resource-group", required=True, metavar="RG", help="the web app's resource group")
     command.add_argument("-n", "--web-app", required=True, metavar="NAME", help="the web app, or NAME/SLOT")
     command.add_argument("--subscription", metavar="ID", help="its subscription (default: AZURE_SUBSCRIPTION_ID)")
-    command.add_argument("--out", type=Path, metavar="FILE", help="write it there, all at once, and not to stdout")
+    command.add_argument("--out", type=path, metavar="FILE", help="write it there, all at once, and not to stdout")
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -47,7 +48,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         output.data(adoption.text)
     else:
         output.write_file(options.out, adoption.text)
-        output.say(f"{options.out}: {len(adoption.left_out)} things were left out; its first lines name them")
+        left_out = counted(len(adoption.left_out), "thing")
+        words = f"left out: {left_out}, which its first lines name" if adoption.left_out else "nothing was left out"
+        output.say(f"written to {options.out}; {words}")
     return 0
 
 

@@ -5,11 +5,10 @@ With argparse, from the standard library: a dozen commands need no framework, an
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Final, Never, override
 
 from homeostat.cli import adopt, poison, rollback
-from homeostat.cli.options import length_of_time, number_to
+from homeostat.cli.options import length_of_time, number_to, path
 from homeostat.render import FORMATS
 
 ENVIRONMENT: Final = """\
@@ -112,7 +111,7 @@ def _spec_commands(commands: _Commands) -> None:
     _specs(plan)
     _targets(plan)
     plan.add_argument("--format", choices=tuple(FORMATS), default="text", help="how to show it (default: text)")
-    plan.add_argument("--out", type=Path, metavar="FILE", help="write it there, all at once, and not to stdout")
+    plan.add_argument("--out", type=path, metavar="FILE", help="write it there, all at once, and not to stdout")
     plan.add_argument("--detailed-exitcode", action="store_true", help="end with 2 where there is drift")
 
     remediate = _command(commands, "remediate", "repair what differs, after showing the plan", REMEDIATE_CODES)
@@ -137,7 +136,7 @@ def _spec_commands(commands: _Commands) -> None:
         commands, "retest-route-all", "route past the network for a while, to tell where a fault is", RETEST_NOTES
     )
     retest.add_argument(
-        "specs", nargs="*", type=Path, metavar="SPEC", help="to check the name against, before all else"
+        "specs", nargs="*", type=path, metavar="SPEC", help="to check the name against, before all else"
     )
     retest.add_argument("--target", required=True, metavar="NAME", help="the target whose routing is tested")
     _for(retest, "30s, 10m, at most 1h (default: 10m)", default="10m")
@@ -207,7 +206,7 @@ def _service_commands(commands: _Commands) -> None:
 
 
 def _specs(command: argparse.ArgumentParser) -> None:
-    command.add_argument("specs", nargs="+", type=Path, metavar="SPEC", help="a YAML file, or a folder of them")
+    command.add_argument("specs", nargs="+", type=path, metavar="SPEC", help="a YAML file, or a folder of them")
 
 
 def _targets(command: argparse.ArgumentParser) -> None:

@@ -53,7 +53,7 @@ def _run(command: _Command, options: argparse.Namespace, environment: Mapping[st
         code = command(options, environment)
         sys.stdout.flush()
     except HomeostatError as error:
-        output.say(f"error: {error}" if str(error).endswith((".", "?")) else f"error: {error}.")
+        output.complain(str(error))
     except KeyboardInterrupt:
         writing = options.command == "remediate"
         output.say("interrupted" + ("; a write that had begun goes on in Azure: see `plan`" if writing else ""))

@@ -45,6 +45,8 @@ def history(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     page = {"before": options.before} if options.before else {}
     told = service_of(environment).get(path_of(options.target, "history"), limit=options.limit, **page)
     colour = output.colours(sys.stdout, environment)
+    if not json.objects_at(told, "entries"):
+        output.say(f"nothing {'older ' if options.before else ''}is in the ledger of {options.target}")
     _print(
         options.format, told, lambda: (past.render(each, colour=colour) for each in json.objects_at(told, "entries"))
     )
@@ -57,7 +59,8 @@ def explain(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         each for each in json.objects_at(told, "roots") if options.root.lower() in json.text_at(each, "root").lower()
     ]
     if not roots:
-        raise NoSuchRoot(f"no root of {options.target} has {options.root!r} in its id: see `status {options.target}`")
+        names = [ResourceId.parse(json.text_at(each, "root")).short for each in json.objects_at(told, "roots")]
+        raise NoSuchRoot(f"no root of {options.target} has {options.root!r} in its id. There are: {', '.join(names)}")
     asked = {**told, "roots": roots}
     _print(options.format, asked, lambda: iter([explanation.render(asked)]))
     return 0

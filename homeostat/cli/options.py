@@ -3,8 +3,16 @@
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 from homeostat.core.durations import NoDuration, duration
+
+
+def path(text: str) -> Path:
+    """An empty one, as of a variable that is not set, would be the folder that one happens to be in."""
+    if not text:
+        raise ArgumentTypeError("name a file or a folder; what is given is empty")
+    return Path(text)
 
 
 def length_of_time(text: str) -> timedelta:

@@ -3,14 +3,29 @@
 import os
 import sys
 from collections.abc import Mapping
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Protocol
 
 from homeostat.core.errors import HomeostatError
+from homeostat.render.words import printable
 
 
 class CannotWrite(HomeostatError):
     """The file of --out could not be written."""
+
+
+def make_safe() -> None:
+    """Whatever was written somewhere can be shown here: on a terminal that has no such letter, as an escape.
+
+    A stream that the caller closed (`>&-`, as cron and service managers may) is one that nobody reads.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process lives
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def data(text: str) -> None:
@@ -19,6 +34,12 @@ def data(text: str) -> None:
 
 def say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
+
+
+def complain(text: str) -> None:
+    """An error, which may quote what others wrote: line by line, with nothing that a terminal would obey."""
+    lines = "\n".join(printable(line) for line in f"error: {text}".splitlines())
+    say(lines if lines.endswith((".", "?")) else f"{lines}.")
 
 
 def progress(text: str) -> None:
@@ -68,5 +89,5 @@ def write_file(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise CannotWrite(
-            f"{path} cannot be written: {error.strerror}. Name a file in a folder that exists."
+            f"{path} cannot be written: {error.strerror}. Name a file in a folder with room, where you may write."
         ) from error

@@ -26,6 +26,9 @@ ANSWER_SECONDS: Final = 240.0
 
 POLL_SECONDS: Final = 5.0
 POLLS: Final = 720
+_AS_TYPED: Final = "surrogateescape"
+"""How Python keeps what of an argument is not UTF-8: sent as it was typed, for the service to refuse."""
+
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -49,11 +52,15 @@ class Service:
 
     def get(self, path: str, **query: str | int) -> JsonObject:
         """Raises ServiceError."""
-        return self._ask("GET", f"{path}?{urlencode(query)}" if query else path)
+        return self._ask("GET", f"{path}?{urlencode(query, errors=_AS_TYPED)}" if query else path)
 
     def post(self, path: str, body: JsonObject | None = None) -> JsonObject:
         """Raises ServiceError."""
-        return self._ask("POST", path, json.render(body or {}).encode())
+        try:
+            sent = json.render(body or {}).encode()
+        except UnicodeEncodeError as error:
+            raise ServiceError("--reason, or another option, is not UTF-8: type it anew, or set LC_ALL") from error
+        return self._ask("POST", path, sent)
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> JsonObject:
         headers = {"Accept": "application/json", **({"x-functions-key": self.key.reveal()} if self.key else {})}
@@ -128,7 +135,7 @@ def service_of(environment: Mapping[str, str]) -> Service:
 
 
 def path_of(target: str, *rest: str) -> str:
-    return "/".join(("targets", quote(target, safe=""), *rest))
+    return "/".join(("targets", quote(target, safe="", errors=_AS_TYPED), *rest))
 
 
 def _finished(service: Service, wanted: JsonObject) -> JsonObject:
@@ -167,4 +174,11 @@ def _refusal(status: int, body: bytes, url: str) -> str:
         return f"{url} refuses the key ({status}). {remedy}"
     if message:
         return f"{url}: {message}"
+    if status >= 500:
+        return (
+            f"{url} answers {status}: it, or what stands before it, failed. See the function app's log, and try again"
+        )
+    if 300 <= status < 400:
+        remedy = "Is it the function app's address, with https? It must let requests through that are not signed in"
+        return f"{url} answers {status}: it sends callers elsewhere, and the key stays here. {remedy} (docs/access.md)"
     return f"{url} answers {status}. Is HOMEOSTAT_URL the function app's address?"

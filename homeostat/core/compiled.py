@@ -143,7 +143,7 @@ class Compiler:
 
     def _target(self, look: "_Look", data: Mapping[str, Json], texts: Mapping[str, str]) -> Outcome:
         whole = self._replaced(look, data, texts)
-        head = check(_without(whole, self._kinds), Document, STAND_INS)
+        head = check(_without(whole, self._kinds), Document, STAND_INS, beside=self._kinds)
         look.found.extend(map(_of_its_name, head.problems) if SELECT in look.data else head.problems)
         document = head.document
         look.whole = whole

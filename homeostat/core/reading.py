@@ -171,7 +171,7 @@ class Reading:
                 for key, value in source.data.items()
                 if key in _NEVER_INHERITED or (unused and key not in kinds and key not in _INHERITANCE)
             }
-            told = list(check(head, Profile, _PROFILE_STAND_INS, in_part=True).problems)
+            told = list(check(head, Profile, _PROFILE_STAND_INS, in_part=True, beside=kinds).problems)
             if unused:
                 told.extend(self.memory.workshop.check_in_part(source.data))
             self._tell(source.place, told)

@@ -4,7 +4,7 @@ What the schema refuses is removed and the rest validated again, so that a wrong
 remediators have to say about the others.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from homeostat.core import json
 from homeostat.core.json import ABSENT, Json
+from homeostat.core.known_keys import near
 from homeostat.core.model import Problem, Section
 from homeostat.core.source import Keys
 
@@ -56,11 +57,17 @@ class Checked[D: Section]:
 
 
 def check[D: Section](
-    data: Json, model: type[D], stand_ins: Mapping[str, Json] = MappingProxyType({}), *, in_part: bool = False
+    data: Json,
+    model: type[D],
+    stand_ins: Mapping[str, Json] = MappingProxyType({}),
+    *,
+    in_part: bool = False,
+    beside: Collection[str] = (),
 ) -> Checked[D]:
     """Validates a document. stand_ins: valid values of the required keys.
 
     in_part: whether it may be incomplete, to be completed by another, with variables that are not known yet.
+    beside: other keys that it may have at its top, which are checked elsewhere: one that is mistyped may mean them.
     """
     stood_in = frozenset[str]()
     problems: tuple[Problem, ...] = ()
@@ -70,7 +77,7 @@ def check[D: Section](
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False, include_context=False)
         told = (detail for detail in details if not (in_part and _is_open(detail, data)))
-        problems = problems or tuple(_problem(detail, model) for detail in told)
+        problems = problems or tuple(_problem(detail, model, beside) for detail in told)
         if not isinstance(data, Mapping):
             break
         data = _without(data, details)
@@ -85,15 +92,18 @@ def _is_open(detail: Mapping[str, Any], data: Json) -> bool:
     return detail["type"] == "missing" or refused is None or (refused is not ABSENT and "${" in json.render(refused))
 
 
-def _problem(detail: Mapping[str, Any], model: type[Section]) -> Problem:
+def _problem(detail: Mapping[str, Any], model: type[Section], beside: Collection[str]) -> Problem:
     keys: Keys = detail["loc"]
     name = ".".join(str(key) for key in keys) or "the document"
     ours = _WORDS.get(detail["type"])
     message = ours[0] if ours else str(detail["msg"])
     message = message.replace("Input should be", "must be").replace("String should match", "must match")
+    message = message.removeprefix("Value error, ")
     remedy = ours[1] if ours else "See `python -m homeostat schema` for what is allowed."
     if len(keys) == 1 and (examples := _examples(model.model_fields.get(str(keys[0])))):
         remedy = f"For example: `{keys[0]}: {examples}`."
+    if detail["type"] == "extra_forbidden" and (meant := near(model, keys, beside)):
+        remedy = f"Did you mean `{meant}`?"
     return Problem(keys, f"{name}: {message}", remedy)
 
 

@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from homeostat.core import json
 from homeostat.core.errors import HomeostatError
 from homeostat.core.json import Json
+from homeostat.core.known_keys import near
 
 MAX_BODY = 64 * 1024
 MAX_DEPTH = 4
@@ -19,6 +20,7 @@ MAX_DEPTH = 4
 
 MAX_PAUSE = timedelta(days=30)
 MAX_RELEASE = timedelta(days=1)
+A_TIME = "2030-01-31T06:00:00Z"
 MIN_RETEST, MAX_RETEST = 10, 3600  # seconds
 
 
@@ -97,7 +99,7 @@ def parse_body[Body: _Body](model: type[Body], body: bytes) -> Body:
     try:
         return model.model_validate(sent)
     except ValidationError as error:
-        raise BadRequest("; ".join(_words(detail) for detail in error.errors(include_url=False))) from error
+        raise BadRequest("; ".join(_words(detail, model) for detail in error.errors(include_url=False))) from error
 
 
 def _is_utf8(sent: Json) -> bool:
@@ -119,8 +121,16 @@ def form(body: bytes) -> Mapping[str, str]:
         raise BadRequest("the body is not what a form of ours sends") from error
 
 
-def _words(detail: Mapping[str, Any]) -> str:
-    place = ".".join(str(key) for key in detail["loc"])
+def _words(detail: Mapping[str, Any], model: type[_Body]) -> str:
+    keys, error_type = detail["loc"], str(detail["type"])
+    place = ".".join(str(key) for key in keys)
+    if error_type == "extra_forbidden":
+        meant = near(model, keys)
+        return f"{place}: is not a known field{f'; did you mean {meant}?' if meant else ''}"
+    if error_type.startswith("datetime"):
+        return f"{place}: give a time with its zone, {A_TIME}"
+    if not place and error_type == "model_type":
+        return "send one object with its fields"
     message = str(detail["msg"]).removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
 
@@ -133,15 +143,15 @@ def until(body: PauseBody, now: datetime) -> datetime:
 def released_until(body: ReleaseBody, now: datetime) -> datetime:
     """When the release of a mass drift ends. Raises BadRequest as `until` does, and if there is no time."""
     if body.until is None:
-        raise BadRequest("until: say how long repairs may go on however much drifts, 2030-01-31T06:00:00Z")
+        raise BadRequest("until: say how long repairs may go on however much drifts, " + A_TIME)
     return _time_to_come(body.until, now, MAX_RELEASE)
 
 
 def _time_to_come(time: datetime, now: datetime, at_most: timedelta) -> datetime:
     if time.tzinfo is None:
-        raise BadRequest("until: give a time zone, 2030-01-31T06:00:00Z")
+        raise BadRequest(f"until: give a time zone, {A_TIME}")
     if not now < time <= now + at_most:
-        raise BadRequest(f"until: give a time in the next {at_most.days} days")
+        raise BadRequest(f"until: give a time in the next {'day' if at_most.days == 1 else f'{at_most.days} days'}")
     return time
 
 

@@ -292,5 +292,5 @@ def test_the_key_does_not_follow_a_redirect(run: Run) -> None:
     with served(_Elsewhere) as url:
         said = run("status", env={"HOMEOSTAT_URL": url, "HOMEOSTAT_KEY": "k"})
     assert said.code == 1
-    assert "answers 302. Is HOMEOSTAT_URL the function app's address?" in said.err
+    assert "answers 302: it sends callers elsewhere, and the key stays here." in said.err
     assert _Elsewhere.keys == ("k",)

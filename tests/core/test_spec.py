@@ -251,7 +251,7 @@ def test_a_broken_file_does_not_hide_the_others() -> None:
         (HEAD.replace("resource_group: rg", "resource_group: r/g"), "3: resource_group: must match pattern"),
         (HEAD + "subscription: mine\n", "4: subscription: must match pattern"),
         (HEAD + "mode: off\n", "4: mode: must be 'enforce', 'alert' or 'ignore'"),
-        (HEAD + "app_setings: {}\n", "4: app_setings: is not a known key. Check its spelling"),
+        (HEAD + "app_setings: {}\n", "4: app_setings: is not a known key. Did you mean `app_settings`?"),
         (HEAD + "app_settings:\n", "4: app_settings: must be a mapping. Indent"),
         (HEAD + "app_settings: []\n", "4: app_settings: must be a mapping"),
         (HEAD + "app_settings:\n  settings:\n", "5: app_settings.settings: must be a mapping"),
