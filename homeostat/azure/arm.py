@@ -35,6 +35,7 @@ from homeostat.azure.routing import (
     RoutedWriter,
     Routes,
 )
+from homeostat.azure.spared import SparedCredential
 from homeostat.azure.writer import DEADLINE, SdkWriter
 from homeostat.core.budget import DEFAULT_SHARE_LEFT, Lane
 from homeostat.core.json import JsonObject
@@ -160,6 +161,7 @@ async def arm_on(
 
         def opened(cloud: Cloud, credential: AsyncTokenCredential) -> Arm:
             stack.push_async_callback(credential.close)
+            credential = SparedCredential(credential, ambient)
             return arm_over(transport, credential, cloud, ambient, share_left=share_left, of_pages=of_pages)
 
         home = opened(placement.home, default_credential(placement.home, environment, transport))

@@ -9,6 +9,7 @@ A managed identity gets tokens for its own cloud only. In each further cloud we 
 the variables of azure-identity's EnvironmentCredential, with the cloud's name in capitals instead of AZURE.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Self, override
 
@@ -54,11 +55,22 @@ class CredentialsUnavailable(ArmError):
         return cls(
             status=0,
             code="CredentialsUnavailable",
-            message=f"no token for Azure: {REMEDY}. {' '.join(reason.split())}",
+            message=f"no token for Azure: {REMEDY}. {_telling(reason)}",
             error_class=ErrorClass.UNAUTHENTICATED,
             executed=Executed.NO,
             request=request,
         )
+
+
+_ATTEMPT: Final = re.compile(r"^\s+(\w+Credential): (.+)$", re.MULTILINE)
+_NOT_SET_UP: Final = ("unavailable", "not found", "not installed", "could not be found")
+
+
+def _telling(reason: str) -> str:
+    """Of a chain's credentials those that were set up and failed come first: the end of a long message is cut."""
+    attempts = _ATTEMPT.findall(reason)
+    first = sorted(attempts, key=lambda attempt: any(words in attempt[1] for words in _NOT_SET_UP))
+    return "; ".join(f"{name}: {words}" for name, words in first) or " ".join(reason.split())
 
 
 class FurtherCredentialWrong(HomeostatError):

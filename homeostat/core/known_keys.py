@@ -43,7 +43,9 @@ def _branches(schema: Json, whole: JsonObject) -> Iterator[JsonObject]:
     if not isinstance(schema, Mapping):
         return
     if reference := json.text_at(schema, "$ref"):
-        yield from _branches(json.at(whole, ("$defs", reference.removeprefix(_REFERENCE))), whole)
+        definitions = whole.get("$defs")
+        assert isinstance(definitions, Mapping), "what is referred to is defined"
+        yield from _branches(definitions[reference.removeprefix(_REFERENCE)], whole)
     for each in json.objects_at(schema, "anyOf"):
         yield from _branches(each, whole)
     yield schema

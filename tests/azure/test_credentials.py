@@ -3,10 +3,11 @@
 import base64
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import jwt
 import pytest
+from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CredentialUnavailableError
 
@@ -14,12 +15,13 @@ from homeostat.azure.clouds import CLOUDS
 from homeostat.azure.credentials import CredentialsUnavailable, default_credential
 from homeostat.azure.credentials import in_azure as is_in_azure
 from homeostat.azure.pipeline import http_session, session_transport
+from homeostat.azure.spared import SPARED_SECONDS, SparedCredential
 from homeostat.core.arm_errors import ErrorClass, Executed
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SECURITY_RULE
 from homeostat.core.model import Found, Read, Unreadable
 from homeostat.core.plan import Action, Verb
 from simulator.cloud import HOMEOSTAT
-from tests.azure.scripted import Answer, Tokens, conversation, resource
+from tests.azure.scripted import Answer, Tokens, VirtualAmbient, conversation, resource
 from tests.support.simulation import running_simulator
 
 pytestmark = pytest.mark.wire
@@ -132,3 +134,47 @@ async def test_in_azure_too_the_setting_has_the_last_word(
 @pytest.mark.parametrize("place", [{}, {"IDENTITY_ENDPOINT": "http://localhost"}, {"WEBSITE_SITE_NAME": " "}])
 def test_a_desk_is_not_azure(place: dict[str, str]) -> None:
     assert not is_in_azure(place)
+
+
+async def test_of_a_chain_of_credentials_the_one_that_was_set_up_is_named_first() -> None:
+    reason = (
+        "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"
+        "\tEnvironmentCredential: EnvironmentCredential authentication unavailable.\nVisit https://aka.ms/x.\n"
+        "\tManagedIdentityCredential: Cannot connect to host [CERTIFICATE_VERIFY_FAILED]\n"
+        "\tAzureCliCredential: Azure CLI not found on path\nTo mitigate this issue, see https://aka.ms/y."
+    )
+    told = str(CredentialsUnavailable.because(reason))
+    assert told.index("CERTIFICATE_VERIFY_FAILED") < told.index("EnvironmentCredential") < told.index("AzureCli")
+
+
+class _Failing:
+    """A credential without a token, which counts who asks."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        self.asked += 1
+        raise CredentialUnavailableError("no login")
+
+    async def close(self) -> None:
+        """Holds nothing."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Holds nothing."""
+
+
+async def test_a_credential_that_has_just_failed_is_not_asked_again_at_once() -> None:
+    ambient, failing = VirtualAmbient(), _Failing()
+    spared = SparedCredential(failing, ambient)
+    for _ in range(3):
+        with pytest.raises(ClientAuthenticationError, match="no login"):
+            await spared.get_token("scope")
+    assert failing.asked == 1
+    await ambient.sleep(SPARED_SECONDS)
+    with pytest.raises(ClientAuthenticationError, match="no login"):
+        await spared.get_token("scope")
+    assert failing.asked == 2

@@ -2,7 +2,8 @@
 
 import pytest
 
-from homeostat.core.spec import SpecError, load
+from homeostat.core.source import SpecError
+from homeostat.core.spec import load
 from remediators import REGISTRY
 
 pytestmark = pytest.mark.unit
