@@ -22,7 +22,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.model import Edit
 from homeostat.deployment_keys import LINKS, deployment_key
-from homeostat.ports import Conflict, Documents, Insert, Remove, Replace, Upsert
+from homeostat.ports import Conflict, Document, Documents, Insert, Remove, Replace, Upsert
 
 _PARTITION: Final = "approvals"
 _TRIES: Final = 5
@@ -66,12 +66,22 @@ class Approvals:
         if known is not None and approvals.renewed(known, approval, self.ambient.now()) is known:
             return
         body = approvals.to_json(approval)
-        first = approvals.prefix(ResourceId.parse(approval.root))
-        rows = [row.row async for row in self.documents.scan(_PARTITION, first=first, last=first[:-1] + ".")]
-        void = [Remove(row) for row in rows if row != approval.id]
+        rows = await self._rows_of(ResourceId.parse(approval.root))
+        void = [Remove(row.row) for row in rows if row.row != approval.id]
         asked = Replace(approval.id, body, found.version) if found else Insert(approval.id, body)
         with suppress(Conflict):  # another instance stored the same request, or somebody has just decided it
             await self.documents.apply(_PARTITION, [asked, *void])
+
+    async def void(self, root: ResourceId) -> None:
+        """Nothing of the root waits for a word: what was asked of it, or allowed and not used, is for no other day."""
+        rows = await self._rows_of(root)
+        if void := [Remove(row.row) for row in rows if approvals.from_json(row.body).state is not State.USED]:
+            with suppress(Conflict):  # somebody has just answered: the root is looked at again for that
+                await self.documents.apply(_PARTITION, void)
+
+    async def _rows_of(self, root: ResourceId) -> Sequence[Document]:
+        first = approvals.prefix(root)
+        return [row async for row in self.documents.scan(_PARTITION, first=first, last=first[:-1] + ".")]
 
     async def use(self, approval: Approval) -> None:
         """Marks an approval as used: it allows nothing more."""

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from homeostat.core import alerts, known_secrets, marks, retest, snapshot, uses, written
+from homeostat.core.alerts import AlertType
 from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.attribution import Actor, ForeignWrite
@@ -55,6 +56,9 @@ MAX_ROUNDS: Final = 3
 
 UNSEEN: Final = frozenset({Status.IGNORED, Status.BUSY})
 """Of a root that ended so nothing was learned, so that nothing is concluded from it."""
+
+ASKED_NO_MORE: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.DRIFTED, Status.HELD})
+"""Of a root that ended so, with nothing to approve, it is known that there is nothing to approve."""
 
 
 class _Overtaken(Exception):
@@ -282,9 +286,19 @@ class Reconcile:
             await self.leased.save(marks.released)
 
     async def _ask_for_approval(self, outcome: Outcome) -> None:
-        """Makes the id that a hold shows one that can be approved, in a dry run, too."""
+        """Makes the id that a hold shows one that can be approved, in a dry run, too.
+
+        Where nothing needs a word any more, what somebody was asked before is void: it was about another plan.
+        """
         if self.approval is not None and any(held.hold.code == APPROVAL_NEEDED for held in outcome.plan.held):
             await self.parts.approvals.ask(self.approval)
+        elif self.approval is None and outcome.status in ASKED_NO_MORE and self._may_have_asked:
+            await self.parts.approvals.void(self.root.id)
+
+    @property
+    def _may_have_asked(self) -> bool:
+        held = any(episode.state == AlertType.HELD for episode in self.stored.record.episodes.values())
+        return (held or self.trigger.create) and not self.trigger.dry_run
 
     async def _record(self, outcome: Outcome) -> None:
         """Memory, ledger entry and alerts of the outcome in one batch; then the message for another look, if any."""

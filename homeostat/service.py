@@ -39,6 +39,7 @@ from homeostat.store import WORK_QUEUE, ledger_row
 from homeostat.sweep_asks import SweepAsks
 from homeostat.sweeps import Sweeps, Way
 from homeostat.together import Together
+from homeostat.waking import wake_what_waited
 
 log = logging.getLogger(__name__)
 
@@ -150,13 +151,15 @@ class Service:
         except InvalidResourceId:
             log.warning("a work message names neither a root, a run nor a rollout; it is dropped")
             return
-        root = (await self._followed()).roots.get(root_id)
+        fleet = await self._followed()
+        root = fleet.roots.get(root_id)
         if root is None:
             log.info("%s is no longer declared: nothing to do", root_id.short)
             return
         answer = await replace(self.engine, settle=self._settle_of(root)).reconcile_marked(root)
         if isinstance(answer, Outcome):
-            log.info("%s: %s %s", root_id.short, answer.status, answer.error)
+            log.info("%s: %s%s", root_id.short, answer.status, f", {answer.error}" if answer.error else "")
+            await wake_what_waited(self.engine.store, fleet, answer)
 
     async def _followed(self, *, first: bool = True) -> Fleet:
         """The fleet, once the rollout of its spec version is up to date. Raises SpecError and StorageError."""
@@ -206,10 +209,13 @@ class Service:
         targets = [str(name) for name in _list(run["targets"])]
         trigger = _trigger_of(run)
         try:
-            roots = runs.roots_of(await self._followed(first=not trigger.dry_run), targets)
+            fleet = await self._followed(first=not trigger.dry_run)
+            roots = runs.roots_of(fleet, targets)
         except runs.UnknownTarget as error:  # no longer declared since the run was asked for
             return await self._end(run, {"status": Status.FAILED.value, "error": str(error), "roots": []})
         outcomes = await runs.reconcile(self.engine, roots, trigger)
+        for outcome in outcomes:
+            await wake_what_waited(self.engine.store, fleet, outcome, besides=[root.id for root in roots])
         status = worst([outcome.status for outcome in outcomes])
         return await self._end(run, {"status": status.value, "roots": [outcome_json(outcome) for outcome in outcomes]})
 

@@ -60,6 +60,7 @@ BY_CODE: Mapping[str, ErrorClass] = {
     "resourcegroupnotfound": ErrorClass.MISSING_PARENT,
     "parentresourcenotfound": ErrorClass.MISSING_PARENT,
     "subscriptionnotfound": ErrorClass.MISSING_PARENT,
+    "invalidresourcereference": ErrorClass.MISSING_PARENT,  # a 400: what a write refers to is not there, or not yet
     "scopelocked": ErrorClass.LOCKED,
     "authorizationfailed": ErrorClass.DENIED,
     "linkedauthorizationfailed": ErrorClass.DENIED,

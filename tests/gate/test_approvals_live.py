@@ -300,3 +300,29 @@ async def test_two_instances_make_each_key_once_and_one_request() -> None:
     await world.second().reconcile("nsg")
     assert len([row for row in world.rows() if row.startswith("approvals/")]) == 1
     assert [row for row in world.rows() if row.startswith("keys/")] == ["keys/digest", "keys/signing"]
+
+
+# --- what nobody needs a word for any more ---
+
+
+async def test_what_was_put_right_otherwise_is_asked_for_no_more() -> None:
+    world = await waiting()
+    world.change_rule("allow-sql", access="Allow")
+    await world.rule_event()
+    await world.work_for(MINUTE)
+    assert await world.service.open_approvals() == []
+    assert await by_link(world) == 404
+
+
+async def test_an_approval_that_was_not_needed_after_all_is_for_no_other_day() -> None:
+    world = stand(spec=SPEC.replace("app_settings:", "app_settings:\n  approval: required") + NIGHTS)
+    event = world.event(world.id("site").child("config", "appsettings"), "Microsoft.Web/sites/config/write")
+    for port in ("1", "6380", "1"):
+        world.change_settings(REDIS_PORT=port)
+        await world.service.on_event({**event, "id": str(world.ambient.uuid())})
+        await world.work_for(MINUTE)
+        asked = await world.service.open_approvals()
+        assert [each["state"] for each in asked] == ([] if port == "6380" else ["pending"])
+        for each in asked:
+            await world.service.decide_approval(str(each["id"]), yes=True, by="Anna")
+    assert world.settings()["REDIS_PORT"] == "1"

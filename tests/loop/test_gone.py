@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from homeostat.core.arm_types import VIRTUAL_NETWORK
+from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Status
-from tests.loop.stand import DNS_VERSION, NSG_VERSION, WEB_VERSION, ZONES, Stand, error, stand
+from tests.loop.stand import DNS_VERSION, NSG_VERSION, SPEC, WEB_VERSION, ZONES, Stand, error, stand
 
 pytestmark = pytest.mark.wire
 
@@ -67,6 +69,35 @@ async def test_a_root_that_was_only_missed_for_a_moment_is_no_news() -> None:
     await world.work_for(HOUR)
     assert (await world.record("nsg")).missing_since is None
     assert world.inbox.events == []
+
+
+WITH_SUBNET = (
+    SPEC
+    + """
+nsg:
+  nsg-appservice-integration: {location: westeurope}
+subnet:
+  vnet-appservice/snet-appservice-integration: {address_prefix: 10.10.1.0/24, nsg: nsg-appservice-integration}
+"""
+)
+
+
+async def test_what_could_not_be_repaired_while_a_container_was_gone_is_repaired_once_a_person_let_it_be_made() -> None:
+    """Azure refuses a subnet its group while that is gone, and no event tells that it is back: the write is our own."""
+    world = stand(spec=WITH_SUBNET)
+    network = ResourceId.of(world.cloud.subscription, "rg-flask", VIRTUAL_NETWORK.name, "vnet-appservice")
+    remove(world, "nsg", NSG_VERSION)
+    for root, operation in ((world.id("nsg"), "networkSecurityGroups/delete"), (network, "virtualNetworks/write")):
+        await world.service.on_event(world.event(root, f"Microsoft.Network/{operation}"))
+    await world.work_for(8 * HOUR)
+    assert (await world.engine.store.load(network)).record.failing is not None
+    assert world.waiting() == [], "nothing is tried any more"
+    for asked in await world.service.open_approvals():
+        await world.service.decide_approval(str(asked["id"]), yes=True, by="Anna")
+    await world.work_for(timedelta(minutes=1))
+    subnet = world.operator("GET", network.child("subnets", "snet-appservice-integration")).body
+    assert subnet["properties"]["networkSecurityGroup"]["id"].lower() == world.id("nsg").text.lower()
+    assert (await world.engine.store.load(network)).record.failing is None
 
 
 def remove(world: Stand, name: str, version: str) -> None:
