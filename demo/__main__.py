@@ -1,6 +1,7 @@
 """`python -m demo`: tell the story. `python -m demo up`: keep the programs running for a visitor."""
 
 import argparse
+import secrets
 import signal
 import sys
 import threading
@@ -37,17 +38,20 @@ def stay_up(narrator: Narrator) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     ENV_FILE.parent.mkdir(exist_ok=True)
+    key = secrets.token_urlsafe(24)
     with (
         simulator(port=8443, env_file=ENV_FILE) as cloud,
-        function_app(cloud, port=7071, aloud=True) as app,
+        function_app(cloud, port=7071, aloud=True, DEVHOST_FUNCTION_KEY=key) as app,
         events_to(Scene(narrator, Operator.of(cloud), app)),
     ):
+        with ENV_FILE.open("a", encoding="utf-8") as file:
+            file.write(f"export HOMEOSTAT_URL={app.origin}\nexport HOMEOSTAT_KEY={key}\n")
         narrator.calm("A simulated Azure and the function app are up, and events flow.")
         narrator.fact("dashboard", app.urls["dashboard"])
         narrator.fact("remediate", app.urls["remediate"])
         narrator.fact("nightly", app.urls["nightly_reconcile"])
         narrator.fact("ARM", cloud["HOMEOSTAT_ARM_ENDPOINT"])
-        narrator.fact("shell", f". {ENV_FILE.relative_to(PROJECT)}   # then the Azure CLI and homeostat talk to it")
+        narrator.fact("shell", f". {ENV_FILE.relative_to(PROJECT)}   # then the Azure CLI and `homeostat` talk to them")
         narrator.calm("What the function app says follows. Ctrl-C ends it.")
         stopped.wait()
 

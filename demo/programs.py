@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from devhost.settings import read_env_file
 
@@ -61,6 +62,12 @@ class FunctionApp:
 
     program: Program
     urls: Mapping[str, str]
+
+    @property
+    def origin(self) -> str:
+        """Its address, as HOMEOSTAT_URL takes it."""
+        parts = urlsplit(self.urls["health"])
+        return f"{parts.scheme}://{parts.netloc}"
 
 
 @contextmanager
