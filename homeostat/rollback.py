@@ -79,11 +79,11 @@ class Rollbacks:
             "restored": [_shown(edit) for action in plan.actions for edit in action.edits],
             "pausedUntil": pause.until.isoformat(),
         }
+        others = [each for each in await self.engine.store.pauses() if (each.target, each.cause) == (name, CAUSE)]
         if dry_run:
             record = (await self.engine.store.load(root.id)).record
-            held = await self.engine.holds_of(plan, root, trigger, record, pause)
+            held = await self.engine.holds_of(plan, root, trigger, record, *others[:1] or [pause])
             return {**told, "held": [held_json(each) for each in held]}
-        others = [each for each in await self.engine.store.pauses() if (each.target, each.cause) == (name, CAUSE)]
         pause = replace(pause, until=max(each.until for each in (pause, *others)))
         again = partial(self._plan, root, undone, snapshots)
         outcome = await self._carry_out(root, again, trigger, pause, others)
@@ -122,6 +122,7 @@ class Rollbacks:
         undone = {hint for entry in done for hint in _texts(json.at(entry, ("trigger",)), "hints")}
         for entry in sorted(entries, key=lambda entry: json.text_at(entry, "id")):
             own = json.text_at(entry, "trigger", "cause") not in {CAUSE, RETEST_CAUSE}
+            own &= RETEST_CAUSE not in _texts(json.at(entry, ("trigger",)), "hints")  # it ended: what it took is back
             if own and _texts(entry, "snapshots") and entry["id"] not in undone:
                 return entry
         raise RollbackRefused(

@@ -12,6 +12,7 @@ from homeostat.core.model import Mode, Read
 from homeostat.core.outcome import Status, Trigger
 from homeostat.core.probes import HttpProbe, Probe, Probed, Result
 from homeostat.retest import NoRetest, RetestFailed, RetestRefused
+from homeostat.rollback import RollbackRefused
 from homeostat.runs import UnknownTarget
 from remediators import WITHOUT_PROBES
 from tests.loop.crashes import Crash, Fate, mortal
@@ -128,6 +129,17 @@ async def test_one_that_is_ended_early_is_restored_at_once() -> None:
     await world.deliver()
     assert (routed(world), (await state(world))["state"]) == (ON, "restored")
     assert (await world.service.retests.end("app-flask", "Anna"))["state"] == "restored"
+
+
+async def test_what_its_end_wrote_is_not_the_write_that_a_rollback_takes_back() -> None:
+    """Taken back it would switch the routing off again, for hours."""
+    world = stand(spec=ROUTED)
+    await start(world)
+    await world.work_for(HOUR)
+    assert routed(world) == ON
+    with pytest.raises(RollbackRefused, match="there is nothing to restore"):
+        await world.service.rollbacks.start("app-flask", "", HOUR, "", "Anna")
+    assert routed(world) == ON
 
 
 async def test_a_sweep_after_the_deadline_restores_where_every_message_was_lost() -> None:

@@ -145,6 +145,7 @@ async def test_without_a_name_each_rollback_goes_one_write_further_back() -> Non
     await world.reconcile("nsg")
     for expected in (("Allow", "Deny"), ("Deny", "Deny")):
         world.pass_time(minutes=1)
+        assert (await roll_back(world, dry_run=True))["held"] == [], "the pause of the rollback before is its own"
         await roll_back(world)
         assert (access(world), access(world, "allow-redis")) == expected
     await refused(world, "there is nothing to restore: no write to app-flask")
