@@ -120,9 +120,10 @@ class Rollbacks:
         entries = [entry for root in target.roots for entry in await self.engine.store.history(root, LOOKED_THROUGH)]
         done = [entry for entry in entries if json.text_at(entry, "trigger", "cause") == CAUSE and entry.get("written")]
         undone = {hint for entry in done for hint in _texts(json.at(entry, ("trigger",)), "hints")}
-        for entry in sorted(entries, key=lambda entry: json.text_at(entry, "id")):
+        newest_first = sorted(entries, key=lambda entry: json.text_at(entry, "id"))
+        undone |= _ends_of_retests(newest_first)  # what these wrote took the re-test's own writes back
+        for entry in newest_first:
             own = json.text_at(entry, "trigger", "cause") not in {CAUSE, RETEST_CAUSE}
-            own &= RETEST_CAUSE not in _texts(json.at(entry, ("trigger",)), "hints")  # it ended: what it took is back
             if own and _texts(entry, "snapshots") and entry["id"] not in undone:
                 return entry
         raise RollbackRefused(
@@ -305,6 +306,27 @@ def _shown(edit: Edit) -> JsonObject:
         "path": "/".join(edit.path),
     }
     return shown if edit.value is ABSENT else {**shown, "to": edit.value}
+
+
+def _ends_of_retests(newest_first: Sequence[JsonObject]) -> set[str]:
+    """The ids of the entries that restored the routing after a re-test: the first to write in its places again."""
+    ends: set[str] = set()
+    switched_off: set[tuple[str, str]] = set()
+    for entry in reversed(newest_first):
+        places = _places(entry)
+        if json.text_at(entry, "trigger", "cause") == RETEST_CAUSE:
+            switched_off |= places
+        elif places & switched_off:
+            switched_off -= places
+            ends.add(json.text_at(entry, "id"))
+    return ends
+
+
+def _places(entry: JsonObject) -> set[tuple[str, str]]:
+    """What the entry's writes changed: resource and path."""
+    written = json.objects_at(entry, "written")
+    drifts = (drift for write in written for drift in json.objects_at(write, "repairs"))
+    return {(json.text_at(drift, "resource").lower(), json.text_at(drift, "path")) for drift in drifts}
 
 
 def _texts(body: Value, member: str) -> tuple[str, ...]:
