@@ -100,7 +100,7 @@ class Rollbacks:
                 raise RollbackRefused(f"{target.name} has no snapshot {wanted}")
             return wanted, (found,)
         entry = await self._entry(target, wanted) if wanted else await self._last_write(target)
-        names = (*_texts(entry, "snapshots"), *_texts(json.at(entry, ("unfinished",)), "snapshots"))
+        names = (*json.texts_at(entry, "snapshots"), *json.texts_at(entry, "unfinished", "snapshots"))
         loaded = [await self.engine.snapshots.load(name) for name in sorted(names)]
         snapshots = tuple(found for found in loaded if found is not None)
         id_ = json.text_at(entry, "id")
@@ -119,12 +119,12 @@ class Rollbacks:
         """The newest entry with a write of the loop that has not been rolled back."""
         entries = [entry for root in target.roots for entry in await self.engine.store.history(root, LOOKED_THROUGH)]
         done = [entry for entry in entries if json.text_at(entry, "trigger", "cause") == CAUSE and entry.get("written")]
-        undone = {hint for entry in done for hint in _texts(json.at(entry, ("trigger",)), "hints")}
+        undone = {hint for entry in done for hint in json.texts_at(entry, "trigger", "hints")}
         newest_first = sorted(entries, key=lambda entry: json.text_at(entry, "id"))
         undone |= _ends_of_retests(newest_first)  # what these wrote took the re-test's own writes back
         for entry in newest_first:
             own = json.text_at(entry, "trigger", "cause") not in {CAUSE, RETEST_CAUSE}
-            if own and _texts(entry, "snapshots") and entry["id"] not in undone:
+            if own and json.texts_at(entry, "snapshots") and entry["id"] not in undone:
                 return entry
         raise RollbackRefused(
             f"there is nothing to restore: no write to {target.name} that is not rolled back is in its ledger"
@@ -156,7 +156,7 @@ class Rollbacks:
         for entry in reversed(await self.engine.store.history(root.id, LOOKED_THROUGH)):
             if datetime.fromisoformat(json.text_at(entry, "at")) < since:
                 continue
-            for id_ in _texts(entry, "snapshots"):
+            for id_ in json.texts_at(entry, "snapshots"):
                 found = None if id_ in own else await self.engine.snapshots.load(id_)
                 writes.extend((json.text_at(entry, "id"), each) for each in (found.inverses if found else ()))
         return writes
@@ -327,8 +327,3 @@ def _places(entry: JsonObject) -> set[tuple[str, str]]:
     written = json.objects_at(entry, "written")
     drifts = (drift for write in written for drift in json.objects_at(write, "repairs"))
     return {(json.text_at(drift, "resource").lower(), json.text_at(drift, "path")) for drift in drifts}
-
-
-def _texts(body: Value, member: str) -> tuple[str, ...]:
-    found = json.at(body, (member,)) if isinstance(body, Mapping) else ABSENT
-    return tuple(map(str, found)) if isinstance(found, Sequence) and not isinstance(found, str) else ()

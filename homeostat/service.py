@@ -48,6 +48,9 @@ EXPLAINED_BY: Final = 50
 
 NOTHING_DECLARED: Final = "no target is declared, or selected: see HOMEOSTAT_SPEC_CONTAINER, or HOMEOSTAT_SPEC_FOLDER"
 
+POISON_REMEDY: Final = "see `python -m homeostat poison`"
+ROLE_REMEDY: Final = "assign infra/role.json, or leave out what needs it"
+
 RUN_BACKUP: Final = timedelta(minutes=5)
 """When the queue takes over a run whose HTTP request died before the run was done."""
 
@@ -299,13 +302,22 @@ class Service:
         return decided
 
     async def health(self) -> JsonObject:
-        """Whether the service can work: it has specs and its store answers. Raises what prevents it from working."""
+        """Whether the service can do its work: it has specs, its store answers, and the last sweep was refused nothing.
+
+        why: what a person has to put right, each with its remedy. Raises what prevents it from working.
+        """
         fleet = await self.desired.fleet()
         pauses = await self._active_pauses()
         poisoned = await self.poison.count()
         problem = self.desired.problem or ("" if fleet.targets else NOTHING_DECLARED)
+        why = (
+            *([problem] if problem else []),
+            *([f"messages that failed too often: {poisoned}: {POISON_REMEDY}"] if poisoned else []),
+            *(f"the last sweep was refused {action}: {ROLE_REMEDY}" for action in await self.sweeps.refused()),
+        )
         return {
-            "status": "degraded" if problem or poisoned else "ok",
+            "status": "degraded" if why else "ok",
+            "why": list(why),
             "problem": problem,
             "mode": self.engine.cap.value,
             "targets": len(fleet.targets),

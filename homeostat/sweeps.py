@@ -335,6 +335,11 @@ class Sweeps:
         running = [await self._course(current.sweep)] if current and current.sweep.state is State.RUNNING else []
         return [*running, *await self._stored.summaries(limit)]
 
+    async def refused(self) -> tuple[str, ...]:
+        """The actions that the role lacked for the last sweep that ended. Raises StorageError."""
+        summaries = await self._stored.summaries(1)
+        return tuple(action for told in summaries for action in json.texts_at(told, "refused"))
+
     async def show(self, id_: str) -> JsonObject | None:
         """How far a running sweep is, or the report of one that ended. None for an unknown id. Raises StorageError."""
         current = await self._stored.current()

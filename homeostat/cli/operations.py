@@ -35,6 +35,9 @@ def status(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         targets = json.objects_at(service.get("targets"), "targets")
         health = service.get("health")
         output.say(f"{service.url}: {json.text_at(health, 'status')}, mode {json.text_at(health, 'mode')}")
+        if json.text_at(health, "status") != "ok":
+            for reason in json.texts_at(service.get("fleet"), "health", "why"):
+                output.say("\n".join(f"  {printable(line)}" for line in reason.splitlines()))
         for sweep in json.objects_at(service.get("sweeps", limit=1), "sweeps")[:1]:
             output.say(swept.line(sweep))
     _print(options.format, {"targets": targets}, lambda: (line for each in targets for line in _status_lines(each)))

@@ -58,6 +58,12 @@ def objects_at(body: Json, *path: str) -> tuple[JsonObject, ...]:
     return tuple(item for item in found if isinstance(item, Mapping))
 
 
+def texts_at(body: Json, *path: str) -> tuple[str, ...]:
+    """What the list at `path` holds, as texts; nothing when there is no list."""
+    found = at(body, path)
+    return tuple(map(str, found)) if isinstance(found, Sequence) and not isinstance(found, str) else ()
+
+
 def secrets_at(body: Json, *path: str) -> dict[str, Secret]:
     """The texts of the object at `path`, by name; a text that was not sealed, as in a recording, is sealed now."""
     found = at(body, path)

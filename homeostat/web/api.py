@@ -198,7 +198,9 @@ async def _reset_breaker(service: "Service", req: func.HttpRequest, caller: Call
 
 
 async def _fleet(service: "Service", _req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    return answer({**await service.releases.state(), "budgets": list(service.low_budgets())})
+    state = await service.health()
+    health = {"status": state["status"], "why": state["why"]}
+    return answer({**await service.releases.state(), "budgets": list(service.low_budgets()), "health": health})
 
 
 async def _retest(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:

@@ -266,6 +266,30 @@ def test_whoever_asks_for_a_sweep_while_one_is_under_way_is_told_that_it_goes_on
     assert "sweep a-sweep has been under way since 2026-03-01T02:00:00+00:00, and goes on instead" in said.err
 
 
+class _Degraded(BaseHTTPRequestHandler):
+    """Answers as a service does that lacks a permission."""
+
+    def do_GET(self) -> None:
+        why = {"health": {"status": "degraded", "why": ["the last sweep was refused x/read: assign infra/role.json"]}}
+        told = {"/api/health": {"status": "degraded", "mode": "enforce"}, "/api/fleet": why}
+        body = json.dumps(told.get(self.path, {})).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+def test_status_says_why_the_service_is_degraded(run: Run) -> None:
+    with served(_Degraded) as url:
+        said = run("status", env={"HOMEOSTAT_URL": url})
+    assert (said.code, said.out) == (0, "")
+    assert said.err == (f"{url}: degraded, mode enforce\n  the last sweep was refused x/read: assign infra/role.json\n")
+
+
 class _Elsewhere(BaseHTTPRequestHandler):
     """Not a function app: it redirects, and remembers which keys it was sent."""
 

@@ -90,6 +90,9 @@ async def test_health_says_whether_and_not_what(http: Http) -> None:
     http.world.specs.by_name["homeostat.yaml"] = "target: ["
     http.world.pass_time(minutes=1)
     assert (await http("GET", "/health")).body == {"status": "degraded", "mode": "enforce"}
+    told = (await http("GET", "/fleet")).body["health"]
+    assert told["status"] == "degraded"
+    assert told["why"][0].startswith("homeostat.yaml:2: not YAML")
 
 
 async def test_what_keeps_the_service_from_working_is_for_holders_of_a_key_only() -> None:
