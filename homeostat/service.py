@@ -263,7 +263,8 @@ class Service:
             for root in target.roots
         ]
         pauses = [pause_json(pause) for pause in await self._active_pauses() if pause.target in {FLEET, name}]
-        return {**explain(target, known, self.engine.cap, self.engine.ambient.now()), "pauses": pauses}
+        told = explain(target, known, self.engine.cap, self.engine.ambient.now(), self.engine.registry)
+        return {**told, "pauses": pauses}
 
     async def pause(self, pause: Pause) -> None:
         """Raises UnknownTarget."""
@@ -271,18 +272,20 @@ class Service:
             await self.declared(pause.target)
         await self.engine.store.pause(pause)
 
-    async def resume(self, target: str, by: str, reason: str = "") -> None:
+    async def resume(self, target: str, by: str, reason: str = "") -> bool:
         """Ends a pause. Its roots are reconciled soon, and their ledgers say who ended it and why.
 
-        Resuming a target also clears what the flap breaker holds of it. Raises UnknownTarget.
+        Resuming a target also clears what the flap breaker holds of it. Returns whether a pause was in force. Without
+        one the rest is done as well, since an earlier call may have died half-way. Raises UnknownTarget.
         """
         fleet = await self.desired.fleet()
         roots = tuple(fleet.roots.values()) if target == FLEET else runs.roots_of(fleet, [target])
         log.info("%s is resumed by %s: %s", "the fleet" if target == FLEET else target, by, reason or "no reason given")
-        await self.engine.store.resume(target)
+        ended = await self.engine.store.resume(target)
         if target != FLEET:
             await self.releases.forget_flaps(roots)
         await self.releases.tell(Word.RESUMED, roots, Trigger("resume", caller=by, reason=reason))
+        return any(pause.until > self.engine.ambient.now() for pause in ended)
 
     async def open_approvals(self) -> list[JsonObject]:
         """The requests for approval that are pending, or approved and not used yet."""

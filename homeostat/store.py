@@ -306,10 +306,11 @@ class Store:
         """Ends this pause, and no other of its target."""
         await self.documents.apply(_PAUSES, [Remove(_pause_row(pause.target, pause.cause))])
 
-    async def resume(self, target: str = FLEET) -> None:
-        """Ends every pause of the target, or of the fleet as a whole."""
-        ended = [pause for pause in await self.pauses() if pause.target == target]
+    async def resume(self, target: str = FLEET) -> tuple[Pause, ...]:
+        """Ends every pause of the target, or of the fleet as a whole. Those that it ended."""
+        ended = tuple(pause for pause in await self.pauses() if pause.target == target)
         await self.documents.apply(_PAUSES, [Remove(_pause_row(pause.target, pause.cause)) for pause in ended])
+        return ended
 
     # --- the key of digests ---
 

@@ -94,8 +94,9 @@ def pause(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 def resume(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     path = "resume" if options.all else path_of(options.target, "resume")
-    service_of(environment).post(path, {"reason": options.reason})
-    output.say(f"{_whom(options)} is no longer paused")
+    told = service_of(environment).post(path, {"reason": options.reason})
+    before = "was not paused, and is" if told.get("wasPaused") is False else "is no longer paused, and"
+    output.say(f"{_whom(options)} {before} looked at again at once")
     return 0
 
 

@@ -3,7 +3,7 @@
 It reads nothing of Azure: it says what Homeostat knows, since when, and what it is going to do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,9 @@ from homeostat.core.model import Mode
 from homeostat.core.record import Episode, RootRecord
 from homeostat.core.spec import Root, Target
 from homeostat.core.versions import is_new
+
+NOT_ASKED = "not asked: HOMEOSTAT_PROBES is off"
+"""Of the probes, where the service is not said to be in the app's network."""
 
 RECENT = 5
 """How many ledger entries of a root an explanation contains."""
@@ -30,19 +33,22 @@ class Known:
     entries: Sequence[JsonObject]
 
 
-def explain(target: Target, roots: Sequence[Known], cap: Mode, now: datetime) -> JsonObject:
-    """The explanation as JSON; `homeostat.render.explanation` has it in words. cap: HOMEOSTAT_MODE."""
+def explain(target: Target, roots: Sequence[Known], cap: Mode, now: datetime, asked: Collection[str]) -> JsonObject:
+    """The explanation as JSON; `homeostat.render.explanation` has it in words. cap: HOMEOSTAT_MODE.
+
+    asked: the kinds that are looked at from where the service stands.
+    """
     return {
         "target": target.name,
         "webApp": target.web_app.text,
         "declaredAt": str(target.place),
         "mode": cap.value,
         "asOf": now.isoformat(),
-        "roots": [_root(known, target.name, now) for known in roots],
+        "roots": [_root(known, target.name, now, asked) for known in roots],
     }
 
 
-def _root(known: Known, target: str, now: datetime) -> JsonObject:
+def _root(known: Known, target: str, now: datetime, asked: Collection[str]) -> JsonObject:
     root, record = known.root, known.record
     whole = record.episodes.get(WHOLE_ROOT)
     return {
@@ -51,7 +57,7 @@ def _root(known: Known, target: str, now: datetime) -> JsonObject:
         "sharedWith": [name for name in root.targets if name != target],
         "failing": _failing(whole, known) if whole else None,
         "retired": record.retired,
-        "kinds": [_kind(kind, known) for kind in root.wants],
+        "kinds": [_kind(kind, known, asked) for kind in root.wants],
         "recent": [_entry(entry) for entry in known.entries[:RECENT]],
         "next": _next(record, now),
     }
@@ -62,7 +68,7 @@ def _failing(episode: Episode, known: Known) -> JsonObject:
     return {"since": episode.opened.isoformat(), "failures": known.record.failures, "error": error}
 
 
-def _kind(kind: str, known: Known) -> JsonObject:
+def _kind(kind: str, known: Known, asked: Collection[str]) -> JsonObject:
     root, record = known.root, known.record
     want, episode, accepted = root.wants[kind], record.episodes.get(kind), record.accepted.get(kind)
     last = next((entry for entry in known.entries if _concerns(entry, kind)), {})
@@ -72,7 +78,7 @@ def _kind(kind: str, known: Known) -> JsonObject:
             {"item": name, "mode": item.mode.value, "by": list(item.owners), "at": str(item.place)}
             for name, item in want.items.items()
         ],
-        "state": _state(kind, known),
+        "state": _state(kind, known) if kind in asked else NOT_ASKED,
         "since": episode.opened.isoformat() if episode else accepted.at.isoformat() if accepted else None,
         "changedBy": actor_json(episode.changed_by) if episode else None,
         "newInSpec": is_new(root, kind, record),

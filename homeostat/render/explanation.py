@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from homeostat.core import json
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Json, JsonObject
+from homeostat.core.model import Verdict
 from homeostat.render.words import actor_words, counted, printable, root_words, value_text
 
 
@@ -58,6 +59,10 @@ def _kind(kind: JsonObject, version: str) -> Iterator[str]:
         yield f"    changed by {actor_words(by)}"
     for drift in json.objects_at(kind, "drifts"):
         yield f"    {json.text_at(drift, 'item') or json.text_at(drift, 'path')}: {_values(drift)}"
+        if note := json.text_at(drift, "note"):
+            yield f"      {note}"
+        if json.text_at(drift, "verdict") == Verdict.UNMANAGED:
+            yield "      nobody declares it"
     for held in json.objects_at(kind, "held"):
         item = json.text_at(held, "item")
         yield f"    not written{f' ({item})' if item else ''}, {_hold(held)}"

@@ -176,8 +176,8 @@ async def _resume(service: "Service", req: func.HttpRequest, caller: Caller) -> 
     from homeostat.web.requests import ReasonBody, parse_body
 
     body = parse_body(ReasonBody, req.get_body())
-    await service.resume(await _whom(service, req), caller.name, body.reason)
-    return answer({"target": req.route_params.get("name"), "paused": False})
+    was_paused = await service.resume(await _whom(service, req), caller.name, body.reason)
+    return answer({"target": req.route_params.get("name"), "paused": False, "wasPaused": was_paused})
 
 
 async def _release(service: "Service", req: func.HttpRequest, caller: Caller) -> func.HttpResponse:

@@ -98,7 +98,8 @@ def test_a_paused_target_is_not_repaired_until_it_is_resumed(run: Run, service: 
     assert "held, paused: target app-flask is paused" in held.out
     assert "night work" in held.out
 
-    assert run("resume", "app-flask", env=service.env).code == 0
+    assert "app-flask is no longer paused, and looked at again" in run("resume", "app-flask", env=service.env).err
+    assert "app-flask was not paused, and is looked at again" in run("resume", "app-flask", env=service.env).err
     assert run("remediate", SPEC, "--yes", env=service.env).code == 0
     assert settings(service.simulation)["REDIS_PORT"] == "6380"
 

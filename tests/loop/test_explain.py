@@ -1,5 +1,6 @@
 """An explanation says in plain words what is declared, what is open, who did it, what is held and what is next."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.model import Mode
 from homeostat.render import explanation
+from remediators import WITHOUT_PROBES
 from simulator.cloud import OPERATOR
 from tests.loop.happenings import Happenings
 from tests.loop.stand import SPEC, WEB_VERSION, Stand, stand
@@ -125,6 +127,25 @@ async def test_a_cap_and_what_is_ignored_and_what_is_gone_are_said() -> None:
     world.operator("DELETE", world.id("site"), version=WEB_VERSION)
     await by_event(world, happenings)
     assert "  The web app is gone: nothing of it is created again.\n" in await words(world)
+
+
+async def test_a_rule_that_nobody_declares_is_told_with_what_it_undoes() -> None:
+    world, happenings = await seen()
+    body = {"priority": 105, "direction": "Outbound", "access": "Allow", "protocol": "Tcp"}
+    ends = {"sourceAddressPrefix": "*", "sourcePortRange": "*", "destinationAddressPrefix": "*"}
+    rule = {"properties": {**body, **ends, "destinationPortRange": "22"}}
+    world.operator("PUT", world.id("nsg").child("securityRules", "foreign"), rule)
+    await by_event(world, happenings)
+    text = await words(world)
+    assert "      lets through what deny-all-outbound denies, such as Tcp " in text
+    assert "      nobody declares it\n" in text
+
+
+async def test_a_probe_that_nobody_asks_says_why() -> None:
+    spec = SPEC + "\ntcp_reachability:\n  endpoints: ['sql-flask.database.windows.net:1433']\n"
+    world = stand(spec=spec)
+    world.service = replace(world.service, engine=replace(world.service.engine, registry=WITHOUT_PROBES))
+    assert "  tcp_reachability: not asked: HOMEOSTAT_PROBES is off\n" in await words(world)
 
 
 async def test_a_shared_root_names_who_shares_it() -> None:

@@ -25,7 +25,9 @@ async def test_a_pause_holds_until_it_is_resumed(http: Http, prefix: str, target
     assert run.body["status"] == "held"
     (pause,) = (await http("GET", "/targets/app-flask")).body["pauses"]
     assert (pause["by"], pause["reason"]) == (HOLDER, "freeze")
-    assert (await http("POST", f"{prefix}/resume")).body["paused"] is False
+    for was_paused in (True, False):
+        told = (await http("POST", f"{prefix}/resume")).body
+        assert (told["paused"], told["wasPaused"]) == (False, was_paused)
     await http.world.work_for(timedelta(minutes=5))
     assert not broken(http.world)
 
@@ -64,7 +66,7 @@ async def test_a_mass_drift_is_released_for_a_time_by_somebody_who_says_why(http
     ("body", "refused"),
     [
         ({"what": "mass-drift", "reason": "why"}, (400, "BadRequest", "until")),
-        ({"what": "mass-drift", "until": "2030-01-01T00:00:00Z", "reason": "why"}, (400, "BadRequest", "1 days")),
+        ({"what": "mass-drift", "until": "2030-01-01T00:00:00Z", "reason": "why"}, (400, "BadRequest", "the next day")),
         ({"what": "mass-drift", "until": "2026-03-01T03:00:00", "reason": "why"}, (400, "BadRequest", "time zone")),
         ({"what": "mass-drift", "until": "2026-03-01T03:00:00Z"}, (400, "BadRequest", "reason")),
         ({"what": "everything", "reason": "why"}, (400, "BadRequest", "what")),
