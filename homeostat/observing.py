@@ -74,7 +74,7 @@ class Observer:
         return fact
 
     def note(self, error: ArmError) -> None:
-        """Remembers what was refused, if it was for want of a permission."""
+        """Remembers what was refused, a read or a write, if it was for want of a permission."""
         if error.error_class is ErrorClass.DENIED:
             self.refused.add(denied_action(error))
 

@@ -84,6 +84,7 @@ class Writes:
                 hold = refusal(error)
                 if hold is None or together:
                     raise
+                self.observer.note(error)
                 self.refusals |= refused(planned, hold)
 
     async def _send(self, planned: Action, name: str, leased: Leased) -> None:

@@ -58,6 +58,16 @@ async def test_a_sweep_that_may_not_ask_resource_graph_ends_well_and_names_the_p
     assert f"The role lacks `{ASK_GRAPH}`: assign infra/role.json" in await report(world, summary)
 
 
+async def test_an_action_that_a_write_was_refused_for_is_named_too() -> None:
+    world = stand()
+    world.cloud.role = ROLE.without("Microsoft.Network/networkSecurityGroups/securityRules/write")
+    break_rule(world)
+    outcome = await world.reconcile("nsg")
+    assert outcome.refused == ("Microsoft.Network/networkSecurityGroups/securityRules/write",)
+    (entry,) = await world.history("nsg")
+    assert (entry["status"], entry["refused"]) == ("held", list(outcome.refused))
+
+
 async def test_health_tells_of_a_permission_that_is_missing_until_a_sweep_ends_without_missing_it() -> None:
     world = await swept.seen(30)
     told = f"the last sweep was refused {ASK_GRAPH}: assign infra/role.json, or leave out what needs it"
