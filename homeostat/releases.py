@@ -4,16 +4,18 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from homeostat import runs
 from homeostat.batches import in_batches
+from homeostat.core import json
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.mass_drift import MASS_DRIFT
 from homeostat.core.gate.rollout import ROLLOUT
 from homeostat.core.json import JsonObject
 from homeostat.core.outcome import Trigger, Word, word_entry
 from homeostat.core.record import AT_ONCE, RootRecord
-from homeostat.core.rollout import to_json
+from homeostat.core.rollout import State, to_json
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
 from homeostat.fleetwide import MASS_DRIFT as EPISODE
@@ -24,6 +26,8 @@ from homeostat.specs import Desired
 from homeostat.store import ledger_row
 
 log = logging.getLogger(__name__)
+
+LETS_GO: Final = "Correct the spec, or let all follow with `python -m homeostat release rollout`"
 
 
 class NothingToRelease(HomeostatError):
@@ -97,6 +101,23 @@ class Releases:
             "massDrift": _body(rows, EPISODE),
             "released": _body(rows, f"{RELEASE}{MASS_DRIFT}"),
         }
+
+    async def held(self) -> tuple[str, ...]:
+        """What holds the whole fleet now, each in words with what lets go of it. Raises StorageError."""
+        rows = await Fleetwide(self.engine.store.documents, self.engine.ambient).read()
+        released, rollout = _body(rows, f"{RELEASE}{MASS_DRIFT}"), rollout_in(rows)
+        until = json.text_at(released, "until") if released else ""
+        is_released = bool(until) and datetime.fromisoformat(until) > self.engine.ambient.now()
+        drift = None if is_released else _body(rows, EPISODE)
+        stopped = rollout if rollout and rollout.state is State.STOPPED else None
+        return (
+            *([f"a mass drift: {json.text_at(drift, 'message')}"] if drift else []),
+            *(
+                [f"the rollout of spec version {stopped.version} stopped: {stopped.reason}. {LETS_GO}"]
+                if stopped
+                else []
+            ),
+        )
 
     def _hour(self, fleet: Fleet, rows: Rows) -> JsonObject:
         use = hour_in(rows).at(self.engine.ambient.now())

@@ -305,7 +305,8 @@ class Service:
         return decided
 
     async def health(self) -> JsonObject:
-        """Whether the service can do its work: it has specs, its store answers, and the last sweep was refused nothing.
+        """Whether the service can do its work: it has specs, its store answers, nothing holds the whole fleet, and the
+        last sweep was refused nothing.
 
         why: what a person has to put right, each with its remedy. Raises what prevents it from working.
         """
@@ -315,6 +316,7 @@ class Service:
         problem = self.desired.problem or ("" if fleet.targets else NOTHING_DECLARED)
         why = (
             *([problem] if problem else []),
+            *await self.releases.held(),
             *([f"messages that failed too often: {poisoned}: {POISON_REMEDY}"] if poisoned else []),
             *(f"the last sweep was refused {action}: {ROLE_REMEDY}" for action in await self.sweeps.refused()),
         )

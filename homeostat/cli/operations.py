@@ -3,8 +3,9 @@
 import argparse
 import json as standard_json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from homeostat.ambient import SystemAmbient
 from homeostat.cli import output
@@ -16,7 +17,12 @@ from homeostat.core.json import JsonObject
 from homeostat.render import explanation
 from homeostat.render import history as past
 from homeostat.render import sweep as swept
-from homeostat.render.words import actor_words, printable, unsure_words
+from homeostat.render.words import actor_words, counted, printable, unsure_words
+
+AS_DECLARED: Final = "as declared"
+
+MAX_CALM: Final = 20
+"""Targets of which there is nothing to tell, and that `status` names all the same."""
 
 
 class NoSuchRoot(HomeostatError):
@@ -40,7 +46,7 @@ def status(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
                 output.say("\n".join(f"  {printable(line)}" for line in reason.splitlines()))
         for sweep in json.objects_at(service.get("sweeps", limit=1), "sweeps")[:1]:
             output.say(swept.line(sweep))
-    _print(options.format, {"targets": targets}, lambda: (line for each in targets for line in _status_lines(each)))
+    _print(options.format, {"targets": targets}, lambda: _all_status_lines(targets))
     return 0
 
 
@@ -140,11 +146,27 @@ def _print(format_: str, told: object, lines: Callable[[], Iterator[str]]) -> No
         output.data("".join(lines()))
 
 
+def _all_status_lines(targets: Sequence[JsonObject]) -> Iterator[str]:
+    """Those of which there is something to tell first; of those as declared no more than a screen has room for."""
+    told = [[*_status_lines(target)] for target in targets]
+    calm = [lines for lines in told if _is_calm(lines)]
+    for lines in (*(lines for lines in told if not _is_calm(lines)), *calm[:MAX_CALM]):
+        yield from lines
+    if len(calm) > MAX_CALM:
+        yield _line(f"and {counted(len(calm) - MAX_CALM, 'more target')} as declared")
+
+
+def _is_calm(lines: Sequence[str]) -> bool:
+    return len(lines) == 1 and lines[0].endswith(f": {AS_DECLARED}\n")
+
+
 def _status_lines(target: JsonObject) -> Iterator[str]:
     episodes, pauses = json.objects_at(target, "episodes"), json.objects_at(target, "pauses")
     state = "retired: the web app is gone" if target.get("retired") is True else ""
-    open_, unsure = f"{len(episodes)} open" if episodes else "", unsure_words(target)
-    known = ", ".join(filter(None, (open_, unsure))) or "as declared"
+    failing = len(json.objects_at(target, "failing"))
+    open_ = f"{len(episodes)} open" if episodes else f"{failing} failing" if failing else ""
+    unsure = unsure_words(target)
+    known = ", ".join(filter(None, (open_, unsure))) or AS_DECLARED
     yield _line(f"{json.text_at(target, 'name')}: {state or known}")
     for episode in episodes:
         root = ResourceId.parse(json.text_at(episode, "root")).short

@@ -291,6 +291,33 @@ def test_status_says_why_the_service_is_degraded(run: Run) -> None:
     assert said.err == (f"{url}: degraded, mode enforce\n  the last sweep was refused x/read: assign infra/role.json\n")
 
 
+class _Fleet(BaseHTTPRequestHandler):
+    """Answers as a service does that has many targets, of which one fails."""
+
+    def do_GET(self) -> None:
+        root = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Web/sites/app"
+        failing = {"root": root, "failures": 2, "since": "today", "error": "no"}
+        targets = [{"name": f"app-{number:02}", "failing": [failing] if number == 40 else []} for number in range(41)]
+        told = {"/api/health": {"status": "ok", "mode": "enforce"}, "/api/targets": {"targets": targets}}
+        body = json.dumps(told.get(self.path, {})).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+def test_status_tells_of_a_large_fleet_what_is_open_first_and_not_each_that_is_as_declared(run: Run) -> None:
+    with served(_Fleet) as url:
+        lines = run("status", env={"HOMEOSTAT_URL": url}).out.splitlines()
+    assert (lines[0], len(lines)) == ("app-40: 1 failing", 3 + 20 + 1)
+    assert lines[3:5] == ["app-00: as declared", "app-01: as declared"]
+    assert lines[-1] == "and 20 more targets as declared"
+
+
 class _Elsewhere(BaseHTTPRequestHandler):
     """Not a function app: it redirects, and remembers which keys it was sent."""
 

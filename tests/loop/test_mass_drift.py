@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from homeostat.core import json
 from homeostat.core.gate.mass_drift import MASS_DRIFT
 from homeostat.core.outcome import Status
 from tests.loop.fleet import break_app, codes, fleet_stand, heal, heal_all, port, text
@@ -42,6 +43,9 @@ async def test_a_sweep_that_finds_a_mass_of_drift_stops_after_few_writes_and_tel
     assert held["held"][0]["code"] == MASS_DRIFT  # type: ignore[index,call-overload]  # an alert's data is JSON
     state = await world.service.releases.state()
     assert state["massDrift"] is not None
+    (why,) = json.texts_at(await world.service.health(), "why")
+    assert why.startswith("a mass drift: at least ")
+    assert "`release mass-drift`" in why
 
 
 async def test_two_instances_tell_of_it_once() -> None:
@@ -60,6 +64,7 @@ async def test_a_person_lets_go_for_a_time_and_what_was_held_goes_on_at_once() -
     await world.service.releases.mass_drift(until, "Anna", "we moved the cache")
     await world.work_for(timedelta(minutes=1))
     assert broken(world) == 0
+    assert (await world.service.health())["status"] == "ok"
     assert fleet_alerts(world) == ["Held"]
     for number in APPS:
         break_app(world, number)
