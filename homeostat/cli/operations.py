@@ -163,8 +163,8 @@ def _is_calm(lines: Sequence[str]) -> bool:
 def _status_lines(target: JsonObject) -> Iterator[str]:
     episodes, pauses = json.objects_at(target, "episodes"), json.objects_at(target, "pauses")
     state = "retired: the web app is gone" if target.get("retired") is True else ""
-    failing = len(json.objects_at(target, "failing"))
-    open_ = f"{len(episodes)} open" if episodes else f"{failing} failing" if failing else ""
+    fails = len(json.objects_at(target, "failing"))
+    open_ = f"{len(episodes)} open" if episodes else f"{fails} failing" if fails else ""
     unsure = unsure_words(target)
     known = ", ".join(filter(None, (open_, unsure))) or AS_DECLARED
     yield _line(f"{json.text_at(target, 'name')}: {state or known}")

@@ -170,7 +170,7 @@ async def test_a_target_of_the_stage_that_fails_stops_it_and_one_alert_tells() -
     assert (followed(world), await state(world)) == ([], (State.STOPPED, 1, 1))
     alerts = [event.data for event in world.inbox.events if event.subject == "fleet"]
     health: Any = await world.service.health()
-    assert [why for why in health["why"] if "release rollout" in why] == health["why"]
+    assert ["release rollout" in why for why in health["why"]].count(True) == 1
     assert [alert["held"][0]["code"] for alert in alerts] == [ROLLOUT_STOPPED]  # type: ignore[index,call-overload]  # JSON
     world.exchanger.faults.clear()
     held = [codes(await heal(world, number)) for number in APPS]
