@@ -60,7 +60,10 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    os.chdir(app_dir)
+    try:
+        os.chdir(app_dir)
+    except OSError as error:
+        raise DevHostError(f"there is no folder {app_dir}: {error.strerror}") from error
     lock = timedelta(seconds=arguments.message_lock)
     async with running_host(
         app_dir, settings, port=arguments.port, timer_status=timer_status, grace=arguments.grace, lock=lock

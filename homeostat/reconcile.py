@@ -15,7 +15,7 @@ from homeostat.core.alerts import AlertType
 from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.attribution import Actor, ForeignWrite
-from homeostat.core.causes import causes, completed, of_entry
+from homeostat.core.causes import asked_here, causes, completed, of_entry
 from homeostat.core.conclusion import conclude
 from homeostat.core.decision import (
     Judged,
@@ -247,7 +247,8 @@ class Reconcile:
         """By kind, who or what brought the plan's drifts about."""
         await self._ask_who(plan.drifts)
         known = (self.leased or self).stored.record
-        return completed(causes(self.root, plan.drifts, known), plan.drifts, known, self.changes or ())
+        found = completed(causes(self.root, plan.drifts, known), plan.drifts, known, self.changes or ())
+        return asked_here(found, self.first, self.trigger, self.parts.ambient.now())
 
     # --- intent ---
 

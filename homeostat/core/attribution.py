@@ -30,6 +30,7 @@ class Source(StrEnum):
     EVENT = "event"
     RESOURCE_CHANGES = "resourcechanges"
     SPEC = "spec"
+    HOMEOSTAT = "homeostat"  # a person asked for the write here: a rollback, a re-test
     UNKNOWN = "unknown"
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from homeostat.core import alerts
-from homeostat.core.attribution import UNKNOWN, Actor, ForeignWrite, cause_of
+from homeostat.core.attribution import UNKNOWN, Actor, ForeignWrite, Source, cause_of
 from homeostat.core.model import Drift
-from homeostat.core.outcome import Outcome
+from homeostat.core.outcome import Outcome, Trigger
+from homeostat.core.plan import Plan
 from homeostat.core.record import RootRecord
 from homeostat.core.spec import Root
 from homeostat.core.versions import cause_in_spec
@@ -58,6 +59,13 @@ def completed(
     by_kind = alerts.by_kind(drifts)
     told = {kind: cause for kind in found.open if (cause := cause_of(by_kind[kind], foreign))}
     return {**found.known, **told}
+
+
+def asked_here(found: Mapping[str, Actor], first: Plan | None, trigger: Trigger, now: datetime) -> Mapping[str, Actor]:
+    """The causes, completed by whoever asked Homeostat itself for the writes of `first`: a rollback, or a re-test."""
+    kinds = {edit.drift.kind for edit in first.edits} if first else frozenset[str]()
+    who = Actor(trigger.caller, tool="Homeostat", at=now, operation=trigger.cause, source=Source.HOMEOSTAT)
+    return {kind: who if kind in kinds and not actor.is_known else actor for kind, actor in found.items()}
 
 
 def of_entry(outcome: Outcome, *episodes: alerts.Episodes) -> Mapping[str, Actor]:

@@ -138,6 +138,7 @@ def _call_then_terminate(program: subprocess.Popen[str], url: str) -> tuple[byte
 
 
 def test_a_folder_without_an_app_is_refused(tmp_path: Path) -> None:
+    assert "there is no folder" in _refusal("--app", str(tmp_path / "elsewhere"))
     assert "no host.json" in _refusal("--app", str(tmp_path))
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     assert "no function_app.py" in _refusal("--app", str(tmp_path))

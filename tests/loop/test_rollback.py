@@ -8,6 +8,7 @@ import pytest
 
 from homeostat.core.model import Mode
 from homeostat.core.outcome import Status
+from homeostat.render import explanation
 from homeostat.rollback import RollbackRefused
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.rolling_back import FOUR_HOURS, HOUR, ROLLING_BACK, access, healed, kept, refused, roll_back
@@ -39,6 +40,19 @@ async def test_it_is_in_the_ledger_with_its_own_snapshot_and_who_asked_for_it() 
     assert entry["trigger"] == {"cause": "rollback", "hints": [repair["id"]], "caller": "Anna", "reason": "it broke"}
     assert (entry["status"], len(entry["written"]), len(entry["snapshots"])) == ("held", 1, 1)
     assert {each["code"] for each in entry["held"]} == {"paused"}
+
+
+async def test_whoever_asked_for_it_is_who_brought_the_difference_about() -> None:
+    world = await healed()
+    await roll_back(world)
+    episode = (await world.record("nsg")).episodes["nsg_rules"]
+    assert (episode.changed_by.name, episode.changed_by.tool, episode.changed_by.operation) == (
+        "Anna",
+        "Homeostat",
+        "rollback",
+    )
+    text = explanation.render(await world.service.explain("app-flask"))
+    assert "    changed by Anna with Homeostat at " in text
 
 
 async def test_the_loop_leaves_it_alone_until_the_pause_ends_and_heals_again_then() -> None:
