@@ -56,9 +56,7 @@ def history(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     colour = output.colours(sys.stdout, environment)
     if not json.objects_at(told, "entries"):
         output.say(f"nothing {'older ' if options.before else ''}is in the ledger of {options.target}")
-    _print(
-        options.format, told, lambda: (past.render(each, colour=colour) for each in json.objects_at(told, "entries"))
-    )
+    _print(options.format, told, lambda: past.pages(json.objects_at(told, "entries"), colour=colour))
     return 0
 
 

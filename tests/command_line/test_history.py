@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from homeostat.core.ids import ResourceId
+from homeostat.core.json import JsonObject
 from homeostat.core.outcome import Trigger, Word, word_entry
 from homeostat.render import history
 from tests.command_line import outcomes as given
@@ -27,3 +29,14 @@ def test_what_nobody_said_names_nobody() -> None:
 def test_a_reason_cannot_write_over_the_terminal() -> None:
     entry = word_entry(Word.RESUMED, given.NSG, ("shop",), Trigger("resume", caller="Ben", reason="\x1b[2Jgone"), AT)
     assert "\x1b" not in history.render(entry)
+
+
+def test_one_word_about_many_roots_is_one_line() -> None:
+    def said(root: ResourceId, caller: str) -> JsonObject:
+        return word_entry(Word.RESUMED, root, ("shop",), Trigger("resume", caller=caller, reason="moved"), AT)
+
+    entries = [said(given.NSG, "Ben"), said(given.SHOP, "Ben"), said(given.NSG, "Eve")]
+    assert list(history.pages(entries)) == [
+        f"{AT.isoformat()} 2 roots resumed by Ben: moved\n",
+        f"{AT.isoformat()} {given.NSG.short} resumed by Eve: moved\n",
+    ]
