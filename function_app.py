@@ -1,6 +1,6 @@
 """The triggers, and nothing else: each parses what came, hands it to the service, and answers.
 
-The way of an event: `on_resource_event` marks a root and enqueues it, `reconcile` takes it up, `homeostat/reconcile.py`
+The path of an event: `on_resource_event` marks a root and enqueues it, `reconcile` takes it up, `homeostat/reconcile.py`
 goes through the loop, and one module of `remediators/` for each kind says what has drifted.
 """
 
