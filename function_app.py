@@ -1,7 +1,7 @@
 """The triggers, and nothing else: each parses what came, hands it to the service, and answers.
 
-The path of an event: `on_resource_event` marks a root and enqueues it, `reconcile` takes it up, `homeostat/reconcile.py`
-goes through the loop, and one module of `remediators/` for each kind says what has drifted.
+The path of an event: `on_resource_event` marks a root and enqueues it, `reconcile` takes it up,
+`homeostat/reconcile.py` runs the loop, and one module of `remediators/` for each kind says what has drifted.
 """
 
 import json

@@ -21,7 +21,7 @@ from tests.nights.clock import NightLoop, spend
 from tests.support.patience import patient_texts
 from tests.support.virtual import ARM_SECONDS, STORAGE_SECONDS, Place, place
 
-AT_ONCE: Final = Settle(timedelta(), timedelta())
+IMMEDIATE: Final = Settle(timedelta(), timedelta())
 TARGET: Final = 1.2
 
 
@@ -59,7 +59,7 @@ def measured(breakage: Breakage) -> Waits:
     """The second repair of this kind of drift: the first one finds no state."""
 
     async def night(loop: NightLoop) -> Waits:
-        here = place(loop, "guide", patient_texts(), settle=AT_ONCE)
+        here = place(loop, "guide", patient_texts(), settle=IMMEDIATE)
         operator = AtHand("", here.cloud.subscription, "", ssl.create_default_context(), here)
         await _repair(here, operator, breakage)
         return await _repair(here, operator, breakage)

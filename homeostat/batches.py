@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from itertools import batched
 from typing import Final
 
-AT_ONCE: Final = 50
+BATCH_SIZE: Final = 50
 
 
 async def in_batches[T, R](items: Iterable[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
     """The results in the order of the items. Raises the first error of a batch; no further batch begins then."""
     found: list[R] = []
-    for some in batched(items, AT_ONCE, strict=False):
+    for some in batched(items, BATCH_SIZE, strict=False):
         found.extend(await asyncio.gather(*map(work, some)))
     return found

@@ -17,13 +17,13 @@ from homeostat.engine import Engine
 from homeostat.managed import Managed
 from homeostat.memory import MemoryStorage
 from homeostat.own import Own, own_site
-from homeostat.ports import AlertChannel, Elsewhere
+from homeostat.ports import AlertChannel, NoProber
 from homeostat.probes.network import prober_of
 from homeostat.selections import Selections
 from homeostat.service import Service
-from homeostat.specs import Desired, SpecBlobs, SpecFiles, SpecSource
+from homeostat.specs import DesiredState, SpecBlobs, SpecFiles, SpecSource
 from homeostat.store import Store
-from homeostat.sweeps import Way
+from homeostat.sweeps import SweepAccess
 from remediators import REGISTRY, WITHOUT_PROBES
 
 
@@ -69,9 +69,9 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
         shared = arm.sharing(SharedAllowance(storage.documents, ambient, config.arm_share_left))
         engine = replace(_with_probes(engine, config.environment), changes=shared.changes)
         selections = Selections(shared.table, arm.reader, storage.blobs, ambient, config.select_every)
-        desired = Desired(source, REGISTRY, ambient, config.subscription, config.own, selections)
+        desired = DesiredState(source, REGISTRY, ambient, config.subscription, config.own, selections)
         managed = Managed(store, storage.blobs, ambient)
-        way = Way(shared.reader, shared.table, config.full_read_days)
+        sweep_access = SweepAccess(shared.reader, shared.table, config.full_read_days)
         yield Service(
             engine,
             desired,
@@ -80,7 +80,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
             config.access,
             config.kept,
             managed,
-            way=way,
+            sweep_access=sweep_access,
             low_budgets=arm.low_budgets,
         )
 
@@ -98,7 +98,7 @@ async def open_standalone(
 def _with_probes(engine: Engine, environment: Mapping[str, str]) -> Engine:
     """The engine with its prober. Where the environment configures none, the kinds that need one are left out."""
     prober = prober_of(environment)
-    return replace(engine, registry=REGISTRY if prober else WITHOUT_PROBES, prober=prober or Elsewhere())
+    return replace(engine, registry=REGISTRY if prober else WITHOUT_PROBES, prober=prober or NoProber())
 
 
 def standalone_over(arm: Arm, ambient: Ambient, cap: Mode = Mode.ENFORCE, own: OwnResources = NOTHING_OWN) -> Engine:

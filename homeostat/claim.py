@@ -20,10 +20,10 @@ from homeostat.ports import Blobs, Conflict, StorageError
 
 log = logging.getLogger(__name__)
 
-LONGEST: Final = timedelta(minutes=30)
+MAX_DURATION: Final = timedelta(minutes=30)
 """The longest that any claim is believed, whatever it says."""
 
-RENEWED_AFTER: Final = 6.0
+RENEWALS_PER_TERM: Final = 6.0
 """A claim is renewed when this part of its time, one sixth, has passed."""
 
 
@@ -62,7 +62,7 @@ class Claim:
             raise ValueError("a claim's time has a zone")
         return cls(
             at,
-            min(timedelta(seconds=lasts), LONGEST),
+            min(timedelta(seconds=lasts), MAX_DURATION),
             frozenset(map(str, of)),
             body.get("held") is True,
             json.text_at(body, "problem"),
@@ -108,7 +108,7 @@ class Claims:
         if self.ours is None:
             return
         passed = timedelta(seconds=self.ambient.monotonic() - self._renewed_at)
-        if lasts is None and passed < self.ours.lasts / RENEWED_AFTER:
+        if lasts is None and passed < self.ours.lasts / RENEWALS_PER_TERM:
             return
         await self._put_ours(replace(self.ours, at=self.ambient.now(), lasts=lasts or self.ours.lasts))
 

@@ -23,8 +23,8 @@ MAX_SETTLE: Final = timedelta(hours=1)
 DEFAULT_SELECT_EVERY: Final = timedelta(minutes=15)
 MAX_RATE: Final = 100_000
 MAX_SHARE_LEFT: Final = 90
-DEFAULT_KEPT: Final = timedelta(days=90)
-MAX_KEPT: Final = timedelta(days=3650)
+DEFAULT_RETENTION: Final = timedelta(days=90)
+MAX_RETENTION: Final = timedelta(days=3650)
 MAX_FULL_READ: Final = timedelta(days=90)
 DEFAULT_FULL_READ: Final = timedelta(days=DEFAULT_FULL_READ_DAYS)
 
@@ -105,7 +105,7 @@ def load(environment: Mapping[str, str], *, home: Path) -> Config:
         terms=_terms(environment, problems),
         public_url=_public_url(environment, problems),
         own=own_resources(environment, problems),
-        kept=_days(environment, "HOMEOSTAT_RETENTION_DAYS", DEFAULT_KEPT, problems),
+        kept=_days(environment, "HOMEOSTAT_RETENTION_DAYS", DEFAULT_RETENTION, problems),
         select_every=_minutes(environment, "HOMEOSTAT_SELECT_MINUTES", DEFAULT_SELECT_EVERY, problems),
         arm_share_left=_share_left(environment, problems),
         full_read_days=_days(environment, "HOMEOSTAT_FULL_READ_DAYS", DEFAULT_FULL_READ, problems, MAX_FULL_READ).days,
@@ -160,7 +160,7 @@ def _days(
     name: str,
     default: timedelta,
     problems: list[str],
-    at_most: timedelta = MAX_KEPT,
+    at_most: timedelta = MAX_RETENTION,
 ) -> timedelta:
     text = environment.get(name, "").strip()
     if not text:

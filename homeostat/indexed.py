@@ -18,7 +18,7 @@ from homeostat.ports import ArmReader, ResourceTable
 
 
 @dataclass(slots=True)
-class Shared:
+class SharedReads:
     """Reads of ARM for many roots: a resource that several of them need is read once.
 
     What belongs to one web app is needed by that app alone, and once; so most answers are not kept.

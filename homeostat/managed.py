@@ -15,7 +15,7 @@ from homeostat.core.alerts import unmanaged
 from homeostat.core.errors import HomeostatError
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Absent, JsonObject
-from homeostat.core.outcome import Trigger, Word, word_entry
+from homeostat.core.outcome import Decision, Trigger, decision_entry
 from homeostat.core.spec import Fleet
 from homeostat.ports import Blobs, Conflict
 from homeostat.selections import CONTAINER
@@ -56,7 +56,7 @@ class Managed:
         now = self.ambient.now()
         log.warning("target %s (%s) is no longer managed: no spec declares it", name, app.text)
         alert = unmanaged(name, app, version, now)
-        entry = word_entry(Word.NO_LONGER_MANAGED, app, (name,), Trigger("spec"), now)
+        entry = decision_entry(Decision.NO_LONGER_MANAGED, app, (name,), Trigger("spec"), now)
         rows = [*outbox_rows([alert]), ledger_row(entry, now, self.ambient.uuid())]
         await self.store.documents.apply(app.key, rows)
 

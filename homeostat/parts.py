@@ -15,12 +15,12 @@ from homeostat.ports import (
     ArmWriter,
     ChangeHistory,
     DeploymentReader,
-    Elsewhere,
-    Forgotten,
+    NoChangeHistory,
+    NoProber,
     Prober,
 )
 from homeostat.reservations import Reservations
-from homeostat.rollouts import Known, Rollouts
+from homeostat.rollouts import RolloutCache, Rollouts
 from homeostat.situations import Situations
 from homeostat.snapshots import Snapshots
 from homeostat.store import Store
@@ -39,12 +39,12 @@ class Parts:
     cap: Mode = Mode.ENFORCE  # HOMEOSTAT_MODE
     settle: Settle = DEFAULT_SETTLE
     source: str = "homeostat"  # of the alerts
-    prober: Prober = field(default_factory=Elsewhere)
-    changes: ChangeHistory = field(default_factory=Forgotten)
+    prober: Prober = field(default_factory=NoProber)
+    changes: ChangeHistory = field(default_factory=NoChangeHistory)
     deployments: DeploymentReader = field(kw_only=True)
     own: Own = field(default_factory=Own)
     public_url: str = ""  # under which people reach the HTTP API
-    known: Known = field(default_factory=Known)
+    known: RolloutCache = field(default_factory=RolloutCache)
 
     @property
     def approvals(self) -> Approvals:

@@ -19,7 +19,7 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.events import MalformedEvent, parse_event, route
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
-from homeostat.core.outcome import Trigger, Word, word_entry
+from homeostat.core.outcome import Decision, Trigger, decision_entry
 from homeostat.core.record import RootRecord
 from homeostat.core.rollout import State as RolloutState
 from homeostat.core.spec import Fleet, Root
@@ -27,7 +27,7 @@ from homeostat.core.sweep import State
 from homeostat.engine import Engine
 from homeostat.ports import Conflict, QueuedMessage, Queues
 from homeostat.run_store import RunStore
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE, ledger_row
 from homeostat.sweep_store import SweepStore
 
@@ -52,7 +52,7 @@ class NoSuchMessage(HomeostatError):
 @dataclass(frozen=True, slots=True)
 class Poison:
     engine: Engine
-    desired: Desired
+    desired: DesiredState
 
     @property
     def _queues(self) -> Queues:
@@ -86,7 +86,7 @@ class Poison:
 
         async def again(message: QueuedMessage) -> None:
             await self._queues.send(message.queue.removesuffix(SUFFIX), message.body)
-            await self._tell(Word.REPLAYED, message, by)
+            await self._tell(Decision.REPLAYED, message, by)
             with suppress(Conflict):  # it was sent; here it stays for another time
                 await self._queues.delete(message)
 
@@ -96,17 +96,17 @@ class Poison:
         """Deletes a message. Raises NoSuchMessage, SpecError and StorageError."""
 
         async def away(message: QueuedMessage) -> None:
-            await self._tell(Word.DROPPED, message, by)
+            await self._tell(Decision.DROPPED, message, by)
             await self._queues.delete(message)
 
         return await self._with(id_, away)
 
-    async def _tell(self, word: Word, message: QueuedMessage, by: str) -> None:
+    async def _tell(self, decision: Decision, message: QueuedMessage, by: str) -> None:
         """Writes into the log, and into the ledgers of the message's roots, who replayed or dropped it."""
-        log.info("message %s of %s is %s by %s", message.id, message.queue, word, by)
+        log.info("message %s of %s is %s by %s", message.id, message.queue, decision, by)
         now, trigger = self.engine.ambient.now(), Trigger("poison", (message.id,), caller=by)
         for root in await self._roots(message):
-            entry = word_entry(word, root.id, root.targets, trigger, now)
+            entry = decision_entry(decision, root.id, root.targets, trigger, now)
             row = ledger_row(entry, now, self.engine.ambient.uuid())
             await self.engine.store.documents.apply(root.id.key, (row,))
 

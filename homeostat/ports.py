@@ -330,7 +330,7 @@ class Identity(Protocol):
         ...
 
 
-class Anybody:
+class NoIdentity:
     """The identity of a process that receives no events."""
 
     async def principal(self, subscription: str) -> Principal | None:  # noqa: ARG002 - nobody is asked
@@ -369,7 +369,7 @@ class Allowance(Protocol):
         ...
 
 
-class Forgotten:
+class NoChangeHistory:
     """The history of a process that asks for none."""
 
     async def changes(self, root: ResourceId, since: datetime) -> tuple[ForeignWrite, ...]:  # noqa: ARG002 - nothing is asked
@@ -385,7 +385,7 @@ class Prober(Protocol):
         ...
 
 
-class Elsewhere:
+class NoProber:
     """The prober of a process that runs in no app's network."""
 
     async def probe(self, probe: Probe) -> Probed:  # noqa: ARG002 - nothing is asked

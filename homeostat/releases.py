@@ -13,8 +13,8 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.mass_drift import MASS_DRIFT
 from homeostat.core.gate.rollout import ROLLOUT
 from homeostat.core.json import JsonObject
-from homeostat.core.outcome import Trigger, Word, word_entry
-from homeostat.core.record import AT_ONCE, RootRecord
+from homeostat.core.outcome import Decision, Trigger, decision_entry
+from homeostat.core.record import IMMEDIATE, RootRecord
 from homeostat.core.rollout import State, to_json
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
@@ -22,7 +22,7 @@ from homeostat.fleetwide import MASS_DRIFT as EPISODE
 from homeostat.fleetwide import RELEASE, Fleetwide, Rows
 from homeostat.reservations import hour_in
 from homeostat.rollouts import rollout_in
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from homeostat.store import ledger_row
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class NothingToRelease(HomeostatError):
 @dataclass(frozen=True, slots=True)
 class Releases:
     engine: Engine
-    desired: Desired
+    desired: DesiredState
 
     async def mass_drift(self, until: datetime, by: str, reason: str) -> JsonObject:
         """Repairs go on until then, however much drifts; the roots that drift are looked at again at once.
@@ -48,7 +48,7 @@ class Releases:
         await self.engine.drifting.release(until, by, reason)
         declared = (await self.desired.fleet()).roots
         roots = [declared[root] for root in await self.engine.drifting.roots() if root in declared]
-        await self.tell(Word.RELEASED, roots, Trigger("release", caller=by, reason=reason))
+        await self.tell(Decision.RELEASED, roots, Trigger("release", caller=by, reason=reason))
         return {"released": MASS_DRIFT, "until": until.isoformat(), "by": by, "reason": reason}
 
     async def rollout(self, by: str, reason: str) -> JsonObject:
@@ -63,7 +63,7 @@ class Releases:
         """Forgets the drifts that tripped the breaker; the target's roots are marked. Raises UnknownTarget."""
         roots = runs.roots_of(await self.desired.fleet(), [target])
         forgotten = await self.forget_flaps(roots)
-        await self.tell(Word.BREAKER_RESET, roots, Trigger("reset-breaker", caller=by, reason=reason))
+        await self.tell(Decision.BREAKER_RESET, roots, Trigger("reset-breaker", caller=by, reason=reason))
         return {"target": target, "reset": [*forgotten]}
 
     async def forget_flaps(self, roots: Iterable[Root]) -> tuple[str, ...]:
@@ -77,14 +77,14 @@ class Releases:
         await in_batches(roots, lambda root: self.engine.store.change(root.id, without_flaps))
         return tuple(sorted(forgotten))
 
-    async def tell(self, word: Word, roots: Iterable[Root], by: Trigger) -> None:
+    async def tell(self, decision: Decision, roots: Iterable[Root], by: Trigger) -> None:
         """Marks the roots, as one sweep, and records in their ledgers what was decided and by whom."""
         now, sweep = self.engine.ambient.now(), f"{by.cause}:{self.engine.ambient.uuid()}"
 
         async def one(root: Root) -> None:
-            entry = word_entry(word, root.id, root.targets, by, now)
+            entry = decision_entry(decision, root.id, root.targets, by, now)
             rows = (ledger_row(entry, now, self.engine.ambient.uuid()),)
-            await self.engine.store.mark(root.id, sweep, AT_ONCE, comes_again=False, rows=rows)
+            await self.engine.store.mark(root.id, sweep, IMMEDIATE, comes_again=False, rows=rows)
 
         await in_batches(roots, one)
 

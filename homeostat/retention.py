@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from homeostat.config import DEFAULT_KEPT
+from homeostat.config import DEFAULT_RETENTION
 from homeostat.core import snapshot
 from homeostat.core.record import RootRecord
 from homeostat.ports import Blobs
@@ -24,7 +24,7 @@ AT_MOST: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class Deleted:
     """How many of each were deleted, and whether more are left that are old enough."""
 
     entries: int = 0
@@ -42,10 +42,10 @@ class Forgotten:
 @dataclass(frozen=True, slots=True)
 class Retention:
     store: Store
-    kept: timedelta = DEFAULT_KEPT
+    kept: timedelta = DEFAULT_RETENTION
     at_most: int = AT_MOST
 
-    async def run(self) -> Forgotten:
+    async def run(self) -> Deleted:
         """Raises StorageError."""
         until = self.store.ambient.now() - self.kept
         needed = _Needed(self.store, {})
@@ -54,7 +54,7 @@ class Retention:
         runs = await RunStore(self.store.documents, self.store.blobs).forget(until, self.at_most)
         reports = await self._reports(until)
         is_all = max(entries, snapshots, runs, reports) < self.at_most
-        return Forgotten(entries, snapshots, runs, reports, is_all)
+        return Deleted(entries, snapshots, runs, reports, is_all)
 
     async def _entries(self, until: datetime, needed: "_Needed") -> int:
         by_root: dict[str, list[str]] = defaultdict(list)

@@ -19,11 +19,11 @@ from homeostat.core.json import Json, JsonObject, Path
 from homeostat.core.model import Declared, Disruption, Drift, Edit, Fact, Mode, Place, Read, Want
 from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger
 from homeostat.core.plan import Plan, merge
-from homeostat.core.record import AT_ONCE, RootRecord
+from homeostat.core.record import IMMEDIATE, RootRecord
 from homeostat.core.retest import Finding, Retest
 from homeostat.core.spec import Root
 from homeostat.engine import Engine
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from homeostat.store import Leased
 from remediators import route_all
 from remediators.route_all import ALL, APPLICATION, FLAGS, LEGACY, LEGACY_SETTING, REMEDIATOR, ROUTING, Legacy
@@ -49,7 +49,7 @@ class RetestFailed(HomeostatError):
 @dataclass(frozen=True, slots=True)
 class Retests:
     engine: Engine
-    desired: Desired
+    desired: DesiredState
 
     async def start(self, name: str, duration: timedelta, reason: str, by: str) -> JsonObject:
         """Switches a target's routing off for that long. Returns its state, with the findings before and during.
@@ -92,7 +92,7 @@ class Retests:
     async def _end(self, root: Root, by: str) -> None:
         now = self.engine.ambient.now()
         await self.engine.store.change(root.id, lambda current: marks.retest_ended(current, now=now, by=by))
-        await self.engine.store.mark(root.id, "retest", AT_ONCE, comes_again=False)
+        await self.engine.store.mark(root.id, "retest", IMMEDIATE, comes_again=False)
 
     async def _root(self, name: str) -> Root:
         fleet = await self.desired.fleet()

@@ -25,13 +25,13 @@ from homeostat.core.plan import Action, Plan, Verb, merge
 from homeostat.core.snapshot import Digest, Inverse, Snapshot, hides, holds, masked
 from homeostat.core.spec import Root, Target
 from homeostat.engine import Engine
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from homeostat.store import LeaseLost
 
 CAUSE: Final = "rollback"
 RETEST_CAUSE: Final = "retest"  # its writes are taken back by the loop
 
-LOOKED_THROUGH: Final = 1000
+SEARCHED_ENTRIES: Final = 1000
 """How many of a target's newest ledger entries are searched for its last write."""
 
 _SECRET: Final = "(secret)"  # noqa: S105 - shown in the place of a digest
@@ -54,7 +54,7 @@ class RollbackFailed(HomeostatError):
 @dataclass(frozen=True, slots=True)
 class Rollbacks:
     engine: Engine
-    desired: Desired
+    desired: DesiredState
 
     async def start(
         self, name: str, entry_id: str, duration: timedelta, reason: str, by: str, *, dry_run: bool = False
@@ -117,7 +117,7 @@ class Rollbacks:
 
     async def _last_write(self, target: Target) -> JsonObject:
         """The newest entry with a write of the loop that has not been rolled back."""
-        entries = [entry for root in target.roots for entry in await self.engine.store.history(root, LOOKED_THROUGH)]
+        entries = [entry for root in target.roots for entry in await self.engine.store.history(root, SEARCHED_ENTRIES)]
         done = [entry for entry in entries if json.text_at(entry, "trigger", "cause") == CAUSE and entry.get("written")]
         undone = {hint for entry in done for hint in json.texts_at(entry, "trigger", "hints")}
         newest_first = sorted(entries, key=lambda entry: json.text_at(entry, "id"))
@@ -153,7 +153,7 @@ class Rollbacks:
         """The writes since these snapshots were taken, oldest first."""
         own, since = {each.id for each in snapshots}, snapshots[-1].at
         writes: list[_Write] = []
-        for entry in reversed(await self.engine.store.history(root.id, LOOKED_THROUGH)):
+        for entry in reversed(await self.engine.store.history(root.id, SEARCHED_ENTRIES)):
             if datetime.fromisoformat(json.text_at(entry, "at")) < since:
                 continue
             for id_ in json.texts_at(entry, "snapshots"):

@@ -18,7 +18,7 @@ from homeostat.core.gate.rollout import ROLLOUT_STOPPED
 from homeostat.core.gate.situation import Course
 from homeostat.core.plan import Hold
 from homeostat.core.progress import Trouble, Waiting, after_look, progress
-from homeostat.core.record import AT_ONCE, RootRecord
+from homeostat.core.record import IMMEDIATE, RootRecord
 from homeostat.core.rollout import (
     Index,
     Rollout,
@@ -42,7 +42,7 @@ CONTAINER: Final = "homeostat-state"
 LOOK_EVERY: Final = timedelta(minutes=1)
 """How often the roots of a stage are checked for what is left to do."""
 
-TOO_SOON: Final = timedelta(seconds=50)
+DUPLICATE_WITHIN: Final = timedelta(seconds=50)
 """A message that comes this soon after the last look is a duplicate: it is dropped, and sends no further one."""
 
 FOLLOW_EVERY: Final = timedelta(seconds=30)
@@ -53,7 +53,7 @@ STALE_FOR: Final = timedelta(minutes=2)
 
 
 @dataclass(slots=True)
-class Known:
+class RolloutCache:
     """What a process remembers of rollouts, so that it does not ask again for each root."""
 
     followed: tuple[str, float] | None = None  # a version, and the monotonic time when it was last seen in force
@@ -65,7 +65,7 @@ class Known:
 @dataclass(frozen=True, slots=True)
 class Rollouts:
     store: Store
-    known: Known
+    known: RolloutCache
 
     @property
     def _fleet(self) -> Fleetwide:
@@ -138,7 +138,7 @@ class Rollouts:
             await self._look_later(rollout)  # another process has that version, or this one soon will
             return None
         now = self.store.ambient.now()
-        if rollout.looked_at is not None and now - rollout.looked_at < TOO_SOON:
+        if rollout.looked_at is not None and now - rollout.looked_at < DUPLICATE_WITHIN:
             return None  # another message does this work
         changed = await self._changed(fleet, rollout.base)
         rollout = await self._catch_up(fleet, rollout, changed)
@@ -200,7 +200,7 @@ class Rollouts:
 
     async def _mark(self, fleet: Fleet, targets: Collection[str]) -> None:
         ids = sorted({root for name in targets if name in fleet.targets for root in fleet.targets[name].roots})
-        await in_batches(ids, lambda root: self.store.mark(root, "rollout", AT_ONCE, comes_again=False))
+        await in_batches(ids, lambda root: self.store.mark(root, "rollout", IMMEDIATE, comes_again=False))
 
     # --- what versions declare ---
 

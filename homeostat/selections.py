@@ -41,25 +41,25 @@ CLAIM: Final = "selection-claim.json"
 RETRY_EVERY: Final = timedelta(minutes=2)
 """How soon after a failed query any instance queries again."""
 
-ASKING: Final = timedelta(minutes=1)
+CLAIM_WHILE_QUERYING: Final = timedelta(minutes=1)
 """How long a claim lasts without renewal while its holder queries: a page may take seventy seconds, but seldom does."""
 
-MAKING: Final = timedelta(minutes=10)
+CLAIM_WHILE_BUILDING: Final = timedelta(minutes=10)
 """The same while the holder builds a fleet: for a million apps that takes some three minutes of a core."""
 
-ROOM_WITHIN: Final = timedelta(minutes=5)
+MAX_WAIT_FOR_TOKEN: Final = timedelta(minutes=5)
 """How long a page waits for a token of the quota: healing goes first, and a sweep shares what is left."""
 
-LOOKED_AFTER: Final = timedelta(seconds=2)
+POLL_EVERY: Final = timedelta(seconds=2)
 """How often an instance checks again while it waits for another's answer, or for a token."""
 
 FORGOTTEN_AFTER: Final = timedelta(days=7)
 """How long an answer is kept that no selector needs: another instance may still have the spec that does."""
 
-GONE: Final = frozenset({"resourcegroupnotfound", "resourcenotfound"})
+GONE_CODES: Final = frozenset({"resourcegroupnotfound", "resourcenotfound"})
 """ARM's codes, in lower case, by which a caller who may see a thing learns that it is gone."""
 
-ENDED: Final = "subscriptionnotfound"
+SUBSCRIPTION_GONE: Final = "subscriptionnotfound"
 
 
 class NotResolved(HomeostatError):
@@ -67,7 +67,7 @@ class NotResolved(HomeostatError):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Answers:
     """All answers, by their criteria's key.
 
     version: of the blob that holds them; ABSENT if there is no blob. unkept: whether some are newer than the blob.
@@ -92,7 +92,7 @@ class Selections:
     ambient: Ambient
     every: timedelta = timedelta(minutes=15)
     problem: str = ""
-    held: Held = field(default_factory=Held)
+    held: Answers = field(default_factory=Answers)
     _in_use: frozenset[str] = field(default=frozenset(), init=False)  # keys of the criteria that are wanted now
     _asked_at: dict[str, float] = field(default_factory=dict, init=False)  # monotonic, by the criteria's key
     _ages: Ages = field(init=False)
@@ -102,7 +102,7 @@ class Selections:
         self._ages = Ages(self.ambient)
         self._claims = Claims(self.blobs, self.ambient, CONTAINER, CLAIM)
 
-    async def look(self, wanted: Sequence[Wanted], *, afresh: bool = False, old_will_do: bool = False) -> Held:
+    async def look(self, wanted: Sequence[Wanted], *, afresh: bool = False, old_will_do: bool = False) -> Answers:
         """The best answers available for what is wanted: the newest that are stored, or newer ones from Azure.
 
         afresh: query Azure even if the answers are not old yet. old_will_do: query it only where there is no answer.
@@ -121,7 +121,7 @@ class Selections:
                     return await self._asked(self.held, still, self.ambient.now())
                 await self._claims.give_back()  # another gave its own back right before, with newer answers
             elif others and (afresh or any(self._is_lacking(self.held, each) for each in others)):
-                await self.ambient.sleep(LOOKED_AFTER.total_seconds())
+                await self.ambient.sleep(POLL_EVERY.total_seconds())
             else:
                 return self.held
         if not self.is_old(selectors):
@@ -132,11 +132,11 @@ class Selections:
         """Whether an answer in force is old or missing."""
         return any(not self._is_new(self.held, each) for each in _together(wanted))
 
-    def _is_lacking(self, found: Held, wanted: Wanted) -> bool:
+    def _is_lacking(self, found: Answers, wanted: Wanted) -> bool:
         answer = found.answers.get(wanted.criteria.key)
         return answer is None or not wanted.tags <= answer.tags
 
-    def _is_new(self, found: Held, wanted: Wanted) -> bool:
+    def _is_new(self, found: Answers, wanted: Wanted) -> bool:
         return not self._is_lacking(found, wanted) and self._ages.is_younger(wanted.criteria.key, self.every)
 
     async def _due(self, wanted: Sequence[Wanted], *, afresh: bool, old_will_do: bool) -> list[Wanted]:
@@ -146,7 +146,7 @@ class Selections:
             self._ages.see(key, answer.at)
         return [each for each in wanted if afresh or self._is_due(self.held, each, old_will_do=old_will_do)]
 
-    def _is_due(self, found: Held, wanted: Wanted, *, old_will_do: bool) -> bool:
+    def _is_due(self, found: Answers, wanted: Wanted, *, old_will_do: bool) -> bool:
         asked = self._asked_at.get(wanted.criteria.key)
         if asked is not None and self.ambient.monotonic() - asked < RETRY_EVERY.total_seconds():
             return False
@@ -168,14 +168,14 @@ class Selections:
             if not due:
                 return [], []
             keys = frozenset(each.criteria.key for each in due)
-            return (due, []) if await self._claims.take(keys, ASKING) else ([], due)
+            return (due, []) if await self._claims.take(keys, CLAIM_WHILE_QUERYING) else ([], due)
         except StorageError as error:
             if any(self._is_lacking(self.held, each) for each in due):
                 raise
             log.warning("who resolves the selectors is not known, and what was selected last stays: %s", error)
             return [], []
 
-    async def _asked(self, found: Held, due: Sequence[Wanted], now: datetime) -> Held:
+    async def _asked(self, found: Answers, due: Sequence[Wanted], now: datetime) -> Answers:
         answers = dict(found.answers)
         problems: list[str] = []
         for each in due:
@@ -191,7 +191,7 @@ class Selections:
         self.problem = "\n".join(sorted(set(problems)))
         if self.problem:
             log.error("%s", self.problem)
-        await self._claims.renew(MAKING)
+        await self._claims.renew(CLAIM_WHILE_BUILDING)
         return replace(found, answers=answers, unkept=True)
 
     async def _ask(self, wanted: Wanted, before: Answer | None, now: datetime) -> tuple[Answer, Sequence[ArmError]]:
@@ -239,7 +239,7 @@ class Selections:
                     "give our identity its role there, or take the subscription out of the selector"
                 )
 
-    async def _stored(self) -> Held:
+    async def _stored(self) -> Answers:
         """What the blob holds, read only if it changed. If the store fails: what is known."""
         try:
             versions = [info.version async for info in self.blobs.list(CONTAINER, BLOB) if info.name == BLOB]
@@ -251,7 +251,7 @@ class Selections:
         except StorageError as error:
             log.warning("what was selected last cannot be read: %s", error)
             return self.held
-        return Held(self._understood(blob.data), blob.version) if blob else self.held
+        return Answers(self._understood(blob.data), blob.version) if blob else self.held
 
     def _understood(self, data: bytes) -> Mapping[str, Answer]:
         """Empty if the blob is not one of ours: then Azure is queried."""
@@ -261,7 +261,7 @@ class Selections:
             log.warning("what was selected last makes no sense: %s", error)
             return {}
 
-    async def keep(self, found: Held) -> None:
+    async def keep(self, found: Answers) -> None:
         """Stores the answers, of which a fleet was built. Raises StorageError, but not if another wrote first."""
         self.held = replace(found, unkept=False)
         if not found.unkept:
@@ -276,7 +276,7 @@ class Selections:
             version = await self.blobs.write(
                 CONTAINER, BLOB, to_data(lasting), expected=found.version, content_type="application/json"
             )
-            self.held = Held(lasting, version)
+            self.held = Answers(lasting, version)
         except Conflict:
             pass  # another instance resolved them at the same time: its answers are read at the next look
         except StorageError as error:
@@ -298,7 +298,7 @@ class _Renewing:
     ambient: Ambient
 
     async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
-        until = self.ambient.monotonic() + ROOM_WITHIN.total_seconds()
+        until = self.ambient.monotonic() + MAX_WAIT_FOR_TOKEN.total_seconds()
         while True:
             await self.claims.renew()
             try:
@@ -306,7 +306,7 @@ class _Renewing:
             except ArmError as error:
                 if error.code != BUDGET_SPENT or self.ambient.monotonic() >= until:
                     raise
-            await self.ambient.sleep(LOOKED_AFTER.total_seconds())
+            await self.ambient.sleep(POLL_EVERY.total_seconds())
 
 
 def _together(wanted: Iterable[Wanted]) -> list[Wanted]:
@@ -320,4 +320,4 @@ def _together(wanted: Iterable[Wanted]) -> list[Wanted]:
 
 def _is_gone(error: ArmError, *, named: bool) -> bool:
     """Whether the app no longer exists. A subscription that ended counts only if no selector names it."""
-    return error.code.lower() in GONE or (not named and error.code.lower() == ENDED)
+    return error.code.lower() in GONE_CODES or (not named and error.code.lower() == SUBSCRIPTION_GONE)

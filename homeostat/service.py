@@ -9,41 +9,41 @@ from typing import Final
 
 from homeostat import runs
 from homeostat.batches import in_batches
-from homeostat.config import DEFAULT_KEPT
+from homeostat.coalescing import Coalescer
+from homeostat.config import DEFAULT_RETENTION
 from homeostat.core import approvals, json
 from homeostat.core.access import DEFAULT_ACCESS, Access
 from homeostat.core.approvals import Approval
 from homeostat.core.errors import HomeostatError
 from homeostat.core.events import Hint, parse_event, route
-from homeostat.core.explain import Known, explain
+from homeostat.core.explain import KnownRoot, explain
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.marks import Told, is_owed
-from homeostat.core.outcome import Outcome, Status, Trigger, Word, outcome_json, word_entry, worst
-from homeostat.core.record import AT_ONCE, RootRecord, Settle
+from homeostat.core.outcome import Decision, Outcome, Status, Trigger, decision_entry, outcome_json, worst
+from homeostat.core.record import IMMEDIATE, RootRecord, Settle
 from homeostat.core.spec import Fleet, Root, Target
 from homeostat.core.target_state import pause_json, target_json
 from homeostat.core.written import is_examined, is_own
 from homeostat.engine import Engine
 from homeostat.managed import Managed
 from homeostat.poison import Poison
-from homeostat.ports import Anybody, Identity
+from homeostat.ports import Identity, NoIdentity
 from homeostat.releases import Releases
 from homeostat.retention import Retention
 from homeostat.retest import Retests
 from homeostat.rollback import Rollbacks
 from homeostat.run_store import RunStore
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from homeostat.store import WORK_QUEUE, ledger_row
 from homeostat.sweep_asks import SweepAsks
-from homeostat.sweeps import Sweeps, Way
-from homeostat.together import Together
+from homeostat.sweeps import SweepAccess, Sweeps
 from homeostat.waking import wake_what_waited
 
 log = logging.getLogger(__name__)
 
-EXPLAINED_BY: Final = 50
+EXPLAINED_ENTRIES: Final = 50
 """How many of a root's newest ledger entries are read to explain its state."""
 
 NOTHING_DECLARED: Final = "no target is declared, or selected: see HOMEOSTAT_SPEC_CONTAINER, or HOMEOSTAT_SPEC_FOLDER"
@@ -62,15 +62,15 @@ class NotConfirmed(HomeostatError):
 @dataclass(frozen=True, slots=True)
 class Service:
     engine: Engine
-    desired: Desired
+    desired: DesiredState
     settle_by_kind: Mapping[str, Settle]  # where it differs from the engine's
-    identity: Identity = field(default_factory=Anybody)
+    identity: Identity = field(default_factory=NoIdentity)
     access: Access = DEFAULT_ACCESS
-    kept: timedelta = DEFAULT_KEPT  # how long ledger, snapshots and runs are kept
+    kept: timedelta = DEFAULT_RETENTION  # how long ledger, snapshots and runs are kept
     managed: Managed | None = None
     low_budgets: Callable[[], Sequence[JsonObject]] = tuple  # ARM's quotas of which this instance has less than half
-    hints: Together[Hint, bool] = field(default_factory=Together)  # being stored in their roots' records
-    way: Way = field(default_factory=Way)  # how sweeps read Azure
+    hints: Coalescer[Hint, bool] = field(default_factory=Coalescer)  # being stored in their roots' records
+    sweep_access: SweepAccess = field(default_factory=SweepAccess)  # how sweeps read Azure
 
     @property
     def run_store(self) -> RunStore:
@@ -94,7 +94,7 @@ class Service:
 
     @property
     def sweeps(self) -> Sweeps:
-        return Sweeps(self.engine, self.desired, self.managed, self.way)
+        return Sweeps(self.engine, self.desired, self.managed, self.sweep_access)
 
     @property
     def sweep_asks(self) -> SweepAsks:
@@ -120,7 +120,7 @@ class Service:
         if hint is None:
             return ()
         roots = route(await self.desired.fleet(), hint, self.engine.registry)
-        return tuple([root for root in roots if await self.hints.store(root.id.key, hint, partial(self._mark, root))])
+        return tuple([root for root in roots if await self.hints.submit(root.id.key, hint, partial(self._mark, root))])
 
     async def _mark(self, root: Root, hints: Sequence[Hint]) -> list[bool]:
         """Marks a root for those of the hints that are new to it. Returns for each hint whether it was."""
@@ -259,7 +259,7 @@ class Service:
         target = await self.declared(name)
         fleet, store = await self.desired.fleet(), self.engine.store
         known = [
-            Known(fleet.roots[root], (await store.load(root)).record, await store.history(root, EXPLAINED_BY))
+            KnownRoot(fleet.roots[root], (await store.load(root)).record, await store.history(root, EXPLAINED_ENTRIES))
             for root in target.roots
         ]
         pauses = [pause_json(pause) for pause in await self._active_pauses() if pause.target in {FLEET, name}]
@@ -284,7 +284,7 @@ class Service:
         ended = await self.engine.store.resume(target)
         if target != FLEET:
             await self.releases.forget_flaps(roots)
-        await self.releases.tell(Word.RESUMED, roots, Trigger("resume", caller=by, reason=reason))
+        await self.releases.tell(Decision.RESUMED, roots, Trigger("resume", caller=by, reason=reason))
         return any(pause.until > self.engine.ambient.now() for pause in ended)
 
     async def open_approvals(self) -> list[JsonObject]:
@@ -297,11 +297,11 @@ class Service:
         decided = await self.engine.approvals.decide(id_, yes=yes, by=by, valid_for=rules.valid_for)
         now, trigger = self.engine.ambient.now(), Trigger("approval", (id_,), caller=by)
         root = ResourceId.parse(decided.root)
-        word = Word.APPROVED if yes else Word.REJECTED
-        entry = word_entry(word, root, decided.targets, trigger, now)
+        decision = Decision.APPROVED if yes else Decision.REJECTED
+        entry = decision_entry(decision, root, decided.targets, trigger, now)
         rows = (ledger_row(entry, now, self.engine.ambient.uuid()),)
         hint = f"{decided.state} by {by}: {id_}"
-        await self.engine.store.mark(root, hint, AT_ONCE, comes_again=False, rows=rows)
+        await self.engine.store.mark(root, hint, IMMEDIATE, comes_again=False, rows=rows)
         return decided
 
     async def health(self) -> JsonObject:

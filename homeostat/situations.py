@@ -31,7 +31,7 @@ from homeostat.fleetwide import Fleetwide, Rows
 from homeostat.own import Own
 from homeostat.ports import ArmReader, DeploymentReader
 from homeostat.reservations import Reservations, hour_in
-from homeostat.rollouts import Known, Rollouts, rollout_in
+from homeostat.rollouts import RolloutCache, Rollouts, rollout_in
 from homeostat.store import Store
 
 
@@ -44,7 +44,7 @@ class Situations:
     cap: Mode
     own: Own
     approvals: Approvals
-    known: Known
+    known: RolloutCache
 
     async def of(
         self,

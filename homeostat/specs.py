@@ -22,21 +22,21 @@ from homeostat.core.selectors import Selection
 from homeostat.core.source import SpecError, SpecProblem
 from homeostat.core.spec import Fleet, Specs, Wanted
 from homeostat.ports import Blobs
-from homeostat.selections import Held, Selections
+from homeostat.selections import Answers, Selections
 
 log = logging.getLogger(__name__)
 
 CHECK_EVERY: Final = timedelta(seconds=30)
 """How long a change of the specs may stay unnoticed."""
 
-PATIENCE: Final = timedelta(seconds=1)
+MAX_WAIT: Final = timedelta(seconds=1)
 """How long callers wait for a newer fleet while there is one in force, from when the first of them asked.
 
 The wait is shared: if every reconcile waited a second, an instance that handles sixteen roots at a time would fall
 behind a storm of events, and repairs would wait in the queue for as long as the newer fleet takes.
 """
 
-SHOWN: Final = 20
+MAX_NAMED: Final = 20
 """How many of the apps that are left out a problem names."""
 
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
@@ -117,7 +117,7 @@ def _problem(name: str, message: str, remedy: str) -> SpecError:
 
 
 @dataclass(slots=True)
-class Desired:
+class DesiredState:
     """The fleet in force. Without `selections` selectors select nothing."""
 
     source: SpecSource
@@ -144,8 +144,8 @@ class Desired:
         """Why the fleet in force is not all that is declared; empty when it is."""
         resolved = self.selections.problem if self.selections else ""
         left_out = self._fleet.left_out if self._fleet else ()
-        more = [f"and {len(left_out) - SHOWN} more"] if len(left_out) > SHOWN else []
-        return "\n".join(filter(None, (self._problem, resolved, *map(str, left_out[:SHOWN]), *more)))
+        more = [f"and {len(left_out) - MAX_NAMED} more"] if len(left_out) > MAX_NAMED else []
+        return "\n".join(filter(None, (self._problem, resolved, *map(str, left_out[:MAX_NAMED]), *more)))
 
     async def fleet(self) -> Fleet:
         """The fleet in force. Raises SpecError or StorageError as long as there has been no good one.
@@ -158,7 +158,7 @@ class Desired:
             return self._fleet
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renewed_once(), name="specs")
-            self._patience = asyncio.get_running_loop().time() + PATIENCE.total_seconds()
+            self._patience = asyncio.get_running_loop().time() + MAX_WAIT.total_seconds()
         if self._fleet is None:
             return await asyncio.shield(self._renewal)
         with suppress(TimeoutError):
@@ -213,10 +213,10 @@ class Desired:
         if self.selections:
             await self.selections.keep(found)
 
-    async def _selected(self, *, afresh: bool) -> Held:
+    async def _selected(self, *, afresh: bool) -> Answers:
         """The selectors' answers. The first fleet of a process uses old ones: its caller waits to handle one root."""
         if self.selections is None:
-            return Held()
+            return Answers()
         return await self.selections.look(self._wanted, afresh=afresh, old_will_do=self._fleet is None)
 
     async def _try(self, selection: Selection, before: Selection) -> None:

@@ -23,7 +23,7 @@ MANUAL: Final = "manual"
 
 QUEUED: Final = "queued"
 
-_LOOKED_AT: Final = 1000
+_SEARCHED_ENTRIES: Final = 1000
 """How many of the newest lines of the fleet's ledger are searched for a request."""
 
 
@@ -66,7 +66,8 @@ class SweepAsks:
         asked = await self._line_of(id_)
         if asked is None:
             return None
-        since = [told for told in await self.sweeps.latest(_LOOKED_AT) if _time(told, "began") >= _time(asked, "at")]
+        latest = await self.sweeps.latest(_SEARCHED_ENTRIES)
+        since = [sweep for sweep in latest if _time(sweep, "began") >= _time(asked, "at")]
         if since:
             return await self.sweeps.show(json.text_at(since[-1], "sweep"))
         ask = {name: asked[name] for name in ("at", "by", "reason")}
@@ -77,7 +78,7 @@ class SweepAsks:
         async for entry in self._store.entries(FLEET_PARTITION):
             if json.text_at(entry, "status") == ASKED and json.text_at(entry, "sweep") == id_:
                 return entry
-            if (seen := seen + 1) == _LOOKED_AT:
+            if (seen := seen + 1) == _SEARCHED_ENTRIES:
                 break
         return None
 

@@ -20,21 +20,21 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.indexed import Rows
 from homeostat.core.marks import Told
 from homeostat.core.model import Facts, Mode, Unreadable
-from homeostat.core.record import AT_ONCE, RootRecord
+from homeostat.core.record import IMMEDIATE, RootRecord
 from homeostat.core.spec import Fleet, Root
 from homeostat.core.sweep import MAX_REFUSED, Chunk, Sweep, is_at_rest, is_read_in_full
 from homeostat.engine import Engine
-from homeostat.indexed import CountedPages, RowsFirst, Shared
+from homeostat.indexed import CountedPages, RowsFirst, SharedReads
 from homeostat.observing import Observer
 from homeostat.ports import ArmReader, ResourceTable
 from homeostat.store import Stored
 
 log = logging.getLogger(__name__)
 
-TOGETHER: Final = 240
+BATCH_SIZE: Final = 240
 """Roots that are checked concurrently. After each such batch the chunk's progress is stored."""
 
-A_WHILE: Final = timedelta(minutes=1)
+DEFAULT_PUT_OFF: Final = timedelta(minutes=1)
 """How long a chunk is put off when Azure throttles it without a Retry-After."""
 
 
@@ -62,7 +62,7 @@ class Spent(TypedDict):
 class ChunkWork:
     """reader, table: the sweep's own access to Azure; without a table everything is read through ARM.
 
-    asking: held while rows are queried. The chunks of a process query one after the other, so that one is worked
+    query_lock: held while rows are queried. The chunks of a process query one after the other, so that one is worked
     through while the rows of the next arrive.
     """
 
@@ -72,15 +72,15 @@ class ChunkWork:
     days: int
     reader: ArmReader
     table: ResourceTable | None
-    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    shared: Shared = field(init=False)
+    query_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    shared: SharedReads = field(init=False)
     pages: CountedPages | None = field(init=False)
     unindexed: str = ""
     _rows: asyncio.Future[Rows] | None = None
     _left: Sequence[ResourceId] = ()
 
     def __post_init__(self) -> None:
-        self.shared = Shared(self.reader)
+        self.shared = SharedReads(self.reader)
         self.pages = CountedPages(self.table, self.engine.ambient) if self.table else None
 
     async def look(self, chunk: Chunk, ids: Sequence[ResourceId]) -> AsyncIterator[Chunk | PutOff]:
@@ -94,7 +94,7 @@ class ChunkWork:
         left = [id_ for id_ in ids if id_.key > chunk.upto]
         self._left = left
         chunk = replace(chunk, of=len(ids))
-        for some in batched(left, TOGETHER, strict=False):
+        for some in batched(left, BATCH_SIZE, strict=False):
             seen = await asyncio.gather(*map(self._see, some))
             waits = [each.delay for each in seen if isinstance(each, PutOff)]
             found = dict(zip(some, takewhile(lambda each: not isinstance(each, PutOff), seen), strict=False))
@@ -128,7 +128,7 @@ class ChunkWork:
 
     async def _mark(self, id_: ResourceId, stored: Stored) -> None:
         told = [Told(self.sweep.hint)]
-        await self.engine.store.mark_for(id_, told, AT_ONCE, comes_again=False, known=stored)
+        await self.engine.store.mark_for(id_, told, IMMEDIATE, comes_again=False, known=stored)
 
     def _spent(self, before: Chunk, began: float) -> Spent:
         queries, rows = (self.pages.queries, self.pages.rows) if self.pages else (0, 0)
@@ -162,7 +162,7 @@ class ChunkWork:
         try:
             reader = self.shared if self._in_full(root.id) else await self._rows_first()
         except ArmError as error:
-            return PutOff(error.retry_after or A_WHILE)
+            return PutOff(error.retry_after or DEFAULT_PUT_OFF)
         facts = await Observer(engine.registry, reader, engine.prober, engine.ambient).observe(root)
         return _put_off(facts.values()) or facts
 
@@ -185,7 +185,7 @@ class ChunkWork:
 
     async def _asked(self, pages: CountedPages) -> Rows:
         try:
-            async with self.asking:
+            async with self.query_lock:
                 return await pages.rows_of(id_ for id_ in self._left if not self._in_full(id_))
         except ArmError as error:
             if error.error_class is ErrorClass.THROTTLED:
@@ -202,4 +202,4 @@ def _put_off(facts: Iterable[object]) -> PutOff | None:
     throttled = [
         fact.error for fact in facts if isinstance(fact, Unreadable) and fact.error.error_class is ErrorClass.THROTTLED
     ]
-    return PutOff(max(error.retry_after or A_WHILE for error in throttled)) if throttled else None
+    return PutOff(max(error.retry_after or DEFAULT_PUT_OFF for error in throttled)) if throttled else None

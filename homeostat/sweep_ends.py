@@ -12,8 +12,8 @@ from homeostat.core.sweep_summary import End, Summary, end_of, is_waited_for, re
 from homeostat.store import Store
 from homeostat.sweep_store import REPORTS
 
-_TOGETHER: Final = 50
-_ENTRIES: Final = 20
+_BATCH_SIZE: Final = 50
+_SEARCHED_ENTRIES: Final = 20
 """How many of the newest lines of a root's ledger are searched for those of a sweep."""
 
 
@@ -30,7 +30,7 @@ async def ends_of(sweep: Sweep, chunks: Iterable[Chunk], store: Store, *, force:
     ends: dict[str, End | None] = {}
     refused: set[str] = set()
     keys = [key for chunk in chunks for key in chunk.marked][::-1]  # what was marked last is worked on last
-    for some in batched(keys, _TOGETHER, strict=False):
+    for some in batched(keys, _BATCH_SIZE, strict=False):
         found = await asyncio.gather(*(_end_of(sweep, ResourceId.parse(key), store) for key in some))
         if not force and any(end is None for end, _ in found):
             return None
@@ -41,7 +41,7 @@ async def ends_of(sweep: Sweep, chunks: Iterable[Chunk], store: Store, *, force:
 
 async def _end_of(sweep: Sweep, root: ResourceId, store: Store) -> tuple[End | None, frozenset[str]]:
     record = (await store.load(root)).record
-    entries = [] if is_waited_for(record, sweep) else await store.history(root, _ENTRIES)
+    entries = [] if is_waited_for(record, sweep) else await store.history(root, _SEARCHED_ENTRIES)
     return end_of(record, entries, sweep), refused_in(entries, sweep)
 
 

@@ -16,17 +16,18 @@ from datetime import timedelta
 from itertools import batched
 from typing import Final
 
+from homeostat.chunk_slots import MAX_PASSES, ChunkSlots
 from homeostat.core import json
 from homeostat.core.alerts import sweep_completed
 from homeostat.core.asks import Ask, ask_in, ask_json
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.spec import Fleet
-from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS, PATIENCE, Chunk, State, Sweep, begun, ended, members
+from homeostat.core.sweep import DEADLINE, DEFAULT_FULL_READ_DAYS, Chunk, State, Sweep, begun, ended, members
 from homeostat.core.sweep_summary import summary_json, summed_up
 from homeostat.engine import Engine
 from homeostat.managed import Managed
 from homeostat.ports import AlertError, ArmReader, Conflict, ResourceTable, StorageError
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from homeostat.store import SWEEP_QUEUE, ledger_row, outbox_rows
 from homeostat.sweep_chunk import ChunkWork, PutOff
 from homeostat.sweep_ends import ends_of, report
@@ -36,68 +37,20 @@ log = logging.getLogger(__name__)
 
 _ID: Final = re.compile(r"[0-9a-f-]{36}")
 
-NO_ROOM: Final = timedelta(seconds=1)
-NO_ROOM_AT_MOST: Final = timedelta(minutes=1)
-"""Bounds for how long a process without a free place puts off a chunk: a quarter of what its last chunk took."""
-
-AT_ONCE: Final = 8
+INITIAL_CHUNKS: Final = 8
 """Chunks that can be received at once when a sweep begins: the quota of Resource Graph has queries for one more."""
 
-CHUNKS_A_SECOND: Final = 2
+CHUNKS_PER_SECOND: Final = 2
 """The rate of the others, about that of a sweep's queries (nine in five seconds): more would be passed on in vain."""
 
-_HELD: Final = (0.0, 0.2, 0.4, 0.8, 1.0)
-"""Seconds for which a process keeps a chunk while it has no free place: a message cannot be delayed by less than one.
-
-Indexed by how often the chunk was passed on: short at first, so that an idle instance gets it soon, then longer, so
-that few messages are sent in vain. When it has been passed on through all of them no instance is idle; then a process
-keeps one chunk for each place, so that no place stays empty while its chunk is delayed.
-"""
-
 POISON: Final = f"{SWEEP_QUEUE}-poison"
-_SHOWN: Final = 32  # poison messages that can be seen without receiving them
+_PEEK_LIMIT: Final = 32  # poison messages that can be seen without receiving them
 
-_TOGETHER: Final = 50
-
-
-@dataclass(slots=True)
-class Room:
-    """Limits how many chunks a process works on at a time: their rows are most of a sweep's memory."""
-
-    at_most: int = 2
-    lasted: timedelta = timedelta()  # how long the last chunk took
-    asking: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while the rows of a chunk are queried
-    _places: asyncio.Semaphore = field(init=False)
-    _next: int = 0  # chunks that wait for a place without a time limit
-
-    def __post_init__(self) -> None:
-        self._places = asyncio.Semaphore(self.at_most)
-
-    async def enter(self, passed: int) -> bool:
-        """Takes a place. False when none comes free within the time for a chunk that was passed on this often."""
-        if passed + 1 < len(_HELD) or self._next == self.at_most:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_HELD[passed]):
-                    return await self._places.acquire()
-            return False
-        self._next += 1
-        try:
-            return await self._places.acquire()
-        finally:
-            self._next -= 1
-
-    def leave(self, lasted: float) -> None:
-        self.lasted = timedelta(seconds=lasted)
-        self._places.release()
-
-    @property
-    def wait(self) -> timedelta:
-        """How long to put off a chunk before it is worth asking again."""
-        return min(NO_ROOM_AT_MOST, max(NO_ROOM, self.lasted / 4))
+_BATCH_SIZE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class SweepAccess:
     """How a sweep reads Azure. Without a table everything is read through ARM; without a reader, through the loop's.
 
     full_read_days: within this many nights every root is read through ARM alone, whatever Resource Graph says of it.
@@ -106,15 +59,15 @@ class Way:
     reader: ArmReader | None = None
     table: ResourceTable | None = None
     full_read_days: int = DEFAULT_FULL_READ_DAYS
-    room: Room = field(default_factory=Room)  # one for the whole process
+    slots: ChunkSlots = field(default_factory=ChunkSlots)  # of the whole process
 
 
 @dataclass(frozen=True, slots=True)
 class Sweeps:
     engine: Engine
-    desired: Desired
+    desired: DesiredState
     managed: Managed | None
-    way: Way
+    access: SweepAccess
 
     @property
     def _stored(self) -> SweepStore:
@@ -218,25 +171,25 @@ class Sweeps:
         """Sends a message for every chunk that is not done (be it under way or not), and the first look."""
         known = await self._stored.chunks(sweep)
         lacking = [number for number in range(len(sweep.beginnings)) if not _is_done(known, number)]
-        for some in batched(enumerate(lacking), _TOGETHER, strict=False):
+        for some in batched(enumerate(lacking), _BATCH_SIZE, strict=False):
             await asyncio.gather(*(self._send_chunk(sweep.id, number, _turn(place)) for place, number in some))
         await self._look_later(sweep)
 
     # --- a chunk ---
 
     async def _chunk(self, id_: str, number: int, passed: int) -> None:
-        """Works on a chunk if there is a place for it; else passes it on, since another instance may have one."""
-        room = self.way.room
-        if not await room.enter(passed):
-            passes = passed + 1 < len(_HELD)
+        """Works on a chunk if there is a free slot; otherwise passes it on, or puts it off."""
+        slots = self.access.slots
+        if not await slots.acquire(passed):
+            passes = passed < MAX_PASSES
             onward: JsonObject = {"sweep": id_, "chunk": number, "passed": passed + passes}
-            await self._send(onward, timedelta() if passes else room.wait)
+            await self._send(onward, timedelta() if passes else slots.put_off)
             return
         began = self.engine.ambient.monotonic()
         try:
             await self._look_through(id_, number)
         finally:
-            room.leave(self.engine.ambient.monotonic() - began)
+            slots.release(self.engine.ambient.monotonic() - began)
 
     async def _look_through(self, id_: str, number: int) -> None:
         sweep = await self._running(id_)
@@ -268,9 +221,9 @@ class Sweeps:
                 await self._end(current, chunks, force=False)
 
     def chunk_work(self, fleet: Fleet, sweep: Sweep) -> ChunkWork:
-        way = self.way
-        reader = way.reader or self.engine.reader
-        return ChunkWork(self.engine, fleet, sweep, way.full_read_days, reader, way.table, way.room.asking)
+        access = self.access
+        reader, lock = access.reader or self.engine.reader, access.slots.query_lock
+        return ChunkWork(self.engine, fleet, sweep, access.full_read_days, reader, access.table, lock)
 
     async def _running(self, id_: str) -> Sweep | None:
         current = await self._stored.current()
@@ -290,7 +243,7 @@ class Sweeps:
             await self._tell(sweep)  # whoever ended it may have died before, or the channel failed
             return
         chunks = await self._stored.chunks(sweep)
-        is_overdue = self.engine.ambient.now() - sweep.began >= PATIENCE
+        is_overdue = self.engine.ambient.now() - sweep.began >= DEADLINE
         lacking = [number for number in range(len(sweep.beginnings)) if not _is_done(chunks, number)]
         waits = bool(lacking) and not is_overdue and bool(set(lacking) - await self._poisoned(id_))
         if waits or not await self._end(current, chunks, force=is_overdue):
@@ -298,7 +251,7 @@ class Sweeps:
 
     async def _poisoned(self, id_: str) -> set[int]:
         """The chunks whose messages are in the poison queue, as far as these can be seen."""
-        found = await self.engine.store.queues.peek(POISON, limit=_SHOWN)
+        found = await self.engine.store.queues.peek(POISON, limit=_PEEK_LIMIT)
         bodies = [body for message in found if json.text_at(body := _parsed(message.body), "sweep") == id_]
         return {number for body in bodies if isinstance(number := json.at(body, ("chunk",)), int)}
 
@@ -379,12 +332,12 @@ class Sweeps:
 def _passed(message: Json) -> int:
     """How often the message was passed on."""
     found = json.at(message, ("passed",))
-    return min(max(found, 0), len(_HELD) - 1) if isinstance(found, int) else 0
+    return min(max(found, 0), MAX_PASSES) if isinstance(found, int) else 0
 
 
 def _turn(place: int) -> timedelta:
     """How long after the first chunk this one can be received. place: its position among those to be done."""
-    return timedelta(seconds=max(0, place - AT_ONCE) // CHUNKS_A_SECOND)
+    return timedelta(seconds=max(0, place - INITIAL_CHUNKS) // CHUNKS_PER_SECOND)
 
 
 def _all_done(sweep: Sweep, chunks: Mapping[int, Chunk]) -> bool:

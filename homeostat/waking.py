@@ -9,7 +9,7 @@ from collections.abc import Collection
 from homeostat.batches import in_batches
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Outcome
-from homeostat.core.record import AT_ONCE
+from homeostat.core.record import IMMEDIATE
 from homeostat.core.spec import Fleet
 from homeostat.store import Store
 
@@ -29,6 +29,6 @@ async def wake_what_waited(store: Store, fleet: Fleet, outcome: Outcome, besides
     async def wake(other: ResourceId) -> None:
         record = (await store.load(other)).record
         if record.episodes or record.failing:
-            await store.mark(other, f"{root.id.short} was made", AT_ONCE, comes_again=False)
+            await store.mark(other, f"{root.id.short} was made", IMMEDIATE, comes_again=False)
 
     await in_batches(sorted(others, key=lambda other: other.key), wake)

@@ -13,7 +13,7 @@ from homeostat.ambient import Ambient
 from homeostat.core.selectors import Criteria
 from homeostat.core.spec import Fleet, Wanted
 from homeostat.selections import Selections
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from tests.support.virtual import Texts
 
 
@@ -44,7 +44,7 @@ class Processor:
             await self.ambient.sleep(self.free_at - now)
 
 
-class ModelDesired(Desired):
+class ModelDesired(DesiredState):
     """When it looks, what it asks and who waits is as ever; what a fleet takes of the processor is the model's."""
 
     def __init__(self, whole: Fleet, world: World, selections: Selections, processor: Processor, work: Work) -> None:

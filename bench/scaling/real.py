@@ -23,9 +23,9 @@ from homeostat.managed import Managed
 from homeostat.ports import Queues
 from homeostat.selections import Selections
 from homeostat.service import Service
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
-from homeostat.sweeps import Sweeps, Way
+from homeostat.sweeps import SweepAccess, Sweeps
 from remediators import WITHOUT_PROBES
 from simulator import worlds
 from simulator.cloud import Cloud
@@ -67,10 +67,10 @@ class Real:
         )
         specs = Texts({"homeostat.yaml": APPS % ", ".join(self.cloud.subscriptions)})
         selections = Selections(shared.table, arm.reader, store.blobs, ambient)
-        desired = Desired(specs, WITHOUT_PROBES, ambient, self.cloud.subscription, selections=selections)
+        desired = DesiredState(specs, WITHOUT_PROBES, ambient, self.cloud.subscription, selections=selections)
         managed = Managed(store, store.blobs, ambient)
-        way = Way(shared.reader, shared.table, self.days)
-        return Service(engine, desired, {}, arm.identity, managed=managed, way=way)
+        access = SweepAccess(shared.reader, shared.table, self.days)
+        return Service(engine, desired, {}, arm.identity, managed=managed, sweep_access=access)
 
     async def see_all(self) -> None:
         """The sweep before, which sees every root for the first time, and a day after it. It takes no quota."""

@@ -29,8 +29,8 @@ from homeostat.managed import Managed
 from homeostat.ports import AlertChannel, Written
 from homeostat.selections import Selections
 from homeostat.store import Store, Stored
-from homeostat.sweep_chunk import A_WHILE, ChunkWork, PutOff, Seen
-from homeostat.sweeps import Sweeps, Way
+from homeostat.sweep_chunk import DEFAULT_PUT_OFF, ChunkWork, PutOff, Seen
+from homeostat.sweeps import SweepAccess, Sweeps
 from simulator.throttling import Throttling
 from tests.support.virtual import Toll
 
@@ -64,14 +64,14 @@ class ModelSweeps(Sweeps):
 
     @override
     def chunk_work(self, fleet: Fleet, sweep: Sweep) -> ChunkWork:
-        assert self.way.reader is not None, "the model gives a sweep its own"
+        assert self.access.reader is not None, "the model gives a sweep its own"
         return ModelChunk(
             self.engine,
             fleet,
             sweep,
-            self.way.full_read_days,
-            self.way.reader,
-            self.way.table,
+            self.access.full_read_days,
+            self.access.reader,
+            self.access.table,
             night=self.night,
             processor=self.processor,
         )
@@ -90,10 +90,10 @@ class ModelChunk(ChunkWork):
             if not in_full:
                 await self._rows_first()
         except ArmError as error:
-            return PutOff(error.retry_after or A_WHILE)
+            return PutOff(error.retry_after or DEFAULT_PUT_OFF)
         facts = await asyncio.gather(*map(self.shared.read, reads(id_, in_full=in_full)))
         await self.processor.spend(self.night.work.look)
-        waits = [fact.error.retry_after or A_WHILE for fact in facts if isinstance(fact, Unreadable)]
+        waits = [fact.error.retry_after or DEFAULT_PUT_OFF for fact in facts if isinstance(fact, Unreadable)]
         return PutOff(max(waits)) if waits else Seen.AT_REST
 
 
@@ -117,7 +117,7 @@ def instance(night: Night, store: Store, ambient: Ambient, share_left: float = D
         engine,
         ModelDesired(night.fleet, night.world, selections, processor, night.work),
         Managed(store, store.blobs, ambient),
-        Way(ModelReader(calls, pace), table, night.days),
+        SweepAccess(ModelReader(calls, pace), table, night.days),
         night,
         processor,
     )

@@ -37,7 +37,7 @@ from homeostat.core.model import Fact, Found, Gone, Read, Scope, Unreadable
 from homeostat.core.secret_value import Secret
 from homeostat.ports import ArmReader, SubscriptionReader
 
-AT_ONCE: Final = 16
+CONCURRENT_READS: Final = 16
 """Concurrent reads; a hub's subscription can hold hundreds of zones."""
 
 
@@ -143,7 +143,7 @@ class _Surveyor:
     reader: ArmReader
     everywhere: SubscriptionReader
     unread: set[str] = field(default_factory=set)
-    gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_READS))
 
     # --- the app ---
 

@@ -23,7 +23,7 @@ from homeostat.azure.pipeline import (
 )
 from homeostat.azure.placement import Placement, placement_of
 from homeostat.azure.reader import PipelineReader
-from homeostat.azure.resource_graph import TURN_SECONDS, ResourceGraph, Turn
+from homeostat.azure.resource_graph import GATHER_SECONDS, QueryPacer, ResourceGraph
 from homeostat.azure.retry import Limits
 from homeostat.azure.routing import (
     Graph,
@@ -98,11 +98,11 @@ def arm_over(
 
     def sharing(allowance: Allowance) -> Sharing:
         sweeps = Pace(Lane.SWEEPING, Blocks(allowance, share_left, ambient))
-        turn = Turn(Blocks(allowance, share_left, ambient, Lane.HEALING), ambient)
+        pacer = QueryPacer(Blocks(allowance, share_left, ambient, Lane.HEALING), ambient)
         return Sharing(
             PipelineReader(pipeline, cloud, sweeps),
             ResourceGraph(page_pipeline, cloud, sweeps),
-            ResourceGraph(pipeline, cloud, Pace(longest=TURN_SECONDS), turn),
+            ResourceGraph(pipeline, cloud, Pace(longest=GATHER_SECONDS), pacer),
         )
 
     return Arm(

@@ -18,15 +18,15 @@ from homeostat.ports import Allowance, StorageError
 
 log = logging.getLogger(__name__)
 
-AHEAD: Final = 50
+MIN_BLOCK: Final = 50
 """The least tokens of a block, unless the quota is too small: some are taken before anybody waits for them."""
 
-BLOCKS_IN_PART: Final = 8
+BLOCKS_PER_PART: Final = 8
 STORE_PAUSE: Final = 5.0
 """Seconds until a store that failed is asked again."""
 
 
-TIDIED_EVERY: Final = 1000
+TIDY_EVERY: Final = 1000
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Blocks:
         until: on the ambient's monotonic clock; how long the caller can wait.
         """
         self._taken += 1
-        if self._taken % TIDIED_EVERY == 0:
+        if self._taken % TIDY_EVERY == 0:
             self._stocks = {key: each for key, each in self._stocks.items() if each.lock.locked() or self._has(each)}
         stock = self._stocks.setdefault((scope, quota.name), _Stock())
         stock.waiting += 1
@@ -92,7 +92,7 @@ class Blocks:
 def block_of(quota: Quota, share_left: float, waiting: int = 0) -> int:
     """Tokens of a block: large enough to ask the store seldom, small enough that an instance holds little back."""
     sweeps = shared_part(quota, share_left, 0.0).most - kept(quota, share_left, Lane.SWEEPING)
-    return max(1, min(max(AHEAD, waiting), math.floor(sweeps / BLOCKS_IN_PART)))
+    return max(1, min(max(MIN_BLOCK, waiting), math.floor(sweeps / BLOCKS_PER_PART)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,12 @@ PACE: Final = "pace"
 _UNTIL: Final = "governor_until"
 ROUTED: Final = "x-ms-routing-request-id"
 SHORTEST_SLEEP: Final = 0.001
-TIDIED_EVERY: Final = 1000
+TIDY_EVERY: Final = 1000
 MAX_SHAPES: Final = 512
 
 
 @dataclass(slots=True)
-class Desk:
+class RequestQueue:
     """The waiting requests of one subscription, or of the tenant. budgets: by region and quota."""
 
     ambient: Ambient
@@ -101,12 +101,12 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class Admission:
     """A request that was let through, with the tokens that it took."""
 
     draw: Draw
     quotas: tuple[Quota, ...]  # as they were assumed to be
-    desk: Desk
+    queue: RequestQueue
     region: str
     route: Route
     numbers: tuple[int, ...]
@@ -125,15 +125,15 @@ class Governor:
         self.share_left = share_left
         self._ambient = ambient
         self.longest = longest
-        self._desks: dict[str, Desk] = {}
+        self._queues: dict[str, RequestQueue] = {}
         self._shapes: dict[str, tuple[Quota, ...]] = {}
         self._region = ""  # of ARM's front end, as the last answer named it
         self._entered = 0
 
-    async def enter(self, request: HttpRequest, path: str, pace: Pace, until: float) -> Passage:
+    async def enter(self, request: HttpRequest, path: str, pace: Pace, until: float) -> Admission:
         """Waits for the request's turn. Raises the ArmError of a throttled request if that comes after `until`."""
         self._entered += 1
-        if self._entered % TIDIED_EVERY == 0:
+        if self._entered % TIDY_EVERY == 0:
             self._tidy()
         draw = draw_of(request.method, path)
         quotas = self._shapes.get(draw.shape, draw.quotas)
@@ -141,54 +141,54 @@ class Governor:
             wait = await pace.blocks.take(draw.scope, quotas[0], until)
             if wait is not None:
                 raise spent(wait, named(request))
-        desk = self._desks.get(draw.scope) or self._desks.setdefault(draw.scope, Desk(self._ambient))
+        queue = self._queues.get(draw.scope) or self._queues.setdefault(draw.scope, RequestQueue(self._ambient))
         region = self._region
-        route = self._route(desk, region, quotas)
-        return Passage(draw, quotas, desk, region, route, await desk.turn(pace.lane, route, until, request))
+        route = self._route(queue, region, quotas)
+        return Admission(draw, quotas, queue, region, route, await queue.turn(pace.lane, route, until, request))
 
-    def _route(self, desk: Desk, region: str, quotas: tuple[Quota, ...]) -> Route:
+    def _route(self, queue: RequestQueue, region: str, quotas: tuple[Quota, ...]) -> Route:
         found = []
         for quota in quotas:
-            budget = desk.budgets.get((region, quota.name))
+            budget = queue.budgets.get((region, quota.name))
             if budget is None:
                 budget = Budget(quota, self.share_left, self._ambient.monotonic())
-                desk.budgets[region, quota.name] = budget
+                queue.budgets[region, quota.name] = budget
             found.append(budget)
         return tuple(found)
 
-    def unanswered(self, passage: Passage) -> None:
-        passage.desk.ended(passage.route, passage.numbers)
+    def unanswered(self, admission: Admission) -> None:
+        admission.queue.ended(admission.route, admission.numbers)
 
-    async def answered(self, passage: Passage, answer: AsyncHttpResponse) -> None:
+    async def answered(self, admission: Admission, answer: AsyncHttpResponse) -> None:
         """Learns from an answer in which region, and on which quotas, the request was counted, and what is left."""
         told = dict(left_by(answer.headers))
-        passage = self._corrected(passage, answer.headers, told)
-        passage.desk.ended(passage.route, passage.numbers, told)
+        admission = self._corrected(admission, answer.headers, told)
+        admission.queue.ended(admission.route, admission.numbers, told)
         if answer.status_code == 429:
-            await self._refused(passage, answer, told)
+            await self._refused(admission, answer, told)
 
-    def _corrected(self, passage: Passage, headers: Mapping[str, str], told: Mapping[str, int]) -> Passage:
+    def _corrected(self, admission: Admission, headers: Mapping[str, str], told: Mapping[str, int]) -> Admission:
         """The passage as ARM counted it, which may differ from what was assumed."""
-        region = headers.get(ROUTED, "").partition(":")[0].lower()[:64] or passage.region
-        quotas = told_by(passage.draw, passage.quotas, told)
-        if region == passage.region and quotas == passage.quotas:
-            return passage
+        region = headers.get(ROUTED, "").partition(":")[0].lower()[:64] or admission.region
+        quotas = told_by(admission.draw, admission.quotas, told)
+        if region == admission.region and quotas == admission.quotas:
+            return admission
         if not self._region:
             self._name_region(region)
         self._region = region
-        if quotas != passage.quotas:
-            self._learn(passage.draw.shape, quotas)
-        route = self._route(passage.desk, region, quotas)
-        if route == passage.route:
-            return replace(passage, region=region)
-        self.unanswered(passage)
+        if quotas != admission.quotas:
+            self._learn(admission.draw.shape, quotas)
+        route = self._route(admission.queue, region, quotas)
+        if route == admission.route:
+            return replace(admission, region=region)
+        self.unanswered(admission)
         now = self._ambient.monotonic()
-        return replace(passage, region=region, route=route, numbers=tuple(budget.draw(now) for budget in route))
+        return replace(admission, region=region, route=route, numbers=tuple(budget.draw(now) for budget in route))
 
     def _name_region(self, region: str) -> None:
         """What was drawn before the first answer is attributed to the region that this answer names."""
-        for desk in self._desks.values():
-            desk.budgets = {(where or region, name): budget for (where, name), budget in desk.budgets.items()}
+        for queue in self._queues.values():
+            queue.budgets = {(where or region, name): budget for (where, name), budget in queue.budgets.items()}
 
     def _learn(self, shape: str, quotas: tuple[Quota, ...]) -> None:
         if len(self._shapes) >= MAX_SHAPES:
@@ -196,7 +196,7 @@ class Governor:
         self._shapes[shape] = quotas
         log.info("ARM counts %s on %s", shape, ", ".join(quota.name for quota in quotas))
 
-    async def _refused(self, passage: Passage, answer: AsyncHttpResponse, told: Mapping[str, int]) -> None:
+    async def _refused(self, admission: Admission, answer: AsyncHttpResponse, told: Mapping[str, int]) -> None:
         """Empties the refused budgets for as long as ARM says; none if the 429 only means that a resource is busy."""
         if not answer.is_stream_consumed:
             await answer.read()
@@ -205,24 +205,24 @@ class Governor:
         if error.error_class is not ErrorClass.THROTTLED:
             return
         now = self._ambient.monotonic()
-        for budget in _emptied(passage.route, told):
+        for budget in _emptied(admission.route, told):
             name, left = budget.quota.name, budget.left(now)
             log.warning("%s: throttled, though %s seemed to have %.0f left", named(answer.request), name, left)
             budget.shut((error.retry_after or timedelta()).total_seconds(), now)
-        passage.desk.serve()
+        admission.queue.serve()
 
     def _tidy(self) -> None:
-        for desk in self._desks.values():
-            desk.tidy()
-        self._desks = {scope: desk for scope, desk in self._desks.items() if desk.budgets or desk.turns}
+        for queue in self._queues.values():
+            queue.tidy()
+        self._queues = {scope: queue for scope, queue in self._queues.items() if queue.budgets or queue.turns}
 
     def low(self) -> tuple[JsonObject, ...]:
         """The budgets of which less than half is left, the emptiest first."""
         now = self._ambient.monotonic()
         found = [
             (budget.left(now) / budget.most, scope, region, budget)
-            for scope, desk in self._desks.items()
-            for (region, _), budget in desk.budgets.items()
+            for scope, queue in self._queues.items()
+            for (region, _), budget in queue.budgets.items()
             if budget.left(now) < budget.most / 2
         ]
         return tuple(
@@ -265,11 +265,11 @@ class GovernorPolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         context, sent = request.context, request.http_request
         pace = context.setdefault(PACE, context.options.pop(PACE, HEALING))  # options are for the first attempt
         until = context.setdefault(_UNTIL, self._ambient.monotonic() + min(pace.longest, self._governor.longest))
-        passage = await self._governor.enter(sent, named(sent).partition(" ")[2], pace, until)
+        admission = await self._governor.enter(sent, named(sent).partition(" ")[2], pace, until)
         try:
             response = await self.next.send(request)
         except BaseException:
-            self._governor.unanswered(passage)
+            self._governor.unanswered(admission)
             raise
-        await self._governor.answered(passage, response.http_response)
+        await self._governor.answered(admission, response.http_response)
         return response

@@ -13,10 +13,10 @@ from typing import Any, Final, cast
 
 from homeostat.core.json import Json, JsonObject, refuse
 
-AT_ONCE: Final = 1 << 17
+READ_AHEAD: Final = 1 << 17
 """Characters to receive before decoding goes on, so that few values are tried before they are complete."""
 
-SMALL: Final = 16
+MAX_SHARED_MEMBERS: Final = 16
 """Lists and objects of up to this many members are shared with equal ones that came before. Large ones are hardly
 ever equal, nor are objects that have an id.
 """
@@ -29,14 +29,14 @@ class NotJson(ValueError):
     """The answer is no JSON object, is cut short, has more after its end, or is nested too deeply."""
 
 
-async def read_lean(parts: AsyncIterator[bytes], long: str, at_once: int = AT_ONCE) -> JsonObject:
+async def read_lean(parts: AsyncIterator[bytes], long: str, read_ahead: int = READ_AHEAD) -> JsonObject:
     """The object whose UTF-8 text the parts are, without null members; equal texts, small lists and objects are shared.
 
     This suits pages of resources: most of their many members are null, or the same in a thousand rows. `long` is the
     member whose list is read element by element; any other member is read as a whole. Because values are shared, the
     result must not be modified. Raises NotJson.
     """
-    text = _Text(parts, at_once)
+    text = _Text(parts, read_ahead)
     try:
         found = await _object(text, long)
         await text.end()
@@ -76,9 +76,9 @@ async def _list(text: "_Text") -> list[Json]:
 class _Text:
     """The text that was received and is not read yet."""
 
-    def __init__(self, parts: AsyncIterator[bytes], at_once: int) -> None:
+    def __init__(self, parts: AsyncIterator[bytes], read_ahead: int) -> None:
         self._parts = parts
-        self._at_once = at_once
+        self._at_once = read_ahead
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._json = _lean_decoder()
         self._text = ""
@@ -153,13 +153,13 @@ def _lean_decoder() -> json.JSONDecoder:
     def one_of(value: Any) -> Any:
         if type(value) is str:
             return one_text(value, value)
-        if type(value) is list and len(value) <= SMALL:
+        if type(value) is list and len(value) <= MAX_SHARED_MEMBERS:
             return lists.setdefault(tuple(map(_identity, value)), value)
         return value
 
     def lean(members: list[tuple[str, Any]]) -> dict[str, Any]:
         found = {one_text(key, key): one_of(value) for key, value in members if value is not None}
-        if len(found) > SMALL or "id" in found:
+        if len(found) > MAX_SHARED_MEMBERS or "id" in found:
             return found
         return objects.setdefault((*found, *map(_identity, found.values())), found)
 

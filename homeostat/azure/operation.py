@@ -14,7 +14,7 @@ from azure.mgmt.core import AsyncARMPipelineClient
 from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 
 from homeostat.ambient import Ambient
-from homeostat.azure.retry import PASSING, Response, named, with_seconds
+from homeostat.azure.retry import RETRYABLE_READ_ERRORS, Response, named, with_seconds
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed, wait_of
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ LONGEST_WAIT: Final = 30.0
 FAILED: Final = frozenset({"failed", "canceled", "cancelled"})
 
 
-_TRIPPED: Final = (AzureError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
+_MALFORMED_ANSWER: Final = (AzureError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
 """How azure-core's polling fails on an answer that is not the JSON object which it expects."""
 
 
@@ -53,7 +53,7 @@ async def follow(
         await AsyncLROPoller(client, answer, lambda _: None, polling).result()
     except _Unfinished as unfinished:
         return unfinished.retry_after
-    except _TRIPPED as error:
+    except _MALFORMED_ANSWER as error:
         raise _misunderstood(answer, error) from error
     return None
 
@@ -90,11 +90,11 @@ class _Polling(AsyncARMPolling):
         try:
             await self.update_status()
         except ArmError as error:
-            if error.error_class in PASSING:
+            if error.error_class in RETRYABLE_READ_ERRORS:
                 wait = error.retry_after or timedelta(seconds=_own_wait(self._polls))
                 raise _Unfinished(wait) from error
             raise _after_acceptance(error) from error
-        except (BadResponse, *_TRIPPED) as error:
+        except (BadResponse, *_MALFORMED_ANSWER) as error:
             # ARM has accepted the write, and this answer says nothing about it: to report a failure would be a guess.
             log.warning("an operation's poll makes no sense, and is left for a later look: %s", type(error).__name__)
             raise _Unfinished(timedelta(seconds=_own_wait(self._polls))) from error

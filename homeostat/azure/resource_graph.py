@@ -26,6 +26,7 @@ from homeostat.azure.governor import PACE, spent
 from homeostat.azure.lean_json import NotJson, read_lean
 from homeostat.azure.pipeline import READ_BY, Pipeline
 from homeostat.azure.retry import Limits
+from homeostat.coalescing import Coalescer, no_wait
 from homeostat.core import json
 from homeostat.core.arm_errors import ArmError, ErrorClass, clock_seconds
 from homeostat.core.arm_types import root_of
@@ -37,7 +38,6 @@ from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.quotas import QUERIES
 from homeostat.paging import odd_answer
-from homeostat.together import Together, at_once
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +53,13 @@ MAX_TEXT: Final = 256
 ANSWER_SECONDS: Final = 3
 """How long a repair waits for a name: it is not worth more."""
 
-AT_ONCE: Final = 3
+UNDELAYED_QUERIES: Final = 3
 """Queries about changes that may go without delay: an instance that repairs a handful of roots never waits."""
 
-TURN_SECONDS: Final = 1.0
+GATHER_SECONDS: Final = 1.0
 """How long a query then gathers questions, and how long it waits for a token at most."""
 
-ONCE: Final = Limits(attempts=1, unknown=1)
+SINGLE_ATTEMPT: Final = Limits(attempts=1, unknown=1)
 
 QUERY: Final = (
     "resourcechanges"
@@ -86,7 +86,7 @@ class Question:
     since: datetime
 
 
-class Turn:
+class QueryPacer:
     """When this instance may send its next query about changes: at its own pace, and with a token that all share.
 
     Otherwise a storm would spend the quota of five seconds at once, on one name for each query.
@@ -95,19 +95,19 @@ class Turn:
     def __init__(self, tokens: Blocks, ambient: Ambient) -> None:
         self._tokens = tokens
         self._ambient = ambient
-        self._pace = TokenBucket(AT_ONCE, 1 / TURN_SECONDS, ambient.monotonic())
+        self._pace = TokenBucket(UNDELAYED_QUERIES, 1 / GATHER_SECONDS, ambient.monotonic())
         self._none_before = -math.inf
 
     async def __call__(self) -> None:
         """Waits for the turn. Raises the ArmError of a throttled request if there is no token in time."""
         now = self._ambient.monotonic()
         gathering = self._pace.due(1, now)
-        if (wait := self._none_before - now) > gathering + TURN_SECONDS:
+        if (wait := self._none_before - now) > gathering + GATHER_SECONDS:
             raise spent(wait, f"POST {PATH}")  # it would wait in vain
         if gathering:
             await self._ambient.sleep(gathering)
         now = self._ambient.monotonic()
-        if (lacking := await self._tokens.take("", QUERIES, now + TURN_SECONDS)) is not None:
+        if (lacking := await self._tokens.take("", QUERIES, now + GATHER_SECONDS)) is not None:
             self._none_before = now + lacking
             self._pace.lower(0.0, self._none_before)  # so that the query that gets a token next gathers many questions
             raise spent(lacking, f"POST {PATH}")
@@ -127,8 +127,8 @@ class _Reading:
 class ResourceGraph:
     """The ChangeHistory and ResourceTable ports.
 
-    Questions about changes are merged: all that repairs ask while a query is under way, or waits for its `turn`, become
-    one query. So the less quota is left, the more questions one query answers.
+    Questions about changes are merged: all that repairs ask while a query is under way, or waits in `before_query`,
+    become one query. So the less quota is left, the more questions one query answers.
     """
 
     def __init__(
@@ -136,12 +136,12 @@ class ResourceGraph:
         pipeline: Pipeline,
         cloud: Cloud,
         pace: Pace = HEALING,
-        turn: Callable[[], Awaitable[None]] = at_once,
+        before_query: Callable[[], Awaitable[None]] = no_wait,
     ) -> None:
         self._pipeline = pipeline
         self._cloud = cloud
         self._pace = pace
-        self._questions = Together[Question, tuple[ForeignWrite, ...]](MAX_ROOTS, turn)
+        self._questions = Coalescer[Question, tuple[ForeignWrite, ...]](MAX_ROOTS, before_query)
 
     async def page(self, query: RowQuery, *, top: int = MAX_TOP, token: str = "") -> Page:
         body: dict[str, Json] = {
@@ -170,7 +170,7 @@ class ResourceGraph:
     async def changes(self, root: ResourceId, since: datetime) -> tuple[ForeignWrite, ...]:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._questions.store("", Question(root, since), self._answers)
+                return await self._questions.submit("", Question(root, since), self._answers)
         except (ArmError, ValueError, TimeoutError) as error:
             log.warning("%s: Resource Graph does not say who changed it: %s", root.short, str(error) or "no answer")
             if isinstance(error, ArmError) and error.error_class is ErrorClass.DENIED:
@@ -179,7 +179,8 @@ class ResourceGraph:
 
     async def _answers(self, questions: Sequence[Question]) -> Sequence[tuple[ForeignWrite, ...]]:
         subscriptions = sorted({question.root.subscription for question in questions})
-        answer = await self._ask({"subscriptions": subscriptions, "query": query(questions)}, {"limits": ONCE})
+        body: JsonObject = {"subscriptions": subscriptions, "query": query(questions)}
+        answer = await self._ask(body, {"limits": SINGLE_ATTEMPT})
         found = defaultdict[ResourceId, list[ForeignWrite]](list)
         for root, write in _writes(json.parse(answer.content)):
             found[root].append(write)

@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 type Request = PipelineRequest[HttpRequest]
 type Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
 
-PASSING: Final = frozenset({ErrorClass.TRANSIENT, ErrorClass.THROTTLED, ErrorClass.BUSY})
+RETRYABLE_READ_ERRORS: Final = frozenset({ErrorClass.TRANSIENT, ErrorClass.THROTTLED, ErrorClass.BUSY})
 """Errors that may have passed when a read is repeated."""
 
-REFUSED_FOR_NOW: Final = frozenset({ErrorClass.THROTTLED, ErrorClass.BUSY})
+RETRYABLE_WRITE_ERRORS: Final = frozenset({ErrorClass.THROTTLED, ErrorClass.BUSY})
 """Errors that may have passed when a write is repeated, provided that it was not executed."""
 
-READING_POSTS: Final = ("/list", "/providers/microsoft.resourcegraph/resources")
+READ_ONLY_POSTS: Final = ("/list", "/providers/microsoft.resourcegraph/resources")
 """The ends of the paths of POST requests that change nothing."""
 
 
@@ -122,7 +122,7 @@ class _Call:
         never_sent = error.status == 0 and error.executed is Executed.NO
         if self._reads and error.error_class is ErrorClass.UNKNOWN:
             return self._limits.unknown
-        if never_sent or error.error_class in (PASSING if self._reads else REFUSED_FOR_NOW):
+        if never_sent or error.error_class in (RETRYABLE_READ_ERRORS if self._reads else RETRYABLE_WRITE_ERRORS):
             return self._limits.attempts
         return 1
 
@@ -156,7 +156,7 @@ def _error_of(state: RetryCallState) -> ArmError:
 def only_reads(request: HttpRequest) -> bool:
     """Whether repeating the request can change nothing."""
     path = urlsplit(request.url).path.lower()
-    return request.method in {"GET", "HEAD"} or (request.method == "POST" and path.endswith(READING_POSTS))
+    return request.method in {"GET", "HEAD"} or (request.method == "POST" and path.endswith(READ_ONLY_POSTS))
 
 
 def with_seconds(headers: Mapping[str, str], now: datetime) -> Mapping[str, str]:

@@ -139,7 +139,7 @@ WRITES: Final[Mapping[tuple[str, Verb], Operation]] = {
 }
 """By type name and verb."""
 
-THIN: Final = frozenset(
+PATCHED_WITHOUT_SDK: Final = frozenset(
     row.name
     for row in (SQL_SERVER, KEY_VAULT, REDIS, STORAGE_ACCOUNT, COSMOS_DB, POSTGRESQL, SERVICE_BUS, MANAGED_REDIS)
 )
@@ -190,8 +190,8 @@ class SdkWriter:
 
     async def _send(self, action: Action, request_id: str, send_by: float | None) -> Response:
         """Sends the write and returns ARM's first answer, which is a success."""
-        if action.type.name in THIN and action.verb is Verb.PATCH:
-            return await self._send_thin(action, request_id, send_by)
+        if action.type.name in PATCHED_WITHOUT_SDK and action.verb is Verb.PATCH:
+            return await self._send_without_sdk(action, request_id, send_by)
         operation = _operation_for(action)
         answers: list[Response] = []
         options = _options(action, operation, request_id) | {"raw_response_hook": answers.append, SEND_BY: send_by}
@@ -211,7 +211,7 @@ class SdkWriter:
             await answers[0].http_response.read()  # the SDK failed on a header before it read the body
         return answers[0]
 
-    async def _send_thin(self, action: Action, request_id: str, send_by: float | None) -> Response:
+    async def _send_without_sdk(self, action: Action, request_id: str, send_by: float | None) -> Response:
         url = f"{self._cloud.arm}{quote(action.resource.text, safe='/()')}?api-version={action.type.api_version}"
         headers = {REQUEST_ID: request_id, CORRELATION_ID: request_id}
         request = HttpRequest(action.verb.value, url, headers=headers, json=revealed(action.body))

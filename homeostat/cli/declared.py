@@ -14,7 +14,7 @@ from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.spec import Fleet, Specs
 from homeostat.memory import MemoryStorage
 from homeostat.selections import NotResolved, Selections
-from homeostat.specs import Desired, SpecFiles
+from homeostat.specs import DesiredState, SpecFiles
 from remediators import REGISTRY
 
 SHOWN_NAMES: Final = 20
@@ -86,7 +86,7 @@ async def _resolved(
     ambient = SystemAmbient()
     async with open_arm(environment, ambient) as arm:
         selections = Selections(arm.changes, arm.reader, MemoryStorage(ambient.now).blobs, ambient)
-        desired = Desired(SpecFiles(tuple(specs)), REGISTRY, ambient, subscription, own, selections)
+        desired = DesiredState(SpecFiles(tuple(specs)), REGISTRY, ambient, subscription, own, selections)
         fleet = await desired.fleet()
         if selections.problem:
             raise NotResolved(selections.problem)

@@ -25,7 +25,7 @@ RECENT = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownRoot:
     """What is known of one root. entries: of its ledger, newest first."""
 
     root: Root
@@ -33,7 +33,7 @@ class Known:
     entries: Sequence[JsonObject]
 
 
-def explain(target: Target, roots: Sequence[Known], cap: Mode, now: datetime, asked: Collection[str]) -> JsonObject:
+def explain(target: Target, roots: Sequence[KnownRoot], cap: Mode, now: datetime, asked: Collection[str]) -> JsonObject:
     """The explanation as JSON; `homeostat.render.explanation` has it in words. cap: HOMEOSTAT_MODE.
 
     asked: the kinds that are looked at from where the service stands.
@@ -48,7 +48,7 @@ def explain(target: Target, roots: Sequence[Known], cap: Mode, now: datetime, as
     }
 
 
-def _root(known: Known, target: str, now: datetime, asked: Collection[str]) -> JsonObject:
+def _root(known: KnownRoot, target: str, now: datetime, asked: Collection[str]) -> JsonObject:
     root, record = known.root, known.record
     whole = record.episodes.get(WHOLE_ROOT)
     return {
@@ -63,12 +63,12 @@ def _root(known: Known, target: str, now: datetime, asked: Collection[str]) -> J
     }
 
 
-def _failing(episode: Episode, known: Known) -> JsonObject:
+def _failing(episode: Episode, known: KnownRoot) -> JsonObject:
     error = next((found for entry in known.entries if (found := json.text_at(entry, "error"))), "")
     return {"since": episode.opened.isoformat(), "failures": known.record.failures, "error": error}
 
 
-def _kind(kind: str, known: Known, asked: Collection[str]) -> JsonObject:
+def _kind(kind: str, known: KnownRoot, asked: Collection[str]) -> JsonObject:
     root, record = known.root, known.record
     want, episode, accepted = root.wants[kind], record.episodes.get(kind), record.accepted.get(kind)
     last = next((entry for entry in known.entries if _concerns(entry, kind)), {})
@@ -88,7 +88,7 @@ def _kind(kind: str, known: Known, asked: Collection[str]) -> JsonObject:
     }
 
 
-def _state(kind: str, known: Known) -> str:
+def _state(kind: str, known: KnownRoot) -> str:
     """In a word or two. An open episode outweighs earlier findings."""
     record, episode = known.record, known.record.episodes.get(kind)
     if kind not in looked_at(known.root):

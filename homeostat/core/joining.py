@@ -70,7 +70,7 @@ class _Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class JoinedWants:
     """By root, sorted: what is wanted of it, by kind; the sorted names of the targets that depend on it; and the kinds
     for which an owner requires approval.
     """
@@ -82,7 +82,7 @@ class Together:
 
 def joined(
     documents: Iterable[Compiled], problems: list[SpecProblem], *, of_web_apps: bool, placed: bool = True
-) -> Together:
+) -> JoinedWants:
     """Joins what is wanted of the web apps themselves, or of everything else; these are independent of each other.
 
     placed: whether places are needed, which cost the most time.
@@ -115,7 +115,7 @@ def joined(
         }
         wants[root][kind] = Want(root, items, found.unmanaged or Unmanaged.KEEP, found.mode)
     order = sorted(users, key=lambda root: root.key)
-    return Together({root: wants[root] for root in order}, {root: names.of(users[root]) for root in order}, marked)
+    return JoinedWants({root: wants[root] for root in order}, {root: names.of(users[root]) for root in order}, marked)
 
 
 class _Names:

@@ -32,7 +32,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-class Word(StrEnum):
+class Decision(StrEnum):
     """In the place of a status in a root's ledger: what was decided about it, without a write to Azure."""
 
     APPROVED = "approved"
@@ -191,10 +191,12 @@ def ledger_entry(
     }
 
 
-def word_entry(word: Word, root: ResourceId, targets: Sequence[str], trigger: Trigger, now: datetime) -> JsonObject:
+def decision_entry(
+    decision: Decision, root: ResourceId, targets: Sequence[str], trigger: Trigger, now: datetime
+) -> JsonObject:
     """A line of a root's history for a decision without a write."""
     nothing = Outcome(root, Status.IN_SYNC, Plan(root))
-    return {**ledger_entry(nothing, trigger, targets, now), "status": word.value}
+    return {**ledger_entry(nothing, trigger, targets, now), "status": decision.value}
 
 
 def is_worth_a_line(outcome: Outcome) -> bool:

@@ -26,7 +26,7 @@ class Settle:
 
 
 DEFAULT_SETTLE: Final = Settle()
-AT_ONCE: Final = Settle(timedelta(), timedelta())
+IMMEDIATE: Final = Settle(timedelta(), timedelta())
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from homeostat.core.arm_types import root_of
 from homeostat.core.compiled import Compiled, Target
 from homeostat.core.documents import json_schema
 from homeostat.core.ids import ResourceId
-from homeostat.core.joining import Together, joined
+from homeostat.core.joining import JoinedWants, joined
 from homeostat.core.model import Registry, Want
 from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.policy import DEFAULT_POLICY, Policy
@@ -214,13 +214,13 @@ class Specs:
         declared = len(together.wants) + len(first)
         windows = {each.target.name: each.windows for each in documents if each.windows is not None}
 
-        def root(id_: ResourceId, found: Together) -> Root:
+        def root(id_: ResourceId, found: JoinedWants) -> Root:
             names, wants = found.targets[id_], found.wants[id_]
             calendars = {name: windows[name] for name in names if name in windows}
             marked = found.marked.get(id_, frozenset())
             return Root(id_, wants, names, look.policy, version, calendars, marked, declared)
 
-        def of_one(known: Compiled, problems: list[SpecProblem]) -> Together:
+        def of_one(known: Compiled, problems: list[SpecProblem]) -> JoinedWants:
             alike = (known, *others.get(known.web_app, ()))
             return joined(map(look.compiler.again, alike), problems, of_web_apps=True)
 

@@ -24,15 +24,15 @@ from homeostat.core.plan import Plan
 from homeostat.core.record import Accepted, RootRecord
 from homeostat.core.spec import Root
 
-ROWS: Final = 0.99 * MAX_TOP
+ROWS_PER_CHUNK: Final = 0.99 * MAX_TOP
 """Rows of a chunk: those of one page of Resource Graph, since queries are a sweep's scarcest resource. A hundredth is
 left for resources that are created within a day.
 """
 
-ROWS_OF_A_ROOT: Final = 1.1
+DEFAULT_ROWS_PER_ROOT: Final = 1.1
 """Rows of a root, with those of others that come along: what is expected before any sweep has measured it."""
 
-MOST_FIT: Final = 0.9
+SINGLE_PAGE_SHARE: Final = 0.9
 """The share of chunks that are to fit into one page: a resource group full of other things only affects its own."""
 
 MAX_CHUNKS: Final = 2000
@@ -43,13 +43,13 @@ DEFAULT_FULL_READ_DAYS: Final = 14
 STALE_AFTER: Final = timedelta(hours=20)
 """A sweep that is older than this when the timer fires is ended unfinished; a younger one goes on."""
 
-PATIENCE: Final = timedelta(hours=6)
+DEADLINE: Final = timedelta(hours=6)
 """How long a sweep waits for its last chunk, and for the end of the repairs that it caused."""
 
 FIRST_LOOK: Final = timedelta(seconds=30)
 LAST_LOOK: Final = timedelta(minutes=15)
 
-REMEMBERED: Final = 10
+MAX_EARLIER: Final = 10
 """How many earlier sweeps' ids are kept, to recognise messages that come very late."""
 
 MAX_ASKS: Final = 10
@@ -58,7 +58,7 @@ MAX_ASKS: Final = 10
 MAX_REFUSED: Final = 20
 """How many of the actions that the role lacks are named: if more are missing, the role is not assigned at all."""
 
-AGAIN_AFTER: Final = timedelta(minutes=10)
+RESEND_AFTER: Final = timedelta(minutes=10)
 """How often at most a running sweep's messages are sent again because people ask for it."""
 
 
@@ -137,7 +137,7 @@ class Sweep:
     full_until: int
     state: State = State.RUNNING
     earlier: tuple[str, ...] = ()
-    rows_of_a_root: float = ROWS_OF_A_ROOT
+    rows_of_a_root: float = DEFAULT_ROWS_PER_ROOT
     asks: tuple[Ask, ...] = ()
 
     @property
@@ -157,8 +157,8 @@ class Sweep:
 
     def is_urged_by(self, ask: Ask) -> bool:
         """Whether the request sends its messages, which may be lost, again: the first within each AGAIN_AFTER does."""
-        turns = [(each.at - self.began) // AGAIN_AFTER for each in self.asks]
-        return (ask.at - self.began) // AGAIN_AFTER > max(turns, default=0)
+        turns = [(each.at - self.began) // RESEND_AFTER for each in self.asks]
+        return (ask.at - self.began) // RESEND_AFTER > max(turns, default=0)
 
 
 def begun(
@@ -166,7 +166,7 @@ def begun(
 ) -> Sweep:
     """A new sweep of these roots, which are sorted."""
     today = now.date().toordinal()
-    rows_of_a_root = before.rows_of_a_root if before else ROWS_OF_A_ROOT
+    rows_of_a_root = before.rows_of_a_root if before else DEFAULT_ROWS_PER_ROOT
     return Sweep(
         id=id_,
         cause=cause,
@@ -174,10 +174,10 @@ def begun(
         spec_version=spec_version,
         roots=len(ids),
         subscriptions=len({each.subscription.lower() for each in ids}),
-        beginnings=cut([each.key for each in ids], int(ROWS / rows_of_a_root)),
+        beginnings=cut([each.key for each in ids], int(ROWS_PER_CHUNK / rows_of_a_root)),
         full_after=min(before.full_until, today) if before else today - 1,
         full_until=today,
-        earlier=(*before.earlier, before.id)[-REMEMBERED:] if before else (),
+        earlier=(*before.earlier, before.id)[-MAX_EARLIER:] if before else (),
         rows_of_a_root=rows_of_a_root,
     )
 
@@ -199,7 +199,7 @@ def _rows_of_a_root(chunks: Iterable["Chunk"]) -> float:
     At least one, so that a chunk never has more roots than a page has rows.
     """
     found = sorted(max(1.0, chunk.rows / chunk.asked) for chunk in chunks if chunk.asked)
-    return found[int(MOST_FIT * (len(found) - 1))] if found else 0.0
+    return found[int(SINGLE_PAGE_SHARE * (len(found) - 1))] if found else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from itertools import groupby
 from homeostat.core import json
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
-from homeostat.core.outcome import Word
+from homeostat.core.outcome import Decision
 from homeostat.render import text
 from homeostat.render.report import root_part
 from homeostat.render.words import actor_words, counted, printable
@@ -24,7 +24,7 @@ def pages(entries: Iterable[JsonObject], *, colour: bool = False) -> Iterator[st
 
 def _word(entry: JsonObject) -> tuple[str, ...] | None:
     """What was decided when, by whom and why; None for an entry that tells of a look."""
-    if json.text_at(entry, "status") not in set(Word):
+    if json.text_at(entry, "status") not in set(Decision):
         return None
     trigger = (json.text_at(entry, "trigger", name) for name in ("caller", "reason"))
     return (json.text_at(entry, "at"), json.text_at(entry, "status"), *trigger)
@@ -32,7 +32,7 @@ def _word(entry: JsonObject) -> tuple[str, ...] | None:
 
 def render(entry: JsonObject, *, colour: bool = False) -> str:
     """One entry, as the service returns it. Raises InvalidResourceId."""
-    if json.text_at(entry, "status") in set(Word):
+    if json.text_at(entry, "status") in set(Decision):
         return _said(entry, ResourceId.parse(json.text_at(entry, "root")).short)
     cause, caller = (json.text_at(entry, "trigger", name) for name in ("cause", "caller"))
     by = f"{cause}, {caller}" if caller else cause

@@ -10,7 +10,7 @@ import pytest
 
 from homeostat.allowances import SharedAllowance
 from homeostat.azure.arm import Arm, Sharing, arm_over
-from homeostat.azure.blocks import AHEAD
+from homeostat.azure.blocks import MIN_BLOCK
 from homeostat.azure.clouds import cloud_of
 from homeostat.core.arm_errors import ErrorClass
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, PRIVATE_DNS_ZONE, SITE, SITE_CONFIG, ArmType
@@ -306,7 +306,7 @@ def test_the_store_is_asked_once_for_all_who_wait() -> None:
         assert all_found(await many(400, lambda: sweep.reader.read(settings), at_once=1))
         return at_once, toll.calls["documents.apply"] - at_once
 
-    assert on_virtual_time(program) == (2, 400 // AHEAD)  # the first asks before the others wait
+    assert on_virtual_time(program) == (2, 400 // MIN_BLOCK)  # the first asks before the others wait
 
 
 def test_queries_stay_below_the_quota_of_resource_graph() -> None:
@@ -476,7 +476,7 @@ def test_nothing_is_remembered_of_budgets_that_are_full_again() -> None:
             assert all_found(await many(400, lambda: arm.reader.read(Read(SITE, ground.site)), at_once=8))
             await ground.ambient.sleep(30)
         arm.governor._tidy()
-        return len(arm.governor._desks)
+        return len(arm.governor._queues)
 
     assert on_virtual_time(program) == 0
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.azure.lean_json import AT_ONCE, NotJson, read_lean
+from homeostat.azure.lean_json import READ_AHEAD, NotJson, read_lean
 from homeostat.core import json
 from homeostat.core.json import Json, JsonObject
 from tests.support.bodies import without_nulls
@@ -29,31 +29,31 @@ async def parts_of(text: bytes, size: int) -> AsyncIterator[bytes]:
         yield text[at : at + size]
 
 
-def read(text: bytes, size: int = 1 << 16, at_once: int = AT_ONCE) -> JsonObject:
-    return asyncio.run(read_lean(parts_of(text, size), "data", at_once))
+def read(text: bytes, size: int = 1 << 16, read_ahead: int = READ_AHEAD) -> JsonObject:
+    return asyncio.run(read_lean(parts_of(text, size), "data", read_ahead))
 
 
 @given(pages, sizes, sizes, st.none() | st.integers(0, 2), st.booleans())
 def test_wherever_it_is_cut_nothing_but_members_that_are_null_is_missing(
-    page: Json, size: int, at_once: int, indent: int | None, escaped: bool
+    page: Json, size: int, read_ahead: int, indent: int | None, escaped: bool
 ) -> None:
     text = python_json.dumps(page, indent=indent, ensure_ascii=escaped)
-    assert read(text.encode(), size, at_once) == without_nulls(page)
+    assert read(text.encode(), size, read_ahead) == without_nulls(page)
 
 
 @given(pages, st.integers(0), st.integers(0, 2), st.text('{}[]":,0-1.eE nul\\\x00é', max_size=2), sizes, sizes)
 def test_an_object_is_refused_where_it_is_when_read_at_once(
-    page: Json, place: int, lost: int, found: str, size: int, at_once: int
+    page: Json, place: int, lost: int, found: str, size: int, read_ahead: int
 ) -> None:
     whole = json.render(page)
     at = place % (len(whole) + 1)
     text = whole[:at] + found + whole[at + lost :]
-    assert _is_read(text, size, at_once) == _is_an_object(text)
+    assert _is_read(text, size, read_ahead) == _is_an_object(text)
 
 
-def _is_read(text: str, size: int, at_once: int) -> bool:
+def _is_read(text: str, size: int, read_ahead: int) -> bool:
     try:
-        read(text.encode(), size, at_once)
+        read(text.encode(), size, read_ahead)
     except NotJson:
         return False
     return True
@@ -85,10 +85,10 @@ def _is_an_object(text: str) -> bool:
         b'{"data": ' + b"[" * 100_000,
     ],
 )
-@pytest.mark.parametrize("at_once", [1, AT_ONCE])
-def test_what_is_no_object_of_json_is_refused(text: bytes, at_once: int) -> None:
+@pytest.mark.parametrize("read_ahead", [1, READ_AHEAD])
+def test_what_is_no_object_of_json_is_refused(text: bytes, read_ahead: int) -> None:
     with pytest.raises(NotJson, match=r"."):
-        read(text, at_once=at_once)
+        read(text, read_ahead=read_ahead)
 
 
 def test_equal_texts_and_names_are_one_object_whatever_part_they_came_in() -> None:
@@ -130,4 +130,4 @@ def test_no_more_text_waits_than_is_read_at_once() -> None:
     finally:
         tracemalloc.stop()
     assert found == {"data": [{}] * rows}
-    assert peak < 8 * AT_ONCE < rows * len(row) / 8
+    assert peak < 8 * READ_AHEAD < rows * len(row) / 8

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from homeostat.azure.writer import NETWORK, PRIVATE_DNS, THIN, WEB, WRITES, NoSuchWrite
+from homeostat.azure.writer import NETWORK, PATCHED_WITHOUT_SDK, PRIVATE_DNS, WEB, WRITES, NoSuchWrite
 from homeostat.core.arm_errors import ErrorClass
 from homeostat.core.arm_types import (
     A_RECORD,
@@ -93,13 +93,13 @@ OF_NETWORKS = [
     )
     for write in (put, delete)
 ]
-OF_BACKENDS = [patch(resource(name, "backend"), ARM_TYPES[name.lower()]) for name in sorted(THIN)]
+OF_BACKENDS = [patch(resource(name, "backend"), ARM_TYPES[name.lower()]) for name in sorted(PATCHED_WITHOUT_SDK)]
 EVERY_WRITE = [*OF_SITES, *OF_NETWORKS, *OF_BACKENDS]
 
 
 def test_every_row_of_the_write_table_is_tried_here() -> None:
     tried = {(action.type.name, action.verb) for action in EVERY_WRITE}
-    assert tried == set(WRITES) | {(name, Verb.PATCH) for name in THIN}
+    assert tried == set(WRITES) | {(name, Verb.PATCH) for name in PATCHED_WITHOUT_SDK}
 
 
 @pytest.mark.parametrize("action", EVERY_WRITE, ids=str)

@@ -19,7 +19,7 @@ from homeostat.azure.placement import VARIABLE, placement_of
 from homeostat.azure.retry import Limits
 from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.selections import Selections
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from remediators import REGISTRY
 from simulator import identity, worlds
 from simulator.exchange import Exchanger
@@ -92,8 +92,8 @@ def two_clouds(spec: str = BOTH, environment: Mapping[str, str] = ENVIRONMENT) -
     shared = arm.sharing(SharedAllowance(made.memory.documents, made.ambient, DEFAULT_SHARE_LEFT))
     engine = replace(made.engine, reader=arm.reader, writer=arm.writer, deployments=arm.reader, changes=shared.changes)
     selections = Selections(shared.table, arm.reader, made.memory.blobs, made.ambient)
-    desired = Desired(made.specs, REGISTRY, made.ambient, made.cloud.subscription, selections=selections)
-    way = replace(made.service.way, reader=shared.reader, table=shared.table)
-    service = replace(made.service, engine=engine, desired=desired, identity=arm.identity, way=way)
+    desired = DesiredState(made.specs, REGISTRY, made.ambient, made.cloud.subscription, selections=selections)
+    access = replace(made.service.sweep_access, reader=shared.reader, table=shared.table)
+    service = replace(made.service, engine=engine, desired=desired, identity=arm.identity, sweep_access=access)
     whole = replace(made, transport=transport, arm=arm, engine=engine, service=service)
     return TwoClouds(whole, replace(whole, cloud=cloud, exchanger=exchanger), transport, arm, environment)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from homeostat.core.asks import Ask, ask_in, ask_json
-from homeostat.core.sweep import AGAIN_AFTER, MAX_ASKS, State, Sweep, begun, from_json, to_json
+from homeostat.core.sweep import MAX_ASKS, RESEND_AFTER, State, Sweep, begun, from_json, to_json
 
 pytestmark = pytest.mark.unit
 
@@ -65,5 +65,5 @@ def test_however_often_people_ask_its_messages_are_sent_again_once_in_ten_minute
         if asked_for.is_urged_by(ask):
             urged.append(minute)
         asked_for = asked_for.asked_for(ask)
-    assert timedelta(minutes=10) == AGAIN_AFTER
+    assert timedelta(minutes=10) == RESEND_AFTER
     assert urged == [12, 21, 30], "not in its first ten minutes, when they were sent a moment ago"

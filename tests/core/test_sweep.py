@@ -22,8 +22,8 @@ from homeostat.core.sweep import (
     FIRST_LOOK,
     LAST_LOOK,
     MAX_CHUNKS,
-    REMEMBERED,
-    ROWS,
+    MAX_EARLIER,
+    ROWS_PER_CHUNK,
     STALE_AFTER,
     Chunk,
     State,
@@ -124,7 +124,7 @@ def test_a_sweep_tells_the_next_how_many_rows_most_chunks_had_of_a_root(chunks: 
     assert last.rows_of_a_root == expected
     ids = apps(set(range(3000)))
     now = begun("b", "nightly", ids, "v1", NOW, last)
-    assert now.beginnings == cut([id_.key for id_ in ids], int(ROWS / expected))
+    assert now.beginnings == cut([id_.key for id_ in ids], int(ROWS_PER_CHUNK / expected))
     assert ended(now, (), looked_at_all=True).rows_of_a_root == expected
 
 
@@ -196,10 +196,10 @@ def test_of_two_states_of_a_chunk_the_one_that_is_further_stays() -> None:
 
 def test_a_sweep_remembers_the_ids_of_some_before_it() -> None:
     last: Sweep | None = None
-    for number in range(REMEMBERED + 5):
+    for number in range(MAX_EARLIER + 5):
         last = begun(str(number), "nightly", (), "v1", NOW, last)
     assert last is not None
-    assert last.earlier == tuple(str(number) for number in range(4, REMEMBERED + 4))
+    assert last.earlier == tuple(str(number) for number in range(4, MAX_EARLIER + 4))
 
 
 def test_a_sweep_is_looked_at_ever_more_rarely_and_grows_stale() -> None:

@@ -36,7 +36,7 @@ HEALED = tuple(breakage for breakage in BREAKAGES if not breakage.forced)
 FORCED = tuple(breakage for breakage in BREAKAGES if breakage.forced)
 
 # One of each remediator of the first four, which can all be true at the same time.
-AT_ONCE = tuple(
+IMMEDIATE = tuple(
     breakage
     for breakage in BREAKAGES
     if breakage.name in {"REDIS_PORT changed", "priorities swapped", "integration removed", "link deleted"}
@@ -175,9 +175,9 @@ class TestByEvents:
     def test_all_four_kinds_broken_at_once_are_healed(
         self, az: AzureCli, whole: Mapping[Callable[[AzureCli], Any], Any], app: FunctionApp
     ) -> None:
-        for breakage in AT_ONCE:
+        for breakage in IMMEDIATE:
             breakage.apply(az)
-        _healed(az, whole, app, *AT_ONCE)
+        _healed(az, whole, app, *IMMEDIATE)
 
     def test_each_repair_is_told_by_an_alert_and_kept_in_the_ledger(
         self, simulation: Simulation, app: FunctionApp
@@ -201,22 +201,22 @@ def test_lost_events_are_made_good_by_the_nightly_timer(
     simulation: Simulation, az: AzureCli, whole: Mapping[Callable[[AzureCli], Any], Any], storage: str
 ) -> None:
     with running_function_app(_settings(simulation, storage)) as deaf:
-        for breakage in AT_ONCE:
+        for breakage in IMMEDIATE:
             breakage.apply(az)
-        assert all(breakage.is_visible(az) for breakage in AT_ONCE)
+        assert all(breakage.is_visible(az) for breakage in IMMEDIATE)
         assert deaf.fire("nightly_reconcile") == 202
-        _healed(az, whole, deaf, *AT_ONCE)
+        _healed(az, whole, deaf, *IMMEDIATE)
 
 
 def test_a_forced_remediation_heals_and_answers_with_what_it_did(
     simulation: Simulation, az: AzureCli, whole: Mapping[Callable[[AzureCli], Any], Any], storage: str
 ) -> None:
     with running_function_app(_settings(simulation, storage)) as deaf:
-        for breakage in AT_ONCE:
+        for breakage in IMMEDIATE:
             breakage.apply(az)
         status, body = deaf.call("remediate", {"targets": ["app-flask"], "wait": True, "reason": "a test asks"})
         assert (status, body["status"]) == (200, "healed")
-        assert all(breakage.show(az) == whole[breakage.show] for breakage in AT_ONCE)
+        assert all(breakage.show(az) == whole[breakage.show] for breakage in IMMEDIATE)
 
 
 def test_mode_alert_writes_nothing_and_tells_each_root_and_kind_once(
@@ -228,15 +228,15 @@ def test_mode_alert_writes_nothing_and_tells_each_root_and_kind_once(
         running_function_app(_settings(simulation, storage, HOMEOSTAT_MODE="alert")) as cautious,
         _events(simulation, cautious),
     ):
-        for breakage in AT_ONCE:
+        for breakage in IMMEDIATE:
             breakage.apply(az)
-        _eventually(lambda: len(_detected(simulation)) >= len(AT_ONCE), f"too few alerts: {_alerts(simulation)}")
+        _eventually(lambda: len(_detected(simulation)) >= len(IMMEDIATE), f"too few alerts: {_alerts(simulation)}")
         status, body = cautious.call("remediate", {"targets": ["app-flask"], "wait": True})
         assert (status, body["status"]) == (200, "drifted")
-        assert all(breakage.is_visible(az) for breakage in AT_ONCE)
+        assert all(breakage.is_visible(az) for breakage in IMMEDIATE)
     assert _own_writes(simulation) == []
     told = [(alert["data"]["root"], alert["data"]["kind"]) for alert in _detected(simulation)]
-    assert len(told) == len(set(told)) == len(AT_ONCE)
+    assert len(told) == len(set(told)) == len(IMMEDIATE)
 
 
 def _detected(simulation: Simulation) -> list[dict[str, Any]]:

@@ -231,7 +231,7 @@ def mortal(stand: Stand, fate: Fate) -> Stand:
             blobs=MortalBlobs(store.blobs, fate),
         ),
     )
-    way = stand.service.way
-    assert way.table is not None, "a stand has one"
-    mortal_way = replace(way, reader=arm, table=MortalTable(way.table, fate))
-    return replace(stand, engine=engine, service=replace(stand.service, engine=engine, way=mortal_way))
+    access = stand.service.sweep_access
+    assert access.table is not None, "a stand has one"
+    mortal = replace(access, reader=arm, table=MortalTable(access.table, fate))
+    return replace(stand, engine=engine, service=replace(stand.service, engine=engine, sweep_access=mortal))

@@ -28,9 +28,9 @@ from homeostat.memory import MemoryStorage
 from homeostat.ports import AlertError, CloudEventData, Documents, QueuedMessage
 from homeostat.selections import Selections
 from homeostat.service import Service
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE, Store
-from homeostat.sweeps import Way
+from homeostat.sweeps import SweepAccess
 from remediators import REGISTRY
 from simulator import worlds
 from simulator.access import Role
@@ -372,9 +372,10 @@ def stand(
     )
     specs = Texts({"homeostat.yaml": spec})
     selections = Selections(shared.table, arm.reader, memory.blobs, ambient)
-    desired = Desired(specs, REGISTRY, ambient, cloud.subscription, selections=selections)
-    way = Way(shared.reader, shared.table)
-    service = Service(engine, desired, {}, arm.identity, managed=Managed(store, memory.blobs, ambient), way=way)
+    desired = DesiredState(specs, REGISTRY, ambient, cloud.subscription, selections=selections)
+    access = SweepAccess(shared.reader, shared.table)
+    managed = Managed(store, memory.blobs, ambient)
+    service = Service(engine, desired, {}, arm.identity, managed=managed, sweep_access=access)
     service = replace(service, low_budgets=arm.low_budgets)
     made = Stand(ambient, cloud, exchanger, transport, arm, memory, specs, inbox, engine, service)
     watch_at_end(made.shown)

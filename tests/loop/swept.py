@@ -21,7 +21,7 @@ def fleet_of(apps: int, subscriptions: int = 2, days: int = NEVER) -> Stand:
     """Nothing has happened on it yet."""
     world = stand(f"fleet:{apps}", subscriptions=subscriptions)
     world.specs.by_name = {"homeostat.yaml": APPS % ", ".join(world.cloud.subscriptions)}
-    world.service = replace(world.service, way=replace(world.service.way, full_read_days=days))
+    world.service = replace(world.service, sweep_access=replace(world.service.sweep_access, full_read_days=days))
     return world
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from homeostat.batches import AT_ONCE, in_batches
+from homeostat.batches import BATCH_SIZE, in_batches
 
 pytestmark = pytest.mark.unit
 
@@ -21,9 +21,9 @@ async def test_results_are_in_the_order_of_the_items_and_never_more_than_a_batch
         under_way -= 1
         return item * 10
 
-    items = range(2 * AT_ONCE + 1)
+    items = range(2 * BATCH_SIZE + 1)
     assert await in_batches(items, work) == [item * 10 for item in items]
-    assert most == AT_ONCE
+    assert most == BATCH_SIZE
 
 
 async def test_after_a_failure_no_further_batch_is_begun() -> None:
@@ -35,5 +35,5 @@ async def test_after_a_failure_no_further_batch_is_begun() -> None:
             raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await in_batches(range(2 * AT_ONCE), work)
-    assert begun == list(range(AT_ONCE))
+        await in_batches(range(2 * BATCH_SIZE), work)
+    assert begun == list(range(BATCH_SIZE))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeostat.claim import LONGEST, RENEWED_AFTER, Claims
+from homeostat.claim import MAX_DURATION, RENEWALS_PER_TERM, Claims
 from homeostat.memory import MemoryStorage
 from homeostat.ports import StorageUnavailable
 from tests.azure.scripted import VirtualAmbient
@@ -97,7 +97,7 @@ async def test_a_holder_that_gets_on_keeps_it_and_renews_it_no_more_often_than_n
         await one.renew()
         assert await other.seen() is not None
         versions.add(storage.blobs._containers["container"]["claim.json"].version)
-    assert len(versions) <= 1 + 60 / 20 * RENEWED_AFTER
+    assert len(versions) <= 1 + 60 / 20 * RENEWALS_PER_TERM
     await one.renew(timedelta(minutes=10))
     theirs.time += timedelta(minutes=9)
     assert await other.seen() is not None
@@ -163,5 +163,5 @@ async def test_none_is_believed_for_longer_than_any_may_last() -> None:
     await one.seen()
     await one.take(ABOUT, timedelta(days=30))
     assert await other.seen() is not None
-    clock.time += LONGEST
+    clock.time += MAX_DURATION
     assert await other.seen() is None

@@ -13,9 +13,9 @@ from homeostat.allowances import SharedAllowance
 from homeostat.azure.retry import Limits
 from homeostat.core.budget import DEFAULT_SHARE_LEFT, Lane
 from homeostat.core.quotas import QUERIES
-from homeostat.selections import ASKING, MAKING, RETRY_EVERY
+from homeostat.selections import CLAIM_WHILE_BUILDING, CLAIM_WHILE_QUERYING, RETRY_EVERY
 from homeostat.service import Service
-from homeostat.specs import CHECK_EVERY, PATIENCE
+from homeostat.specs import CHECK_EVERY, MAX_WAIT
 from simulator.faults import parse
 from tests.nights.clock import NightLoop, spend
 from tests.support.fleets import WEB_VERSION, Night, night_of
@@ -81,7 +81,7 @@ def test_when_an_answer_is_old_one_asks_and_the_others_go_on_with_it() -> None:
         await after(EVERY)
         took = await asyncio.gather(*(waited(night, service) for service in night.services))
         assert sorted(took)[:-1] == pytest.approx([0.0] * (INSTANCES - 1), abs=0.1)
-        assert max(took) == PATIENCE.total_seconds()
+        assert max(took) == MAX_WAIT.total_seconds()
         assert queries(night) == 1
         await after(CHECK_EVERY)
         assert await of_all(night) == [APPS - 1] * INSTANCES
@@ -98,7 +98,7 @@ def test_an_instance_that_starts_with_an_old_answer_does_not_wait_for_a_newer_on
         await after(EVERY)
         assert await waited(night, second) < A_WHILE
         assert queries(night) == 1
-        assert await waited(night, second) == PATIENCE.total_seconds()
+        assert await waited(night, second) == MAX_WAIT.total_seconds()
         await after(CHECK_EVERY)
         assert (await targets(second), await targets(first)) == (APPS - 1, APPS - 1)
         assert queries(night) == 2
@@ -170,7 +170,7 @@ def test_a_holder_that_dies_half_way_stops_the_others_for_no_longer_than_it_may_
         await asyncio.sleep(A_WHILE)
         dying.cancel()
         await asyncio.gather(*map(targets, others))
-        await after(ASKING)
+        await after(CLAIM_WHILE_QUERYING)
         await asyncio.gather(*map(targets, others))
         await after(CHECK_EVERY)
         assert await asyncio.gather(*map(targets, others)) == [APPS - 1] * (INSTANCES - 1)
@@ -200,7 +200,7 @@ def test_whoever_dies_whenever_and_whatever_the_clocks_say_a_change_is_seen_by_a
                 deaths += _kill(night, dice)
             await asyncio.gather(*busy, return_exceptions=True)
         leave_out(night)
-        for _ in range(int((EVERY + MAKING + RETRY_EVERY) / CHECK_EVERY)):
+        for _ in range(int((EVERY + CLAIM_WHILE_BUILDING + RETRY_EVERY) / CHECK_EVERY)):
             await after(CHECK_EVERY)
             await of_all(night)
         assert set(await of_all(night)) == {APPS - 1}
@@ -244,7 +244,7 @@ def test_a_crash_at_any_write_loses_no_renewal(last: int, *, is_written: bool) -
         with pytest.raises(asyncio.CancelledError):
             await first.desired.renewed()
         night.memory.blobs.write = real  # type: ignore[method-assign]  # which is none of the store's
-        for _ in range(int((MAKING + CHECK_EVERY) / CHECK_EVERY)):
+        for _ in range(int((CLAIM_WHILE_BUILDING + CHECK_EVERY) / CHECK_EVERY)):
             await asyncio.gather(*map(targets, others))
             await after(CHECK_EVERY)
         assert await asyncio.gather(*map(targets, others)) == [APPS - 1] * (INSTANCES - 1)

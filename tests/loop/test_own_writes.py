@@ -11,7 +11,7 @@ from homeostat.azure.identity import TokenIdentity
 from homeostat.core.attribution import Principal
 from homeostat.core.claims import principal_of
 from homeostat.core.plan import Action
-from homeostat.ports import Anybody, ArmWriter, Written
+from homeostat.ports import ArmWriter, NoIdentity, Written
 from simulator.cloud import HOMEOSTAT, OPERATOR
 from tests.loop.happenings import Happenings
 from tests.loop.stand import ZONES, Stand, stand
@@ -104,7 +104,7 @@ async def test_a_process_that_does_not_know_who_it_is_looks_once_more() -> None:
     happenings = Happenings(world)
     break_rule(world)
     (own,) = await healed(world, happenings)
-    stranger = replace(world, service=replace(world.service, identity=Anybody()))
+    stranger = replace(world, service=replace(world.service, identity=NoIdentity()))
     assert await stranger.service.on_event(own) != ()
     assert await stranger.work_for(MINUTES) == 1
     assert stranger.waiting() == []

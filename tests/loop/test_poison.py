@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from homeostat.core.outcome import Trigger, Word
+from homeostat.core.outcome import Decision, Trigger
 from homeostat.poison import QUEUES, NoSuchMessage
 from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE
 from tests.loop.crashes import Crash, Fate, mortal
@@ -164,8 +164,8 @@ async def test_the_ledger_of_a_root_says_by_whose_word_a_message_about_it_went()
     await world.service.poison.drop(dropped, BY)
     entries = await world.history("nsg")
     assert [(entry["status"], entry["trigger"]["hints"], entry["trigger"]["caller"]) for entry in entries] == [
-        (Word.DROPPED, [dropped], BY),
-        (Word.REPLAYED, [replayed], BY),
+        (Decision.DROPPED, [dropped], BY),
+        (Decision.REPLAYED, [replayed], BY),
     ]
 
 

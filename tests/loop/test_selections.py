@@ -11,7 +11,7 @@ from homeostat.core.outcome import Trigger
 from homeostat.core.selectors import SelectedApp
 from homeostat.ports import StorageUnavailable
 from homeostat.selections import BLOB, CONTAINER, FORGOTTEN_AFTER, RETRY_EVERY, Selections
-from homeostat.specs import CHECK_EVERY, Desired
+from homeostat.specs import CHECK_EVERY, DesiredState
 from remediators import REGISTRY
 from tests.loop.stand import WEB_VERSION, Stand, stand
 
@@ -64,10 +64,10 @@ async def settings_wanted(of: Stand) -> Mapping[str, Any]:
     return {name: item.value.value for name, item in items.items()}
 
 
-def another_instance(of: Stand) -> Desired:
+def another_instance(of: Stand) -> DesiredState:
     """A process that starts now, on the same storage."""
     selections = Selections(of.arm.changes, of.arm.reader, of.memory.blobs, of.ambient)
-    return Desired(of.specs, REGISTRY, of.ambient, of.cloud.subscription, selections=selections)
+    return DesiredState(of.specs, REGISTRY, of.ambient, of.cloud.subscription, selections=selections)
 
 
 async def test_an_app_with_the_tag_is_a_target_and_is_repaired() -> None:
@@ -142,7 +142,7 @@ async def test_an_app_that_stays_as_it_is_is_held_once_whoever_asked() -> None:
     assert held(made.service.desired) is app, "and read, once another instance had asked"
 
 
-def held(by: Desired) -> SelectedApp:
+def held(by: DesiredState) -> SelectedApp:
     assert by.selections is not None
     ((app,),) = by.selections.held.selection.values()
     return app

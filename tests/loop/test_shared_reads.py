@@ -11,7 +11,7 @@ from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SITE, SITE_CONFIG, 
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json
 from homeostat.core.model import Found, Read
-from homeostat.indexed import Shared
+from homeostat.indexed import SharedReads
 
 pytestmark = pytest.mark.unit
 
@@ -47,7 +47,7 @@ class Bodies:
 
 async def test_what_several_roots_ask_for_is_read_once_and_kept_for_those_that_ask_later() -> None:
     arm = Bodies()
-    shared = Shared(arm)
+    shared = SharedReads(arm)
     await asyncio.gather(*(shared.read(NSG) for _ in range(3)))
     await shared.read(NSG)
     assert (arm.asked, arm.kept, shared.calls) == ([NSG], 1, 1)
@@ -56,7 +56,7 @@ async def test_what_several_roots_ask_for_is_read_once_and_kept_for_those_that_a
 @pytest.mark.parametrize("own", [APP, SETTINGS, SETTINGS_OF_SLOT], ids=lambda read: read.id.short)
 async def test_what_only_a_web_app_itself_asks_for_is_let_go_of_when_it_is_judged(own: Read) -> None:
     arm = Bodies()
-    shared = Shared(arm)
+    shared = SharedReads(arm)
     fact = await shared.read(own)
     assert (arm.asked, arm.kept) == ([own], 1)
     del fact

@@ -10,7 +10,7 @@ import pytest
 from homeostat.core.source import SpecError
 from homeostat.memory import MemoryStorage
 from homeostat.ports import Blob, BlobInfo, StorageUnavailable
-from homeostat.specs import CHECK_EVERY, Desired, SpecBlobs, SpecFiles
+from homeostat.specs import CHECK_EVERY, DesiredState, SpecBlobs, SpecFiles
 from remediators import REGISTRY
 from simulator.virtual import LoopAmbient, VirtualLoop, run_on
 from tests.azure.scripted import SUBSCRIPTION, VirtualAmbient
@@ -22,12 +22,12 @@ OTHER = SPEC.replace("target: app-flask", "target: app-other").replace("web_app:
 WRONG = SPEC.replace("mode: enforce", "mode: sometimes")
 
 
-def desired(source: Texts) -> tuple[Desired, VirtualAmbient]:
+def desired(source: Texts) -> tuple[DesiredState, VirtualAmbient]:
     ambient = VirtualAmbient()
-    return Desired(source, REGISTRY, ambient, SUBSCRIPTION), ambient
+    return DesiredState(source, REGISTRY, ambient, SUBSCRIPTION), ambient
 
 
-async def targets(of: Desired) -> list[str]:
+async def targets(of: DesiredState) -> list[str]:
     return list((await of.fleet()).targets)
 
 
@@ -174,7 +174,7 @@ async def test_an_uploaded_blob_comes_into_force_within_half_a_minute() -> None:
     await memory.blobs.write("specs", "a.yaml", SPEC.encode())
     await memory.blobs.write("specs", "notes.txt", b"\xff")
     ambient = VirtualAmbient()
-    wanted = Desired(source, REGISTRY, ambient, SUBSCRIPTION)
+    wanted = DesiredState(source, REGISTRY, ambient, SUBSCRIPTION)
     assert await targets(wanted) == ["app-flask"]
     await memory.blobs.write("specs", "team/b.yaml", OTHER.encode())
     ambient.time += timedelta(seconds=30)
@@ -211,7 +211,7 @@ async def test_a_blob_that_vanishes_between_listing_and_reading_is_left_out() ->
 async def test_a_container_that_is_emptied_takes_nothing_out_of_force() -> None:
     memory, source = blobs()
     ambient = VirtualAmbient()
-    wanted = Desired(source, REGISTRY, ambient, SUBSCRIPTION)
+    wanted = DesiredState(source, REGISTRY, ambient, SUBSCRIPTION)
     with pytest.raises(SpecError, match=r"^container specs:1: there is no spec"):
         await wanted.fleet()
     await memory.blobs.write("specs", "a.yaml", SPEC.encode())
@@ -240,7 +240,7 @@ async def test_only_blobs_that_changed_are_downloaded_again() -> None:
             return await memory.blobs.read(container, name)
 
     ambient = VirtualAmbient()
-    wanted = Desired(SpecBlobs(Counting(), source.container), REGISTRY, ambient, SUBSCRIPTION)
+    wanted = DesiredState(SpecBlobs(Counting(), source.container), REGISTRY, ambient, SUBSCRIPTION)
     assert len(await targets(wanted)) == len(downloads) == 50
     await memory.blobs.write("specs", "b.yaml", OTHER.encode())
     ambient.time += CHECK_EVERY
@@ -299,7 +299,7 @@ def test_a_crowd_waits_no_longer_for_newer_specs_than_the_first_of_it() -> None:
                     await asyncio.sleep(20)
                 return await super().versions()
 
-        wanted = Desired(Slow({"a.yaml": SPEC}), REGISTRY, LoopAmbient(loop, "instance"), SUBSCRIPTION)
+        wanted = DesiredState(Slow({"a.yaml": SPEC}), REGISTRY, LoopAmbient(loop, "instance"), SUBSCRIPTION)
         await wanted.fleet()
 
         async def ask(after: float) -> float:

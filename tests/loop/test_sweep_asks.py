@@ -14,7 +14,7 @@ from homeostat.fleetwide import FLEET_PARTITION
 from homeostat.ports import Change, Documents
 from homeostat.store import SWEEP_QUEUE
 from homeostat.sweep_store import REPORTS
-from homeostat.sweeps import POISON, Way
+from homeostat.sweeps import POISON, SweepAccess
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import VISIBILITY, Stand, stand
 from tests.loop.swept import HOUR, break_rule, break_settings, fleet_of, forget, nsg, seen, settings
@@ -86,7 +86,7 @@ async def test_what_it_repaired_names_it_in_the_ledgers_of_its_roots() -> None:
 
 async def test_without_selectors_and_without_resource_graph_it_reads_through_arm() -> None:
     world = stand()
-    world.service = replace(world.service, way=Way())
+    world.service = replace(world.service, sweep_access=SweepAccess())
     await world.sweep()
     await world.work_for(24 * HOUR)
     world.change_rule("allow-sql", access="Deny")

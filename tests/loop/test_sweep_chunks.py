@@ -8,13 +8,13 @@ from typing import Any, override
 
 import pytest
 
+from homeostat.chunk_slots import ChunkSlots
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.json import JsonObject
-from homeostat.core.sweep import ROWS_OF_A_ROOT
+from homeostat.core.sweep import DEFAULT_ROWS_PER_ROOT
 from homeostat.ports import Document, ResourceTable, StorageUnavailable
 from homeostat.store import SWEEP_QUEUE
 from homeostat.sweep_store import SweepStore
-from homeostat.sweeps import Room
 from simulator.virtual import VirtualLoop, run_on
 from tests.loop.stand import VISIBILITY, Stand
 from tests.loop.swept import HOUR, break_settings, forget, seen, sweeps, swept
@@ -45,7 +45,7 @@ async def test_one_chunk_at_two_instances_at_once_is_counted_once() -> None:
     forget(world)
     id_ = await world.service.sweeps.start("nightly")
     await world.deliver(SWEEP_QUEUE)
-    other = replace(world.service, way=replace(world.service.way, room=Room()))
+    other = replace(world.service, sweep_access=replace(world.service.sweep_access, slots=ChunkSlots()))
     message: JsonObject = {"sweep": id_, "chunk": 0}
     await asyncio.gather(world.service.sweeps.work(message), other.sweeps.work(message))
     await world.work_for(HOUR)
@@ -63,7 +63,7 @@ async def test_a_process_has_few_chunks_in_hand_and_puts_the_others_off(monkeypa
     received = await world.memory.queues.receive(SWEEP_QUEUE, limit=32, visibility=VISIBILITY)
     await asyncio.gather(*(world.service.sweeps.work(json.loads(message.body)) for message in received))
     (running, *_) = await sweeps(world)
-    assert len(received) > running["chunksDone"] == Room().at_most
+    assert len(received) > running["chunksDone"] == ChunkSlots().count
     for message in received:
         await world.memory.queues.delete(message)
     await world.work_for(HOUR)
@@ -89,9 +89,9 @@ def test_what_a_process_has_no_room_for_the_others_have_at_once(monkeypatch: pyt
         handed_out = await bodies(world)
         await asyncio.gather(*map(world.service.sweeps.work, handed_out))
         passed_on = await bodies(world)
-        assert [each["passed"] for each in passed_on] == [1] * (len(handed_out) - Room().at_most)
+        assert [each["passed"] for each in passed_on] == [1] * (len(handed_out) - ChunkSlots().count)
         assert loop.time() == 0.0
-        other = replace(world.service, way=replace(world.service.way, room=Room()))
+        other = replace(world.service, sweep_access=replace(world.service.sweep_access, slots=ChunkSlots()))
         await asyncio.gather(*map(other.sweeps.work, passed_on))
         (ended, *_) = await sweeps(world)
         assert ended["checked"] == ended["roots"]
@@ -102,22 +102,22 @@ def test_what_a_process_has_no_room_for_the_others_have_at_once(monkeypatch: pyt
 def test_where_nobody_has_room_a_message_is_passed_on_a_few_times_and_one_for_each_place_waits() -> None:
     async def program(loop: VirtualLoop) -> list[tuple[float, int]]:
         world = await seen(25)
-        work, room = world.service.sweeps.work, world.service.way.room
-        for _ in range(room.at_most):
-            assert await room.enter(0)
+        work, slots = world.service.sweeps.work, world.service.sweep_access.slots
+        for _ in range(slots.count):
+            assert await slots.acquire(0)
         course: list[tuple[float, int]] = []
         message: Any = {"sweep": "a-sweep", "chunk": 0}
         for _ in range(4):
             await work(message)
             (message,) = await bodies(world)
             course.append((round(loop.time(), 1), message["passed"]))
-        waiting = [asyncio.create_task(work(message)) for _ in range(room.at_most)]
+        waiting = [asyncio.create_task(work(message)) for _ in range(slots.count)]
         await asyncio.sleep(0)  # until both wait
         await work(message)
         course.append((round(loop.time(), 1), len(await bodies(world))))
         assert not any(each.done() for each in waiting)
         for _ in waiting:
-            room.leave(1.0)
+            slots.release(1.0)
         await asyncio.gather(*waiting)
         assert await world.memory.queues.count(SWEEP_QUEUE) == 1  # the one that was put off, and none of these
         return course
@@ -139,7 +139,7 @@ async def test_a_message_that_was_passed_on_oddly_often_is_worked_like_any_other
 async def test_the_chunks_of_a_night_are_as_large_as_the_rows_of_the_last_one_let_them_be() -> None:
     world = await seen(60)
     expected = await begun_with(world)
-    assert expected == ROWS_OF_A_ROOT
+    assert expected == DEFAULT_ROWS_PER_ROOT
     await swept(world)
     roots, links = 60 + 3 * 3, 3
     assert await begun_with(world) == pytest.approx((roots + links) / roots)
@@ -195,13 +195,13 @@ class Watched:
 async def test_the_chunks_in_hand_ask_for_their_rows_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("homeostat.core.sweep.cut", lambda keys, size: tuple(keys[::40]))
     world = await seen(60)
-    way = world.service.way
-    assert way.table is not None
-    table = Watched(way.table)
-    service = replace(world.service, way=replace(way, table=table))
+    access = world.service.sweep_access
+    assert access.table is not None
+    table = Watched(access.table)
+    service = replace(world.service, sweep_access=replace(access, table=table))
     id_ = await world.service.sweeps.start("nightly")
     await world.deliver(SWEEP_QUEUE)
-    messages: list[JsonObject] = [{"sweep": id_, "chunk": number} for number in range(Room().at_most)]
+    messages: list[JsonObject] = [{"sweep": id_, "chunk": number} for number in range(ChunkSlots().count)]
     await asyncio.gather(*map(service.sweeps.work, messages))
     (summary,) = world.inbox.swept()
     assert (summary["checked"], summary["queries"]) == (summary["roots"], 2)

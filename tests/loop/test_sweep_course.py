@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from homeostat.core.json import JsonObject
-from homeostat.core.sweep import PATIENCE, STALE_AFTER
+from homeostat.core.sweep import DEADLINE, STALE_AFTER
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
 from homeostat.sweep_store import REPORTS
 from homeostat.sweeps import POISON
@@ -85,7 +85,7 @@ async def test_a_sweep_waits_for_its_last_repair_and_not_for_ever() -> None:
     while messages := await world.memory.queues.receive(WORK_QUEUE, limit=32, visibility=VISIBILITY):
         for message in messages:
             await world.memory.queues.delete(message)
-    await world.work_for(PATIENCE - timedelta(minutes=20))
+    await world.work_for(DEADLINE - timedelta(minutes=20))
     assert world.inbox.swept() == []
     await world.work_for(HOUR)
     (summary,) = world.inbox.swept()

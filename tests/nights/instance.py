@@ -16,9 +16,9 @@ from homeostat.core.model import Mode
 from homeostat.core.record import Settle
 from homeostat.engine import Engine
 from homeostat.service import Service
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from homeostat.store import Store
-from homeostat.sweeps import Way
+from homeostat.sweeps import SweepAccess
 from remediators import REGISTRY
 from simulator.cloud import HOMEOSTAT, SUBSCRIPTION
 from tests.nights.azure import Line
@@ -130,6 +130,9 @@ def start(ground: Ground, who: str, seed: int, cap: Mode, make: Make) -> Instanc
         deployments=arm.reader,
     )
     specs = Specs(ground, who)
-    desired, way = Desired(specs, REGISTRY, ambient, SUBSCRIPTION), Way(shared.reader, shared.table, FULL_READ_DAYS)
-    service = make(Service(engine, desired, {}, Ourselves(), way=way))
+    desired, access = (
+        DesiredState(specs, REGISTRY, ambient, SUBSCRIPTION),
+        SweepAccess(shared.reader, shared.table, FULL_READ_DAYS),
+    )
+    service = make(Service(engine, desired, {}, Ourselves(), sweep_access=access))
     return Instance(who, life, ambient, specs, service)

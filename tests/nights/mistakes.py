@@ -11,7 +11,7 @@ from homeostat.core.gate.situation import Pause
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
 from homeostat.engine import Engine
-from homeostat.ports import Anybody, ArmReader, ArmWriter, Change, Document, Documents, Queues, Replace, Written
+from homeostat.ports import ArmReader, ArmWriter, Change, Document, Documents, NoIdentity, Queues, Replace, Written
 from homeostat.store import Store
 from tests.nights.azure import WORK
 from tests.nights.instance import Make
@@ -142,6 +142,6 @@ MISTAKES: Final[Mapping[str, Make]] = {
     "blind writes forgotten": _documents(lambda documents: Losing(documents, "blind_writes")),
     "episodes forgotten": _documents(lambda documents: Losing(documents, "episodes")),
     "no compare-and-swap": _documents(lambda documents: NoConflicts(documents, "")),
-    "own events not known": lambda service: replace(service, identity=Anybody()),
+    "own events not known": lambda service: replace(service, identity=NoIdentity()),
     "no retries": _engine(lambda engine: _store(engine, queues=Mute(engine.store.queues))),
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from homeostat.azure.writer import THIN, WRITES
+from homeostat.azure.writer import PATCHED_WITHOUT_SDK, WRITES
 from homeostat.core import json
 from homeostat.core.arm_types import ARM_TYPES
 from homeostat.core.ids import InvalidResourceId, ResourceId
@@ -96,7 +96,7 @@ def _body(recorded: json.Value) -> json.Value:
 def _is_written(id_: ResourceId) -> bool:
     """Whether the write table has the type, and where it writes one name only, that name."""
     row = ARM_TYPES.get(id_.type.lower())
-    if row is None or row.name in THIN:
+    if row is None or row.name in PATCHED_WITHOUT_SDK:
         return row is not None
     operations = [found for verb in Verb if (found := WRITES.get((row.name, verb)))]
     return any(not each.only or each.only.lower() == id_.name.lower() for each in operations)

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from homeostat.core.leases import DEFAULT_TERMS
 from homeostat.core.marks import LEASE_TIME
-from homeostat.core.record import AT_ONCE, Settle
+from homeostat.core.record import IMMEDIATE, Settle
 from homeostat.ports import QueuedMessage
 from tests.state.schedules import World
 
@@ -98,7 +98,7 @@ TestInterleavings = Interleavings.TestCase
 
 
 def test_a_write_sent_at_the_last_moment_has_landed_when_an_instance_whose_clock_is_ahead_takes_over() -> None:
-    world = World(AT_ONCE)
+    world = World(IMMEDIATE)
     behind, ahead = -DEFAULT_TERMS.skew / 2, DEFAULT_TERMS.skew / 2
     owner = world.visit(behind)
     for _ in range(3):  # read, take, observe; it stops before it writes
@@ -191,7 +191,7 @@ class Exploration:
         return sum(choice.startswith("crash") for choice in path)
 
     def _replayed(self, path: tuple[str, ...]) -> World:
-        world = World(AT_ONCE)
+        world = World(IMMEDIATE)
         for _ in range(2):
             world.tell(world.change())
         for choice in path:

@@ -20,7 +20,7 @@ from homeostat.core.alerts import AlertType
 from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, text_at
-from homeostat.core.record import AT_ONCE
+from homeostat.core.record import IMMEDIATE
 from homeostat.core.spec import Fleet
 from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS
 from homeostat.engine import Engine
@@ -28,9 +28,9 @@ from homeostat.memory import MemoryStorage
 from homeostat.ports import CloudEventData, QueuedMessage
 from homeostat.selections import Selections
 from homeostat.service import Service
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE, Store
-from homeostat.sweeps import Way
+from homeostat.sweeps import SweepAccess
 from remediators import WITHOUT_PROBES
 from simulator import worlds
 from simulator.cloud import Cloud, Exchange, Timing
@@ -255,12 +255,13 @@ def night_of(
             store,
             channel,
             ambient,
-            settle=AT_ONCE,
+            settle=IMMEDIATE,
             deployments=open_arm.reader,
             changes=shared.changes,
         )
         selections = Selections(shared.table, open_arm.reader, blobs, ambient)
-        desired = Desired(Texts(specs), WITHOUT_PROBES, ambient, cloud.subscription, selections=selections)
-        return Service(engine, desired, {}, open_arm.identity, way=Way(shared.reader, shared.table, days))
+        desired = DesiredState(Texts(specs), WITHOUT_PROBES, ambient, cloud.subscription, selections=selections)
+        access = SweepAccess(shared.reader, shared.table, days)
+        return Service(engine, desired, {}, open_arm.identity, sweep_access=access)
 
     return Night(loop, cloud, memory, channel, toll, tuple(map(instance, range(instances))), faults)

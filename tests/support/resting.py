@@ -13,12 +13,12 @@ from homeostat.core.spec import Root
 from homeostat.engine import Engine
 from homeostat.service import Service
 
-TOGETHER = 16
+BATCH_SIZE = 16
 
 
 async def rest(service: Service) -> None:
     """By the function that concludes looks, without the look: reading a fleet of 10,000 for once takes minutes."""
-    for roots in batched((await service.desired.fleet()).roots.values(), TOGETHER, strict=False):
+    for roots in batched((await service.desired.fleet()).roots.values(), BATCH_SIZE, strict=False):
         await asyncio.gather(*(_rest(service.engine, root) for root in roots))
 
 

@@ -21,7 +21,7 @@ from homeostat.engine import Engine
 from homeostat.memory import MemoryStorage
 from homeostat.ports import Blob, BlobInfo, Blobs, Change, CloudEventData, Document, Documents, QueuedMessage, Queues
 from homeostat.service import Service
-from homeostat.specs import Desired
+from homeostat.specs import DesiredState
 from homeostat.store import WORK_QUEUE, Store
 from remediators import REGISTRY, WITHOUT_PROBES
 from simulator import worlds
@@ -265,6 +265,6 @@ def place(
         deployments=open_arm.reader,
         changes=open_arm.changes,
     )
-    desired = Desired(Texts(specs), REGISTRY, ambient, cloud.subscription)
+    desired = DesiredState(Texts(specs), REGISTRY, ambient, cloud.subscription)
     service = Service(engine, desired, {}, open_arm.identity)
     return Place(loop, ambient, cloud, memory, toll, inbox, service)

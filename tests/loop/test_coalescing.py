@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from homeostat.together import Together
+from homeostat.coalescing import Coalescer
 
 pytestmark = pytest.mark.unit
 
@@ -30,9 +30,9 @@ class Slow:
         return [number * 10 for number in numbers]
 
 
-async def brought(together: Together[int, int], slow: Slow, *numbers: int) -> list[asyncio.Task[int]]:
+async def brought(coalescer: Coalescer[int, int], slow: Slow, *numbers: int) -> list[asyncio.Task[int]]:
     """One caller for each number, all of which have come as far as they can."""
-    tasks = [asyncio.ensure_future(together.store("root", number, slow)) for number in numbers]
+    tasks = [asyncio.ensure_future(coalescer.submit("root", number, slow)) for number in numbers]
     await as_far_as_they_can()
     return tasks
 
@@ -43,15 +43,15 @@ async def as_far_as_they_can() -> None:
 
 
 async def test_who_comes_alone_is_stored_alone() -> None:
-    together, slow = Together[int, int](), Slow()
+    coalescer, slow = Coalescer[int, int](), Slow()
     slow.let_on(2)
-    assert [await together.store("root", number, slow) for number in (1, 2)] == [10, 20]
+    assert [await coalescer.submit("root", number, slow) for number in (1, 2)] == [10, 20]
     assert slow.calls == [[1], [2]]
 
 
 async def test_who_comes_meanwhile_is_stored_with_the_others_and_gets_an_answer_of_their_own() -> None:
-    together, slow = Together[int, int](), Slow()
-    tasks = await brought(together, slow, 1, 2, 3, 4)
+    coalescer, slow = Coalescer[int, int](), Slow()
+    tasks = await brought(coalescer, slow, 1, 2, 3, 4)
     assert slow.calls == [[1]]
     assert not any(task.done() for task in tasks)
     slow.let_on(2)
@@ -60,29 +60,29 @@ async def test_who_comes_meanwhile_is_stored_with_the_others_and_gets_an_answer_
 
 
 async def test_other_keys_do_not_wait() -> None:
-    together, slow, quick = Together[int, int](), Slow(), Slow()
-    (waiting,) = await brought(together, slow, 1)
+    coalescer, slow, quick = Coalescer[int, int](), Slow(), Slow()
+    (waiting,) = await brought(coalescer, slow, 1)
     quick.let_on(1)
-    assert await together.store("other", 2, quick) == 20
+    assert await coalescer.submit("other", 2, quick) == 20
     assert not waiting.done()
     slow.let_on(1)
     await waiting
 
 
 async def test_a_failure_is_told_to_each_of_them_and_to_nobody_after() -> None:
-    together, slow = Together[int, int](), Slow()
-    tasks = await brought(together, slow, 1, 2, 3)
+    coalescer, slow = Coalescer[int, int](), Slow()
+    tasks = await brought(coalescer, slow, 1, 2, 3)
     slow.failing = True
     slow.let_on(3)
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [str(answer) for answer in answers] == ["no", "no", "no"]
     slow.failing = False
-    assert await together.store("root", 4, slow) == 40
+    assert await coalescer.submit("root", 4, slow) == 40
 
 
 async def test_one_that_is_cancelled_while_it_stores_leaves_the_others_to_the_next() -> None:
-    together, slow = Together[int, int](), Slow()
-    first, second, third = await brought(together, slow, 1, 2, 3)
+    coalescer, slow = Coalescer[int, int](), Slow()
+    first, second, third = await brought(coalescer, slow, 1, 2, 3)
     slow.let_on(1)
     assert await first == 10
     await as_far_as_they_can()
@@ -95,8 +95,8 @@ async def test_one_that_is_cancelled_while_it_stores_leaves_the_others_to_the_ne
 
 
 async def test_a_crowd_is_stored_in_as_few_calls_as_one_call_may_be_given() -> None:
-    together, slow = Together[int, int](most=2), Slow()
-    tasks = await brought(together, slow, 1, 2, 3, 4, 5, 6)
+    coalescer, slow = Coalescer[int, int](max_items=2), Slow()
+    tasks = await brought(coalescer, slow, 1, 2, 3, 4, 5, 6)
     slow.let_on(4)
     assert await asyncio.gather(*tasks) == [10, 20, 30, 40, 50, 60]
     assert slow.calls == [[1], [2, 3], [4, 5], [6]]
@@ -104,9 +104,9 @@ async def test_a_crowd_is_stored_in_as_few_calls_as_one_call_may_be_given() -> N
 
 async def test_what_comes_while_a_call_waits_for_its_turn_is_its_own() -> None:
     turn, slow = asyncio.Semaphore(0), Slow()
-    together = Together[int, int](turn=lambda: _let_on(turn))
-    tasks = await brought(together, slow, 1, 2)
-    tasks += await brought(together, slow, 3)
+    coalescer = Coalescer[int, int](before_call=lambda: _let_on(turn))
+    tasks = await brought(coalescer, slow, 1, 2)
+    tasks += await brought(coalescer, slow, 3)
     assert slow.calls == []
     slow.let_on(1)
     turn.release()
@@ -122,12 +122,12 @@ async def test_a_turn_that_does_not_come_is_told_to_each_of_them_and_to_nobody_a
         if refusing:
             raise ValueError("no turn")
 
-    together = Together[int, int](turn=turn)
-    answers = await asyncio.gather(*await brought(together, slow, 1, 2), return_exceptions=True)
+    coalescer = Coalescer[int, int](before_call=turn)
+    answers = await asyncio.gather(*await brought(coalescer, slow, 1, 2), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["no turn", "no turn"]
     refusing = False
     slow.let_on(1)
-    assert await together.store("root", 3, slow) == 30
+    assert await coalescer.submit("root", 3, slow) == 30
 
 
 async def _let_on(turn: asyncio.Semaphore) -> None:
