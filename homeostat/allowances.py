@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from homeostat.ambient import Ambient
-from homeostat.core.budget import Lane, kept, shared_part
+from homeostat.core.budget import Lane, reserve_of, shared_part
 from homeostat.core.json import JsonObject
 from homeostat.core.quotas import Quota
 from homeostat.fleetwide import changed
@@ -27,7 +27,7 @@ class SharedAllowance:
     share_left: float
 
     async def take(self, scope: str, quota: Quota, tokens: int, within: float, lane: Lane) -> float:
-        wait, left_alone = 0.0, kept(quota, self.share_left, lane)
+        wait, left_alone = 0.0, reserve_of(quota, self.share_left, lane)
 
         def transition(current: JsonObject | None) -> JsonObject | None:
             nonlocal wait

@@ -78,7 +78,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
             config.settle_by_kind,
             arm.identity,
             config.access,
-            config.kept,
+            config.retention_period,
             managed,
             sweep_access=sweep_access,
             low_budgets=arm.low_budgets,

@@ -68,7 +68,7 @@ class Config:
     access: Access
     public_url: str
     own: OwnResources
-    kept: timedelta  # how long the ledger, snapshots and runs are kept
+    retention_period: timedelta  # how long the ledger, snapshots and runs are kept
     terms: LeaseTerms = DEFAULT_TERMS
     select_every: timedelta = DEFAULT_SELECT_EVERY
     arm_share_left: float = DEFAULT_SHARE_LEFT
@@ -105,7 +105,7 @@ def load(environment: Mapping[str, str], *, home: Path) -> Config:
         terms=_terms(environment, problems),
         public_url=_public_url(environment, problems),
         own=own_resources(environment, problems),
-        kept=_days(environment, "HOMEOSTAT_RETENTION_DAYS", DEFAULT_RETENTION, problems),
+        retention_period=_days(environment, "HOMEOSTAT_RETENTION_DAYS", DEFAULT_RETENTION, problems),
         select_every=_minutes(environment, "HOMEOSTAT_SELECT_MINUTES", DEFAULT_SELECT_EVERY, problems),
         arm_share_left=_share_left(environment, problems),
         full_read_days=_days(environment, "HOMEOSTAT_FULL_READ_DAYS", DEFAULT_FULL_READ, problems, MAX_FULL_READ).days,

@@ -1,7 +1,7 @@
 """The loop: observe > diff > plan > guard > intent > apply > verify > record > alert.
 
-One loop serves every trigger, so that a safety rule cannot hold on one path and be missing on another. Its unit of
-work is a root. The pass itself is `homeostat.reconcile`; here are the ways into it.
+One loop serves every trigger, so that a safety rule cannot hold on one path and be missing on another. It works on one
+root at a time. This module has the entry points; the pass itself is `homeostat.reconcile`.
 """
 
 from dataclasses import dataclass, replace
@@ -25,12 +25,12 @@ from homeostat.writing import Writes
 
 @dataclass(frozen=True, slots=True)
 class Engine(Parts):
-    """The loop, with everything that it talks through."""
+    """The loop, with everything that it works with."""
 
     async def reconcile_marked(self, root: Root) -> Outcome | Later | NothingToDo:
-        """Does the work that is marked on a root, if there is any and it is time. Sends the root's alerts.
+        """Does the work that is marked on a root, if there is any and it is due. Sends the root's alerts.
 
-        Raises StorageError and AlertError: the message that led here must then come again.
+        Raises StorageError and AlertError: the message that led here must then be delivered again.
         """
         observer = self._observer()
         taken = await self._take(root, observer)
@@ -43,13 +43,13 @@ class Engine(Parts):
             trigger = Trigger("event", causes, run=marks.sweep_in(causes))
             answer = await self._pass(root, trigger, taken.stored, observer, taken).run()
             if answer.status is Status.BUSY:
-                # The lease was lost, and with it the work; of the new owner nobody says that it will live to do it.
+                # The lease was lost, and the work with it; the new owner may die before it is done.
                 await self.store.enqueue(root.id, self.store.terms.lasts)
         await self.outbox.send(root.id, answer if isinstance(answer, Outcome) else None)
         return answer
 
     async def reconcile(self, root: Root, trigger: Trigger) -> Outcome:
-        """Reconciles a root now, whatever is marked. Its status is BUSY while another instance works on it."""
+        """Reconciles a root now, whatever is marked. The status is BUSY while another instance works on it."""
         stored = await self.store.load(root.id)
         outcome = await self._pass(root, trigger, stored, self._observer()).run()
         if not trigger.dry_run:
@@ -59,11 +59,11 @@ class Engine(Parts):
     async def carry_out(
         self, plan: Plan, root: Root, trigger: Trigger, leased: Leased, own: Retest | Pause | None = None
     ) -> Outcome:
-        """Carries out writes that a person asked for, then goes on as any reconcile: what they changed is judged.
+        """Carries out writes that a person asked for, and then goes on as any reconcile, which judges the result.
 
-        They pass the gate as all writes do, but for what a person's word stands for: all together or not at all; then
-        nothing is written. own: what whoever decided them put up to keep others from undoing them. The lease ends with
-        it. Raises StorageError.
+        They pass the same gate, except for the guards that the person's request stands for, and all together or not at
+        all. own: the pause or re-test that protects these writes, and must not hold them. The lease ends with it.
+        Raises StorageError.
         """
         if held := await self.holds_of(plan, root, trigger, leased.stored.record, own):
             words = "; ".join(dict.fromkeys(entry.hold.message for entry in held))
@@ -79,17 +79,17 @@ class Engine(Parts):
     async def holds_of(
         self, plan: Plan, root: Root, trigger: Trigger, known: RootRecord, own: Retest | Pause | None = None
     ) -> tuple[Held, ...]:
-        """What the gate says to writes that were decided elsewhere. Raises StorageError."""
+        """The gate's holds on writes that were decided elsewhere. Raises StorageError."""
         situation = await self.situations.of(root, known, trigger)
         pauses = tuple(pause for pause in situation.pauses if pause != own)
         situation = replace(situation, pauses=pauses, retest=None if situation.retest == own else situation.retest)
         return holds_together(plan, await self.situations.looked_around(situation, root, {}))
 
     async def _take(self, root: Root, observer: Observer) -> Leased | Later | NothingToDo:
-        """Takes up the marked work of a root. The first look goes on beside the write of its lease.
+        """Takes up the marked work of a root. The first look runs concurrently with the write of its lease.
 
-        What that look saw counts only if the lease was taken on the very record that was read before it began: then no
-        owner came between, and every event whose mark the lease clears had been told before the look.
+        That look only counts if the lease was taken on the same record that was read before the look began: then no
+        other owner came in between, and every event whose mark the lease clears had been stored before the look.
         """
         known = await self.store.load(root.id)
         take = self.store.take(root.id, str(self.ambient.uuid()), self.settle, known)

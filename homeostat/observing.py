@@ -1,4 +1,4 @@
-"""One reconcile's looks at the world: reads in stages, and what time ARM said it was."""
+"""How one reconcile observes: it reads in stages, and keeps track of ARM's time."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ from homeostat.core.spec import Root
 from homeostat.ports import ArmReader, Prober
 
 MAX_STAGES: Final = 4
-"""How often one read may name the next."""
+"""The longest chain of reads in which one names the next."""
 
 
 @dataclass(slots=True)
 class Observer:
-    """arm_time: by the closest of the answers so far; None while ARM has not said a time yet.
+    """arm_time: from the most precise answer so far; None before ARM has sent a time.
 
-    refused: the actions that the role lacked for what was asked, whether or not anything depended on the answers.
+    refused: the actions that the role lacked for what was read, whether or not anything depended on the answers.
     """
 
     registry: Registry
@@ -33,17 +33,17 @@ class Observer:
     _begun: asyncio.Task[Facts] | None = field(default=None, init=False)
 
     def begin(self, root: Root) -> None:
-        """Begins the look that the next `observe` gives, so that it goes on beside whatever is awaited before."""
+        """Starts the look that the next `observe` returns, so that it runs beside whatever is awaited until then."""
         self._begun = asyncio.create_task(self._look(root))
 
     def discard(self) -> None:
-        """Gives up the look that was begun: the next `observe` looks afresh."""
+        """Discards the look that was started: the next `observe` looks afresh."""
         if self._begun is not None:
             self._begun.cancel()
             self._begun = None
 
     async def observe(self, root: Root) -> Facts:
-        """What the root's kinds want to know, each ARM resource read once, in as few steps as their reads allow."""
+        """What the root's kinds want to know: each ARM resource is read once, in as few steps as possible."""
         if self._begun is None:
             return await self._look(root)
         begun, self._begun = self._begun, None
@@ -64,7 +64,7 @@ class Observer:
         return await self.prober.probe(query)
 
     async def read(self, query: Read) -> Fact:
-        """What ARM says now, and what time it says it is."""
+        """Reads from ARM, and notes ARM's time."""
         asked = self.ambient.monotonic()
         fact = await self.reader.read(query)
         if isinstance(fact, Found) and fact.at is not None:
@@ -74,14 +74,14 @@ class Observer:
         return fact
 
     def note(self, error: ArmError) -> None:
-        """Remembers what was refused, a read or a write, if it was for want of a permission."""
+        """Remembers the action of a refused read or write, if a permission was missing."""
         if error.error_class is ErrorClass.DENIED:
             self.refused.add(denied_action(error))
 
     def earliest(self) -> datetime:
-        """What time it is for ARM at least; by our own clock where ARM has not said a time yet."""
+        """The earliest that ARM's time can be; our own time before ARM has sent one."""
         return self.arm_time.earliest(self.ambient.monotonic()) if self.arm_time else self.ambient.now()
 
     def latest(self) -> datetime:
-        """The same at most."""
+        """The latest that it can be."""
         return self.arm_time.latest(self.ambient.monotonic()) if self.arm_time else self.ambient.now()

@@ -1,6 +1,6 @@
 """One pass of the loop over one root: observe > diff > plan > guard > intent > apply > verify > record > alert.
 
-What it decides is decided by the pure functions of `homeostat.core`; what it touches, it touches through its parts.
+All decisions are made by the pure functions of `homeostat.core`; all I/O goes through the parts.
 """
 
 import asyncio
@@ -54,15 +54,15 @@ log = logging.getLogger(__name__)
 MAX_ROUNDS: Final = 3
 """How often a reconcile may write before it gives up against another writer."""
 
-UNSEEN: Final = frozenset({Status.IGNORED, Status.BUSY})
-"""Of a root that ended so nothing was learned, so that nothing is concluded from it."""
+NOTHING_LEARNED: Final = frozenset({Status.IGNORED, Status.BUSY})
+"""Statuses of a reconcile that learned nothing about its root, so that it concludes nothing."""
 
 ASKED_NO_MORE: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.DRIFTED, Status.HELD})
 """Of a root that ended so, with nothing to approve, it is known that there is nothing to approve."""
 
 
 class _Overtaken(Exception):
-    """Another reconcile of the root began or ended while this one, which had no need of the lease, looked."""
+    """Another reconcile of the root began or ended while this one looked without the lease, which it did not need."""
 
 
 @dataclass(slots=True)
@@ -76,11 +76,11 @@ class Reconcile:
     observer: Observer
     writes: Writes
     leased: Leased | None = None
-    first: Plan | None = None  # to be carried out before anything is observed
-    changes: Sequence[ForeignWrite] | None = None  # as Azure remembers them; None while it was not asked
-    approval: Approval | None = None  # of the last plan's edits that need one
-    alone: RunUse = field(default_factory=RunUse)  # what it has reserved, where it is a run of its own
-    secrets: Comparison | None = None  # by the last observation
+    first: Plan | None = None  # carried out before anything is observed
+    changes: Sequence[ForeignWrite] | None = None  # from Azure's change history; None before it was queried
+    approval: Approval | None = None  # for those of the last plan's edits that need one
+    alone: RunUse = field(default_factory=RunUse)  # what it has reserved, if it is a run of its own
+    secrets: Comparison | None = None  # as of the last observation
     seen: History = NO_HISTORY  # by the guards of the last plan
 
     @property
@@ -102,27 +102,27 @@ class Reconcile:
                 snapshots=tuple(self.writes.snapshots),
                 took=timedelta(seconds=self.parts.ambient.monotonic() - began),
             )
-            if outcome.status in UNSEEN:
+            if outcome.status in NOTHING_LEARNED:
                 await self._let_go()
             else:
-                await self._ask_for_approval(outcome)  # before anybody is told of it
+                await self._ask_for_approval(outcome)  # before anybody hears of it
                 if not self.trigger.dry_run:
                     await self._record(outcome)
             outcome = replace(outcome, refused=self._refused)
         except LeaseLost as lost:
             return Outcome(self.root.id, Status.BUSY, Plan(self.root.id), error=str(lost))
         except Exception:
-            # Not for cancellation: a process that dies gives nothing back, and its lease runs out.
+            # Not on cancellation: a process that dies gives nothing back, and its lease expires.
             if self.leased is not None:
                 await self.leased.abandon()
             raise
         return outcome
 
     async def _outcome(self) -> Outcome:
-        """How it ends where the store answers. A mistake in the spec or of ours is a failure of this root alone."""
+        """How it ends if the store answers. A mistake in the spec, or of ours, only fails this root."""
         try:
             stopped = await self._write(self.first) if self.first else None
-            self.writes.all_counted()  # what was decided elsewhere repairs no drift
+            self.writes.mark_counted()  # writes that were decided elsewhere repair no drift
             return stopped or await self._observe_and_write()
         except (StorageError, LeaseLost, TooMuchContention):
             raise
@@ -130,14 +130,14 @@ class Reconcile:
             return self.ending.failed(Plan(self.root.id), error)
 
     async def _observe_and_write(self) -> Outcome:
-        """Rounds of observing and writing, until an observation finds nothing more to write."""
+        """Observes and writes in rounds, until an observation finds nothing more to write."""
         plan = Plan(self.root.id)
         if self.parts.cap is Mode.IGNORE:
             return Outcome(self.root.id, Status.IGNORED, plan)
         for rounds_left in reversed(range(MAX_ROUNDS + 1)):
             facts, plan, missing = await self._plan()
             root_missing = root_is_missing(self.root.id, facts)
-            # No word of a person's creates a web app, so that none makes a moment's 404 its end.
+            # A web app is never created, so a person's `create` must not turn a passing 404 into its end.
             by_word = self.trigger.create and not (root_missing and is_web_app(self.root.id))
             known_gone = by_word or self.trigger.dry_run or self.ending.was_missed_twice()
             if missing and not known_gone:
@@ -154,14 +154,14 @@ class Reconcile:
     def _judged(self, plan: Plan, facts: Facts) -> Outcome:
         capped = next((held.hold for held in plan.held if held.hold.code in CAPS), None)
         if capped and self.alone.writes > len(self.writes.written):
-            # In this very pass others wrote first each time: with room for more it would be the same, so it is a try.
+            # Others were faster in each round of this pass. It counts as a failed try, since more room would not help.
             return self.ending.failed(plan, HomeostatError(f"others wrote first each time; then {capped.message}"))
         return self.ending.judged(plan, facts, wrote=bool(self.writes.written), refusals=self.writes.refusals.values())
 
     async def _write(self, plan: Plan) -> Outcome | None:
-        """Lease, reservation beside intent, apply. None when it is to be observed again.
+        """Lease, reservation beside intent, apply. None if the root is to be observed again.
 
-        That is to verify, or since somebody else wrote first.
+        That is either to verify, or because somebody else wrote first.
         """
         leased = self.leased
         if leased is None:
@@ -189,37 +189,37 @@ class Reconcile:
         return None
 
     async def _use_approval(self, plan: Plan) -> None:
-        """What ARM has accepted was approved for this once; what it refused may be tried again."""
+        """Marks the approval as used once ARM has accepted the write; a refused write may be tried again."""
         if self.approval is not None and self.approval.is_about(plan.edits):
             await self.parts.approvals.use(self.approval)
 
     # --- observe, diff, plan, guard ---
 
     async def _plan(self) -> tuple[Facts, Plan, bool]:
-        """What was read, what follows from it, and whether something is missing that would have to be gone for good."""
+        """What was read, the plan, and whether something is missing that must first be known to be gone for good."""
         parts, root = self.parts, self.root
         facts = await self.observer.observe(root)
-        self.changes = self.changes and ()  # what was told of an earlier look's drifts may not explain these
+        self.changes = self.changes and ()  # the answer for an earlier look's drifts may not explain these
         judged = await self._with_changed_secrets(judge(root, facts, parts.registry), facts)
         judged = without_refused(judged, self.writes.refusals)
         if root_is_missing(root.id, facts) and not creates(judged, root.id):
             return facts, root_gone(root), True
         if not judged.edits:
             return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
-        record_now = self.writes.in_record((self.leased or self).stored.record)
+        record_now = self.writes.with_repairs((self.leased or self).stored.record)
         situation, *_ = await asyncio.gather(
             parts.situations.of(root, record_now, self.trigger, judged.edits, facts, self.alone),
-            self._ask_who(judged.drifts),
-            self.writes.get_ready(),
+            self._query_changes(judged.drifts),
+            self.writes.prepare(),
         )
         self.approval, self.seen = situation.approval, situation.history
         plan = decide(root, judged, facts, situation, FIRST_GUARDS)
-        if plan.actions:  # or else nothing around it can matter
+        if plan.actions:  # otherwise the surroundings cannot matter
             plan = decide(root, judged, facts, situation)
         return facts, plan, misses_container(judged)
 
     async def _with_changed_secrets(self, judged: Judged, facts: Facts) -> Judged:
-        """What differs, with the secrets that have another value than was accepted. The key is read for them alone."""
+        """What differs, including secrets that no longer have their accepted value. Only these need the digest key."""
         guarded = known_secrets.guarded_in(self.root, facts, self.parts.registry)
         self.secrets = Comparison()
         if guarded:
@@ -230,22 +230,22 @@ class Reconcile:
 
     # --- attribute ---
 
-    async def _ask_who(self, drifts: Sequence[Drift]) -> None:
-        """Asks Azure who changed the root, at most once, and only for news that nothing else explains.
+    async def _query_changes(self, drifts: Sequence[Drift]) -> None:
+        """Queries Azure for who changed the root: at most once, and only for new drift that nothing else explains.
 
-        Beside what the repair waits for anyway: the alerts that go out with its intent name whoever it was.
+        It runs beside reads that the repair needs anyway, so that the alerts sent with its intent can name the actor.
         """
         found = causes(self.root, drifts, (self.leased or self).stored.record)
         if found.open and found.since is not None and self.changes is None and not self.trigger.dry_run:
             self.changes = ()
             try:
                 self.changes = await self.parts.changes.changes(self.root.id, found.since)
-            except ArmError as error:  # a name is all that is lacking for it
+            except ArmError as error:  # only a name is missing because of it
                 self.observer.note(error)
 
     async def _causes(self, plan: Plan) -> Mapping[str, Actor]:
-        """By kind, who or what brought the plan's drifts about."""
-        await self._ask_who(plan.drifts)
+        """By kind, who or what caused the plan's drifts."""
+        await self._query_changes(plan.drifts)
         known = (self.leased or self).stored.record
         found = completed(causes(self.root, plan.drifts, known), plan.drifts, known, self.changes or ())
         return asked_here(found, self.first, self.trigger, self.parts.ambient.now())
@@ -253,10 +253,9 @@ class Reconcile:
     # --- intent ---
 
     async def _intend(self, plan: Plan, leased: Leased) -> tuple[Intent, tuple[str, ...]]:
-        """A durable record before the first write: what is about to be done, what was there before, and the alerts.
+        """Stores a record before the first write: what is about to be done, the state before it, and the alerts.
 
-        With it the names of the writes, one for each action: known before they are sent, since an event can overtake an
-        answer.
+        It includes the ids of the writes, one for each action, since a write's event can arrive before its answer.
         """
         now = self.parts.ambient.now()
         kinds = sorted({edit.drift.kind for edit in plan.edits})
@@ -270,26 +269,26 @@ class Reconcile:
         names = tuple(str(self.parts.ambient.uuid()) for _ in plan.actions)
 
         def transition(current: RootRecord) -> RootRecord:
-            named = written.about_to_write(self.writes.in_record(current), names, now=now)
+            named = written.about_to_write(self.writes.with_repairs(current), names, now=now)
             reserved = uses.with_plan(current.reserved, plan, now)
             return replace(written.intending(named, intent), episodes=episodes, reserved=reserved)
 
         saved = leased.save(transition, rows=outbox_rows(detected))
-        await asyncio.gather(saved, self.writes.keep_first(plan, intent))
-        self.writes.all_counted()
+        await asyncio.gather(saved, self.writes.snapshot_first(plan, intent))
+        self.writes.mark_counted()
         return intent, names
 
     # --- record, alert ---
 
     async def _let_go(self) -> None:
-        """Ends a reconcile that learned nothing, and so has nothing to say of what was remembered."""
+        """Ends a reconcile that learned nothing: what is remembered of the root stays as it is."""
         if self.leased is not None:
             await self.leased.save(marks.released)
 
     async def _ask_for_approval(self, outcome: Outcome) -> None:
-        """Makes the id that a hold shows one that can be approved, in a dry run, too.
+        """Stores the request whose id a hold shows, so that it can be approved; in a dry run, too.
 
-        Where nothing needs a word any more, what somebody was asked before is void: it was about another plan.
+        If nothing needs approval any more, an earlier request of the root is dropped: it was for another plan.
         """
         if self.approval is not None and any(held.hold.code == APPROVAL_NEEDED for held in outcome.plan.held):
             await self.parts.approvals.ask(self.approval)
@@ -302,11 +301,11 @@ class Reconcile:
         return (held or self.trigger.create) and not self.trigger.dry_run
 
     async def _record(self, outcome: Outcome) -> None:
-        """Memory, ledger entry and alerts of the outcome in one batch; then the message for another look, if any."""
+        """Stores record, ledger entry and alerts of the outcome in one batch; then enqueues another look if need be."""
         parts = self.parts
         now = parts.ambient.now()
         before = self.leased.stored.record if self.leased else self.stored.record
-        begun = self.stored.record.intent  # by an earlier reconcile, which did not live to see its end
+        begun = self.stored.record.intent  # by an earlier reconcile that died before its end
         blind = (*written.left_blind(begun, until=self.observer.latest()), *self.writes.blind)
         judged, changed_by = judged_kinds(self.root, parts.registry), await self._causes(outcome.plan)
         after, pending = conclude(
@@ -318,9 +317,9 @@ class Reconcile:
             begun,
             judged=judged,
             changed_by=changed_by,
-            healed=self.writes.healed(),
+            healed=self.writes.repairs(),
         )
-        if outcome.correlations:  # ARM may have called them otherwise than we did
+        if outcome.correlations:  # ARM may have used other ids than ours
             after = written.about_to_write(after, outcome.correlations, now=now)
         after = replace(after, retest=self._witnessed(outcome, before.retest, now), secrets=self._known(before))
         look_at = self._next_look(outcome, after.retest, now)
@@ -347,7 +346,7 @@ class Reconcile:
         else:
             try:
                 await parts.store.change(self.root.id, transition, rows=rows, known=self.stored)
-            except _Overtaken:  # what it saw is old news: the other's conclusion stands, if the other lives to draw it
+            except _Overtaken:  # what it saw is outdated: the other's conclusion counts, if that one lives to draw it
                 await parts.store.look_when_free(self.root.id)
                 return
         if delay is not None:
@@ -364,13 +363,13 @@ class Reconcile:
         return self.secrets.known
 
     def _witnessed(self, outcome: Outcome, running: Retest | None, now: datetime) -> Retest | None:
-        """The root's retest once this outcome is known; one that judged nothing has seen nothing of it."""
+        """The root's retest after this outcome; an outcome that judged nothing leaves it unchanged."""
         if running is None or outcome.status not in JUDGED:
             return running
         drifts = outcome.plan.drifts
         return retest.witnessed(running, drifts, retest.findings(self.root, drifts, self.parts.registry), now)
 
     def _next_look(self, outcome: Outcome, running: Retest | None, now: datetime) -> datetime | None:
-        """Whatever else the outcome asks for, the end of a retest is not missed."""
+        """The earlier of the outcome's own next look and the end of a retest."""
         looks = (outcome.retry_at, retest.next_look(running, now) if running else None)
         return min((look for look in looks if look), default=None)

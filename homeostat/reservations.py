@@ -41,7 +41,7 @@ class Reservations:
         found = await self.documents.read(RUNS, run)
         return run_from_json(found.body, found.version) if found else RunUse()
 
-    async def reserve(self, plan: Plan, root: Root, record: RootRecord, asked: Trigger, seen: History) -> Hold | None:
+    async def reserve(self, plan: Plan, root: Root, record: RootRecord, trigger: Trigger, seen: History) -> Hold | None:
         """Reserves the plan's writes under the caps of its run and of the fleet's hour. A Hold if they do not fit.
 
         Those of its resources are reserved in the root's record, with the intent. If the hour is full, what was
@@ -52,24 +52,24 @@ class Reservations:
         caps = root.policy.caps
         if hold := over_resource(plan, record.reserved, caps, self.ambient.now()):
             return hold
-        if not asked.run:
-            hold = over_run(plan, seen.run, caps, root.declared, asked.max_writes)
+        if not trigger.run:
+            hold = over_run(plan, seen.run, caps, root.declared, trigger.max_writes)
         else:
-            hold = await self._of_run(plan, root, asked, seen.run)
+            hold = await self._of_run(plan, root, trigger, seen.run)
         return hold or await self._of_hour(plan, root, seen.hour)
 
-    async def _of_run(self, plan: Plan, root: Root, asked: Trigger, seen: RunUse) -> Hold | None:
+    async def _of_run(self, plan: Plan, root: Root, trigger: Trigger, seen: RunUse) -> Hold | None:
         hold: Hold | None = None
-        known = Document(RUNS, asked.run, run_to_json(seen), seen.version) if seen.version else None
+        known = Document(RUNS, trigger.run, run_to_json(seen), seen.version) if seen.version else None
 
         def transition(current: JsonObject | None) -> JsonObject | None:
             nonlocal hold
             use = run_from_json(current) if current else RunUse()
-            hold = over_run(plan, use, root.policy.caps, root.declared, asked.max_writes)
+            hold = over_run(plan, use, root.policy.caps, root.declared, trigger.max_writes)
             at = self.ambient.now().isoformat()
             return None if hold else {**run_to_json(use.with_plan(plan)), "at": at}
 
-        await changed(self.documents, self.ambient, (RUNS, asked.run), transition, known=known)
+        await changed(self.documents, self.ambient, (RUNS, trigger.run), transition, known=known)
         return hold
 
     async def _of_hour(self, plan: Plan, root: Root, seen: HourUse) -> Hold | None:

@@ -42,12 +42,12 @@ class Deleted:
 @dataclass(frozen=True, slots=True)
 class Retention:
     store: Store
-    kept: timedelta = DEFAULT_RETENTION
+    retention_period: timedelta = DEFAULT_RETENTION
     at_most: int = AT_MOST
 
     async def run(self) -> Deleted:
         """Raises StorageError."""
-        until = self.store.ambient.now() - self.kept
+        until = self.store.ambient.now() - self.retention_period
         needed = _Needed(self.store, {})
         entries = await self._entries(until, needed)
         snapshots = await self._snapshots(until, needed)

@@ -17,7 +17,7 @@ from homeostat.ages import Ages
 from homeostat.ambient import Ambient
 from homeostat.claim import Claims
 from homeostat.core import json
-from homeostat.core.answers import Answer, Apps, by_id, from_data, kept, to_data
+from homeostat.core.answers import Answer, Apps, by_id, from_data, reuse_known, to_data
 from homeostat.core.arm_errors import ArmError
 from homeostat.core.arm_types import SITE, SLOT
 from homeostat.core.budget import BUDGET_SPENT
@@ -220,7 +220,7 @@ class Selections:
 
         def pick(row: JsonObject) -> SelectedApp | None:
             app = wanted.criteria.selected(row)
-            return kept(app.with_tags(wanted.tags), known) if app else None
+            return reuse_known(app.with_tags(wanted.tags), known) if app else None
 
         pages = _Renewing(self.table, self._claims, self.ambient)
         return {app.id: app for app in await picked(pages, query, self.ambient.sleep, pick)}

@@ -20,7 +20,7 @@ from homeostat.core.explain import KnownRoot, explain
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
-from homeostat.core.marks import Told, is_owed
+from homeostat.core.marks import Notice, is_owed
 from homeostat.core.outcome import Decision, Outcome, Status, Trigger, decision_entry, outcome_json, worst
 from homeostat.core.record import IMMEDIATE, RootRecord, Settle
 from homeostat.core.spec import Fleet, Root, Target
@@ -66,7 +66,7 @@ class Service:
     settle_by_kind: Mapping[str, Settle]  # where it differs from the engine's
     identity: Identity = field(default_factory=NoIdentity)
     access: Access = DEFAULT_ACCESS
-    kept: timedelta = DEFAULT_RETENTION  # how long ledger, snapshots and runs are kept
+    retention_period: timedelta = DEFAULT_RETENTION  # how long ledger, snapshots and runs are kept
     managed: Managed | None = None
     low_budgets: Callable[[], Sequence[JsonObject]] = tuple  # ARM's quotas of which this instance has less than half
     hints: Coalescer[Hint, bool] = field(default_factory=Coalescer)  # being stored in their roots' records
@@ -102,7 +102,7 @@ class Service:
 
     @property
     def retention(self) -> Retention:
-        return Retention(self.engine.store, self.kept)
+        return Retention(self.engine.store, self.retention_period)
 
     # --- events: route, mark, enqueue ---
 
@@ -130,13 +130,13 @@ class Service:
             await self.engine.store.mark_for(root.id, told, self._settle_of(root), known=stored)
         return [each is not None for each in news]
 
-    async def _news(self, hint: Hint, root: Root, known: RootRecord) -> Told | None:
+    async def _news(self, hint: Hint, root: Root, known: RootRecord) -> Notice | None:
         looks_own = is_own(known, hint.correlation_id)
         ours = hint.is_by(await self.identity.principal(root.id.subscription)) if looks_own else False
         foreign = hint.as_foreign_write() if ours is False else None
         if ours or (foreign and is_examined(known, foreign)):
-            return Told(hint.id) if is_owed(known, hint.id) else None
-        return Told(hint.id, foreign)
+            return Notice(hint.id) if is_owed(known, hint.id) else None
+        return Notice(hint.id, foreign)
 
     # --- the queue worker ---
 

@@ -50,23 +50,23 @@ class Situations:
         self,
         root: Root,
         record: RootRecord,
-        asked: Trigger,
+        trigger: Trigger,
         edits: Sequence[Edit] = (),
         facts: Facts = MappingProxyType({}),
-        alone: RunUse = NOTHING_RESERVED,
+        own_run: RunUse = NOTHING_RESERVED,
     ) -> Situation:
         """The situation in which these edits of a root, with this record and these facts, are to be judged.
 
         Azure is asked only where the guards that know just the root let an edit through, concurrently with the store.
-        alone: what this reconcile has written so far, where it is a run of its own. Raises StorageError.
+        own_run: what this reconcile has written so far, where it is a run of its own. Raises StorageError.
         """
-        situation = self._of_root(root, record, asked, edits, alone)
-        told = self._told(situation, root, record, asked, edits)
+        situation = self._of_root(root, record, trigger, edits, own_run)
+        with_fleet = self._with_fleet(situation, root, record, trigger, edits)
         if not _is_expected(edits, situation):
-            situation, allowed = await told
+            situation, allowed = await with_fleet
             return await self.looked_around(situation, root, facts) if allowed else situation
         # Azure first: it is slower than storage, and the processor's time for one request delays the next.
-        around, (situation, allowed) = await asyncio.gather(self._around(root, facts), told)
+        around, (situation, allowed) = await asyncio.gather(self._around(root, facts), with_fleet)
         return self._right_before(situation, around) if allowed else situation
 
     async def looked_around(self, situation: Situation, root: Root, facts: Facts) -> Situation:
@@ -77,13 +77,13 @@ class Situations:
         return replace(situation, now=self.ambient.now(), own=self.own.known, surroundings=around)
 
     def _of_root(
-        self, root: Root, record: RootRecord, asked: Trigger, edits: Sequence[Edit], alone: RunUse
+        self, root: Root, record: RootRecord, trigger: Trigger, edits: Sequence[Edit], own_run: RunUse
     ) -> Situation:
         """The part of the situation that needs no I/O."""
         history = History(
             declared=root.declared,
-            run=alone,
-            max_writes=asked.max_writes,
+            run=own_run,
+            max_writes=trigger.max_writes,
             reserved=record.reserved,
             flaps=record.flaps,
             writers=_writers(root, record, edits),
@@ -93,19 +93,19 @@ class Situations:
             cap=self.cap,
             wants=root.wants,
             targets=root.targets,
-            create=asked.create,
-            withheld=asked.withheld,
+            create=trigger.create,
+            withheld=trigger.withheld,
             retest=record.retest,
             policy=root.policy,
             windows=root.windows,
             marked=root.marked,
-            consents=asked.consents,
+            consents=trigger.consents,
             own=self.own.known,
             history=history,
         )
 
-    async def _told(
-        self, situation: Situation, root: Root, record: RootRecord, asked: Trigger, edits: Sequence[Edit]
+    async def _with_fleet(
+        self, situation: Situation, root: Root, record: RootRecord, trigger: Trigger, edits: Sequence[Edit]
     ) -> tuple[Situation, bool]:
         """Adds what is stored of the fleet. Also returns whether the guards of single edits let something through.
 
@@ -119,7 +119,7 @@ class Situations:
         allowed, _ = guard_edits(edits, situation, FIRST_GUARDS)
         if not allowed:
             return situation, False
-        return replace(situation, history=await self._of_fleet(root, record, asked, allowed, history, rows)), True
+        return replace(situation, history=await self._of_fleet(root, record, trigger, allowed, history, rows)), True
 
     async def _around(self, root: Root, facts: Facts) -> Surroundings:
         own, body, running = await asyncio.gather(
@@ -141,22 +141,22 @@ class Situations:
         self,
         root: Root,
         record: RootRecord,
-        asked: Trigger,
+        trigger: Trigger,
         allowed: Sequence[Edit],
         known: History,
         rows: Rows,
     ) -> History:
         """Adds what the plan guards ask about. Unless this is a dry run, the root counts as drifting from here on."""
         drifting = Drifting(self.store.documents, self.ambient)
-        if not asked.dry_run:
+        if not trigger.dry_run:
             await drifting.note(root.id, anew=any(is_new(root, edit.drift.kind, record) for edit in allowed))
-        mass = await drifting.mass(root, rows, rollout_in(rows), noted=not asked.dry_run)
-        if not asked.dry_run:
+        mass = await drifting.mass(root, rows, rollout_in(rows), noted=not trigger.dry_run)
+        if not trigger.dry_run:
             await drifting.follow(mass, root, rows)
         reservations = Reservations(self.store.documents, self.ambient)
         return replace(
             known,
-            run=await reservations.of_run(asked.run) if asked.run else known.run,
+            run=await reservations.of_run(trigger.run) if trigger.run else known.run,
             hour=hour_in(rows),
             mass=mass,
         )

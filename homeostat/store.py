@@ -1,6 +1,6 @@
 """The memory of the loop: root records, ledger, outbox and pauses, on top of the storage ports.
 
-Everything about one root lives in one partition, so that a reconcile ends in one atomic batch: its record, its ledger
+Everything about one root is in one partition, so that a reconcile ends with one atomic batch: its record, its ledger
 entry and the alerts to send change together or not at all. The rules are in `homeostat.core.marks` and
 `homeostat.core.written`; here they are applied by compare-and-swap.
 
@@ -22,7 +22,7 @@ from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
-from homeostat.core.marks import Later, NothingToDo, Told
+from homeostat.core.marks import Later, NothingToDo, Notice
 from homeostat.core.record import Lease, RootRecord, Settle
 from homeostat.deployment_keys import DIGESTS, deployment_key
 from homeostat.ports import (
@@ -50,21 +50,21 @@ _OUTBOX = "outbox:"
 _PAUSES = "pauses"
 
 _TRIES = 50
-_PAUSE_BETWEEN_TRIES = 0.02  # seconds, growing and spread
+_PAUSE_BETWEEN_TRIES = 0.02  # seconds, growing, with jitter
 _LAST_INSTANT = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class LeaseLost(HomeostatError):
-    """Another owner took the root over, since this one was too slow: nothing more may be written."""
+    """Another owner took the root over because this one was too slow: nothing more may be written."""
 
 
 class TooMuchContention(HomeostatError):
-    """The record changed under every one of many tries: the work goes back to the queue."""
+    """The record changed during every one of many tries: the work goes back to the queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A record as it was read; version None means that there is none yet."""
+    """A record as it was read. version: None if there is none yet."""
 
     record: RootRecord
     version: str | None
@@ -87,7 +87,7 @@ class Store:
         return Stored(record.from_json(found.body), found.version)
 
     async def record_of(self, root_key: str) -> RootRecord:
-        """Of a root that need not be declared any more."""
+        """The record of a root that need not be declared any more."""
         found = await self.documents.read(root_key, _ROOT)
         return record.from_json(found.body) if found else RootRecord()
 
@@ -99,9 +99,9 @@ class Store:
         rows: Sequence[Change] = (),
         known: Stored | None = None,
     ) -> Stored:
-        """Applies a transition, together with `rows`, to the record as it is at that moment.
+        """Applies a transition to the current record, in one batch with `rows`.
 
-        `known` saves the first read. The transition may be called several times. Raises TooMuchContention.
+        known: saves the first read. The transition may be called several times. Raises TooMuchContention.
         """
         stored = known
         for tries in range(_TRIES):
@@ -131,22 +131,22 @@ class Store:
         rows: Sequence[Change] = (),
     ) -> bool:
         """Marks the root dirty for one hint, as `mark_for` does."""
-        return await self.mark_for(root, [Told(hint, foreign)], settle, comes_again=comes_again, rows=rows)
+        return await self.mark_for(root, [Notice(hint, foreign)], settle, comes_again=comes_again, rows=rows)
 
     async def mark_for(
         self,
         root: ResourceId,
-        told: Sequence[Told],
+        told: Sequence[Notice],
         settle: Settle,
         *,
         comes_again: bool = True,
         known: Stored | None = None,
         rows: Sequence[Change] = (),
     ) -> bool:
-        """Marks the root dirty and enqueues at most one message. Whether one was enqueued. `known` saves a read.
+        """Marks the root dirty and enqueues at most one message. Returns whether one was enqueued.
 
-        comes_again: whether the hints are handled again should this fail half-way, as an event is and a timer is not.
-        rows: what is stored with the mark.
+        comes_again: whether the hints are delivered again if this fails half-way, as events are and timers are not.
+        known: saves the first read. rows: stored in one batch with the mark.
         """
         delay: timedelta | None = None
 
@@ -167,20 +167,20 @@ class Store:
         return True
 
     async def enqueue(self, root: ResourceId, delay: timedelta) -> None:
-        """A look that is due later than a message can wait is taken earlier: it finds when the next one is due."""
+        """Enqueues a look. If that is due later than a message can wait, it comes earlier and is put off again."""
         await self.queues.send(WORK_QUEUE, json.render({"root": root.text}), delay=min(delay, MAX_DELAY))
 
     def is_due(self, stored: Stored, settle: Settle) -> bool:
-        """Whether `take` would lease the root, were its record still this one."""
+        """Whether `take` would lease the root if this were still its record."""
         due = marks.taken(stored.record, owner="", now=self.ambient.now(), settle=settle, lasts=self.terms.lasts)
         return isinstance(due, RootRecord)
 
     async def take(
         self, root: ResourceId, owner: str, settle: Settle, known: Stored | None = None
     ) -> "Leased | Later | NothingToDo":
-        """Takes up the marked work of a root under a lease; a root that must wait gets its message again.
+        """Takes up the marked work of a root under a lease; the message of a root that must wait is enqueued again.
 
-        `known` saves the first read.
+        known: saves the first read.
         """
         answer: RootRecord | Later | NothingToDo = NothingToDo()
         began, found = 0.0, RootRecord()
@@ -208,7 +208,7 @@ class Store:
                 return NothingToDo()
 
     async def lease(self, root: ResourceId, owner: str, known: Stored | None = None) -> "Leased | None":
-        """The lease of a root, or None while another owner holds it."""
+        """Leases a root. None while another owner holds the lease."""
         free = False
         began, found = 0.0, RootRecord()
 
@@ -224,7 +224,7 @@ class Store:
         return Leased(self, root, stored.record.lease, stored, began, found)
 
     async def look_when_free(self, root: ResourceId) -> None:
-        """Sees to it that the root is looked at if the owner of its lease is dead, who may have left work undone."""
+        """Makes sure that the root is looked at if the owner of its lease is dead and left work undone."""
         delay: timedelta | None = None
 
         def transition(current: RootRecord) -> RootRecord:
@@ -242,8 +242,8 @@ class Store:
     # --- ledger and outbox ---
 
     async def history(self, root: ResourceId, limit: int, before: str = "") -> list[JsonObject]:
-        """The newest ledger entries of a root, newest first. before: the id of an entry, for those older than it."""
-        first = f"{_LEDGER}{before}0" if before else _LEDGER  # ids have one length: the next row after it
+        """The newest ledger entries of a root, newest first. before: only entries older than the one with this id."""
+        first = f"{_LEDGER}{before}0" if before else _LEDGER  # all ids have one length, so this is right after it
         entries = self.documents.scan(root.key, first=first, last=_after(_LEDGER), limit=limit)
         return [_entry(entry) async for entry in entries]
 
@@ -258,7 +258,7 @@ class Store:
         return _entry(found) if found else None
 
     async def entries_until(self, until: datetime) -> AsyncIterator[tuple[str, str]]:
-        """(key of its root, id) of every ledger entry that is as old as this, or older."""
+        """(key of its root, id) of every ledger entry that is at least as old as this."""
         first = _LEDGER + _left_of_time(until)
         async for found in self.documents.scan_all(first=first, last=_after(_LEDGER)):
             yield found.partition, found.row.removeprefix(_LEDGER)
@@ -272,7 +272,7 @@ class Store:
         return [alerts.from_json(row.body) async for row in rows]
 
     async def outboxes(self) -> AsyncIterator[tuple[str, Alert]]:
-        """Every alert that was not sent yet, with the key of its root."""
+        """Every alert that has not been sent yet, with the key of its root."""
         async for row in self.documents.scan_all(first=_OUTBOX, last=_after(_OUTBOX)):
             yield row.partition, alerts.from_json(row.body)
 
@@ -321,9 +321,9 @@ class Store:
 
 @dataclass(slots=True)
 class Leased:
-    """A root under its lease: the only way to change what is remembered of it while it is being written to.
+    """A root under its lease: the only way to change its record while it is being written to.
 
-    began: when the lease was taken or renewed last, on the monotonic clock: the other one may be set meanwhile.
+    began: when the lease was taken or last renewed, on the monotonic clock, since the wall clock may be set.
     found: the record that the lease was taken on.
     """
 
@@ -335,7 +335,7 @@ class Leased:
     found: RootRecord
 
     async def save(self, transition: Callable[[RootRecord], RootRecord], rows: Sequence[Change] = ()) -> None:
-        """Raises LeaseLost when the root has another owner by now; then nothing is saved."""
+        """Raises LeaseLost if the root has another owner by now; then nothing is saved."""
 
         def guarded(current: RootRecord) -> RootRecord:
             if not marks.still_holds(current, self.lease):
@@ -345,7 +345,7 @@ class Leased:
         self.stored = await self.store.change(self.root, guarded, rows=rows, known=self.stored)
 
     async def ensure(self) -> None:
-        """Renews the lease when too little is left of it for a write. Raises LeaseLost."""
+        """Renews the lease if too little of it is left for a write. Raises LeaseLost."""
         if self._left() < self.store.terms.for_a_write:
             began, now = self.store.ambient.monotonic(), self.store.ambient.now()
             await self.save(lambda current: marks.renewed(current, now=now, lasts=self.store.terms.lasts))
@@ -353,12 +353,12 @@ class Leased:
 
     @property
     def send_by(self) -> float:
-        """When, on the monotonic clock, it is too late to send a write: it could take effect under another's lease."""
+        """Until when, on the monotonic clock, a write may be sent: later it could take effect under another's lease."""
         left = self._left() - self.store.terms.after_sending
         return self.store.ambient.monotonic() + left.total_seconds()
 
     def _left(self) -> timedelta:
-        """By the clock that leaves less of it."""
+        """The remaining time, by the clock that leaves less of it."""
         ambient = self.store.ambient
         spent = timedelta(seconds=ambient.monotonic() - self.began)
         return min(self.lease.expires - ambient.now(), self.store.terms.lasts - spent)
@@ -374,12 +374,12 @@ def _pause_row(target: str, cause: str) -> str:
 
 
 def ledger_row(entry: JsonObject, at: datetime, discriminator: UUID) -> Change:
-    """A row that is never changed. Its name is the entry's id; ids sort by time, newest first, in all roots alike."""
+    """A row that is never changed. Its name is the entry's id; ids sort by time, newest first, across all roots."""
     return Insert(f"{_LEDGER}{_left_of_time(at)}-{discriminator.hex[-12:]}", entry)
 
 
 def entry_time(id_: str) -> datetime:
-    """When the entry of this id was made. Raises ValueError for what is no id."""
+    """When the entry with this id was made. Raises ValueError for anything else."""
     return _LAST_INSTANT - timedelta(microseconds=int(id_.partition("-")[0]))
 
 
@@ -392,7 +392,7 @@ def _entry(found: Document) -> JsonObject:
 
 
 def outbox_rows(pending: Sequence[Alert]) -> tuple[Change, ...]:
-    """One row for each id: a batch that names a row twice is refused, and the root's every reconcile with it."""
+    """One row for each id: a batch that names a row twice is refused, which would block the root for good."""
     by_id = {alert.id: alert for alert in pending}
     return tuple(Upsert(_OUTBOX + id_, alerts.to_json(alert)) for id_, alert in by_id.items())
 

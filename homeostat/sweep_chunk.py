@@ -18,7 +18,7 @@ from homeostat.core.arm_errors import ArmError, ErrorClass, denied_action
 from homeostat.core.decision import judge, judged_kinds, root_is_missing
 from homeostat.core.ids import ResourceId
 from homeostat.core.indexed import Rows
-from homeostat.core.marks import Told
+from homeostat.core.marks import Notice
 from homeostat.core.model import Facts, Mode, Unreadable
 from homeostat.core.record import IMMEDIATE, RootRecord
 from homeostat.core.spec import Fleet, Root
@@ -127,7 +127,7 @@ class ChunkWork:
         )
 
     async def _mark(self, id_: ResourceId, stored: Stored) -> None:
-        told = [Told(self.sweep.hint)]
+        told = [Notice(self.sweep.hint)]
         await self.engine.store.mark_for(id_, told, IMMEDIATE, comes_again=False, known=stored)
 
     def _spent(self, before: Chunk, began: float) -> Spent:

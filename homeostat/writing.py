@@ -1,4 +1,4 @@
-"""What one reconcile writes: each write with its snapshot before it, under the lease, and what is known of it after."""
+"""The writes of one reconcile: each under the lease, with a snapshot before it and a record of what was sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ from homeostat.store import Leased
 class Writes:
     """written: what ARM has accepted, finished or not. snapshots: the names of those that were taken.
 
-    refusals: what Azure did not let be written, by rule. counted: how many of `written` are in the record as repairs.
+    refusals: what Azure refused by a rule. counted: how many of `written` are recorded as repairs already.
     """
 
     root: Root
@@ -41,19 +41,19 @@ class Writes:
     counted: int = 0
     digest: Digest | None = None
 
-    async def keep_first(self, plan: Plan, intent: Intent) -> None:
-        """Stores the state before the plan's first write. May go on beside the storing of the intent that names it."""
+    async def snapshot_first(self, plan: Plan, intent: Intent) -> None:
+        """Stores the state before the plan's first write. It may run beside the storing of the intent that names it."""
         for number, planned in enumerate(plan.actions, 1):
             if not waits_for_refused(planned, self.refusals, plan.actions):
-                await self._keep_state(planned, intent, number)
+                await self._snapshot(planned, intent, number)
                 return
 
-    async def get_ready(self) -> None:
-        """What every snapshot needs and no plan changes, so that it can be had beside anything."""
+    async def prepare(self) -> None:
+        """Prepares what every snapshot needs whatever the plan, so that it can run beside other reads."""
         if self.digest is None and not self.trigger.dry_run:
             self.digest = await self.keeper.digest()
 
-    async def _keep_state(self, planned: Action, intent: Intent, number: int) -> None:
+    async def _snapshot(self, planned: Action, intent: Intent, number: int) -> None:
         if snapshot.name(self.root.id, intent, number) in self.snapshots:
             return
         digest = self.digest = self.digest or await self.keeper.digest()
@@ -62,21 +62,22 @@ class Writes:
         self.snapshots.append(found.id)
 
     def forget(self, intent: Intent) -> None:
-        """Nothing is written under this intent: the state that it was to change is no state before a write."""
+        """Drops the snapshots of an intent under which nothing was written."""
         self.snapshots = [name for name in self.snapshots if name not in intent.snapshots]
 
     async def apply(
         self, plan: Plan, leased: Leased, intent: Intent, names: Sequence[str], *, together: bool = False
     ) -> None:
-        """Carries out the plan under its intent, each write by its name. Of the first, the state before it is kept.
+        """Carries out the plan under its intent, each write with its id, and a snapshot before each.
 
-        What Azure refuses by a rule is held, and with it what waits for it; writes that only make sense `together` end
-        there. Raises ArmError, StillRunning, LeaseLost and StorageError; what was written by then is in `written`.
+        What Azure refuses by a rule becomes a hold, as does what waits for it; if the writes only make sense
+        `together`, the first refusal ends them. Raises ArmError, StillRunning, LeaseLost and StorageError; what was
+        written by then is in `written`.
         """
         for number, (planned, name) in enumerate(zip(plan.actions, names, strict=True), 1):
             if waits_for_refused(planned, self.refusals, plan.actions):
                 continue
-            await self._keep_state(planned, intent, number)
+            await self._snapshot(planned, intent, number)
             await leased.ensure()
             try:
                 await self._send(as_seen(planned), name, leased)
@@ -96,15 +97,15 @@ class Writes:
             self._keep(action, running.written, read_at)
             raise
         except ArmError as error:
-            if error.executed is not Executed.NO:  # it may yet take effect
+            if error.executed is not Executed.NO:  # it may still take effect
                 self._keep_blind(action, read_at, name, leased.store.terms.lands)
             raise
         self._keep(action, ids, read_at)
 
     async def _rebased(self, planned: Action) -> Action:
-        """Where no ETag protects what others wrote, the edits go over a body that is read right before the write.
+        """The action for a resource without ETag: its edits over a body that is read right before the write.
 
-        Nothing comes between the two: so its snapshot was taken before, and what it replaces must be the same still.
+        The snapshot was taken before this read, so what is replaced must still be the same.
         """
         match await self.observer.read(Read(planned.type, planned.resource)):
             case Found() as found:
@@ -128,13 +129,15 @@ class Writes:
 
     # --- repairs, as the flap breaker counts them ---
 
-    def in_record(self, current: RootRecord) -> RootRecord:
+    def with_repairs(self, current: RootRecord) -> RootRecord:
         """The record with the repairs that were made since it was stored."""
         limits = self.root.policy.flapping
-        return replace(current, flaps=flapping.healed(current.flaps, self.healed(), limits, self.ambient.now()))
+        return replace(current, flaps=flapping.healed(current.flaps, self.repairs(), limits, self.ambient.now()))
 
-    def healed(self) -> list[Drift]:
+    def repairs(self) -> list[Drift]:
+        """The drifts that were repaired and are not in the record yet."""
         return [edit.drift for action, _ in self.written[self.counted :] for edit in action.edits]
 
-    def all_counted(self) -> None:
+    def mark_counted(self) -> None:
+        """To be called once the record includes all repairs so far, or the writes were none."""
         self.counted = len(self.written)

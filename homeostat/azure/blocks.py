@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from homeostat.ambient import Ambient
-from homeostat.core.budget import RESERVED_FOR_HEALING, Lane, kept, shared_part
+from homeostat.core.budget import RESERVED_FOR_HEALING, Lane, reserve_of, shared_part
 from homeostat.core.quotas import Quota
 from homeostat.ports import Allowance, StorageError
 
@@ -91,7 +91,7 @@ class Blocks:
 
 def block_of(quota: Quota, share_left: float, waiting: int = 0) -> int:
     """Tokens of a block: large enough to ask the store seldom, small enough that an instance holds little back."""
-    sweeps = shared_part(quota, share_left, 0.0).most - kept(quota, share_left, Lane.SWEEPING)
+    sweeps = shared_part(quota, share_left, 0.0).most - reserve_of(quota, share_left, Lane.SWEEPING)
     return max(1, min(max(MIN_BLOCK, waiting), math.floor(sweeps / BLOCKS_PER_PART)))
 
 

@@ -30,7 +30,7 @@ def by_id(answer: Answer | None) -> Apps:
     return {app.id: app for app in answer.apps} if answer else {}
 
 
-def kept(found: SelectedApp, known: Apps) -> SelectedApp:
+def reuse_known(found: SelectedApp, known: Apps) -> SelectedApp:
     """The known object if the app did not change: most do not, and the fleet holds what it was built from."""
     before = known.get(found.id)
     return before if before is not None and before.spelled == found.spelled else found
@@ -72,5 +72,5 @@ def _answer_of(stored: json.Json, known: Apps) -> Answer:
         if not isinstance(values, Mapping):
             raise TypeError("an app's tags are an object")
         own = {name: str(value) for name, value in values.items()}
-        found.append(kept(SelectedApp(ResourceId.parse(str(id_)), own or NO_TAGS), known))
+        found.append(reuse_known(SelectedApp(ResourceId.parse(str(id_)), own or NO_TAGS), known))
     return Answer(datetime.fromisoformat(json.text_at(stored, "at")), frozenset(map(str, tags)), tuple(found))

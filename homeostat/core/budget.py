@@ -183,7 +183,7 @@ def shared_part(quota: Quota, share_left: float, now: float, known: JsonObject |
     return _store(quota, _ours(quota, share_left), share_left, now, known)
 
 
-def kept(quota: Quota, share_left: float, lane: Lane) -> float:
+def reserve_of(quota: Quota, share_left: float, lane: Lane) -> float:
     """Tokens of our part that a lane leaves to the lane with priority over it."""
     return _reserve(quota, _ours(quota, share_left)) if lane is Lane.SWEEPING else 0.0
 

@@ -36,7 +36,7 @@ def sweep_in(causes: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Notice:
     """A hint that a root may have changed, by its id, and the foreign write that it reports, if any."""
 
     hint: str

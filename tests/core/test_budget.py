@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeostat.core.budget import Budget, Lane, kept, shared_part
+from homeostat.core.budget import Budget, Lane, reserve_of, shared_part
 from homeostat.core.quotas import ARM, PRIVATE_DNS_READS, QUERIES, SETTINGS, Quota
 
 pytestmark = pytest.mark.unit
@@ -183,7 +183,7 @@ def test_both_lanes_together_stay_within_our_part_and_a_sweep_within_its_own(
     for pause, lane in asked:
         now += pause
         part = shared_part(quota, 0.25, now, row)
-        wait = part.due(kept(quota, 0.25, lane) + 1, now)
+        wait = part.due(reserve_of(quota, 0.25, lane) + 1, now)
         if wait <= 20.0:
             part.draw(1, now, after=wait)
             row = part.to_json()
@@ -193,12 +193,12 @@ def test_both_lanes_together_stay_within_our_part_and_a_sweep_within_its_own(
         within = [lane for at, lane in spent if start <= at < start + quota.seconds - TOLERANCE]
         assert len(within) <= shared_part(quota, 0.25, 0.0).most
         sweeps = within.count(Lane.SWEEPING)
-        assert sweeps <= shared_part(quota, 0.25, 0.0).most - kept(quota, 0.25, Lane.SWEEPING)
+        assert sweeps <= shared_part(quota, 0.25, 0.0).most - reserve_of(quota, 0.25, Lane.SWEEPING)
 
 
 @given(windows, st.integers(1, 40))
 def test_healing_goes_at_once_though_a_sweep_has_taken_all_it_may_for_a_while_to_come(quota: Quota, ahead: int) -> None:
-    part, reserve = shared_part(quota, 0.25, 0.0), kept(quota, 0.25, Lane.SWEEPING)
+    part, reserve = shared_part(quota, 0.25, 0.0), reserve_of(quota, 0.25, Lane.SWEEPING)
     for _ in range(ahead):
         part.draw(1, 0.0, after=part.due(reserve + 1, 0.0))
     for _ in range(int(reserve)):

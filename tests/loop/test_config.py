@@ -162,7 +162,7 @@ def test_a_rate_is_a_whole_number_in_its_range(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "days"), [("", 90), ("1", 1), ("3650", 3650)])
 def test_the_past_is_kept_for_a_bounded_number_of_days(text: str, days: int) -> None:
-    assert load({"HOMEOSTAT_RETENTION_DAYS": text}, home=HOME).kept == timedelta(days=days)
+    assert load({"HOMEOSTAT_RETENTION_DAYS": text}, home=HOME).retention_period == timedelta(days=days)
 
 
 @pytest.mark.parametrize("text", ["0", "3651", "1.5", "-1", "for ever", "\u0663"])

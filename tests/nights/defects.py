@@ -34,7 +34,7 @@ STANDING: Final = "homeostat/core/gate/standing.py"
 
 ONCE_BROKEN: Final = "tests/nights/test_nights.py::test_a_night_that_once_broke_a_promise_breaks_it_no_more"
 
-_KEEP: Final = "            await self._keep_state(planned, intent, number)\n"
+_KEEP: Final = "            await self._snapshot(planned, intent, number)\n"
 _SEND: Final = (
     "            await leased.ensure()\n            try:\n"
     "                await self._send(as_seen(planned), name, leased)\n"
@@ -173,7 +173,7 @@ DEFECTS: Final = (
     Defect(
         "the snapshot is stored after the write",
         (
-            Patch(RECONCILE, "await asyncio.gather(saved, self.writes.keep_first(plan, intent))", "await saved"),
+            Patch(RECONCILE, "await asyncio.gather(saved, self.writes.snapshot_first(plan, intent))", "await saved"),
             Patch(WRITING, _KEEP + _SEND, f"{_SEND}    {_KEEP}"),
         ),
     ),
