@@ -11,7 +11,7 @@ from homeostat.ambient import Ambient
 from homeostat.core.budget import Lane, reserve_of, shared_part
 from homeostat.core.json import JsonObject
 from homeostat.core.quotas import Quota
-from homeostat.fleetwide import changed
+from homeostat.gate.fleetwide import changed
 from homeostat.ports import Documents, StorageUnavailable
 from homeostat.store import TooMuchContention
 

@@ -14,16 +14,16 @@ from homeostat.config import SETTLE_PREFIX, Config, ConfigError
 from homeostat.core.model import Mode
 from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.engine import Engine
-from homeostat.managed import Managed
+from homeostat.fleet.managed import Managed
+from homeostat.fleet.selections import Selections
+from homeostat.fleet.specs import DesiredState, SpecBlobs, SpecFiles, SpecSource
 from homeostat.memory import MemoryStorage
 from homeostat.own import Own, own_site
 from homeostat.ports import AlertChannel, NoProber
 from homeostat.probes.network import prober_of
-from homeostat.selections import Selections
 from homeostat.service import Service
-from homeostat.specs import DesiredState, SpecBlobs, SpecFiles, SpecSource
 from homeostat.store import Store
-from homeostat.sweeps import SweepAccess
+from homeostat.sweeps.course import SweepAccess
 from remediators import REGISTRY, WITHOUT_PROBES
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from homeostat.approvals import Approvals
 from homeostat.core.alerts import Alert, AlertType
 from homeostat.core.gate.mass_drift import MASS_DRIFT
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Outcome
-from homeostat.fleetwide import FLEET_PARTITION
+from homeostat.gate.approvals import Approvals
+from homeostat.gate.fleetwide import FLEET_PARTITION
 from homeostat.ports import AlertChannel, AlertError, CloudEventData
 from homeostat.store import Store
 

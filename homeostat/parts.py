@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 
 from homeostat.ambient import Ambient
-from homeostat.approvals import Approvals
 from homeostat.core.model import Mode, Registry
 from homeostat.core.record import DEFAULT_SETTLE, Settle
-from homeostat.drifting import Drifting
+from homeostat.gate.approvals import Approvals
+from homeostat.gate.drifting import Drifting
+from homeostat.gate.reservations import Reservations
+from homeostat.gate.rollouts import RolloutCache, Rollouts
+from homeostat.gate.situations import Situations
 from homeostat.outbox import Outbox
 from homeostat.own import Own
 from homeostat.ports import (
@@ -19,9 +22,6 @@ from homeostat.ports import (
     NoProber,
     Prober,
 )
-from homeostat.reservations import Reservations
-from homeostat.rollouts import RolloutCache, Rollouts
-from homeostat.situations import Situations
 from homeostat.snapshots import Snapshots
 from homeostat.store import Store
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from homeostat import runs
 from homeostat.batches import in_batches
 from homeostat.coalescing import Coalescer
 from homeostat.config import DEFAULT_RETENTION
@@ -27,19 +26,20 @@ from homeostat.core.spec import Fleet, Root, Target
 from homeostat.core.target_state import pause_json, target_json
 from homeostat.core.written import is_examined, is_own
 from homeostat.engine import Engine
-from homeostat.managed import Managed
-from homeostat.poison import Poison
+from homeostat.fleet.managed import Managed
+from homeostat.fleet.specs import DesiredState
+from homeostat.operations import runs
+from homeostat.operations.poison import Poison
+from homeostat.operations.releases import Releases
+from homeostat.operations.retention import Retention
+from homeostat.operations.retest import Retests
+from homeostat.operations.rollback import Rollbacks
+from homeostat.operations.run_store import RunStore
+from homeostat.operations.waking import wake_what_waited
 from homeostat.ports import Identity, NoIdentity
-from homeostat.releases import Releases
-from homeostat.retention import Retention
-from homeostat.retest import Retests
-from homeostat.rollback import Rollbacks
-from homeostat.run_store import RunStore
-from homeostat.specs import DesiredState
 from homeostat.store import WORK_QUEUE, ledger_row
-from homeostat.sweep_asks import SweepAsks
-from homeostat.sweeps import SweepAccess, Sweeps
-from homeostat.waking import wake_what_waited
+from homeostat.sweeps.asks import SweepAsks
+from homeostat.sweeps.course import SweepAccess, Sweeps
 
 log = logging.getLogger(__name__)
 

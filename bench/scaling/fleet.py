@@ -12,8 +12,8 @@ from bench.scaling.world import World
 from homeostat.ambient import Ambient
 from homeostat.core.selectors import Criteria
 from homeostat.core.spec import Fleet, Wanted
-from homeostat.selections import Selections
-from homeostat.specs import DesiredState
+from homeostat.fleet.selections import Selections
+from homeostat.fleet.specs import DesiredState
 from tests.support.virtual import Texts
 
 

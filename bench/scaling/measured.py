@@ -15,8 +15,8 @@ from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.json import JsonObject
 from homeostat.core.model import Fact, Gone, Read
 from homeostat.core.spec import Specs
+from homeostat.fleet.selections import BLOB, CONTAINER, Selections
 from homeostat.memory import MemoryStorage
-from homeostat.selections import BLOB, CONTAINER, Selections
 from remediators import WITHOUT_PROBES
 from tests.support.fleets import APPS
 

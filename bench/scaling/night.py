@@ -13,7 +13,7 @@ from homeostat.core.alerts import AlertType
 from homeostat.memory import MemoryStorage
 from homeostat.ports import CloudEventData, Document
 from homeostat.store import SWEEP_QUEUE, Store
-from homeostat.sweeps import Sweeps
+from homeostat.sweeps.course import Sweeps
 from simulator.throttling import Throttling
 from simulator.virtual import LoopAmbient, VirtualLoop
 from tests.support.virtual import DistantBlobs, DistantDocuments, DistantQueues, Toll

@@ -19,13 +19,13 @@ from homeostat.azure.arm import arm_over
 from homeostat.azure.clouds import cloud_of
 from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.engine import Engine
-from homeostat.managed import Managed
+from homeostat.fleet.managed import Managed
+from homeostat.fleet.selections import Selections
+from homeostat.fleet.specs import DesiredState
 from homeostat.ports import Queues
-from homeostat.selections import Selections
 from homeostat.service import Service
-from homeostat.specs import DesiredState
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
-from homeostat.sweeps import SweepAccess, Sweeps
+from homeostat.sweeps.course import SweepAccess, Sweeps
 from remediators import WITHOUT_PROBES
 from simulator import worlds
 from simulator.cloud import Cloud

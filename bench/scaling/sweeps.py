@@ -25,12 +25,12 @@ from homeostat.core.plan import Action
 from homeostat.core.spec import Fleet, Root
 from homeostat.core.sweep import Sweep
 from homeostat.engine import Engine
-from homeostat.managed import Managed
+from homeostat.fleet.managed import Managed
+from homeostat.fleet.selections import Selections
 from homeostat.ports import AlertChannel, Written
-from homeostat.selections import Selections
 from homeostat.store import Store, Stored
-from homeostat.sweep_chunk import DEFAULT_PUT_OFF, ChunkWork, PutOff, Seen
-from homeostat.sweeps import SweepAccess, Sweeps
+from homeostat.sweeps.chunk import DEFAULT_PUT_OFF, ChunkWork, PutOff, Seen
+from homeostat.sweeps.course import SweepAccess, Sweeps
 from simulator.throttling import Throttling
 from tests.support.virtual import Toll
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from homeostat import runs
 from homeostat.adopt import text
 from homeostat.adopt.findings import findings
 from homeostat.adopt.sections import ADOPTERS
@@ -24,6 +23,7 @@ from homeostat.core.source import SpecError, parse_documents
 from homeostat.core.spec import Fleet, load
 from homeostat.core.variables import escaped
 from homeostat.engine import Engine
+from homeostat.operations import runs
 from homeostat.ports import SubscriptionReader
 from remediators import REGISTRY, WITHOUT_PROBES
 

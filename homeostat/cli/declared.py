@@ -12,9 +12,9 @@ from homeostat.cli.output import progress, say
 from homeostat.core.errors import HomeostatError
 from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.spec import Fleet, Specs
+from homeostat.fleet.selections import NotResolved, Selections
+from homeostat.fleet.specs import DesiredState, SpecFiles
 from homeostat.memory import MemoryStorage
-from homeostat.selections import NotResolved, Selections
-from homeostat.specs import DesiredState, SpecFiles
 from remediators import REGISTRY
 
 SHOWN_NAMES: Final = 20

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from homeostat import runs
 from homeostat.azure.credentials import CredentialsUnavailable
 from homeostat.bootstrap import open_standalone
 from homeostat.cli.output import progress
@@ -16,6 +15,7 @@ from homeostat.core.outcome import Outcome, Status, Trigger
 from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
+from homeostat.operations import runs
 from homeostat.ports import ArmReader
 from homeostat.render.report import Report
 

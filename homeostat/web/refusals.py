@@ -6,14 +6,14 @@ from typing import Final
 
 import azure.functions as func
 
-from homeostat.approvals import BadLink, UnknownApproval
 from homeostat.core.approvals import NotPending
 from homeostat.core.errors import HomeostatError
-from homeostat.poison import NoSuchMessage
-from homeostat.releases import NothingToRelease
-from homeostat.retest import NoRetest, RetestFailed, RetestRefused
-from homeostat.rollback import RollbackFailed, RollbackRefused
-from homeostat.runs import UnknownTarget
+from homeostat.gate.approvals import BadLink, UnknownApproval
+from homeostat.operations.poison import NoSuchMessage
+from homeostat.operations.releases import NothingToRelease
+from homeostat.operations.retest import NoRetest, RetestFailed, RetestRefused
+from homeostat.operations.rollback import RollbackFailed, RollbackRefused
+from homeostat.operations.runs import UnknownTarget
 from homeostat.service import NotConfirmed
 from homeostat.web.answers import refusal
 from homeostat.web.limits import TooManyRequests

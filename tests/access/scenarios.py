@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import yaml
 
-from homeostat import runs
 from homeostat.adopt.adoption import adopt
 from homeostat.adopt.survey import NoWebApp
 from homeostat.core.arm_types import ROUTE_TABLE
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Status, Trigger
+from homeostat.operations import runs
 from simulator.access import Role
 from simulator.cloud import HOMEOSTAT, SUBSCRIPTION
 from tests.loop.stand import DNS_VERSION, NSG_VERSION, REMOVALS_UNASKED, WEB_VERSION, ZONES, Stand, stand

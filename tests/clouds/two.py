@@ -18,8 +18,8 @@ from homeostat.azure.credentials import further_credential
 from homeostat.azure.placement import VARIABLE, placement_of
 from homeostat.azure.retry import Limits
 from homeostat.core.budget import DEFAULT_SHARE_LEFT
-from homeostat.selections import Selections
-from homeostat.specs import DesiredState
+from homeostat.fleet.selections import Selections
+from homeostat.fleet.specs import DesiredState
 from remediators import REGISTRY
 from simulator import identity, worlds
 from simulator.exchange import Exchanger

@@ -9,7 +9,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.model import Mode
 from homeostat.core.selectors import SelectedApp
 from homeostat.core.spec import Fleet, Specs
-from homeostat.specs import SpecFiles
+from homeostat.fleet.specs import SpecFiles
 from remediators import REGISTRY
 
 pytestmark = pytest.mark.unit

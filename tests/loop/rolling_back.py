@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from homeostat.core.outcome import Status
-from homeostat.rollback import RollbackRefused
+from homeostat.operations.rollback import RollbackRefused
 from homeostat.snapshots import CONTAINER
 from tests.loop.stand import Stand, stand
 from tests.support.role import LEAVE_NETWORK, ROLE

@@ -23,14 +23,14 @@ from homeostat.core.outcome import Outcome, Trigger
 from homeostat.core.record import RootRecord, Settle
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
-from homeostat.managed import Managed
+from homeostat.fleet.managed import Managed
+from homeostat.fleet.selections import Selections
+from homeostat.fleet.specs import DesiredState
 from homeostat.memory import MemoryStorage
 from homeostat.ports import AlertError, CloudEventData, Documents, QueuedMessage
-from homeostat.selections import Selections
 from homeostat.service import Service
-from homeostat.specs import DesiredState
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE, Store
-from homeostat.sweeps import SweepAccess
+from homeostat.sweeps.course import SweepAccess
 from remediators import REGISTRY
 from simulator import worlds
 from simulator.access import Role

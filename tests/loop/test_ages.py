@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from homeostat.ages import Ages
+from homeostat.fleet.ages import Ages
 from tests.azure.scripted import VirtualAmbient
 
 pytestmark = pytest.mark.unit

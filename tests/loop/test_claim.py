@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from homeostat.claim import MAX_DURATION, RENEWALS_PER_TERM, Claims
+from homeostat.fleet.claim import MAX_DURATION, RENEWALS_PER_TERM, Claims
 from homeostat.memory import MemoryStorage
 from homeostat.ports import StorageUnavailable
 from tests.azure.scripted import VirtualAmbient

@@ -10,7 +10,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.sweep import MAX_REFUSED
 from homeostat.render import history
 from homeostat.render import sweep as rendered
-from homeostat.sweep_store import REPORTS
+from homeostat.sweeps.store import REPORTS
 from tests.loop import swept
 from tests.loop.stand import NSG_VERSION, SPEC, Stand, stand
 from tests.loop.test_attribution import blamed, by_sweep, seen

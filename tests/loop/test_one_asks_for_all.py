@@ -13,9 +13,9 @@ from homeostat.allowances import SharedAllowance
 from homeostat.azure.retry import Limits
 from homeostat.core.budget import DEFAULT_SHARE_LEFT, Lane
 from homeostat.core.quotas import QUERIES
-from homeostat.selections import CLAIM_WHILE_BUILDING, CLAIM_WHILE_QUERYING, RETRY_EVERY
+from homeostat.fleet.selections import CLAIM_WHILE_BUILDING, CLAIM_WHILE_QUERYING, RETRY_EVERY
+from homeostat.fleet.specs import CHECK_EVERY, MAX_WAIT
 from homeostat.service import Service
-from homeostat.specs import CHECK_EVERY, MAX_WAIT
 from simulator.faults import parse
 from tests.nights.clock import NightLoop, spend
 from tests.support.fleets import WEB_VERSION, Night, night_of

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from homeostat.core.outcome import Decision, Trigger
-from homeostat.poison import QUEUES, NoSuchMessage
+from homeostat.operations.poison import QUEUES, NoSuchMessage
 from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import Stand, stand

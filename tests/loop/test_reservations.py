@@ -13,8 +13,8 @@ from homeostat.core.policy import Policy
 from homeostat.core.record import RootRecord
 from homeostat.core.spec import Root
 from homeostat.core.uses import HourUse, hour_to_json
-from homeostat.fleetwide import HOUR, Fleetwide
-from homeostat.reservations import hour_in
+from homeostat.gate.fleetwide import HOUR, Fleetwide
+from homeostat.gate.reservations import hour_in
 from tests.loop.stand import Stand
 
 POLICY = Policy.model_validate({"policy": "fleet", "caps": {"writes_per_hour": "9", "writes_per_run": "6"}})

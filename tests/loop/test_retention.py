@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from homeostat.core.outcome import Trigger
-from homeostat.retention import Retention
-from homeostat.run_store import RUN_BLOBS
+from homeostat.operations.retention import Retention
+from homeostat.operations.run_store import RUN_BLOBS
 from homeostat.snapshots import CONTAINER
-from homeostat.sweep_store import REPORTS
+from homeostat.sweeps.store import REPORTS
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import SPEC, Stand, stand
 from tests.support.patience import POLICY

@@ -11,9 +11,9 @@ from homeostat.core.marks import LEASE_TIME
 from homeostat.core.model import Mode, Read
 from homeostat.core.outcome import Status, Trigger
 from homeostat.core.probes import HttpProbe, Probe, Probed, Result
-from homeostat.retest import NoRetest, RetestFailed, RetestRefused
-from homeostat.rollback import RollbackRefused
-from homeostat.runs import UnknownTarget
+from homeostat.operations.retest import NoRetest, RetestFailed, RetestRefused
+from homeostat.operations.rollback import RollbackRefused
+from homeostat.operations.runs import UnknownTarget
 from remediators import WITHOUT_PROBES
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.meddling import meddled, once

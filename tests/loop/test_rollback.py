@@ -8,8 +8,8 @@ import pytest
 
 from homeostat.core.model import Mode
 from homeostat.core.outcome import Status
+from homeostat.operations.rollback import RollbackRefused
 from homeostat.render import explanation
-from homeostat.rollback import RollbackRefused
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.rolling_back import FOUR_HOURS, HOUR, ROLLING_BACK, access, healed, kept, refused, roll_back
 from tests.loop.stand import WEB_VERSION, Stand, stand

@@ -10,8 +10,8 @@ from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.model import Mode, Read
 from homeostat.core.outcome import Status
 from homeostat.core.plan import Action
-from homeostat.rollback import RollbackFailed, RollbackRefused
-from homeostat.runs import UnknownTarget
+from homeostat.operations.rollback import RollbackFailed, RollbackRefused
+from homeostat.operations.runs import UnknownTarget
 from tests.loop.meddling import meddled, once
 from tests.loop.rolling_back import HOUR, SECRET, access, healed, kept, refused, roll_back
 from tests.loop.stand import SPEC, stand

@@ -2,8 +2,8 @@
 
 import pytest
 
-from homeostat import runs
 from homeostat.core.outcome import Status, Trigger
+from homeostat.operations import runs
 from tests.loop.stand import DNS_VERSION, ZONES, stand
 
 pytestmark = pytest.mark.wire

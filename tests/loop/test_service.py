@@ -11,7 +11,7 @@ from homeostat.core.events import MalformedEvent
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.outcome import Trigger
 from homeostat.core.record import Settle
-from homeostat.runs import UnknownTarget
+from homeostat.operations.runs import UnknownTarget
 from homeostat.service import NotConfirmed
 from homeostat.store import WORK_QUEUE
 from tests.loop.crashes import Crash, Fate, mortal

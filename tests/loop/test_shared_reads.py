@@ -11,7 +11,7 @@ from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SITE, SITE_CONFIG, 
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json
 from homeostat.core.model import Found, Read
-from homeostat.indexed import SharedReads
+from homeostat.sweeps.reads import SharedReads
 
 pytestmark = pytest.mark.unit
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from homeostat.core.source import SpecError
+from homeostat.fleet.specs import CHECK_EVERY, DesiredState, SpecBlobs, SpecFiles
 from homeostat.memory import MemoryStorage
 from homeostat.ports import Blob, BlobInfo, StorageUnavailable
-from homeostat.specs import CHECK_EVERY, DesiredState, SpecBlobs, SpecFiles
 from remediators import REGISTRY
 from simulator.virtual import LoopAmbient, VirtualLoop, run_on
 from tests.azure.scripted import SUBSCRIPTION, VirtualAmbient

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from homeostat.core.sweep import is_read_in_full
-from homeostat.fleetwide import FLEET_PARTITION
+from homeostat.gate.fleetwide import FLEET_PARTITION
 from homeostat.ports import Change, Documents
 from homeostat.store import SWEEP_QUEUE
-from homeostat.sweep_store import REPORTS
-from homeostat.sweeps import POISON, SweepAccess
+from homeostat.sweeps.course import POISON, SweepAccess
+from homeostat.sweeps.store import REPORTS
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import VISIBILITY, Stand, stand
 from tests.loop.swept import HOUR, break_rule, break_settings, fleet_of, forget, nsg, seen, settings

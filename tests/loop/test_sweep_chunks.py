@@ -8,13 +8,13 @@ from typing import Any, override
 
 import pytest
 
-from homeostat.chunk_slots import ChunkSlots
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.json import JsonObject
 from homeostat.core.sweep import DEFAULT_ROWS_PER_ROOT
 from homeostat.ports import Document, ResourceTable, StorageUnavailable
 from homeostat.store import SWEEP_QUEUE
-from homeostat.sweep_store import SweepStore
+from homeostat.sweeps.slots import ChunkSlots
+from homeostat.sweeps.store import SweepStore
 from simulator.virtual import VirtualLoop, run_on
 from tests.loop.stand import VISIBILITY, Stand
 from tests.loop.swept import HOUR, break_settings, forget, seen, sweeps, swept

@@ -9,8 +9,8 @@ import pytest
 from homeostat.core.json import JsonObject
 from homeostat.core.sweep import DEADLINE, STALE_AFTER
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
-from homeostat.sweep_store import REPORTS
-from homeostat.sweeps import POISON
+from homeostat.sweeps.course import POISON
+from homeostat.sweeps.store import REPORTS
 from tests.loop.stand import VISIBILITY, stand
 from tests.loop.swept import (
     GRAPH,

@@ -5,7 +5,7 @@ import pytest
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.model import Mode
 from homeostat.core.sweep import is_read_in_full
-from homeostat.fleetwide import FLEET_PARTITION
+from homeostat.gate.fleetwide import FLEET_PARTITION
 from simulator.cloud import Timing
 from tests.loop.stand import SPEC, stand
 from tests.loop.swept import (

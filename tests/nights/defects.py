@@ -120,7 +120,7 @@ DEFECTS: Final = (
         "writes are not reserved",
         (
             Patch(
-                "homeostat/reservations.py",
+                "homeostat/gate/reservations.py",
                 "        return hold or await self._of_hour(plan, root, seen.hour)\n",
                 "        return hold\n",
             ),

@@ -15,10 +15,10 @@ from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.model import Mode
 from homeostat.core.record import Settle
 from homeostat.engine import Engine
+from homeostat.fleet.specs import DesiredState
 from homeostat.service import Service
-from homeostat.specs import DesiredState
 from homeostat.store import Store
-from homeostat.sweeps import SweepAccess
+from homeostat.sweeps.course import SweepAccess
 from remediators import REGISTRY
 from simulator.cloud import HOMEOSTAT, SUBSCRIPTION
 from tests.nights.azure import Line

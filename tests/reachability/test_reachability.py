@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from homeostat import runs
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Outcome, Status, Trigger
 from homeostat.core.plan import Action
+from homeostat.operations import runs
 from homeostat.ports import ArmWriter, Written
 from tests.loop.stand import DNS_VERSION, WEB_VERSION, ZONES, Stand, stand
 from tests.reachability.reach import Flow, bodies_of, reach

@@ -2,10 +2,10 @@
 
 import pytest
 
-from homeostat import runs
 from homeostat.adopt.adoption import adopt
 from homeostat.core.outcome import Status, Trigger
 from homeostat.core.spec import load
+from homeostat.operations import runs
 from remediators import REGISTRY
 from tests.loop.stand import Stand
 from tests.slots.staging import APP, STAGING, act, reconcile, slot, slotted, whole_example

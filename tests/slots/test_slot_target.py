@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from homeostat import runs
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Status, Trigger
+from homeostat.operations import runs
 from tests.loop.stand import WEB_VERSION, Stand
 from tests.slots.staging import APP, STAGING, body, reconcile, set_settings, settings_of, slot, slotted, whole_example
 

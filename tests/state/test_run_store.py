@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from homeostat.core.json import JsonObject
-from homeostat.run_store import RUN_BLOBS, RunStore
+from homeostat.operations.run_store import RUN_BLOBS, RunStore
 from tests.state.stores import Store
 
 NOW: Final = datetime(2026, 3, 1, 2, tzinfo=UTC)

@@ -24,13 +24,13 @@ from homeostat.core.record import IMMEDIATE
 from homeostat.core.spec import Fleet
 from homeostat.core.sweep import DEFAULT_FULL_READ_DAYS
 from homeostat.engine import Engine
+from homeostat.fleet.selections import Selections
+from homeostat.fleet.specs import DesiredState
 from homeostat.memory import MemoryStorage
 from homeostat.ports import CloudEventData, QueuedMessage
-from homeostat.selections import Selections
 from homeostat.service import Service
-from homeostat.specs import DesiredState
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE, Store
-from homeostat.sweeps import SweepAccess
+from homeostat.sweeps.course import SweepAccess
 from remediators import WITHOUT_PROBES
 from simulator import worlds
 from simulator.cloud import Cloud, Exchange, Timing

@@ -18,10 +18,10 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import Absent
 from homeostat.core.record import DEFAULT_SETTLE, Settle
 from homeostat.engine import Engine
+from homeostat.fleet.specs import DesiredState
 from homeostat.memory import MemoryStorage
 from homeostat.ports import Blob, BlobInfo, Blobs, Change, CloudEventData, Document, Documents, QueuedMessage, Queues
 from homeostat.service import Service
-from homeostat.specs import DesiredState
 from homeostat.store import WORK_QUEUE, Store
 from remediators import REGISTRY, WITHOUT_PROBES
 from simulator import worlds

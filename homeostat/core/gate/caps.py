@@ -1,8 +1,8 @@
 """Caps: how much may be written, per run, per resource and hour, and over the fleet in any hour.
 
-Writes are reserved beforehand, in durable state (`homeostat.reservations`), by the same functions that the guard uses,
-so that two instances that both saw room do not both use it. A crash after a reservation leaves less room than there is,
-never more. A plan is not cut to fit: it is held as a whole.
+Writes are reserved beforehand, in durable state (`homeostat.gate.reservations`), by the same functions that the guard
+uses, so that two instances that both saw room do not both use it. A crash after a reservation leaves less room than
+there is, never more. A plan is not cut to fit: it is held as a whole.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """What guards may look at, and what a guard is.
 
 A guard gets an edit or a plan and the situation, and returns None (go on) or a Hold. It is a pure function: what it
-needs to know is gathered beforehand, by `homeostat.situations`.
+needs to know is gathered beforehand, by `homeostat.gate.situations`.
 """
 
 from collections.abc import Callable, Mapping

@@ -24,7 +24,7 @@ from homeostat.core.uses import (
     run_from_json,
     run_to_json,
 )
-from homeostat.fleetwide import FLEET_PARTITION, HOUR, Fleetwide, Rows, changed
+from homeostat.gate.fleetwide import FLEET_PARTITION, HOUR, Fleetwide, Rows, changed
 from homeostat.ports import Document, Documents, Remove
 
 RUNS: Final = "run-uses"

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from homeostat import runs
 from homeostat.core import marks, retest
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.situation import FLEET
@@ -23,7 +22,8 @@ from homeostat.core.record import IMMEDIATE, RootRecord
 from homeostat.core.retest import Finding, Retest
 from homeostat.core.spec import Root
 from homeostat.engine import Engine
-from homeostat.specs import DesiredState
+from homeostat.fleet.specs import DesiredState
+from homeostat.operations import runs
 from homeostat.store import Leased
 from remediators import route_all
 from remediators.route_all import ALL, APPLICATION, FLAGS, LEGACY, LEGACY_SETTING, REMEDIATOR, ROUTING, Legacy

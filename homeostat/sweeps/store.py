@@ -11,7 +11,7 @@ from homeostat.core import json
 from homeostat.core.asks import Ask
 from homeostat.core.json import JsonObject
 from homeostat.core.sweep import Chunk, State, Sweep, chunk_from_json, chunk_to_json, from_json, further, to_json
-from homeostat.fleetwide import FLEET_PARTITION, changed
+from homeostat.gate.fleetwide import FLEET_PARTITION, changed
 from homeostat.ports import MAX_CHANGES, Change, Insert, Remove, Replace
 from homeostat.store import Store
 

@@ -25,11 +25,11 @@ from homeostat.core.rollout import State as RolloutState
 from homeostat.core.spec import Fleet, Root
 from homeostat.core.sweep import State
 from homeostat.engine import Engine
+from homeostat.fleet.specs import DesiredState
+from homeostat.operations.run_store import RunStore
 from homeostat.ports import Conflict, QueuedMessage, Queues
-from homeostat.run_store import RunStore
-from homeostat.specs import DesiredState
 from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE, ledger_row
-from homeostat.sweep_store import SweepStore
+from homeostat.sweeps.store import SweepStore
 
 log = logging.getLogger(__name__)
 

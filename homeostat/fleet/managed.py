@@ -17,8 +17,8 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, Absent, JsonObject
 from homeostat.core.outcome import Decision, Trigger, decision_entry
 from homeostat.core.spec import Fleet
+from homeostat.fleet.selections import CONTAINER
 from homeostat.ports import Blobs, Conflict
-from homeostat.selections import CONTAINER
 from homeostat.store import Store, ledger_row, outbox_rows
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.sweep import Chunk, Sweep
 from homeostat.core.sweep_summary import End, Summary, end_of, is_waited_for, refused_in
 from homeostat.store import Store
-from homeostat.sweep_store import REPORTS
+from homeostat.sweeps.store import REPORTS
 
 _BATCH_SIZE: Final = 50
 _SEARCHED_ENTRIES: Final = 20

@@ -32,7 +32,7 @@ from homeostat.core.rollout import (
 )
 from homeostat.core.spec import Fleet, Root
 from homeostat.core.uses import mark_of
-from homeostat.fleetwide import ROLLOUT, Fleetwide, Rows
+from homeostat.gate.fleetwide import ROLLOUT, Fleetwide, Rows
 from homeostat.store import WORK_QUEUE, Store, outbox_rows
 
 log = logging.getLogger(__name__)

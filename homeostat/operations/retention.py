@@ -13,11 +13,11 @@ from typing import Final
 from homeostat.config import DEFAULT_RETENTION
 from homeostat.core import snapshot
 from homeostat.core.record import RootRecord
+from homeostat.operations.run_store import RunStore
 from homeostat.ports import Blobs
-from homeostat.run_store import RunStore
 from homeostat.snapshots import CONTAINER
 from homeostat.store import Store, entry_time
-from homeostat.sweep_store import REPORTS
+from homeostat.sweeps.store import REPORTS
 
 AT_MOST: Final = 5000
 """Of each sort in one night, which takes some minutes; the rest waits for the next."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from homeostat.ambient import Ambient
-from homeostat.approvals import Approvals
 from homeostat.core.attribution import ActorKind
 from homeostat.core.causes import causes
 from homeostat.core.decision import own_read
@@ -26,12 +25,13 @@ from homeostat.core.record import RootRecord
 from homeostat.core.spec import Root
 from homeostat.core.uses import NOTHING_RESERVED, RunUse
 from homeostat.core.versions import is_new
-from homeostat.drifting import Drifting
-from homeostat.fleetwide import Fleetwide, Rows
+from homeostat.gate.approvals import Approvals
+from homeostat.gate.drifting import Drifting
+from homeostat.gate.fleetwide import Fleetwide, Rows
+from homeostat.gate.reservations import Reservations, hour_in
+from homeostat.gate.rollouts import RolloutCache, Rollouts, rollout_in
 from homeostat.own import Own
 from homeostat.ports import ArmReader, DeploymentReader
-from homeostat.reservations import Reservations, hour_in
-from homeostat.rollouts import RolloutCache, Rollouts, rollout_in
 from homeostat.store import Store
 
 

@@ -12,11 +12,11 @@ from homeostat.core import json
 from homeostat.core.asks import Ask, ask_json
 from homeostat.core.json import JsonObject
 from homeostat.core.sweep import State
-from homeostat.fleetwide import FLEET_PARTITION
+from homeostat.gate.fleetwide import FLEET_PARTITION
 from homeostat.ports import Change
 from homeostat.store import Store, ledger_row
-from homeostat.sweep_store import ASKED, SweepStore
-from homeostat.sweeps import Sweeps
+from homeostat.sweeps.course import Sweeps
+from homeostat.sweeps.store import ASKED, SweepStore
 
 MANUAL: Final = "manual"
 """The cause of a sweep that a person asked for."""

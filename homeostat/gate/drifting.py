@@ -18,7 +18,7 @@ from homeostat.core.mass import Mass
 from homeostat.core.rollout import Rollout
 from homeostat.core.spec import Root
 from homeostat.core.uses import mark_of
-from homeostat.fleetwide import FLEET_PARTITION, MASS_DRIFT, RELEASE, Fleetwide, Rows
+from homeostat.gate.fleetwide import FLEET_PARTITION, MASS_DRIFT, RELEASE, Fleetwide, Rows
 from homeostat.ports import MAX_CHANGES, Change, Conflict, Documents, Remove, Upsert
 from homeostat.store import outbox_rows
 

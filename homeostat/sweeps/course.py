@@ -16,7 +16,6 @@ from datetime import timedelta
 from itertools import batched
 from typing import Final
 
-from homeostat.chunk_slots import MAX_PASSES, ChunkSlots
 from homeostat.core import json
 from homeostat.core.alerts import sweep_completed
 from homeostat.core.asks import Ask, ask_in, ask_json
@@ -25,13 +24,14 @@ from homeostat.core.spec import Fleet
 from homeostat.core.sweep import DEADLINE, DEFAULT_FULL_READ_DAYS, Chunk, State, Sweep, begun, ended, members
 from homeostat.core.sweep_summary import summary_json, summed_up
 from homeostat.engine import Engine
-from homeostat.managed import Managed
+from homeostat.fleet.managed import Managed
+from homeostat.fleet.specs import DesiredState
 from homeostat.ports import AlertError, ArmReader, Conflict, ResourceTable, StorageError
-from homeostat.specs import DesiredState
 from homeostat.store import SWEEP_QUEUE, ledger_row, outbox_rows
-from homeostat.sweep_chunk import ChunkWork, PutOff
-from homeostat.sweep_ends import ends_of, report
-from homeostat.sweep_store import REPORTS, SWEPT, Current, SweepStore
+from homeostat.sweeps.chunk import ChunkWork, PutOff
+from homeostat.sweeps.ends import ends_of, report
+from homeostat.sweeps.slots import MAX_PASSES, ChunkSlots
+from homeostat.sweeps.store import REPORTS, SWEPT, Current, SweepStore
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.selectors import Selection
 from homeostat.core.source import SpecError, SpecProblem
 from homeostat.core.spec import Fleet, Specs, Wanted
+from homeostat.fleet.selections import Answers, Selections
 from homeostat.ports import Blobs
-from homeostat.selections import Answers, Selections
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from homeostat import runs
 from homeostat.batches import in_batches
 from homeostat.core import json
 from homeostat.core.errors import HomeostatError
@@ -18,11 +17,12 @@ from homeostat.core.record import IMMEDIATE, RootRecord
 from homeostat.core.rollout import State, to_json
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
-from homeostat.fleetwide import MASS_DRIFT as EPISODE
-from homeostat.fleetwide import RELEASE, Fleetwide, Rows
-from homeostat.reservations import hour_in
-from homeostat.rollouts import rollout_in
-from homeostat.specs import DesiredState
+from homeostat.fleet.specs import DesiredState
+from homeostat.gate.fleetwide import MASS_DRIFT as EPISODE
+from homeostat.gate.fleetwide import RELEASE, Fleetwide, Rows
+from homeostat.gate.reservations import hour_in
+from homeostat.gate.rollouts import rollout_in
+from homeostat.operations import runs
 from homeostat.store import ledger_row
 
 log = logging.getLogger(__name__)

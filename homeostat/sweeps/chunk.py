@@ -24,10 +24,10 @@ from homeostat.core.record import IMMEDIATE, RootRecord
 from homeostat.core.spec import Fleet, Root
 from homeostat.core.sweep import MAX_REFUSED, Chunk, Sweep, is_at_rest, is_read_in_full
 from homeostat.engine import Engine
-from homeostat.indexed import CountedPages, RowsFirst, SharedReads
 from homeostat.observing import Observer
 from homeostat.ports import ArmReader, ResourceTable
 from homeostat.store import Stored
+from homeostat.sweeps.reads import CountedPages, RowsFirst, SharedReads
 
 log = logging.getLogger(__name__)
 

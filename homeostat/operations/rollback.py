@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from homeostat import runs
 from homeostat.core import json, snapshot
 from homeostat.core.alerts import Episodes
 from homeostat.core.arm_types import Shape, arm_type
@@ -25,7 +24,8 @@ from homeostat.core.plan import Action, Plan, Verb, merge
 from homeostat.core.snapshot import Digest, Inverse, Snapshot, hides, holds, masked
 from homeostat.core.spec import Root, Target
 from homeostat.engine import Engine
-from homeostat.specs import DesiredState
+from homeostat.fleet.specs import DesiredState
+from homeostat.operations import runs
 from homeostat.store import LeaseLost
 
 CAUSE: Final = "rollback"

@@ -2,8 +2,9 @@
 
 An answer stays in force until a newer one replaces it: an instance that starts reads the blob and queries nothing, a
 failed query changes nothing, and an answer from which no fleet can be built is not kept. One instance queries at a
-time; the others meanwhile use the answers that they have (`homeostat.claim`). If all apps of a subscription disappear
-from an answer, one of them is read through ARM: Resource Graph silently leaves out what the caller may not see.
+time; the others meanwhile use the answers that they have (`homeostat.fleet.claim`). If all apps of a
+subscription disappear from an answer, one of them is read through ARM: Resource Graph silently leaves out what the
+caller may not see.
 https://learn.microsoft.com/azure/governance/resource-graph/overview#permissions-in-azure-resource-graph
 """
 
@@ -13,9 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from homeostat.ages import Ages
 from homeostat.ambient import Ambient
-from homeostat.claim import Claims
 from homeostat.core import json
 from homeostat.core.answers import Answer, Apps, by_id, from_data, reuse_known, to_data
 from homeostat.core.arm_errors import ArmError
@@ -28,6 +27,8 @@ from homeostat.core.json import ABSENT, JsonObject
 from homeostat.core.model import Read, Unreadable
 from homeostat.core.selectors import Criteria, SelectedApp, Selection
 from homeostat.core.spec import Wanted
+from homeostat.fleet.ages import Ages
+from homeostat.fleet.claim import Claims
 from homeostat.paging import picked
 from homeostat.ports import ArmReader, Blobs, Conflict, ResourceTable, StorageError
 
