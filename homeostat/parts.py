@@ -28,7 +28,7 @@ from homeostat.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """known: shared by all that is made of these parts."""
+    """rollout_cache: shared by all that is built from these parts."""
 
     registry: Registry
     reader: ArmReader
@@ -44,7 +44,7 @@ class Parts:
     deployments: DeploymentReader = field(kw_only=True)
     own: Own = field(default_factory=Own)
     public_url: str = ""  # under which people reach the HTTP API
-    known: RolloutCache = field(default_factory=RolloutCache)
+    rollout_cache: RolloutCache = field(default_factory=RolloutCache)
 
     @property
     def approvals(self) -> Approvals:
@@ -57,7 +57,14 @@ class Parts:
     @property
     def situations(self) -> Situations:
         return Situations(
-            self.store, self.reader, self.deployments, self.ambient, self.cap, self.own, self.approvals, self.known
+            self.store,
+            self.reader,
+            self.deployments,
+            self.ambient,
+            self.cap,
+            self.own,
+            self.approvals,
+            self.rollout_cache,
         )
 
     @property
@@ -74,4 +81,4 @@ class Parts:
 
     @property
     def rollouts(self) -> Rollouts:
-        return Rollouts(self.store, self.known)
+        return Rollouts(self.store, self.rollout_cache)

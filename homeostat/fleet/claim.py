@@ -24,7 +24,7 @@ MAX_DURATION: Final = timedelta(minutes=30)
 """The longest that any claim is believed, whatever it says."""
 
 RENEWALS_PER_TERM: Final = 6.0
-"""A claim is renewed when this part of its time, one sixth, has passed."""
+"""How often at most a claim is renewed within its duration."""
 
 
 @dataclass(frozen=True, slots=True)

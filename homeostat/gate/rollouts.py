@@ -65,7 +65,7 @@ class RolloutCache:
 @dataclass(frozen=True, slots=True)
 class Rollouts:
     store: Store
-    known: RolloutCache
+    cache: RolloutCache
 
     @property
     def _fleet(self) -> Fleetwide:
@@ -93,12 +93,12 @@ class Rollouts:
         """
         if self._is_followed(fleet.spec_version):
             return
-        async with self.known.following:
+        async with self.cache.following:
             if not self._is_followed(fleet.spec_version):
                 await self._follow(fleet, loaded, first=first)
 
     def _is_followed(self, version: str) -> bool:
-        followed, monotonic = self.known.followed, self.store.ambient.monotonic()
+        followed, monotonic = self.cache.followed, self.store.ambient.monotonic()
         return bool(followed and followed[0] == version and monotonic - followed[1] < FOLLOW_EVERY.total_seconds())
 
     async def _follow(self, fleet: Fleet, loaded: datetime, *, first: bool) -> None:
@@ -111,7 +111,7 @@ class Rollouts:
                 return  # it is this process that has not noticed the change yet
             if not await self._begin(fleet, current, now):
                 return
-        self.known.followed = version, monotonic
+        self.cache.followed = version, monotonic
 
     async def _begin(self, fleet: Fleet, current: Rollout | None, now: datetime) -> bool:
         """Begins the rollout. Returns whether this process did it, and no other."""
@@ -206,11 +206,11 @@ class Rollouts:
 
     async def _changed(self, fleet: Fleet, base: str) -> tuple[str, ...]:
         key = base, fleet.spec_version
-        if key not in self.known.changed:
+        if key not in self.cache.changed:
             index = await self._index(base)
             changed = await self.store.ambient.offload(lambda: changed_targets(fleet, index))
-            self.known.changed = {key: changed}
-        return self.known.changed[key]
+            self.cache.changed = {key: changed}
+        return self.cache.changed[key]
 
     async def _keep(self, fleet: Fleet) -> None:
         index = await self.store.ambient.offload(lambda: index_of(fleet))
@@ -220,12 +220,12 @@ class Rollouts:
 
     async def _index(self, version: str) -> Index:
         """The digests of a version. If the blob is lost it is empty, so that everything counts as changed."""
-        if version not in self.known.indexes:
+        if version not in self.cache.indexes:
             blob = await self.store.blobs.read(CONTAINER, _name(version))
             if blob is None:
                 log.warning("what spec version %s declared is lost: all is taken for changed", version)
-            self.known.indexes = {version: Index(standard_json.loads(blob.data)) if blob else Index()}
-        return self.known.indexes[version]
+            self.cache.indexes = {version: Index(standard_json.loads(blob.data)) if blob else Index()}
+        return self.cache.indexes[version]
 
 
 def rollout_in(rows: Rows) -> Rollout | None:

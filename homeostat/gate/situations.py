@@ -1,8 +1,8 @@
 """Gathers what the guards of `homeostat.core.gate` ask about, once for every observation that found something to write.
 
 What is remembered of the root itself is in its record. Unless that alone holds everything back, two things are read
-concurrently, since a repair waits for both: what Azure says about the root's surroundings (locks, deployments, our own
-site), and what is stored of the fleet. Of the fleet, pauses and approvals come first; the rest is read only if these
+concurrently, since a repair waits for both: what Azure says about the root's surroundings (its tags, deployments, our
+own site), and what is stored of the fleet. Of the fleet, pauses and approvals come first; the rest is read only if they
 let something through. If they do not, the read of Azure was superfluous.
 """
 
@@ -44,7 +44,7 @@ class Situations:
     cap: Mode
     own: Own
     approvals: Approvals
-    known: RolloutCache
+    rollout_cache: RolloutCache
 
     async def of(
         self,
@@ -65,7 +65,7 @@ class Situations:
         if not _is_expected(edits, situation):
             situation, allowed = await with_fleet
             return await self.looked_around(situation, root, facts) if allowed else situation
-        # Azure first: it is slower than storage, and the processor's time for one request delays the next.
+        # Azure first: it is slower than storage, and starting one request delays the other.
         around, (situation, allowed) = await asyncio.gather(self._around(root, facts), with_fleet)
         return self._right_before(situation, around) if allowed else situation
 
@@ -113,7 +113,7 @@ class Situations:
         """
         fleet = Fleetwide(self.store.documents, self.ambient)
         rows, pauses = await asyncio.gather(fleet.read(), self.store.pauses())
-        history = replace(situation.history, rollout=await Rollouts(self.store, self.known).course(root, rows))
+        history = replace(situation.history, rollout=await Rollouts(self.store, self.rollout_cache).course(root, rows))
         situation = replace(situation, now=self.ambient.now(), pauses=pauses, history=history)
         situation = replace(situation, approval=await self.approvals.of(root.id, edits, situation))
         allowed, _ = guard_edits(edits, situation, FIRST_GUARDS)

@@ -15,7 +15,7 @@ from homeostat.core.plan import Hold, Plan
 MASS_DRIFT: Final = "mass-drift"
 
 LOOK_AGAIN: Final = timedelta(minutes=30)
-"""Shorter than the time after which drifting roots are forgotten, so that a mass drift is noticed while it lasts."""
+"""Shorter than the time after which drifting roots are forgotten, so that a mass drift stays known while it lasts."""
 
 
 def no_mass_drift(plan: Plan, situation: Situation) -> Hold | None:
