@@ -65,7 +65,7 @@ def test_what_the_tests_add_to_the_role_is_what_people_are_told_to_add() -> None
 
 def test_every_app_role_is_explained_and_can_be_registered() -> None:
     roles = {role.value for role in AppRole}
-    assert rows(ACCESS, "## Who may ask") == roles
+    assert rows(ACCESS, "## Who may call") == roles
     assert set(re.findall(r'"value": "([\w.]+)"', ACCESS)) == roles
 
 
