@@ -58,7 +58,7 @@ NOTHING_LEARNED: Final = frozenset({Status.IGNORED, Status.BUSY})
 """Statuses of a reconcile that learned nothing about its root, so that it concludes nothing."""
 
 ASKED_NO_MORE: Final = frozenset({Status.IN_SYNC, Status.HEALED, Status.DRIFTED, Status.HELD})
-"""Of a root that ended so, with nothing to approve, it is known that there is nothing to approve."""
+"""Statuses after which a plan without approvals means that nothing needs approval."""
 
 
 class _Overtaken(Exception):

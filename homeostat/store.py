@@ -307,7 +307,7 @@ class Store:
         await self.documents.apply(_PAUSES, [Remove(_pause_row(pause.target, pause.cause))])
 
     async def resume(self, target: str = FLEET) -> tuple[Pause, ...]:
-        """Ends every pause of the target, or of the fleet as a whole. Those that it ended."""
+        """Ends every pause of the target, or of the fleet as a whole. Returns those that it ended."""
         ended = tuple(pause for pause in await self.pauses() if pause.target == target)
         await self.documents.apply(_PAUSES, [Remove(_pause_row(pause.target, pause.cause)) for pause in ended])
         return ended

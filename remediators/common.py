@@ -78,7 +78,7 @@ def twice(names: Mapping[str, object], path: tuple[str | int, ...]) -> tuple[Pro
 def between_targets[T](
     kind: str, items: Mapping[str, Declared[T]], remedy: str, clash: Callable[[T, T], str]
 ) -> Iterator[Conflict]:
-    """What items of different targets ask for together and Azure does not give, by name of the kind.
+    """What items of different targets declare together and Azure refuses.
 
     clash: in words what two items' values cannot both have, or "". Items that one target declares are not compared:
     what it says against itself is a problem of its own section. Nor are two spellings of one name.

@@ -118,7 +118,7 @@ class NsgRules:
         )
 
     def conflicts(self, wants: Mapping[str, Want[Any]]) -> tuple[Conflict, ...]:
-        """Priorities that targets give twice: ARM would refuse the group whole, and with it every other repair."""
+        """Priorities that several targets use: ARM would refuse the whole group, and every other repair with it."""
         return tuple(between_targets(self.kind, _rules(wants[self.kind]), OWN_PRIORITY, _one_priority))
 
     def reads(self, want: Want[Wanted], facts: Facts) -> frozenset[Read]:

@@ -157,7 +157,7 @@ class RouteTable:
         )
 
     def conflicts(self, wants: Mapping[str, Want[Any]]) -> tuple[Conflict, ...]:
-        """Prefixes for which targets declare a route each: a table has one."""
+        """Prefixes for which several targets declare a route: a table can have one."""
         return tuple(between_targets(self.kind, _routes(wants[self.kind]), "Keep one of the two.", _one_prefix))
 
     def reads(self, want: Want[Wanted], facts: Facts) -> frozenset[Read]:

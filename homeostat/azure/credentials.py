@@ -67,7 +67,7 @@ _NOT_SET_UP: Final = ("unavailable", "not found", "not installed", "could not be
 
 
 def _telling(reason: str) -> str:
-    """Of a chain's credentials those that were set up and failed come first: the end of a long message is cut."""
+    """A chain's message with those credentials first that were set up and failed: a long message is cut at its end."""
     attempts = _ATTEMPT.findall(reason)
     first = sorted(attempts, key=lambda attempt: any(words in attempt[1] for words in _NOT_SET_UP))
     return "; ".join(f"{name}: {words}" for name, words in first) or " ".join(reason.split())

@@ -1,7 +1,7 @@
-"""A credential that has just failed is not asked again at once.
+"""A credential that has just failed is not tried again at once.
 
-A credential that cannot have a token takes seconds to say so, since azure-identity tries again, and answers one caller
-after the other: a plan of a fleet would wait for as many refusals as it has reads, and a command would seem to hang.
+A credential that gets no token takes seconds to fail, since azure-identity retries, and it serves one caller after the
+other: a plan of a fleet would wait for one failure for each read, and a command would seem to hang.
 """
 
 from collections.abc import Awaitable
@@ -15,11 +15,11 @@ from azure.core.exceptions import ClientAuthenticationError
 from homeostat.ambient import Ambient
 
 SPARED_SECONDS: Final = 10
-"""Shorter than any wait before the loop tries again, so that a credential that is mended is used then."""
+"""Shorter than any wait before the loop tries again, so that a corrected credential is used then."""
 
 
 class SparedCredential:
-    """Another credential, whose failure stands for a while for what is asked next."""
+    """Another credential, whose failure is repeated to later callers for a while."""
 
     def __init__(self, credential: AsyncTokenCredential, ambient: Ambient) -> None:
         self._credential = credential

@@ -22,7 +22,7 @@ from homeostat.render.words import actor_words, counted, printable, unsure_words
 AS_DECLARED: Final = "as declared"
 
 MAX_CALM: Final = 20
-"""Targets of which there is nothing to tell, and that `status` names all the same."""
+"""How many targets with nothing to report `status` names all the same."""
 
 
 class NoSuchRoot(HomeostatError):
@@ -145,7 +145,7 @@ def _print(format_: str, told: object, lines: Callable[[], Iterator[str]]) -> No
 
 
 def _all_status_lines(targets: Sequence[JsonObject]) -> Iterator[str]:
-    """Those of which there is something to tell first; of those as declared no more than a screen has room for."""
+    """The targets with something to report first; of those as declared, no more than fit on a screen."""
     told = [[*_status_lines(target)] for target in targets]
     calm = [lines for lines in told if _is_calm(lines)]
     for lines in (*(lines for lines in told if not _is_calm(lines)), *calm[:MAX_CALM]):

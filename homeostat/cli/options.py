@@ -9,7 +9,7 @@ from homeostat.core.durations import NoDuration, duration
 
 
 def path(text: str) -> Path:
-    """An empty one, as of a variable that is not set, would be the folder that one happens to be in."""
+    """Refuses an empty path, as from an unset variable: it would mean the current folder."""
     if not text:
         raise ArgumentTypeError("name a file or a folder; what is given is empty")
     return Path(text)

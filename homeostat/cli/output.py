@@ -16,7 +16,7 @@ class CannotWrite(HomeostatError):
 
 
 def make_safe() -> None:
-    """Whatever was written somewhere can be shown here: on a terminal that has no such letter, as an escape.
+    """Any text can be shown: a character that the terminal's encoding lacks becomes an escape.
 
     A stream that the caller closed (`>&-`, as cron and service managers may) is one that nobody reads.
     """
@@ -37,7 +37,7 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """An error, which may quote what others wrote: line by line, with nothing that a terminal would obey."""
+    """An error, which may quote others: line by line, without anything that a terminal would obey."""
     lines = "\n".join(printable(line) for line in f"error: {text}".splitlines())
     say(lines if lines.endswith((".", "?")) else f"{lines}.")
 

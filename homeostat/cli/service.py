@@ -27,7 +27,7 @@ ANSWER_SECONDS: Final = 240.0
 POLL_SECONDS: Final = 5.0
 POLLS: Final = 720
 _AS_TYPED: Final = "surrogateescape"
-"""How Python keeps what of an argument is not UTF-8: sent as it was typed, for the service to refuse."""
+"""Python's handling of arguments that are not UTF-8: they are sent as typed, and the service refuses them."""
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -62,7 +62,7 @@ def completed(
 
 
 def asked_here(found: Mapping[str, Actor], first: Plan | None, trigger: Trigger, now: datetime) -> Mapping[str, Actor]:
-    """The causes, completed by whoever asked Homeostat itself for the writes of `first`: a rollback, or a re-test."""
+    """The causes, with the person who asked Homeostat for the writes of `first`: a rollback, or a re-test."""
     kinds = {edit.drift.kind for edit in first.edits} if first else frozenset[str]()
     who = Actor(trigger.caller, tool="Homeostat", at=now, operation=trigger.cause, source=Source.HOMEOSTAT)
     return {kind: who if kind in kinds and not actor.is_known else actor for kind, actor in found.items()}

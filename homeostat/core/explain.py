@@ -18,7 +18,7 @@ from homeostat.core.spec import Root, Target
 from homeostat.core.versions import is_new
 
 NOT_ASKED = "not asked: HOMEOSTAT_PROBES is off"
-"""Of the probes, where the service is not said to be in the app's network."""
+"""For probes, if the service is not configured as inside the app's network."""
 
 RECENT = 5
 """How many ledger entries of a root an explanation contains."""
@@ -36,7 +36,7 @@ class KnownRoot:
 def explain(target: Target, roots: Sequence[KnownRoot], cap: Mode, now: datetime, asked: Collection[str]) -> JsonObject:
     """The explanation as JSON; `homeostat.render.explanation` has it in words. cap: HOMEOSTAT_MODE.
 
-    asked: the kinds that are looked at from where the service stands.
+    asked: the kinds that this service can judge from its place in the network.
     """
     return {
         "target": target.name,

@@ -59,7 +59,7 @@ def objects_at(body: Json, *path: str) -> tuple[JsonObject, ...]:
 
 
 def texts_at(body: Json, *path: str) -> tuple[str, ...]:
-    """What the list at `path` holds, as texts; nothing when there is no list."""
+    """The items of the list at `path`, as texts; empty if there is no list."""
     found = at(body, path)
     return tuple(map(str, found)) if isinstance(found, Sequence) and not isinstance(found, str) else ()
 

@@ -1,4 +1,4 @@
-"""Which keys a model knows at a place of its document, for whoever mistypes one. Pure."""
+"""The keys that a model knows at a place in its document, to suggest one for a mistyped key. Pure."""
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ _REFERENCE: Final = "#/$defs/"
 
 
 def near(model: type[BaseModel], keys: Sequence[str | int], beside: Collection[str] = ()) -> str:
-    """The known key that the last of `keys` is most like, at the place where the others lead; "" when none is.
+    """The known key most similar to the last of `keys`, at the place where the others lead; "" if there is none.
 
     beside: keys at the top that the model does not know.
     """
@@ -39,7 +39,7 @@ def _schema(model: type[BaseModel]) -> JsonObject:
 
 
 def _branches(schema: Json, whole: JsonObject) -> Iterator[JsonObject]:
-    """What a schema comes to: what it refers to, and each of its alternatives."""
+    """The schemas behind a schema: what it refers to, and each of its alternatives."""
     if not isinstance(schema, Mapping):
         return
     if reference := json.text_at(schema, "$ref"):

@@ -56,7 +56,7 @@ def _failing(records: _Records) -> Iterator[JsonObject]:
 
 
 def _unsure(records: _Records) -> Iterator[JsonObject]:
-    """Roots of which it is not known yet whether they are as declared: nobody may take silence for that."""
+    """The roots whose state is not known yet: silence must not read as "as declared"."""
     for root, record in records:
         if record.missing_since is not None and not record.retired and not record.episodes:
             yield {"root": root.text, "why": "not found, looked at again"}

@@ -73,10 +73,10 @@ class Approvals:
             await self.documents.apply(_PARTITION, [asked, *void])
 
     async def void(self, root: ResourceId) -> None:
-        """Nothing of the root waits for a word: what was asked of it, or allowed and not used, is for no other day."""
+        """Removes the root's requests, pending or approved, once nothing needs approval: they do not apply later."""
         rows = await self._rows_of(root)
         if void := [Remove(row.row) for row in rows if approvals.from_json(row.body).state is not State.USED]:
-            with suppress(Conflict):  # somebody has just answered: the root is looked at again for that
+            with suppress(Conflict):  # somebody has just decided one: the root is looked at again for that
                 await self.documents.apply(_PARTITION, void)
 
     async def _rows_of(self, root: ResourceId) -> Sequence[Document]:

@@ -103,7 +103,7 @@ class Releases:
         }
 
     async def held(self) -> tuple[str, ...]:
-        """What holds the whole fleet now, each in words with what lets go of it. Raises StorageError."""
+        """What holds the whole fleet now: in words, each with what releases it. Raises StorageError."""
         rows = await Fleetwide(self.engine.store.documents, self.engine.ambient).read()
         released, rollout = _body(rows, f"{RELEASE}{MASS_DRIFT}"), rollout_in(rows)
         until = json.text_at(released, "until") if released else ""

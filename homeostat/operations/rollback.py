@@ -309,7 +309,7 @@ def _shown(edit: Edit) -> JsonObject:
 
 
 def _ends_of_retests(newest_first: Sequence[JsonObject]) -> set[str]:
-    """The ids of the entries that restored the routing after a re-test: the first to write in its places again."""
+    """The ids of the entries that restored the routing after a re-test: the first that wrote to its places again."""
     ends: set[str] = set()
     switched_off: set[tuple[str, str]] = set()
     for entry in reversed(newest_first):

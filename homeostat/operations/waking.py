@@ -1,7 +1,7 @@
-"""What a container's return means to others: roots that failed, or were held, while it was gone are looked at again.
+"""Wakes other roots once a container exists again: those that failed or were held without it are looked at again.
 
-A subnet whose group is gone is refused by Azure until somebody lets the group be made anew. That is a write of our own,
-of which no event leads to the subnet.
+Azure refuses a subnet whose group is gone until a person lets the group be created. That is a write of our own, and no
+event of it leads to the subnet.
 """
 
 from collections.abc import Collection
@@ -15,10 +15,10 @@ from homeostat.store import Store
 
 
 async def wake_what_waited(store: Store, fleet: Fleet, outcome: Outcome, besides: Collection[ResourceId] = ()) -> None:
-    """Marks the other roots of the targets that depend on what the outcome made, if it made any container.
+    """Marks the other roots of the outcome's targets about which something is open, if it created a container.
 
-    Those of which something is open, and which are not looked at anyhow (`besides`). A hint, as an event is: should it
-    be lost, the next sweep looks at them. Raises StorageError.
+    besides: roots that are looked at anyway. The mark is a hint, as an event is: if it is lost, the next sweep looks at
+    the roots. Raises StorageError.
     """
     root = fleet.roots.get(outcome.root)
     made = [edit for action in outcome.written for edit in action.edits if edit.recreate is not None]

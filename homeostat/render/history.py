@@ -13,7 +13,7 @@ from homeostat.render.words import actor_words, counted, printable
 
 
 def pages(entries: Iterable[JsonObject], *, colour: bool = False) -> Iterator[str]:
-    """The entries one after another; one word about many roots at once is one line."""
+    """The entries one after another; one decision about several roots is one line."""
     for said, alike in groupby(entries, _word):
         first, *others = alike
         if said is None or not others:
@@ -23,7 +23,7 @@ def pages(entries: Iterable[JsonObject], *, colour: bool = False) -> Iterator[st
 
 
 def _word(entry: JsonObject) -> tuple[str, ...] | None:
-    """What was decided when, by whom and why; None for an entry that tells of a look."""
+    """What was decided when, by whom and why; None for the entry of a look."""
     if json.text_at(entry, "status") not in set(Decision):
         return None
     trigger = (json.text_at(entry, "trigger", name) for name in ("caller", "reason"))

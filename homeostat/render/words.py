@@ -90,7 +90,7 @@ def summary(report: Report) -> str:
 
 
 def unsure_words(target: JsonObject) -> str:
-    """Of how many of a target's roots it is not known yet whether they are as declared, and why; "" where of none."""
+    """How many of a target's roots have an unknown state, and why; "" if none has."""
     whys = Counter(json.text_at(unsure, "why") for unsure in json.objects_at(target, "unsure"))
     roots = target.get("roots")
     of = len(roots) if isinstance(roots, Sequence) else 0

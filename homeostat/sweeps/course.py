@@ -289,7 +289,7 @@ class Sweeps:
         return [*running, *await self._stored.summaries(limit)]
 
     async def refused(self) -> tuple[str, ...]:
-        """The actions that the role lacked for the last sweep that ended. Raises StorageError."""
+        """The actions that the role lacked in the last sweep that ended. Raises StorageError."""
         summaries = await self._stored.summaries(1)
         return tuple(action for told in summaries for action in json.texts_at(told, "refused"))
 

@@ -107,7 +107,7 @@ def _rows(targets: Sequence[JsonObject]) -> str:
 
 
 def _rank(row: tuple[str, JsonObject]) -> int:
-    """What nobody knows yet comes after what somebody may have to act on."""
+    """Unknown states come after those that somebody may have to act on."""
     state, target = row
     if state == AS_DECLARED:
         return 2
