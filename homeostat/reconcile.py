@@ -45,7 +45,7 @@ from homeostat.core.spec import Root
 from homeostat.core.uses import RunUse
 from homeostat.observing import Observer
 from homeostat.parts import Parts
-from homeostat.ports import StillRunning, StorageError
+from homeostat.ports import Change, StillRunning, StorageError
 from homeostat.store import Leased, LeaseLost, Stored, TooMuchContention, ledger_row, outbox_rows
 from homeostat.writing import Writes
 
@@ -302,33 +302,54 @@ class Reconcile:
 
     async def _record(self, outcome: Outcome) -> None:
         """Stores record, ledger entry and alerts of the outcome in one batch; then enqueues another look if need be."""
-        parts = self.parts
-        now = parts.ambient.now()
+        now = self.parts.ambient.now()
         before = self.leased.stored.record if self.leased else self.stored.record
+        after, rows = await self._conclusion(outcome, before, now)
+        look_at = self._next_look(outcome, after.retest, now)
+        try:
+            delay = await self._store(before, after, rows, look_at, now)
+        except _Overtaken:  # what it saw is outdated: the other's conclusion counts, if that one lives to draw it
+            await self.parts.store.look_when_free(self.root.id)
+            return
+        if delay is not None:
+            await self.parts.store.enqueue(self.root.id, delay)
+        if before.episodes and not after.episodes and not outcome.written:
+            await self.parts.drifting.forget(self.root.id)
+
+    async def _conclusion(
+        self, outcome: Outcome, before: RootRecord, now: datetime
+    ) -> tuple[RootRecord, Sequence[Change]]:
+        """The record after the outcome, and the rows to store with it: the alerts, and a ledger entry if it is news."""
         begun = self.stored.record.intent  # by an earlier reconcile that died before its end
-        blind = (*written.left_blind(begun, until=self.observer.latest()), *self.writes.blind)
-        judged, changed_by = judged_kinds(self.root, parts.registry), await self._causes(outcome.plan)
         after, pending = conclude(
             self.root,
             outcome,
             before,
-            blind,
+            (*written.left_blind(begun, until=self.observer.latest()), *self.writes.blind),
             now,
             begun,
-            judged=judged,
-            changed_by=changed_by,
+            judged=judged_kinds(self.root, self.parts.registry),
+            changed_by=await self._causes(outcome.plan),
             healed=self.writes.repairs(),
         )
         if outcome.correlations:  # ARM may have used other ids than ours
             after = written.about_to_write(after, outcome.correlations, now=now)
         after = replace(after, retest=self._witnessed(outcome, before.retest, now), secrets=self._known(before))
-        look_at = self._next_look(outcome, after.retest, now)
-        rows = [*outbox_rows(pending)]
-        if begun or is_worth_a_line(outcome):
-            blamed = of_entry(outcome, before.episodes, after.episodes)
-            told = replace(outcome, refused=self._refused)
-            entry = ledger_entry(told, self.trigger, self.root.targets, now, begun, blamed)
-            rows.append(ledger_row(entry, now, parts.ambient.uuid()))
+        rows = outbox_rows(pending)
+        if not begun and not is_worth_a_line(outcome):
+            return after, rows
+        blamed = of_entry(outcome, before.episodes, after.episodes)
+        told = replace(outcome, refused=self._refused)
+        entry = ledger_entry(told, self.trigger, self.root.targets, now, begun, blamed)
+        return after, (*rows, ledger_row(entry, now, self.parts.ambient.uuid()))
+
+    async def _store(
+        self, before: RootRecord, after: RootRecord, rows: Sequence[Change], look_at: datetime | None, now: datetime
+    ) -> timedelta | None:
+        """Stores the conclusion; returns the delay of the message to enqueue for the look at `look_at`, if any.
+
+        Raises _Overtaken if, without a lease, another reconcile of the root began or ended meanwhile.
+        """
         delay: timedelta | None = None
 
         def transition(current: RootRecord) -> RootRecord:
@@ -344,15 +365,8 @@ class Reconcile:
         if self.leased is not None:
             await self.leased.save(transition, rows)
         else:
-            try:
-                await parts.store.change(self.root.id, transition, rows=rows, known=self.stored)
-            except _Overtaken:  # what it saw is outdated: the other's conclusion counts, if that one lives to draw it
-                await parts.store.look_when_free(self.root.id)
-                return
-        if delay is not None:
-            await parts.store.enqueue(self.root.id, delay)
-        if before.episodes and not after.episodes and not outcome.written:
-            await parts.drifting.forget(self.root.id)
+            await self.parts.store.change(self.root.id, transition, rows=rows, known=self.stored)
+        return delay
 
     def _known(self, before: RootRecord) -> Mapping[str, KnownSecret]:
         """What is to be remembered of the root's secrets."""
