@@ -10,7 +10,7 @@ from homeostat.core import marks
 from homeostat.core.decision import holds_together
 from homeostat.core.gate.situation import Pause
 from homeostat.core.marks import Later, NothingToDo
-from homeostat.core.model import Mode
+from homeostat.core.model import NO_FACTS, Facts, Mode
 from homeostat.core.outcome import Outcome, Status, Trigger, ledger_entry
 from homeostat.core.plan import Held, Plan
 from homeostat.core.record import RootRecord
@@ -57,15 +57,21 @@ class Engine(Parts):
         return outcome
 
     async def carry_out(
-        self, plan: Plan, root: Root, trigger: Trigger, leased: Leased, own: Retest | Pause | None = None
+        self,
+        plan: Plan,
+        root: Root,
+        trigger: Trigger,
+        leased: Leased,
+        own: Retest | Pause | None = None,
+        facts: Facts = NO_FACTS,
     ) -> Outcome:
         """Carries out writes that a person asked for, and then goes on as any reconcile, which judges the result.
 
         They pass the same gate, except for the guards that the person's request stands for, and all together or not at
-        all. own: the pause or re-test that protects these writes, and must not hold them. The lease ends with it.
-        Raises StorageError.
+        all. own: the pause or re-test that protects these writes, and must not hold them. facts: what they were decided
+        by. The lease ends with it. Raises StorageError.
         """
-        if held := await self.holds_of(plan, root, trigger, leased.stored.record, own):
+        if held := await self.holds_of(plan, root, trigger, leased.stored.record, own, facts):
             words = "; ".join(dict.fromkeys(entry.hold.message for entry in held))
             outcome = Outcome(root.id, Status.HELD, Plan(root.id, held=held), error=words)
             now = self.ambient.now()
@@ -77,13 +83,19 @@ class Engine(Parts):
         return outcome
 
     async def holds_of(
-        self, plan: Plan, root: Root, trigger: Trigger, known: RootRecord, own: Retest | Pause | None = None
+        self,
+        plan: Plan,
+        root: Root,
+        trigger: Trigger,
+        known: RootRecord,
+        own: Retest | Pause | None = None,
+        facts: Facts = NO_FACTS,
     ) -> tuple[Held, ...]:
         """The gate's holds on writes that were decided elsewhere. Raises StorageError."""
         situation = await self.situations.of(root, known, trigger)
         pauses = tuple(pause for pause in situation.pauses if pause != own)
         situation = replace(situation, pauses=pauses, retest=None if situation.retest == own else situation.retest)
-        return holds_together(plan, await self.situations.looked_around(situation, root, {}))
+        return holds_together(plan, await self.situations.looked_around(situation, root, facts))
 
     async def _take(self, root: Root, observer: Observer) -> Leased | Later | NothingToDo:
         """Takes up the marked work of a root. The first look runs concurrently with the write of its lease.

@@ -8,7 +8,7 @@ from homeostat.ambient import Ambient
 from homeostat.core import flapping, snapshot
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.errors import HomeostatError
-from homeostat.core.model import Drift, Found, Read, Unreadable
+from homeostat.core.model import Drift, Found, Gone, Read, Unreadable
 from homeostat.core.outcome import Trigger
 from homeostat.core.plan import Action, Hold, Plan, rebase
 from homeostat.core.record import BlindWrite, Intent, RootRecord
@@ -105,9 +105,14 @@ class Writes:
     async def _rebased(self, planned: Action) -> Action:
         """The action for a resource without ETag: its edits over a body that is read right before the write.
 
-        The snapshot was taken before this read, so what is replaced must still be the same.
+        The snapshot was taken before this read, so what is replaced must still be the same, and what is created must
+        still not be there.
         """
         match await self.observer.read(Read(planned.type, planned.resource)):
+            case Gone() if planned.creates:
+                return planned
+            case Found() if planned.creates:
+                raise _moved("somebody made it meanwhile", planned)
             case Found() as found:
                 action = rebase(planned, found)
             case Unreadable(error):
@@ -115,8 +120,7 @@ class Writes:
             case _:
                 raise HomeostatError(f"{planned.resource.short} vanished between two reads")
         if inverses(action) != inverses(planned):
-            message = "what is to be replaced changed since its snapshot was taken"
-            raise ArmError(0, "Moved", message, ErrorClass.STALE, Executed.NO, request=str(planned))
+            raise _moved("what is to be replaced changed since its snapshot was taken", planned)
         return action
 
     def _keep(self, action: Action, ids: Written, read_at: datetime) -> None:
@@ -141,3 +145,8 @@ class Writes:
     def mark_counted(self) -> None:
         """To be called once the record includes all repairs so far, or the writes were none."""
         self.counted = len(self.written)
+
+
+def _moved(message: str, planned: Action) -> ArmError:
+    """What was looked at is no more: nothing is sent, and it is observed again."""
+    return ArmError(0, "Moved", message, ErrorClass.STALE, Executed.NO, request=str(planned))

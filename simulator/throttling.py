@@ -94,7 +94,7 @@ class _Store(Protocol):
     """Some tokens at some time. `wait` is the seconds until there is one again."""
 
     def left(self, now: datetime) -> float: ...
-    def take(self, now: datetime) -> None: ...
+    def take(self, now: datetime, tokens: int = 1) -> None: ...
     def wait(self, now: datetime) -> float: ...
 
 
@@ -108,8 +108,8 @@ class _Bucket:
         self._tokens, self._at = min(self._size, self._tokens + passed * self._refill), max(now, self._at)
         return self._tokens
 
-    def take(self, now: datetime) -> None:
-        self._tokens = self.left(now) - 1
+    def take(self, now: datetime, tokens: int = 1) -> None:
+        self._tokens = self.left(now) - tokens
 
     def wait(self, now: datetime) -> float:
         return max(0.0, (1 - self.left(now)) / self._refill)
@@ -125,8 +125,8 @@ class _Window:
             self._taken.popleft()
         return self._size - len(self._taken)
 
-    def take(self, now: datetime) -> None:
-        self._taken.append(now)
+    def take(self, now: datetime, tokens: int = 1) -> None:
+        self._taken.extend([now] * tokens)
 
     def wait(self, now: datetime) -> float:
         self.left(now)
@@ -183,6 +183,11 @@ class Throttling:
             tally.drawn += 1
             tally.store.take(now)
         return self._headers(tallies, now)
+
+    def spend(self, limit: Limit, part: float, subscription: str, caller: Principal, now: datetime) -> None:
+        """Another tool of the same principal draws so large a part of a limit at once, as far as it is there."""
+        store = self._tally(limit, subscription.lower(), caller, now).store
+        store.take(now, max(0, min(math.floor(part * limit.size), math.floor(store.left(now)))))
 
     def _tally(self, limit: Limit, subscription: str, caller: Principal, now: datetime) -> Tally:
         region = self.region if limit.regional else ""

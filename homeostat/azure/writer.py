@@ -274,7 +274,7 @@ def _preconditions(action: Action) -> dict[str, str]:
         return {}
     if action.etag:
         return {"If-Match": action.etag}
-    if action.creates and action.type.concurrency is Concurrency.IF_MATCH_ON_POLL:
+    if action.creates and action.type.if_none_match:
         return {"If-None-Match": "*"}
     return {}
 

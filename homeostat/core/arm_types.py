@@ -35,6 +35,7 @@ class ArmType:
         writes to them are merged into one PUT of the parent.
     listed: names, lower case, of resources whose body only the POST action `list` shows, not a GET.
     container: holds other resources: it is created again only if a spec or a person says so.
+    if_none_match: whether `If-None-Match: *` keeps a PUT from replacing what is there already.
     read_only: members that the provider adds and that a write leaves out, at any depth.
     operations: ARM operations, lower case, whose success event means that the resource may have changed.
     root: whether events, ETags, locks and writes belong to it, not to an ancestor.
@@ -50,6 +51,7 @@ class ArmType:
     embedded: Path = ()
     listed: frozenset[str] = frozenset()
     container: bool = False
+    if_none_match: bool = False
     read_only: frozenset[str] = frozenset()
     root: bool = False
     row: Path | None = None
@@ -181,6 +183,7 @@ def _private_dns(name: str, *, root: bool = False, container: bool = False) -> A
         concurrency=Concurrency.IF_MATCH_ON_POLL,
         put=Shape.REPLACE,
         operations=_writes(name),
+        if_none_match=True,
         root=root,
         container=container,
         read_only=_DNS_READ_ONLY,
@@ -208,6 +211,7 @@ A_RECORD = ArmType(
     concurrency=Concurrency.IF_MATCH,
     put=Shape.REPLACE,
     operations=_writes("Microsoft.Network/privateDnsZones/A"),
+    if_none_match=True,
     read_only=frozenset({"etag", "fqdn", "isAutoRegistered"}),
 )
 VIRTUAL_NETWORK = _network("Microsoft.Network/virtualNetworks", root=True, container=True, row=())

@@ -62,29 +62,46 @@ class Store(Protocol):
 
 
 class TokenBucket:
-    """`most` tokens, and `refill` more each second."""
+    """`most` tokens, and `refill` more each second, of `whole` that come for us and others together.
 
-    __slots__ = ("_at", "_tokens", "most", "refill")
+    What others were seen to draw beyond their share comes back by all that there is, until nothing is lacking but what
+    is ours: a part that refills slowly would wait for many times as long as the quota takes to fill, while nobody draws
+    on it. Should they go on, our next answer says so.
+    """
 
-    def __init__(self, most: float, refill: float, at: float, tokens: float | None = None) -> None:
-        self.most, self.refill = most, refill
+    __slots__ = ("_at", "_debt", "_tokens", "most", "refill", "whole")
+
+    def __init__(
+        self, most: float, refill: float, at: float, tokens: float | None = None, whole: float | None = None
+    ) -> None:
+        self.most, self.refill, self.whole = most, refill, refill if whole is None else whole
         self._tokens, self._at = most if tokens is None else min(tokens, most), at
+        self._debt = 0.0  # of what is lacking, what others drew
 
     def level(self, now: float) -> float:
         if now > self._at:
-            self._tokens = min(self.most, self._tokens + (now - self._at) * self.refill)
-            self._at = now
+            passed, self._at = now - self._at, now
+            back = min(self._beyond, passed * self.whole)
+            self._debt -= back
+            self._tokens = min(self.most, self._tokens + back + (passed - back / self.whole) * self.refill)
         return self._tokens
+
+    @property
+    def _beyond(self) -> float:
+        """What others drew of what is below nothing."""
+        return min(self._debt, max(0.0, -self._tokens))
 
     def draw(self, tokens: float, now: float, after: float = 0.0) -> None:  # noqa: ARG002  # it fills evenly anyway
         self._tokens = self.level(now) - tokens
 
     def lower(self, level: float, now: float) -> None:
-        self._tokens = min(self.level(now), level)
+        if (lacking := self.level(now) - level) > 0:
+            self._debt, self._tokens = self._debt + lacking, level
 
     def due(self, level: float, now: float) -> float:
         lacking = level - self.level(now)
-        return lacking / self.refill if lacking > _ENOUGH else 0.0
+        back = min(self._beyond, lacking)
+        return back / self.whole + (lacking - back) / self.refill if lacking > _ENOUGH else 0.0
 
     def to_json(self) -> JsonObject:
         return {"tokens": self._tokens, "at": self._at}
@@ -190,9 +207,9 @@ def reserve_of(quota: Quota, share_left: float, lane: Lane) -> float:
 
 def _store(quota: Quota, most: float, share_left: float, now: float, known: JsonObject | None = None) -> Store:
     if not quota.window:
-        refill = (1 - share_left) * quota.size / quota.seconds
+        whole = quota.size / quota.seconds
         at, tokens = _number(known, "at", now), _number(known, "tokens", most)
-        return TokenBucket(most, refill, at, tokens)
+        return TokenBucket(most, (1 - share_left) * whole, at, tokens, whole)
     window = SlidingWindow(most, quota.seconds, _number(known, "at", -math.inf))
     drawn = json.at(known, ("drawn",)) if known else None
     for slot in drawn if isinstance(drawn, list) else ():

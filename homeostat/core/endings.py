@@ -48,7 +48,7 @@ class Ending:
             return Outcome(plan.root, Status.PLANNED, plan)
         holds = [held.hold for held in plan.held if held.hold.code != MODE_ALERT]
         if holds:
-            retry_at = min((hold.retry_at for hold in holds if hold.retry_at), default=None)
+            retry_at = _first_end(holds)
             refused_by_azure = "; ".join(dict.fromkeys(hold.message for hold in refusals))
             return Outcome(plan.root, Status.HELD, plan, error=refused_by_azure, retry_at=retry_at)
         if plan.drifted:
@@ -72,7 +72,8 @@ class Ending:
 
     def gone(self, plan: Plan) -> Outcome:
         status = Status.RETIRED if is_web_app(self.root) else Status.HELD
-        return Outcome(self.root, status, plan, error=f"{self.root.short} is gone")
+        retry_at = None if status is Status.RETIRED else _first_end(held.hold for held in plan.held)
+        return Outcome(self.root, status, plan, error=f"{self.root.short} is gone", retry_at=retry_at)
 
     def failed(self, plan: Plan, error: HomeostatError) -> Outcome:
         final = isinstance(error, ArmError) and error.is_final
@@ -96,6 +97,10 @@ class Ending:
         """None when there are no tries left."""
         failures = self.record.failures
         return self.now + max(RETRIES[failures], at_least) if failures < len(RETRIES) else None
+
+
+def _first_end(holds: Iterable[Hold]) -> datetime | None:
+    return min((hold.retry_at for hold in holds if hold.retry_at), default=None)
 
 
 def is_web_app(root: ResourceId) -> bool:

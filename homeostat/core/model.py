@@ -244,6 +244,8 @@ type Fact = Found | Gone | Unreadable | Probed
 type Facts = Mapping[Any, Fact]
 """By Query. The keys of a Mapping are invariant, and a mapping of Reads alone must be accepted as well."""
 
+NO_FACTS: Final[Facts] = MappingProxyType({})
+
 # --- how they differ ------------------------------------------------------------------------------------------------
 
 

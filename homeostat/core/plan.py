@@ -76,7 +76,12 @@ class Action:
 
     @property
     def unprotected(self) -> bool:
-        """Whether it carries over what others wrote without an ETag that would refuse a stale copy."""
+        """Whether it can replace what others wrote and no precondition would refuse it.
+
+        That is where no ETag is honoured, and for what is to be new where nothing says that it has to be.
+        """
+        if self.creates and self.type.concurrency is Concurrency.IF_MATCH:
+            return not self.type.if_none_match
         replaces = self.verb is Verb.PUT and any(edit.path for edit in self.edits)
         return replaces and self.type.concurrency is Concurrency.NONE
 

@@ -96,8 +96,11 @@ def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
 
 
 def _wrote(foreign: ForeignWrite, resource: str) -> bool:
-    """Whether it wrote the resource. A swap writes what is below the app and its slots, and names only one of them."""
+    """Whether it wrote the resource, or something in it.
+
+    A swap writes what is below the app and its slots, and names only one of them.
+    """
     if not foreign.operation.endswith("/action"):
-        return foreign.resource == resource
+        return f"{foreign.resource}/".startswith(f"{resource}/")
     app, _, _ = foreign.resource.partition("/slots/")
     return resource.startswith(f"{app}/")

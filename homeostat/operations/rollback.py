@@ -12,21 +12,22 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from homeostat.core import json, snapshot
+from homeostat.core import json, marks, snapshot
 from homeostat.core.alerts import Episodes
 from homeostat.core.arm_types import Shape, arm_type
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.situation import Pause
 from homeostat.core.json import ABSENT, JsonObject, Value
-from homeostat.core.model import Drift, Edit, Fact, Found, Query, Read, Unreadable
+from homeostat.core.model import Drift, Edit, Fact, Facts, Found, Query, Read, Unreadable
 from homeostat.core.outcome import Outcome, Status, Trigger, held_json, outcome_json
 from homeostat.core.plan import Action, Plan, Verb, merge
+from homeostat.core.record import RootRecord
 from homeostat.core.snapshot import Digest, Inverse, Snapshot, hides, holds, masked
 from homeostat.core.spec import Root, Target
 from homeostat.engine import Engine
 from homeostat.fleet.specs import DesiredState
 from homeostat.operations import runs
-from homeostat.store import LeaseLost
+from homeostat.store import Leased, LeaseLost
 
 CAUSE: Final = "rollback"
 RETEST_CAUSE: Final = "retest"  # its writes are taken back by the loop
@@ -40,7 +41,7 @@ _SECRET: Final = "(secret)"  # noqa: S105 - shown in the place of a digest
 type _Write = tuple[str, Inverse]
 """The id of a ledger entry, and one field that it changed."""
 
-type _Planning = Callable[[], Awaitable[Plan]]
+type _Planning = Callable[[], Awaitable[tuple[Plan, Facts]]]
 
 
 class RollbackRefused(HomeostatError):
@@ -69,7 +70,7 @@ class Rollbacks:
         root = fleet.roots[snapshots[0].root]
         undone = _undone(root, snapshots)
         trigger = Trigger(CAUSE, (entry,), caller=by, reason=reason)
-        plan = await self._plan(root, undone, snapshots)
+        plan, facts = await self._plan(root, undone, snapshots)
         pause = Pause(name, self.engine.ambient.now() + duration, reason or f"entry {entry}", by, CAUSE)
         told: JsonObject = {
             "target": name,
@@ -82,7 +83,8 @@ class Rollbacks:
         others = [each for each in await self.engine.store.pauses() if (each.target, each.cause) == (name, CAUSE)]
         if dry_run:
             record = (await self.engine.store.load(root.id)).record
-            held = await self.engine.holds_of(plan, root, trigger, record, *others[:1] or [pause])
+            own = others[0] if others else pause
+            held = await self.engine.holds_of(plan, root, trigger, record, own, facts)
             return {**told, "held": [held_json(each) for each in held]}
         pause = replace(pause, until=max(each.until for each in (pause, *others)))
         again = partial(self._plan, root, undone, snapshots)
@@ -132,8 +134,8 @@ class Rollbacks:
 
     # --- how ---
 
-    async def _plan(self, root: Root, undone: Sequence[Inverse], snapshots: Sequence[Snapshot]) -> Plan:
-        """The writes that restore the fields over what is there now. Raises RollbackRefused."""
+    async def _plan(self, root: Root, undone: Sequence[Inverse], snapshots: Sequence[Snapshot]) -> tuple[Plan, Facts]:
+        """The writes that restore the fields over what is there now, and that. Raises RollbackRefused."""
         facts = await self._facts(undone)
         digest = await self.engine.snapshots.digest()
         found = [(each, _current(each, facts, digest)) for each in undone]
@@ -147,7 +149,7 @@ class Rollbacks:
         plan = Plan(root.id, actions=merge(edits, facts))
         for action in plan.actions:
             _refuse_what_no_write_can_do(action)
-        return plan
+        return plan, facts
 
     async def _later_writes(self, root: Root, snapshots: Sequence[Snapshot]) -> list[_Write]:
         """The writes since these snapshots were taken, oldest first."""
@@ -161,7 +163,7 @@ class Rollbacks:
                 writes.extend((json.text_at(entry, "id"), each) for each in (found.inverses if found else ()))
         return writes
 
-    async def _facts(self, undone: Sequence[Inverse]) -> Mapping[Query, Fact]:
+    async def _facts(self, undone: Sequence[Inverse]) -> Facts:
         """The resources as they are now, and the parents through which several of them are written at once."""
         resources = {each.resource for each in undone}
         parents = {parent for each in resources if arm_type(each).embedded and (parent := each.parent) is not None}
@@ -206,14 +208,31 @@ class Rollbacks:
         if leased is None:
             return Outcome(root.id, Status.BUSY, Plan(root.id))
         try:
-            plan = await planning()
+            plan, facts = await planning()
+            await self._look_after(leased, pause)
         except Exception:
             await leased.abandon()
             raise
         try:
-            return await self.engine.carry_out(plan, root, trigger, leased, own=pause)
+            return await self.engine.carry_out(plan, root, trigger, leased, own=pause, facts=facts)
         except LeaseLost:
             return Outcome(root.id, Status.BUSY, Plan(root.id))
+
+    async def _look_after(self, leased: Leased, pause: Pause) -> None:
+        """The look that is due when the pause ends, and the message that leads to it, before anything is written: it
+        comes whether or not this process lives to see it, and no event of the write leads to one.
+        """
+        now = self.engine.ambient.now()
+        delay: timedelta | None = None
+
+        def transition(current: RootRecord) -> RootRecord:
+            nonlocal delay
+            after, delay = marks.scheduled(current, at=pause.until, now=now)
+            return after
+
+        await leased.save(transition)
+        if delay is not None:
+            await self.engine.store.enqueue(leased.root, delay)
 
     async def _unpause(self, pause: Pause, before: Sequence[Pause]) -> None:
         """Restores the pauses as they were: nothing was written, so nothing has to be protected from repair."""

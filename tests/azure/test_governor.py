@@ -449,7 +449,7 @@ def test_a_refusal_empties_the_budget_until_arm_and_the_owner_have_theirs() -> N
         assert [exchange.status for exchange in ground.cloud.exchanges] == [200, 429, 200]
         return ground.loop.time()
 
-    assert on_virtual_time(program) == pytest.approx(SHARE_LEFT * READS.size / REFILL, abs=4 * LATENCY)
+    assert on_virtual_time(program) == pytest.approx(SHARE_LEFT * READS.seconds, abs=4 * LATENCY)
 
 
 def test_a_429_for_a_resource_that_is_busy_is_no_quotas_matter() -> None:

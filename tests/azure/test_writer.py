@@ -180,11 +180,11 @@ async def test_a_stale_etag_is_refused_as_such_by_every_provider_that_heeds_it(a
     assert (await refused(conversation(*answers), action)).error_class is ErrorClass.STALE
 
 
-async def test_a_new_record_is_done_at_once_and_carries_no_precondition_of_ours() -> None:
+async def test_a_new_record_is_done_at_once_and_must_not_overwrite_one_that_came_up_meanwhile() -> None:
     talk = conversation(Answer(201, {"properties": {}}))
     await talk.arm.writer.write(put(RECORD, A_RECORD, creates=True))
     (request,) = talk.script.requests
-    assert not {"If-Match", "If-None-Match"} & set(request.headers)
+    assert (request.headers.get("If-None-Match"), request.headers.get("If-Match")) == ("*", None)
 
 
 @pytest.mark.parametrize("action", OF_BACKENDS, ids=str)

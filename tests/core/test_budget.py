@@ -108,6 +108,34 @@ def test_what_another_tool_spent_is_missing_from_ours() -> None:
     assert budget.left(0.0) == pytest.approx(101 - 62.5)
 
 
+@pytest.mark.parametrize("share_left", [0.25, 0.9])
+@pytest.mark.parametrize("quota", [READS, SETTINGS, PRIVATE_DNS_READS])
+def test_a_quota_that_others_emptied_is_not_waited_for_longer_than_it_takes_to_fill(
+    quota: Quota, share_left: float
+) -> None:
+    budget = Budget(quota, share_left, 0.0)
+    budget.answered(budget.draw(0.0), 0.0, 0)
+    assert share_left * quota.seconds <= budget.wait(Lane.HEALING, 0.0) <= 1.01 * quota.seconds
+
+
+def test_others_who_go_on_drawing_are_told_by_the_next_answer_and_waited_for_again() -> None:
+    budget = Budget(SETTINGS, 0.9, 0.0)
+    budget.answered(budget.draw(0.0), 0.0, 0)
+    later = budget.wait(Lane.HEALING, 0.0)
+    budget.answered(budget.draw(later), later, 0)
+    assert budget.wait(Lane.HEALING, later) == pytest.approx(later, rel=0.01)
+
+
+def test_what_we_drew_ourselves_comes_back_by_our_part_alone() -> None:
+    budget = Budget(SETTINGS, 0.9, 0.0)
+    for drawn in range(1, 1201):
+        budget.answered(budget.draw(0.0), 0.0, SETTINGS.size - drawn)
+    budget.answered(1200, 0.0, SETTINGS.size - 1200 - 600)
+    assert budget.left(0.0) == pytest.approx(-600, abs=3)
+    assert budget.left(180.0) == pytest.approx(0.0, abs=3)
+    assert budget.left(360.0) == pytest.approx(60.0, abs=3)
+
+
 def test_requests_under_way_are_missing_from_what_an_answer_says() -> None:
     budget = Budget(READS, 0.25, 0.0)
     numbers = [budget.draw(0.0) for _ in range(10)]

@@ -5,8 +5,12 @@ from datetime import timedelta
 import pytest
 
 from homeostat.core.arm_types import VIRTUAL_NETWORK
+from homeostat.core.gate.situation import Pause
 from homeostat.core.ids import ResourceId
+from homeostat.core.model import Read
 from homeostat.core.outcome import Status
+from homeostat.core.plan import Action
+from tests.loop.meddling import meddled, once
 from tests.loop.stand import DNS_VERSION, NSG_VERSION, SPEC, WEB_VERSION, ZONES, Stand, error, stand
 
 pytestmark = pytest.mark.wire
@@ -91,13 +95,78 @@ async def test_what_could_not_be_repaired_while_a_container_was_gone_is_repaired
         await world.service.on_event(world.event(root, f"Microsoft.Network/{operation}"))
     await world.work_for(8 * HOUR)
     assert (await world.engine.store.load(network)).record.failing is not None
-    assert world.waiting() == [], "nothing is tried any more"
+    assert all(due > world.ambient.now() + 12 * HOUR for due in world.waiting()), "only the request's end is waited for"
     for asked in await world.service.open_approvals():
         await world.service.decide_approval(str(asked["id"]), yes=True, by="Anna")
     await world.work_for(timedelta(minutes=1))
     subnet = world.operator("GET", network.child("subnets", "snet-appservice-integration")).body
     assert subnet["properties"]["networkSecurityGroup"]["id"].lower() == world.id("nsg").text.lower()
     assert (await world.engine.store.load(network)).record.failing is None
+
+
+# --- a group that is made again by itself ---
+
+
+async def test_what_is_gone_while_its_target_is_paused_is_made_again_when_the_pause_ends() -> None:
+    world = await without_group()
+    await world.service.pause(Pause("app-flask", world.ambient.now() + HOUR, "a freeze", "Ben"))
+    await world.sweep()
+    await world.work_for(HOUR - timedelta(minutes=5))
+    assert world.writes() == []
+    await world.work_for(timedelta(minutes=10))
+    assert names_of_rules(world) >= {"allow-sql", "allow-redis"}
+
+
+async def test_a_group_that_somebody_makes_before_it_is_looked_for_again_is_not_replaced() -> None:
+    world = await without_group()
+    world.pass_time(minutes=1)
+    reads: list[Read] = []
+
+    async def makes(read: object) -> None:
+        if isinstance(read, Read) and read.id == world.id("nsg"):
+            reads.append(read)
+            if len(reads) == 2:  # the first decided that it is gone, the second is right before the write
+                their_group(world)
+
+    outcome = await meddled(world, before=makes).reconcile("nsg")
+    assert outcome.status is Status.HEALED, outcome.error
+    assert "theirs" in names_of_rules(world)
+
+
+async def test_a_group_that_somebody_makes_at_the_very_moment_is_told_as_overwritten() -> None:
+    world = await without_group()
+    world.pass_time(minutes=1)
+    event = world.event(
+        world.id("nsg"),
+        "Microsoft.Network/networkSecurityGroups/write",
+        correlationId="theirs",
+        claims={"name": "Eve"},
+    )
+    await meddled(world, before=once(lambda: their_group(world), Action)).reconcile("nsg")
+    await world.service.on_event(event)
+    await world.work_for(HOUR)
+    assert [each.data["actor"] for each in world.inbox.events if "PossibleOverwrite" in each.type] == ["Eve"]
+
+
+async def without_group() -> Stand:
+    """The group, which is to be made again by itself, is gone, and was missed once."""
+    world = stand(spec=f"{SPEC}\nnsg:\n  nsg-appservice-integration: {{location: westeurope, recreate: true}}\n")
+    remove(world, "nsg", NSG_VERSION)
+    assert (await world.reconcile("nsg")).status is Status.MISSING
+    return world
+
+
+def their_group(world: Stand) -> None:
+    rule = {
+        "priority": 2000, "direction": "Inbound", "access": "Allow", "protocol": "Tcp", "sourcePortRange": "*",
+        "sourceAddressPrefix": "10.10.1.0/24", "destinationAddressPrefix": "*", "destinationPortRange": "22",
+    }  # fmt: skip
+    rules = [{"name": "theirs", "properties": rule}]
+    world.operator("PUT", world.id("nsg"), {"location": "westeurope", "properties": {"securityRules": rules}})
+
+
+def names_of_rules(world: Stand) -> set[str]:
+    return {each["name"] for each in world.operator("GET", world.id("nsg")).body["properties"]["securityRules"]}
 
 
 def remove(world: Stand, name: str, version: str) -> None:

@@ -1,5 +1,6 @@
 """A write is undone on a person's word: its snapshot tells how, and a pause keeps the loop from doing it again."""
 
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -203,4 +204,20 @@ async def test_whichever_call_it_dies_at_the_pause_is_there_before_the_write_and
         assert access(world) == "Allow", where
         if not died and len(fate.names) < call:
             break
+    assert call > 10
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_whichever_call_it_dies_at_the_loop_heals_again_when_the_pause_ends_though_no_event_comes(
+    *, after: bool
+) -> None:
+    for call in count(1):
+        world = await healed()
+        fate = Fate(call, after)
+        with suppress(Crash):
+            await roll_back(mortal(world, fate))
+        if len(fate.names) < call:
+            break
+        await world.work_for(FOUR_HOURS + HOUR)
+        assert access(world) == "Allow", f"died {'after' if after else 'before'} call {call} of {fate.names}"
     assert call > 10

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from homeostat.core.gate.situation import FLEET, Pause
+from homeostat.core.gate.surroundings import PAUSE_TAG
 from homeostat.core.model import Mode, Read
 from homeostat.core.outcome import Status
 from homeostat.core.plan import Action
@@ -14,7 +15,7 @@ from homeostat.operations.rollback import RollbackFailed, RollbackRefused
 from homeostat.operations.runs import UnknownTarget
 from tests.loop.meddling import meddled, once
 from tests.loop.rolling_back import HOUR, SECRET, access, healed, kept, refused, roll_back
-from tests.loop.stand import SPEC, stand
+from tests.loop.stand import DNS_VERSION, SPEC, ZONES, stand
 
 pytestmark = pytest.mark.wire
 
@@ -119,6 +120,19 @@ async def test_a_pause_of_a_persons_holds_it(whom: str) -> None:
     await world.service.pause(Pause(whom, world.ambient.now() + HOUR, "a freeze", "Ben"))
     await refused(world, "held: .* paused until .* by Ben: a freeze")
     assert access(world) == "Allow"
+
+
+async def test_a_tag_that_pauses_what_would_be_restored_holds_it() -> None:
+    world = stand()
+    link = world.operator("GET", world.link(), version=DNS_VERSION).body
+    wrong = {**link, "properties": {**link["properties"], "registrationEnabled": True}}
+    world.operator("PUT", world.link(), wrong, DNS_VERSION)
+    assert (await world.reconcile(ZONES[0])).status is Status.HEALED
+    world.operator("PUT", world.link(), {**link, "tags": {PAUSE_TAG: "2999-12-31"}}, DNS_VERSION)
+    writes = world.writes()
+    with pytest.raises(RollbackRefused, match=r"held: paused until .* by tag on .*link-vnet-appservice"):
+        await roll_back(world)
+    assert world.writes() == writes
 
 
 async def test_the_kill_switch_holds_it() -> None:

@@ -6,8 +6,9 @@ of the schedule; so are the writes of others that reach ARM at the worst moment.
 
 import asyncio
 import json
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,18 +16,20 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from simulator import throttling
 from simulator.clock import Clock
-from simulator.cloud import HOMEOSTAT, OPERATOR, Cloud, Resource
+from simulator.cloud import HOMEOSTAT, OPERATOR, SUBSCRIPTION, Cloud, Resource
 from simulator.exchange import Exchanger
 from simulator.gateway import handle
 from simulator.messages import Json, Request, Response
 from simulator.operations import Operation
 from simulator.providers.network import nrp
+from simulator.throttling import Limit
 from tests.nights import place
 from tests.nights.clock import DUSK, NightLoop
 from tests.nights.faults import KINDS, Strike
 from tests.nights.schedule import Fault, Race
-from tests.nights.trace import Call, Changed, Happened, Trace
+from tests.nights.trace import Call, Changed, Happened, Refused, Trace
 
 WORK: ContextVar[str] = ContextVar("work", default="")
 """What the running task works at. Tasks that it starts inherit it."""
@@ -35,6 +38,18 @@ STALE_FOR: Final = timedelta(seconds=60)
 """How long a cache in front of ARM may answer with what was."""
 
 GRAPH: Final = "/providers/Microsoft.ResourceGraph/resources"
+
+LIMITS: Final[Mapping[str, Limit]] = {
+    limit.name: limit
+    for limit in (
+        *(limit for limits in throttling.ARM.values() for limit in limits),
+        throttling.SETTINGS,
+        throttling.PRIVATE_DNS_READS,
+        throttling.NETWORK_READS,
+        throttling.NETWORK_WRITES,
+    )
+}
+"""Those on which something in a night draws, by name."""
 
 _ASKED_BY_POST = ("/list", "/microsoft.resourcegraph/resources")
 _POLLS = ("/operations/", "/operationresults/", "/privatednsoperationstatuses/", "/privatednsoperationresults/")
@@ -96,6 +111,10 @@ class Azure:
         query: Json = {"query": "resources | project id"}
         request = Request.of("POST", GRAPH, query, api_version="2021-03-01", caller=OPERATOR)
         assert handle(self.cloud, request, self.now()).status == 200, "it can be asked for all rows"
+
+    def spend(self, quota: str, part: float) -> None:
+        """Another tool in Homeostat's name is busy."""
+        self.cloud.throttling.spend(LIMITS[quota], part, SUBSCRIPTION, HOMEOSTAT, self.now())
 
     def tell(self, who: str, work: str, correlation: str) -> None:
         """Notes how the world differs from when it was last looked at."""
@@ -169,6 +188,20 @@ class Azure:
         self._asked.setdefault(_key(request), request)
 
     def _recall(self) -> None:
+        with self._unthrottled():
+            self._recalled()
+
+    @contextmanager
+    def _unthrottled(self) -> Iterator[None]:
+        """What is looked at for the night's own sake draws on nobody's quota."""
+        quotas = self.cloud.throttling
+        on, quotas.on = quotas.on, False
+        try:
+            yield
+        finally:
+            quotas.on = on
+
+    def _recalled(self) -> None:
         for key, request in self._asked.items():
             answer = handle(self.cloud, request, self.now())
             kept = self._answers.setdefault(key, deque(maxlen=3))
@@ -233,6 +266,7 @@ class Line(Exchanger):
         if verb == "write":
             azure.race(request, after=False)
         tag = azure.tag(request.path) if verb == "write" else None
+        refusals = self._refusals()
         answer = self._executed(request, verb, work, strike, amount)
         shown = answer
         if strike.status is not None:
@@ -247,11 +281,18 @@ class Line(Exchanger):
             tag=tag, body=request.body.decode() if verb == "write" else "",
         )  # fmt: skip
         azure.trace.add(call)
+        if answer and (refused := self._refusals() - refusals):
+            (quota,) = refused
+            azure.trace.add(Refused(call.at, self._who, work, quota, int(answer.headers.get("retry-after", "0"))))
         if verb == "write":
             azure.on_write(call)
             azure.race(request, after=True)
         await asyncio.sleep(azure.dice.uniform(0.01, 0.2) + strike.waits + (amount if strike.slow else 0.0))
         return shown
+
+    def _refusals(self) -> Counter[str]:
+        """By quota, how often ARM has refused so far."""
+        return Counter({limit: tally.refused for (limit, *_), tally in self._azure.cloud.throttling})
 
     def _executed(self, request: Request, verb: str, work: str, strike: Strike, amount: float) -> Response | None:
         azure = self._azure

@@ -9,8 +9,23 @@ from functools import lru_cache
 from typing import Any, Final, Self
 
 from tests.nights.clock import DUSK
-from tests.nights.place import APPS, LINK, NSG, SUBNET, VNET, ZONES, Path, State
-from tests.nights.schedule import Govern, Respec
+from tests.nights.place import (
+    APPS,
+    LINK,
+    NSG,
+    ROOTS,
+    SITES,
+    SLOT,
+    SLOT_SETTINGS,
+    SUBNET,
+    TABLE,
+    THERE,
+    VNET,
+    ZONES,
+    Path,
+    State,
+)
+from tests.nights.schedule import Contain, Govern, Respec
 
 SECRET_SETTING: Final = "DB_PASSWORD"
 """Declared `secret: true`: its presence is defended, and another value than the first that was seen is told."""
@@ -26,6 +41,9 @@ _SETTINGS: Final = (
     ("REDIS_PORT", "6380"),
     ("KEY_VAULT_URI", "https://kv-flask.vault.azure.net/"),
 )
+
+ROUTE: Final = "to-vnet"
+ROUTE_PREFIX: Final = "10.10.0.0/16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +70,8 @@ class Declared:
     modes: tuple[tuple[str, str], ...] = ()
     defends_secret: bool = False
     policy: Govern | None = None
+    containers: Contain | None = None
+    has_slot: bool = False
 
     def after(self, change: Respec) -> Self:
         """The next version of the spec."""
@@ -71,6 +91,15 @@ class Declared:
             case other:
                 raise AssertionError(f"there is no such change of a spec: {other}")
 
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return (*APPS, SLOT) if self.has_slot else APPS
+
+    def settings_of(self, site: str) -> tuple[tuple[str, str], ...]:
+        """The slot has its own values of two that both declare."""
+        own = SLOT_SETTINGS if site == SLOT else {}
+        return tuple((name, own.get(name, value)) for name, value in self.settings)
+
     def mode(self, kind: str) -> str:
         return dict(self.modes).get(kind, "enforce")
 
@@ -83,7 +112,7 @@ class Declared:
 
     def targets(self, root: str) -> tuple[str, ...]:
         """Who owns a root."""
-        return (root,) if root in APPS else APPS
+        return (root,) if root in SITES else APPS
 
 
 def _with(pairs: tuple[tuple[str, str], ...], name: str, value: str) -> tuple[tuple[str, str], ...]:
@@ -94,6 +123,8 @@ def _with(pairs: tuple[tuple[str, str], ...], name: str, value: str) -> tuple[tu
 def texts(declared: Declared) -> Mapping[str, str]:
     """The documents, by file name."""
     documents = {f"{app}.yaml": _document(app, declared) for app in APPS}
+    if declared.has_slot:
+        documents[f"{SLOT}.yaml"] = "\n".join([*_site(SLOT, declared), ""])
     return documents | {"policy.yaml": _policy(declared.policy)} if declared.policy else documents
 
 
@@ -108,13 +139,20 @@ def _policy(policy: Govern) -> str:
     return "\n".join([*lines, ""])
 
 
-def _document(app: str, declared: Declared) -> str:
-    lines = [f"target: {app}", f"web_app: {app}", "resource_group: rg-flask", "vnet_integration:"]
+def _site(app: str, declared: Declared) -> list[str]:
+    """What is a site's own."""
+    web_app = app.replace("--", "/")
+    lines = [f"target: {app}", f"web_app: {web_app}", "resource_group: rg-flask", "vnet_integration:"]
     lines += [f"  mode: {declared.mode('vnet_integration')}", "  subnet: vnet-appservice/snet-appservice-integration"]
     lines += ["app_settings:", f"  mode: {declared.mode('app_settings')}", "  settings:"]
-    lines += [f'    {name}: "{value}"' for name, value in declared.settings]
+    lines += [f'    {name}: "{value}"' for name, value in declared.settings_of(app)]
     if declared.defends_secret:
         lines.append(f"    {SECRET_SETTING}: {{secret: true}}")
+    return lines
+
+
+def _document(app: str, declared: Declared) -> str:
+    lines = _site(app, declared)
     lines += ["nsg_rules:", f"  mode: {declared.mode('nsg_rules')}", "  nsg-appservice-integration:", "    rules:"]
     lines += [
         f"      {name}: {{priority: {priority}, direction: Outbound, access: {access}, "
@@ -124,7 +162,27 @@ def _document(app: str, declared: Declared) -> str:
     lines += ["dns_links:", f"  mode: {declared.mode('dns_links')}"]
     for zone in ZONES.values():
         lines += [f"  {zone}:", f"    links: {{{LINK}: {{vnet: vnet-appservice, registration: false}}}}"]
+    if declared.containers and declared.containers.declared:
+        lines += _containers(declared.containers)
     return "\n".join([*lines, ""])
+
+
+def _containers(containers: Contain) -> Iterator[str]:
+    def again(name: str) -> str:
+        return f"recreate: {'true' if name in containers.recreated else 'false'}"
+
+    yield f"nsg: {{{_name(NSG)}: {{location: westeurope, {again(NSG)}}}}}"
+    yield "route_table:"
+    yield f"  {_name(TABLE)}:"
+    yield f"    {again(TABLE)}"
+    yield "    location: westeurope"
+    yield f"    routes: {{{ROUTE}: {{address_prefix: {ROUTE_PREFIX}, next_hop_type: VnetLocal}}}}"
+    yield "zones:"
+    yield from (f"  {name}: {{{again(zone)}}}" for zone, name in ZONES.items())
+
+
+def _name(root: str) -> str:
+    return ROOTS[root].rpartition("/")[2]
 
 
 @lru_cache(maxsize=512)
@@ -134,9 +192,9 @@ def items(declared: Declared) -> tuple[Item, ...]:
 
 
 def _items(declared: Declared) -> Iterator[Item]:
-    for app in APPS:
+    for app in declared.sites:
         mode = declared.mode("app_settings")
-        for name, value in declared.settings:
+        for name, value in declared.settings_of(app):
             yield Item(app, "app_settings", name, mode, {(app, f"settings/{name}"): value})
         yield Item(
             app, "vnet_integration", "integration", declared.mode("vnet_integration"), {(app, "integration"): SUBNET}
@@ -158,6 +216,13 @@ def _items(declared: Declared) -> Iterator[Item]:
         link = {"registrationEnabled": False, "virtualNetwork": (("id", VNET),)}
         wanted = {(zone, f"links/{LINK}/{key}"): value for key, value in link.items()}
         yield Item(zone, "dns_links", LINK, declared.mode("dns_links"), wanted)
+    if declared.containers and declared.containers.declared:
+        yield Item(NSG, "nsg", "group", "enforce", {(NSG, THERE): True})
+        yield Item(TABLE, "route_table", "table", "enforce", {(TABLE, THERE): True})
+        route = {"addressPrefix": ROUTE_PREFIX, "nextHopType": "VnetLocal"}
+        wanted = {(TABLE, f"routes/{ROUTE}/{key}"): value for key, value in route.items()}
+        yield Item(TABLE, "route_table", ROUTE, "enforce", wanted)
+        yield from (Item(zone, "zones", "zone", "enforce", {(zone, THERE): True}) for zone in ZONES)
 
 
 @lru_cache(maxsize=512)

@@ -188,6 +188,99 @@ DEFECTS: Final = (
         ),
     ),
     Defect(
+        "our part of a quota is not kept",
+        (Patch("homeostat/core/budget.py", "start - now + self._store.due(kept + place, start)", "start - now"),),
+    ),
+    Defect(
+        "what ARM refuses is asked again at once",
+        (
+            Patch(
+                "homeostat/azure/governor.py",
+                "budget.shut((error.retry_after or timedelta()).total_seconds(), now)",
+                "budget.shut(0.0, now)",
+            ),
+        ),
+    ),
+    Defect(
+        "what other tools drew comes back by our part alone",
+        (Patch("homeostat/core/budget.py", "* whole, at, tokens, whole)", "* whole, at, tokens)"),),
+        (ONCE_BROKEN,),
+    ),
+    Defect(
+        "a rollback puts up no pause",
+        (
+            Patch(
+                "homeostat/operations/rollback.py",
+                "        await self.engine.store.pause(pause)\n        try:\n",
+                "        try:\n",
+            ),
+        ),
+    ),
+    Defect(
+        "a rollback that dies is not looked after",
+        (Patch("homeostat/operations/rollback.py", "            await self._look_after(leased, pause)\n", ""),),
+        (ONCE_BROKEN,),
+    ),
+    Defect(
+        "a rollback does not mind the tags of what it restores",
+        (Patch("homeostat/operations/rollback.py", "own=pause, facts=facts)", "own=pause)"),),
+        (ONCE_BROKEN,),
+    ),
+    Defect(
+        "a rollback undoes what somebody wrote since",
+        (
+            Patch(
+                "homeostat/operations/rollback.py",
+                "if changed := [(each, now) for each, now in found if not (_is_after(each, now) or "
+                "_is_before(each, now))]:",
+                "if changed := [each for each in found if False]:",
+            ),
+            Patch(
+                "homeostat/operations/rollback.py",
+                "for each, now in found if _is_after(each, now)]",
+                "for each, now in found]",
+            ),
+        ),
+        ("tests/loop/test_rollback_refusals.py",),
+    ),
+    Defect(
+        "a container is made without a word",
+        (Patch("homeostat/core/gate/approval.py", "    if reason is None:\n", "    if True:\n"),),
+    ),
+    Defect(
+        "a container is made again at its first 404",
+        (Patch(RECONCILE, "by_word or self.trigger.dry_run or self.ending.was_missed_twice()", "True"),),
+    ),
+    Defect(
+        "a group is made over what somebody made meanwhile",
+        (Patch("homeostat/core/plan.py", "return not self.type.if_none_match", "return False"),),
+    ),
+    Defect(
+        "what is gone and held is not looked at when the hold ends",
+        (
+            Patch(
+                "homeostat/core/endings.py",
+                "retry_at = None if status is Status.RETIRED else _first_end(held.hold for held in plan.held)",
+                "retry_at = None",
+            ),
+        ),
+        (ONCE_BROKEN,),
+    ),
+    Defect(
+        "a slot's settings are written amid a swap",
+        (
+            Patch(
+                "remediators/app_settings.py",
+                'return replace(have, swaps_into=json.text_at(slot, "properties", "targetSwapSlot"))',
+                "return have",
+            ),
+        ),
+    ),
+    Defect(
+        "a swap is looked after on one side only",
+        (Patch("homeostat/core/events.py", "if id_ == site or id_.key.startswith(below))", "if id_ == site)"),),
+    ),
+    Defect(
         "what failed is not tried again",
         (
             Patch(

@@ -6,7 +6,7 @@ A night of everything at once teaches little and shrinks badly; so each draws it
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, cast
 
-from tests.nights import governed
+from tests.nights import gone, governed, swapped, throttled, undone
 from tests.nights.dice import RULES, WHO, Dice, edits, owned, unowned
 from tests.nights.faults import KINDS
 from tests.nights.place import APPS, NSG, ZONES
@@ -245,4 +245,8 @@ _THEMES: Final[Mapping[str, Callable[[Dice], Iterator[Entry]]]] = {
     "pause tags": governed.pause_tags,
     "deployments": governed.deployments,
     "windows": governed.windows,
+    "containers": gone.containers,
+    "quotas": throttled.quotas,
+    "rollbacks": undone.rollbacks,
+    "slots": swapped.slots,
 }

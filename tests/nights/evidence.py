@@ -13,7 +13,7 @@ from tests.nights import schedule
 from tests.nights.clock import DUSK
 from tests.nights.declared import Declared, Item, items, owned
 from tests.nights.night import Dawn
-from tests.nights.place import ROOTS, Path, State, root_at
+from tests.nights.place import CONTAINERS, ROOTS, ZONES, Path, State, root_at
 from tests.nights.trace import Acted, Began, Call, Changed, Ended, Happened, Looked, Read, Seen, Stored, Trace
 
 OUTBOX: Final = "outbox:"
@@ -108,10 +108,27 @@ class Evidence:
         """The writes of instances that ARM carried out."""
         return [(place, call) for place, call in self.of(Call) if call.verb == "write" and call.executed]
 
+    def is_blind_creation(self, write: Call) -> bool:
+        """Whether it makes a container for which Azure knows no precondition: a zone has one."""
+        blind = {ROOTS[name].lower() for name in CONTAINERS if name not in ZONES}
+        return write.method == "PUT" and write.path.lower() in blind and not write.if_match
+
+    def write_of(self, change: Changed) -> Call | None:
+        return next((call for _, call in self.writes if call.correlation == change.correlation), None)
+
+    def is_rollback(self, work: str) -> bool:
+        return self.beginning(work).what.startswith("rollback")
+
     @cached_property
     def own_changes(self) -> list[tuple[int, Changed]]:
         """What became different by Homeostat's doing."""
         return [(place, change) for place, change in self.of(Changed) if change.work]
+
+    @property
+    def recreated(self) -> tuple[str, ...]:
+        """The containers that the spec has made again by themselves."""
+        containers = self.trace.declared.containers
+        return containers.recreated if containers and containers.declared else ()
 
     @property
     def policy(self) -> schedule.Govern:
@@ -217,7 +234,7 @@ class Evidence:
         return found
 
     def pauses_at(self, place: int) -> Mapping[str, datetime]:
-        """Every stored pause, by whose it is, with its end."""
+        """Every stored pause, by its row, with its end. What a row begins with is whose pause it is."""
         found: dict[str, datetime] = {}
         for at, stored in self.of(Stored):
             if at > place:

@@ -11,7 +11,6 @@ from homeostat.allowances import SharedAllowance
 from homeostat.azure.arm import arm_over
 from homeostat.azure.clouds import cloud_of
 from homeostat.core.attribution import Principal
-from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.model import Mode
 from homeostat.core.record import Settle
 from homeostat.engine import Engine
@@ -113,10 +112,10 @@ def start(ground: Ground, who: str, seed: int, cap: Mode, make: Make) -> Instanc
     ambient = OwnAmbient(ground.loop, who, seed)
     life = Life(ground.loop, ground.trace, who)
     transport = Transport(Line(ground.azure, who), life)
-    arm = arm_over(transport, Credential(), cloud_of({}), ambient)
+    arm = arm_over(transport, Credential(), cloud_of({}), ambient, share_left=ground.share_left)
     parts = ground, life, ambient
     store = Store(Documents(*parts), Queues(*parts), Blobs(*parts), ambient)
-    shared = arm.sharing(SharedAllowance(store.documents, ambient, DEFAULT_SHARE_LEFT))
+    shared = arm.sharing(SharedAllowance(store.documents, ambient, ground.share_left))
     engine = Engine(
         REGISTRY,
         arm.reader,

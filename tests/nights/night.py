@@ -11,10 +11,11 @@ from typing import Any, Final, override
 from homeostat.core.gate.situation import Pause
 from homeostat.core.model import Mode
 from homeostat.memory import MemoryStorage
+from simulator.cloud import Cloud
 from simulator.messages import Response
 from tests.nights import people, place, schedule
 from tests.nights.azure import WORK, Azure
-from tests.nights.clock import NightLoop, spend
+from tests.nights.clock import DUSK, NightLoop, spend
 from tests.nights.declared import Declared
 from tests.nights.host import Host
 from tests.nights.instance import FULL_READ_DAYS, Instance, Make, as_it_is, start
@@ -28,6 +29,8 @@ HORIZON: Final = 2400.0
 
 RESTART: Final = 8.0
 """Seconds from the death of an instance to the next one in its place."""
+
+type Asked = schedule.Pausing | schedule.Run | schedule.Approve | schedule.Rollback | schedule.Sweep
 
 PATIENCE: Final = 10 * 3600.0
 """Seconds in which all retries have come to their end."""
@@ -72,7 +75,11 @@ class _Night:
         self.dice = Random(f"{night.seed}/night")
         cloud = place.fresh(night.seed, night.operation_seconds)
         policy = next((each for each in night.entries if isinstance(each, schedule.Govern)), None)
-        self.trace = Trace(place.state(cloud), Declared(policy=policy))
+        containers = next((each for each in night.entries if isinstance(each, schedule.Contain)), None)
+        has_slot = any(isinstance(each, schedule.Slots) for each in night.entries)
+        if containers:
+            self._let_go(cloud)
+        self.trace = Trace(place.state(cloud), Declared(policy=policy, containers=containers, has_slot=has_slot))
         self.azure = Azure(self.loop, cloud, self.trace, self.dice)
         self.ground = Ground(self.loop, self.azure, MemoryStorage(self.azure.now), self.trace, self.trace.declared)
         mail = [each for each in night.entries if isinstance(each, schedule.Mail)]
@@ -82,6 +89,13 @@ class _Night:
         )
         self.azure.on_write = self._fight_back
 
+    def _let_go(self, cloud: Cloud) -> None:
+        """Nothing is associated with the containers, so that they can go."""
+        change = Change("subnet alone")
+        base = people.look(cloud, "anna", change, DUSK)
+        people.act(cloud, "anna", change, base, DUSK, honest=False, correlation="")
+        cloud.advance(DUSK.replace(year=DUSK.year + 1))
+
     async def live(self) -> Dawn:
         handler = _Ear(self.trace, self.loop)
         logger = logging.getLogger("homeostat")
@@ -89,11 +103,11 @@ class _Night:
         logger.setLevel(logging.INFO)  # which makes it forget what it was asked before, unlike the attribute
         logger.addHandler(handler)
         try:
+            for entry in self.night.entries:
+                self._arrange(entry)
             for number in range(self.night.instances):
                 self.slots.append(self._started(number, 0))
             self.host.start(self._sweep())  # so that every root was seen once: the next sweep believes in rows
-            for entry in self.night.entries:
-                self._arrange(entry)
             await asyncio.sleep(HORIZON)
             return await self._morning()
         finally:
@@ -121,7 +135,7 @@ class _Night:
 
     def _arrange(self, entry: schedule.Entry) -> None:
         match entry:
-            case schedule.Mail() | schedule.Govern():
+            case schedule.Mail() | schedule.Govern() | schedule.Contain() | schedule.Slots():
                 pass  # the host has it, and the spec
             case schedule.Fault():
                 self.azure.faults.append(entry)
@@ -136,6 +150,9 @@ class _Night:
                 self.host.twice.append(at)
             case schedule.OldRows(seconds):
                 self.azure.lag(seconds)
+            case schedule.Quotas(share_left):
+                self.azure.cloud.throttling.on = True
+                self.ground.share_left = share_left
             case _:
                 self.loop.call_at(entry.at, self._act, entry)
 
@@ -149,12 +166,14 @@ class _Night:
                 life.calls_left, life.after = calls, after
             case schedule.Jump(_, number, seconds):
                 self.slots[number % len(self.slots)].ambient.ahead += timedelta(seconds=seconds)
-            case schedule.Pausing() | schedule.Run() | schedule.Sweep():
+            case schedule.Pausing() | schedule.Run() | schedule.Approve() | schedule.Rollback() | schedule.Sweep():
                 self.host.start(self._asked(entry))
             case schedule.Respec():
                 self.ground.declared = self.ground.declared.after(entry)
             case schedule.Cap(_, mode):
                 self._cap(Mode(mode))
+            case schedule.Spend(_, quota, part):
+                self.azure.spend(quota, part)
             case schedule.Deploy():
                 self._deploy(entry)
             case schedule.Deaf(at, seconds):
@@ -162,12 +181,16 @@ class _Night:
             case _:
                 raise AssertionError(f"nobody knows what to do about {entry}")
 
-    def _asked(self, entry: schedule.Pausing | schedule.Run | schedule.Sweep) -> Coroutine[Any, Any, None]:
+    def _asked(self, entry: Asked) -> Coroutine[Any, Any, None]:
         match entry:
             case schedule.Pausing():
                 return self._pause(entry)
-            case schedule.Run(_, target, dry):
-                return self.host.ask(target, dry=dry)
+            case schedule.Run(_, target, dry, create):
+                return self.host.ask(target, dry=dry, create=create)
+            case schedule.Approve():
+                return self.host.approve()
+            case schedule.Rollback(_, target, seconds):
+                return self.host.undo(target, seconds)
             case schedule.Sweep():
                 return self._sweep()
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from simulator.cloud import OPERATOR, TENANT, Cloud
 from simulator.gateway import handle
 from simulator.messages import Headers, Principal, Request, Response
-from tests.nights.place import GROUP, LINK, NSG, ROOTS, VNET
+from tests.nights.place import GROUP, LINK, NSG, ROOTS, SUBNET, TABLE, VNET
 from tests.nights.schedule import Change
 
 _WEB, _NETWORK, _DNS = "2025-05-01", "2024-05-01", "2024-06-01"
@@ -37,6 +37,7 @@ class Way:
     path: Callable[[Change], str]
     version: str
     make: Callable[[Body, Change], Body | None]
+    method: str = ""  # where it is neither PUT nor DELETE
 
 
 def _rule(change: Change) -> str:
@@ -47,12 +48,32 @@ def _group(_: Change) -> str:
     return ROOTS[NSG]
 
 
+def _table(_: Change) -> str:
+    return ROOTS[TABLE]
+
+
+def _route(change: Change) -> str:
+    return f"{ROOTS[TABLE]}/routes/{change.name}"
+
+
+def _subnet(_: Change) -> str:
+    return SUBNET
+
+
+def _zone(change: Change) -> str:
+    return ROOTS[change.where]
+
+
 def _settings(change: Change) -> str:
     return f"{ROOTS[change.where]}/config/appsettings"
 
 
 def _link(change: Change) -> str:
     return f"{ROOTS[change.where]}/virtualNetworkLinks/{change.name or LINK}"
+
+
+def _swap(change: Change) -> str:
+    return f"{ROOTS[change.where]}/{change.name}"
 
 
 def _record(change: Change) -> str:
@@ -97,6 +118,27 @@ def _untagged(body: Body, change: Change) -> Body:
     return {**body, "tags": {name: value for name, value in (body.get("tags") or {}).items() if name != change.name}}
 
 
+def _let_go(body: Body, _: Change) -> Body:
+    """The subnet without what protects and routes it."""
+    kept = {
+        name: value for name, value in body["properties"].items() if name not in {"networkSecurityGroup", "routeTable"}
+    }
+    return {"properties": kept}
+
+
+def _located(body: Body, change: Change) -> Body:
+    """A container that is made anew, with a tag by which its maker knows it."""
+    return {"location": "westeurope", "properties": {}, **body, "tags": {"owner": change.value}}
+
+
+def _global(body: Body, change: Change) -> Body:
+    return {**body, "location": "global", "tags": {"owner": change.value}}
+
+
+def _routed(_: Body, change: Change) -> Body:
+    return {"properties": {"addressPrefix": change.value, "nextHopType": "VnetLocal"}}
+
+
 def _renewed(body: Body, change: Change) -> Body:
     """The whole group with one rule more, as a tool writes it that has the group as one document."""
     properties = body.get("properties") or {}
@@ -136,6 +178,10 @@ def _deployed(_body: Body, _change: Change) -> Body:
     return {"properties": {"mode": "Incremental", "template": {"resources": []}}}
 
 
+def _other(_: Body, change: Change) -> Body:
+    return {"targetSlot": change.value, "preserveVnet": True}
+
+
 def _nothing(_body: Body, _change: Change) -> None:
     return None
 
@@ -147,6 +193,15 @@ WAYS: Final[Mapping[str, Way]] = {
     "group tag": Way(_group, _NETWORK, _tagged),
     "no group tag": Way(_group, _NETWORK, _untagged),
     "group with rule": Way(_group, _NETWORK, _renewed),
+    "group gone": Way(_group, _NETWORK, _nothing),
+    "group made": Way(_group, _NETWORK, _located),
+    "table gone": Way(_table, _NETWORK, _nothing),
+    "table made": Way(_table, _NETWORK, _located),
+    "route": Way(_route, _NETWORK, _routed),
+    "route gone": Way(_route, _NETWORK, _nothing),
+    "subnet alone": Way(_subnet, _NETWORK, _let_go),
+    "zone gone": Way(_zone, _DNS, _nothing),
+    "zone made": Way(_zone, _DNS, _global),
     "setting": Way(_settings, _WEB, _set),
     "no setting": Way(_settings, _WEB, _unset),
     "link": Way(_link, _DNS, _linked),
@@ -154,6 +209,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "record": Way(_record, _DNS, _address),
     "record gone": Way(_record, _DNS, _nothing),
     "deployment": Way(_deployment, "2025-04-01", _deployed),
+    "swap": Way(_swap, _WEB, _other, "POST"),
     "leave network": Way(_integration, _WEB, _nothing),
 }
 
@@ -172,7 +228,7 @@ def look(cloud: Cloud, who: str, change: Change, now: datetime) -> Base:
     path = way.path(change)
     if path.endswith("/appsettings"):
         answer = _ask(cloud, who, "POST", f"{path}/list", way.version, now, {})
-    elif way.make is _nothing:
+    elif way.make is _nothing or way.method:
         answer = Response(404)
     else:
         answer = _ask(cloud, who, "GET", path, way.version, now)
@@ -190,7 +246,7 @@ def act(
     headers = {"x-ms-correlation-request-id": correlation}
     if honest and base.etag:
         headers["if-match"] = base.etag
-    method = "DELETE" if body is None else "PUT"
+    method = way.method or ("DELETE" if body is None else "PUT")
     return _ask(cloud, who, method, way.path(change), way.version, now, body, headers)
 
 

@@ -5,18 +5,31 @@ what the simulated ARM stores: an oracle that shares no code with what Homeostat
 """
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
 from simulator import worlds
-from simulator.cloud import SUBSCRIPTION, Cloud, Resource, Timing
+from simulator.cloud import SUBSCRIPTION, Cloud, Timing
 from tests.nights.clock import DUSK
 
 APPS: Final = ("app-flask", "app-two")
+SLOT: Final = "app-flask--staging"
+"""The first app's slot: a site of its own, by the name that a target of it has. Declared in nights with slots."""
+
+SITES: Final = (SLOT, *APPS)
+STICKY: Final = "SQL_SERVER_FQDN"
+"""The setting that stays where it is on a swap."""
+
 ZONES: Final = {"sql": "privatelink.database.windows.net", "vault": "privatelink.vaultcore.azure.net"}
 LINK: Final = "link-vnet-appservice"
 NSG: Final = "nsg"
+TABLE: Final = "routes"
+CONTAINERS: Final = (NSG, TABLE, *ZONES)
+"""What can go with all that is in it; the web apps do not."""
+
+THERE: Final = "there"
+"""The path that says that a container is there."""
 
 GROUP: Final = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-flask"
 _NETWORK: Final = f"{GROUP}/providers/Microsoft.Network"
@@ -24,11 +37,18 @@ VNET: Final = f"{_NETWORK}/virtualNetworks/vnet-appservice"
 SUBNET: Final = f"{VNET}/subnets/snet-appservice-integration"
 
 ROOTS: Final[Mapping[str, str]] = {
+    SLOT: f"{GROUP}/providers/Microsoft.Web/sites/app-flask/slots/staging",  # before the app that it is below
     **{app: f"{GROUP}/providers/Microsoft.Web/sites/{app}" for app in APPS},
     NSG: f"{_NETWORK}/networkSecurityGroups/nsg-appservice-integration",
+    TABLE: f"{_NETWORK}/routeTables/rt-appservice-integration",
     **{zone: f"{_NETWORK}/privateDnsZones/{name}" for zone, name in ZONES.items()},
 }
 """Every root by its name, with its id."""
+
+_KINDS: Final[Mapping[str, str]] = {"securityRules": "rules", "virtualNetworkLinks": "links"}
+"""What children are called in a path, where it is not the last part of their type."""
+
+SLOT_SETTINGS: Final[Mapping[str, str]] = {STICKY: "sql-staging.database.windows.net", "REDIS_PORT": "6381"}
 
 type Path = tuple[str, str]
 type State = Mapping[Path, Any]
@@ -40,8 +60,21 @@ def _built() -> bytes:
     cloud = Cloud()
     site = worlds.Site(SUBSCRIPTION, "flask", APPS)
     worlds._build(cloud, [*worlds.prerequisites(site), *worlds.guide(site)], DUSK)
+    worlds._build(cloud, _slot(cloud), DUSK)
     cloud.advance(DUSK.replace(year=DUSK.year + 1))
     return pickle.dumps(list(cloud))
+
+
+def _slot(cloud: Cloud) -> Iterator[worlds.Step]:
+    """The first app's slot, which holds what the app does but for its own values of two settings."""
+    app = cloud.get(ROOTS[APPS[0]])
+    assert app is not None, "the guide has been followed"
+    properties = {name: app.properties[name] for name in ("serverFarmId", "virtualNetworkSubnetId")}
+    yield ROOTS[SLOT], {"location": worlds.LOCATION, "kind": "app,linux", "properties": properties}, "2025-05-01"
+    settings = {**app.body["dictionaries"]["appsettings"], **SLOT_SETTINGS}
+    yield f"{ROOTS[SLOT]}/config/appsettings", {"properties": settings}, "2025-05-01"
+    names = {"properties": {"appSettingNames": [STICKY]}}
+    yield f"{ROOTS[APPS[0]]}/config/slotConfigNames", names, "2025-05-01"
 
 
 def fresh(seed: int, operation_seconds: float) -> Cloud:
@@ -61,23 +94,28 @@ def root_at(path: str) -> str | None:
 def state(cloud: Cloud) -> State:
     """All that a person could lose, or miss, at this place."""
     found: dict[Path, Any] = {}
-    for app in APPS:
-        site = _at(cloud, ROOTS[app])
+    for app in SITES:
+        site = cloud.get(ROOTS[app])
+        assert site is not None, "nobody takes a web app away in these nights"
         settings = site.body.get("dictionaries", {}).get("appsettings", {})
         found.update({(app, f"settings/{name}"): value for name, value in settings.items()})
         found[app, "integration"] = site.properties.get("virtualNetworkSubnetId")
         found[app, "tags"] = _frozen(site.body.get("tags"))
-    group = _at(cloud, ROOTS[NSG])
-    found[NSG, "tags"] = _frozen(group.body.get("tags"))
-    for rule in cloud.children(group.id):
-        found.update({(NSG, f"rules/{rule.name}/{key}"): _frozen(value) for key, value in rule.properties.items()})
-    for zone in ZONES:
-        for child in cloud.children(ROOTS[zone]):
-            kind = "links" if child.type.endswith("Links") else child.type.rpartition("/")[2]
+        found[app, "swap"] = site.body.get("swap", {}).get("into")
+    for name in CONTAINERS:
+        container = cloud.get(ROOTS[name])
+        if container is None:
+            continue
+        found[name, THERE] = True
+        found[name, "tags"] = _frozen(container.body.get("tags"))
+        for child in cloud.children(container.id):
+            if child.type.endswith("/SOA"):
+                continue  # the zone's own
+            kind = _KINDS.get(child.type.rpartition("/")[2], child.type.rpartition("/")[2])
             found.update(
-                {(zone, f"{kind}/{child.name}/{key}"): _frozen(value) for key, value in child.properties.items()}
+                {(name, f"{kind}/{child.name}/{key}"): _frozen(value) for key, value in child.properties.items()}
             )
-            found[zone, f"{kind}/{child.name}/tags"] = _frozen(child.body.get("tags"))
+            found[name, f"{kind}/{child.name}/tags"] = _frozen(child.body.get("tags"))
     return {path: value for path, value in found.items() if value not in (None, ())}
 
 
@@ -85,12 +123,6 @@ def changes(before: State, after: State) -> Mapping[Path, tuple[Any, Any]]:
     """What differs, with both values."""
     paths = sorted(before.keys() | after.keys())
     return {path: (before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)}
-
-
-def _at(cloud: Cloud, resource_id: str) -> Resource:
-    found = cloud.get(resource_id)
-    assert found is not None, f"nobody takes {resource_id} away in these nights"
-    return found
 
 
 def _frozen(value: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 from azure.core.rest import HttpRequest
 from azure.core.rest._http_response_impl_async import AsyncHttpResponseImpl  # what azure-core's own transports return
 
+from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.json import Absent
 from homeostat.memory import MemoryStorage
 from homeostat.ports import (
@@ -100,6 +101,7 @@ class Ground:
     memory: MemoryStorage
     trace: Trace
     declared: Declared
+    share_left: float = DEFAULT_SHARE_LEFT  # of ARM's quotas, to the owner's other tools
     store_faults: list[StoreFault] = field(default_factory=list)
     deaf_until: float = 0.0
     on_sent: Callable[[], None] = lambda: None

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 type Who = Literal["anna", "terraform"]
-type Where = Literal["", "appsettings", "networksecuritygroups", "privatednszones", "/sites/", "virtualnetwork"]
+type Where = Literal[
+    "", "appsettings", "networksecuritygroups", "privatednszones", "routetables", "/sites/", "/sites/app-flask"
+]
 type Verb = Literal["read", "write", "poll"]
 type Fate = Literal["lost", "twice", "late"]
 type Port = Literal["read", "apply", "scan", "send", "publish"]
@@ -143,6 +145,42 @@ class Govern:
 
 
 @dataclass(frozen=True, slots=True)
+class Contain:
+    """The spec of this night declares the containers, too: those named are made again by themselves when they go.
+
+    From dusk on nothing is associated with the group or the table, so that Azure lets them go.
+    """
+
+    recreated: tuple[str, ...]
+    declared: bool = True  # or else nobody says how they are made
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The spec of this night declares the first app's slot, too."""
+
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """From dusk on ARM refuses what is beyond its quotas, of each of which so large a part is left to other tools."""
+
+    share_left: float
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Another tool in Homeostat's name draws so large a part of a quota at once."""
+
+    at: float
+    quota: str
+    part: float
+
+
+@dataclass(frozen=True, slots=True)
 class Deploy:
     """Somebody's template deployment in the resource group runs for so many seconds."""
 
@@ -161,11 +199,28 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A person asks for a reconcile of a target."""
+    """A person asks for a reconcile of a target, and perhaps for what is gone of it to be made again."""
 
     at: float
     target: str
     dry: bool = False
+    create: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """A person says yes to everything that waits for approval."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A person has the last write to a target undone, and the target left alone for so many seconds."""
+
+    at: float
+    target: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +265,15 @@ type Entry = (
     | Pausing
     | Respec
     | Govern
+    | Contain
+    | Slots
+    | Quotas
+    | Spend
     | Deploy
     | Cap
     | Run
+    | Approve
+    | Rollback
     | Sweep
     | OldRows
     | Deaf

@@ -8,10 +8,27 @@ import secrets
 import pytest
 
 from tests.nights.draw import draw
+from tests.nights.governed import PAUSE_TAG
 from tests.nights.many import live_through
 from tests.nights.night import play
 from tests.nights.promises import breaches
-from tests.nights.schedule import Change, Crash, Edit, Entry, Fault, Jump, Mail, Race, Respec, Schedule
+from tests.nights.schedule import (
+    Change,
+    Contain,
+    Crash,
+    Edit,
+    Entry,
+    Fault,
+    Jump,
+    Mail,
+    Pausing,
+    Quotas,
+    Race,
+    Respec,
+    Rollback,
+    Schedule,
+    Spend,
+)
 from tests.nights.shrink import smallest
 
 pytestmark = pytest.mark.wire
@@ -38,6 +55,8 @@ THEIRS = Race(0.0, "/sites/", "anna", Change("setting", "app-flask", "HUMAN_1", 
 
 DRIFT = Edit(100.0, "terraform", Change("setting", "app-flask", "REDIS_PORT", "1"))
 
+GROUP_GONE = Edit(100.0, "terraform", Change("group gone", "nsg"), honest=False)
+
 TWICE = tuple(Mail(number, "twice") for number in range(20))
 
 ONCE_BROKEN: dict[str, tuple[Entry, ...]] = {
@@ -57,6 +76,31 @@ ONCE_BROKEN: dict[str, tuple[Entry, ...]] = {
     "a rule was made over one that somebody made at the same moment": (
         Race(0.0, "networksecuritygroups", "anna", Change("rule field", "nsg", "allow-sql", "description=theirs")),
         Edit(100.0, "terraform", Change("rule gone", "nsg", "allow-sql")),
+    ),
+    "an instance died in a rollback, and nobody looked again when its pause ended": (
+        DRIFT,
+        Crash(299.9, 0, 29, after=True),
+        Rollback(300.0, "app-flask", 300.0),
+    ),
+    "a rollback wrote to a link that a tag paused": (
+        Edit(100.0, "anna", Change("link", "sql", "", "registration=true")),
+        Edit(200.0, "anna", Change("link", "sql", "", f"{PAUSE_TAG}=soon")),
+        Rollback(300.0, "app-flask", 300.0),
+    ),
+    "a group that was gone while it was paused waited for the next sweep": (
+        Contain(("nsg",)),
+        Pausing(50.0, "app-flask", 600.0),
+        GROUP_GONE,
+    ),
+    "a group was made over one that somebody made at the same moment, and hid what it had undone": (
+        Contain(("nsg",)),
+        GROUP_GONE,
+        Race(110.0, "networksecuritygroups", "anna", Change("group made", "nsg", "", "team-1")),
+    ),
+    "a quota that another tool had emptied was waited for for days": (
+        Quotas(0.98),
+        Spend(90.0, "app-settings-listings", 1.0),
+        DRIFT,
     ),
 }
 

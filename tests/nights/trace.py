@@ -41,6 +41,17 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """ARM refused the call before for a quota of which nothing is left, and said in how many seconds there will be."""
+
+    at: float
+    who: str
+    work: str
+    quota: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Acted:
     """One ARM write of a person."""
 
@@ -128,6 +139,16 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What a person's request came to, as JSON."""
+
+    at: float
+    who: str
+    work: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """With what it failed, or ""."""
 
@@ -153,7 +174,22 @@ class Logged:
     text: str
 
 
-type Seen = Call | Acted | Changed | Stored | Looked | Queued | Published | Read | Began | Ended | Happened | Logged
+type Seen = (
+    Call
+    | Refused
+    | Acted
+    | Changed
+    | Stored
+    | Looked
+    | Queued
+    | Published
+    | Read
+    | Began
+    | Answered
+    | Ended
+    | Happened
+    | Logged
+)
 
 
 @dataclass(slots=True)

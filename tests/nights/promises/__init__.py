@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.nights.evidence import Evidence
 from tests.nights.night import Dawn
-from tests.nights.promises import coming_right, gate, nothing_lost, telling, writes
+from tests.nights.promises import coming_right, containers, gate, nothing_lost, quotas, rollbacks, telling, writes
 
 type Promise = Callable[[Evidence], Iterator[str]]
 
@@ -36,8 +36,10 @@ PROMISES: Final[Mapping[str, Promise]] = {
         coming_right.converges_without_a_sweep,
         nothing_lost.nothing_unowned_is_touched_in_network_and_dns,
         nothing_lost.no_setting_is_lost_in_silence,
+        nothing_lost.no_container_is_replaced_in_silence,
         writes.no_network_write_without_a_precondition,
         writes.settings_are_read_again_under_the_intent,
+        writes.no_setting_is_written_amid_a_swap,
         writes.no_write_while_held,
         writes.no_write_beyond_the_mode,
         writes.every_write_has_its_intent,
@@ -51,6 +53,14 @@ PROMISES: Final[Mapping[str, Promise]] = {
         gate.no_write_while_a_deployment_runs,
         gate.every_write_has_its_snapshot,
         gate.healing_does_not_trigger_itself,
+        containers.a_container_is_made_on_a_word_alone,
+        containers.a_container_is_made_when_it_was_missed_twice,
+        quotas.homeostats_part_of_a_quota_is_not_exceeded,
+        quotas.nothing_is_refused_for_a_quota,
+        quotas.what_is_refused_is_not_sent_again_too_soon,
+        rollbacks.a_rollback_puts_back_what_was_there,
+        rollbacks.what_a_person_put_back_stays,
+        rollbacks.a_refused_rollback_changes_nothing,
         telling.healed_is_said_only_of_what_was_right,
         telling.a_difference_is_told_only_where_there_was_one,
         telling.the_ledger_says_written_only_of_what_was,

@@ -7,10 +7,12 @@ from homeostat.core.endings import RETRIES
 from tests.nights import schedule
 from tests.nights.declared import Item
 from tests.nights.evidence import Evidence
-from tests.nights.place import NSG, ROOTS, State
+from tests.nights.place import CONTAINERS, NSG, ROOTS, THERE, State
 
 LEFT_ALONE: Final = frozenset({"flapping", "cap-resource", "cap-fleet", "waits-for-held", "pause-tag-unreadable"})
 """What may hold a difference until the morning, if it is told: other promises see to it that there was a reason."""
+
+WORDLESS: Final = frozenset({"approval-needed", "container-gone"})
 
 
 def converges_once_faults_stop(evidence: Evidence) -> Iterator[str]:
@@ -41,6 +43,8 @@ def _amiss(evidence: Evidence, until: int, excused: frozenset[str]) -> Iterator[
             continue
         if evidence.held_codes(item.root, item.kind, until) & LEFT_ALONE:
             continue
+        if _waits_for_a_word(evidence, item, state, until) or _waits_for_records(evidence, item, state, until):
+            continue
         differs = {path: state.get(path) for path, value in item.wanted.items() if state.get(path) != value}
         yield f"{item.root}: {item.name} is not as declared: {differs}"
 
@@ -56,3 +60,17 @@ def _is_blocked(item: Item, state: State) -> bool:
         if root == NSG and path.endswith("/priority") and value == priority
     }
     return any(holder.startswith("human-") for holder in holders)
+
+
+def _waits_for_a_word(evidence: Evidence, item: Item, state: State, until: int) -> bool:
+    """A container that is gone and not made again by itself waits with all that is in it, and that is told."""
+    if item.root not in CONTAINERS or (item.root, THERE) in state or item.root in evidence.recreated:
+        return False
+    kinds = {each.kind for each in evidence.items() if each.root == item.root}
+    return any(evidence.held_codes(item.root, kind, until) & WORDLESS for kind in kinds)
+
+
+def _waits_for_records(evidence: Evidence, item: Item, state: State, until: int) -> bool:
+    """A zone that was made anew is linked once it answers for something, or else public names would be hidden."""
+    held = "zone-empty" in evidence.held_codes(item.root, item.kind, until)
+    return held and not any(root == item.root and path.startswith("A/") for root, path in state)

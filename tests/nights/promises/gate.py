@@ -68,6 +68,8 @@ def _repairs(evidence: Evidence) -> Mapping[tuple[str, tuple[str, ...]], list[tu
     calls = {call.correlation: call for _, call in evidence.writes}
     found: dict[tuple[str, tuple[str, ...]], list[tuple[float, bool]]] = defaultdict(list)
     for _, change in evidence.own_changes:
+        if evidence.is_rollback(change.work):
+            continue
         items: dict[tuple[str, str], list[str]] = defaultdict(list)
         for root, path in change.values:
             kind, _, rest = path.partition("/")
@@ -124,6 +126,10 @@ def no_write_under_a_pause_tag(evidence: Evidence) -> Iterator[str]:
         if root not in (NSG, *ZONES):
             continue
         path = ROOTS[root].lower() if root == NSG else f"{ROOTS[root]}/virtualNetworkLinks".lower()
+        if root != NSG and evidence.is_rollback(call.work):
+            path = call.path.lower()  # it looks at what it restores, and at nothing else that could be tagged
+        if call.if_none_match or evidence.is_blind_creation(call):
+            continue  # nothing was there that could have been tagged
         read = evidence.last_read(call, path)
         if read is None:
             yield f"{call.work}: {call.method} {call.path} without a look at its tags"

@@ -1,9 +1,9 @@
 """Nothing is lost: what is nobody's business but a person's stays as that person left it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tests.nights.evidence import Evidence
-from tests.nights.place import Path
+from tests.nights.place import Path, State
 from tests.nights.trace import Changed
 
 
@@ -11,10 +11,36 @@ def nothing_unowned_is_touched_in_network_and_dns(evidence: Evidence) -> Iterato
     """In network and DNS no value is ever changed or lost by Homeostat that the spec does not enforce."""
     for place, change in evidence.own_changes:
         mine = evidence.may_write(change.work, place)
+        if (write := evidence.write_of(change)) and evidence.is_blind_creation(write):
+            continue  # what it replaced is told (`no container is replaced in silence`)
         for (root, path), (old, new) in change.values.items():
             if path.startswith("settings/") or (root, path.lower()) in mine:
                 continue
+            if old is None and _comes_with(mine, evidence.state_at(place - 1), (root, path)):
+                continue
             yield f"{change.work} changed {path} of {root} from {old!r} to {new!r}"
+
+
+def _comes_with(mine: Collection[Path], before: State, added: Path) -> bool:
+    """Whether a value is Azure's own of something that was not there and that the spec has made."""
+    root, path = added
+    own = f"{path.rpartition('/')[0]}/"
+    is_new = not any(whose == root and each.startswith(own) for whose, each in before)
+    return is_new and any(whose == root and each.startswith(own.lower()) for whose, each in mine)
+
+
+def no_container_is_replaced_in_silence(evidence: Evidence) -> Iterator[str]:
+    """What somebody made in the moment in which Homeostat made it anew is told, if it is lost and its event arrived."""
+    if "stale" in evidence.dawn.struck:
+        return  # what was read was not what was there: it may have been made long before
+    told = {alert.data.get("correlationId") for alert in evidence.alerts if "PossibleOverwrite" in alert.type}
+    for place, change in evidence.own_changes:
+        if not (write := evidence.write_of(change)) or not evidence.is_blind_creation(write):
+            continue
+        for path, (old, new) in change.values.items():
+            lost = _last_foreign_write(evidence, path, place) if old is not None else None
+            if lost and lost.correlation in evidence.told_correlations and lost.correlation not in told:
+                yield f"{change.work} undid {lost.correlation} ({path}: {old!r} to {new!r}), and nobody was told"
 
 
 def no_setting_is_lost_in_silence(evidence: Evidence) -> Iterator[str]:

@@ -89,7 +89,9 @@ def _twice_told(told: Sequence[Alert]) -> Iterator[str]:
 
 
 def _content(alert: Alert) -> object:
-    return alert.data.get("drifts") or sorted({each["code"] for each in alert.data.get("held", ())})
+    """A request for approval that ran out and was made anew is news."""
+    held = {(each["code"], each["numbers"].get("expires", "")) for each in alert.data.get("held", ())}
+    return alert.data.get("drifts") or sorted(held)
 
 
 def the_ledger_says_written_only_of_what_was(evidence: Evidence) -> Iterator[str]:
@@ -149,7 +151,10 @@ def no_secret_gets_out(evidence: Evidence) -> Iterator[str]:
 
 def nothing_fails_by_mistake(evidence: Evidence) -> Iterator[str]:
     """What fails, fails with an error of ours, which names what is wrong."""
-    expected = ("StorageUnavailable", "OutcomeUnknown", "AlertError", "TooMuchContention", "Conflict", "LeaseLost")
+    expected = (
+        *("StorageUnavailable", "OutcomeUnknown", "AlertError", "TooMuchContention", "Conflict", "LeaseLost"),
+        *("RollbackRefused", "RollbackFailed"),
+    )
     for _, ended in evidence.of(Ended):
         if ended.failure and not ended.failure.startswith(expected):
             yield f"{ended.work}: {ended.failure}"

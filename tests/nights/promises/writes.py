@@ -7,17 +7,34 @@ from datetime import datetime
 from homeostat.core.leases import DEFAULT_TERMS
 from homeostat.reconcile import MAX_ROUNDS
 from tests.nights.evidence import Evidence
-from tests.nights.place import APPS, root_at
+from tests.nights.place import ROOTS, SITES, root_at
 from tests.nights.trace import Call
 
 
 def no_network_write_without_a_precondition(evidence: Evidence) -> Iterator[str]:
-    """A write over something in network or DNS carries the ETag of what is there, or is refused."""
+    """A write over something in network or DNS carries the ETag of what is there, or is refused.
+
+    For a group or a table that is to be made Azure knows none: it is looked for again right before.
+    """
     for _, call in evidence.writes:
         if "/microsoft.network/" not in call.path.lower() or call.tag is None:
             continue
+        if evidence.is_blind_creation(call) and _was_gone(evidence, call):
+            continue
         if not call.if_match and call.if_none_match != "*":
             yield f"{call.work}: {call.method} {_short(call)} over {call.tag} without a precondition"
+
+
+def _was_gone(evidence: Evidence, write: Call) -> bool:
+    """Whether its work had looked again under the intent, right before, and nothing was there."""
+    intent = evidence.intent_of(write)
+    reads = [
+        call.status
+        for _, call in evidence.of(Call)
+        if call.work == write.work and call.path == write.path and call.verb == "read"
+        if intent <= call.sent < write.sent
+    ]
+    return reads[-1:] == [404]
 
 
 def settings_are_read_again_under_the_intent(evidence: Evidence) -> Iterator[str]:
@@ -25,7 +42,7 @@ def settings_are_read_again_under_the_intent(evidence: Evidence) -> Iterator[str
     reads = [call for _, call in evidence.of(Call) if call.verb == "read" and call.path.endswith("/appsettings/list")]
     for _, call in evidence.writes:
         root = root_at(call.path)
-        if root not in APPS or not call.path.endswith("/appsettings"):
+        if root not in SITES or not call.path.endswith("/appsettings"):
             continue
         intents = [place for place, record in evidence.records_by(root, call.work, call.sent) if record.get("intent")]
         again = [
@@ -34,6 +51,20 @@ def settings_are_read_again_under_the_intent(evidence: Evidence) -> Iterator[str
         ]  # fmt: skip
         if not again:
             yield f"{call.work}: {_short(call)} written at {call.at:.1f} s without being read again"
+
+
+def no_setting_is_written_amid_a_swap(evidence: Evidence) -> Iterator[str]:
+    """While a swap is under way or previewed, as far as a work had read, the settings of who is swapped are left."""
+    if "stale" in evidence.dawn.struck:
+        return  # what was read was not what was there
+    for _, call in evidence.writes:
+        root = root_at(call.path)
+        if root not in SITES or not call.path.endswith("/appsettings"):
+            continue
+        read = evidence.last_read(call, ROOTS[root].lower())
+        into = evidence.state_at(read).get((root, "swap")) if read is not None else "who knows what"
+        if into:
+            yield f"{call.work}: {_short(call)} written at {call.at:.1f} s, amid a swap into {into}"
 
 
 def no_write_while_held(evidence: Evidence) -> Iterator[str]:
@@ -47,7 +78,16 @@ def no_write_while_held(evidence: Evidence) -> Iterator[str]:
         place, looked = look
         clock = datetime.fromisoformat(looked.clock)
         owners = {"*", *evidence.in_force.targets(root)}
-        active = [whose for whose, until in evidence.pauses_at(place).items() if whose in owners and until > clock]
+        own = (
+            f"{evidence.beginning(call.work).what.rpartition(' ')[2]}:rollback"
+            if evidence.is_rollback(call.work)
+            else ""
+        )
+        active = [
+            row
+            for row, until in evidence.pauses_at(place).items()
+            if row != own and row.partition(":")[0] in owners and until > clock
+        ]
         if active:
             yield f"{call.work}: {call.method} {_short(call)} though {', '.join(active)} is paused"
 
@@ -96,7 +136,7 @@ def a_reconcile_writes_a_few_times_at_most(evidence: Evidence) -> Iterator[str]:
 
 def _is_run(evidence: Evidence, work: str) -> bool:
     """A person's run comes back to a root, each time with rounds of its own."""
-    return evidence.beginning(work).what.startswith(("run", 'message {"run"'))
+    return evidence.beginning(work).what.startswith(("run", "creating run", 'message {"run"'))
 
 
 def _short(call: Call) -> str:
