@@ -8,8 +8,8 @@ A write restarts the app. https://learn.microsoft.com/azure/app-service/configur
 A Key Vault reference that is as declared may still not resolve, and the app then reads the reference itself: what
 counts is what App Service reports of it. https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
 
-While a slot is being swapped, for hours if the swap is previewed, it holds the other side's sticky settings on purpose:
-what differs then is settling.
+While a site is being swapped into another, for hours if the swap is previewed, it holds the other side's sticky
+settings on purpose: what differs then is settling. The site is nearly always a slot; a swap can begin at the app, too.
 https://learn.microsoft.com/azure/app-service/deploy-staging-slots#what-happens-during-a-swap
 """
 
@@ -142,7 +142,7 @@ class Have:
     """settings: as found, by their spelled names; any may be secret. unread: why they could not be read, or "".
 
     references: by name, how each Key Vault reference resolves, and details. references_unread: why that is unknown.
-    swaps_into: what the slot is being swapped with, or "".
+    swaps_into: what the site is being swapped with, or "".
     """
 
     settings: Mapping[str, Secret] = field(default_factory=dict)
@@ -199,23 +199,24 @@ class AppSettings:
         if not isinstance(settings, Found):
             return Have(unread=why_unread(settings))
         have = _with_references(want, settings, facts)
-        if not self._may_be_swapping(want, have):
-            return have
         match facts.get(site_of(want.root)):
-            case Found(slot):
-                return replace(have, swaps_into=json.text_at(slot, "properties", "targetSwapSlot"))
-            case Unreadable() as refused:
+            case Found(site):
+                return replace(have, swaps_into=json.text_at(site, "properties", "targetSwapSlot"))
+            case Unreadable() as refused if self._may_be_swapping(want, have):
                 return Have(unread=why_unread(refused))
             case _:
                 return have
 
     def _may_be_swapping(self, want: Want[Setting], have: Have) -> bool:
-        """Only a slot can be a swap's source. Whether it is matters if something would be written or accepted."""
+        """Whether it matters that the site may be a swap's source: something would be written, or accepted of a slot.
+
+        An app as the source is rare: of it nothing more is read only to accept a secret.
+        """
         keeps_secrets = any(item.value.value is None for item in want.items.values())
-        return want.root.is_type(SLOT.name) and (keeps_secrets or bool(self.edits(want, have)))
+        return (keeps_secrets and want.root.is_type(SLOT.name)) or bool(self.edits(want, have))
 
     def secrets(self, want: Want[Setting], facts: Facts) -> tuple[GuardedSecret, ...]:
-        """During a swap a slot holds the other side's values, which are not looked at."""
+        """During a swap a site holds the other side's values, which are not looked at."""
         have = self.observe(want, facts)
         seen = {} if have.unread or have.swaps_into else have.settings
         config = _settings(want.root).id
@@ -326,7 +327,7 @@ def _shown_instead(name: str, wanted: str, found: str) -> Value:
 def _in_swap(drift: Drift | None, have: Have) -> Drift | None:
     if drift is None or drift.verdict is not Verdict.DRIFTED or not have.swaps_into:
         return drift
-    return replace(drift, verdict=Verdict.SETTLING, note=f"the slot is being swapped with {have.swaps_into}")
+    return replace(drift, verdict=Verdict.SETTLING, note=f"the site is being swapped with {have.swaps_into}")
 
 
 def _repairs(drift: Drift, want: Want[Setting], have: Have) -> Iterator[Edit | Obstacle]:

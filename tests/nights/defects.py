@@ -271,7 +271,7 @@ DEFECTS: Final = (
         (
             Patch(
                 "remediators/app_settings.py",
-                'return replace(have, swaps_into=json.text_at(slot, "properties", "targetSwapSlot"))',
+                'return replace(have, swaps_into=json.text_at(site, "properties", "targetSwapSlot"))',
                 "return have",
             ),
         ),

@@ -13,6 +13,9 @@ APP: Final = APPS[0]
 SWAP: Final = Change("swap", SLOT, "slotsswap", "production")
 """As the portal and the command line do it: what is swapped is the slot, into its app."""
 
+FROM_APP: Final = Change("swap", APP, "slotsswap", SLOT.rpartition("--")[2])
+"""As Azure's API also has it: the app, into its slot."""
+
 
 def slots(dice: Dice) -> Iterator[Entry]:
     yield Slots()
@@ -35,8 +38,7 @@ def _drift(dice: Dice, at: float) -> Edit:
 
 
 def _swap(dice: Dice, at: float, who: Who) -> Iterator[Entry]:
-    del dice
-    yield Edit(at, who, SWAP, honest=False)
+    yield Edit(at, who, dice.pick(SWAP, SWAP, FROM_APP), honest=False)
 
 
 def _preview(dice: Dice, at: float, who: Who) -> Iterator[Entry]:

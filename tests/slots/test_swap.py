@@ -11,7 +11,7 @@ from homeostat.core.model import Mode, Unmanaged, Verdict
 from homeostat.core.outcome import Status
 from homeostat.core.record import BlindWrite, RootRecord
 from homeostat.core.written import possible_overwrites
-from tests.loop.stand import REMOVALS_UNASKED, Stand
+from tests.loop.stand import REMOVALS_UNASKED, WEB_VERSION, Stand
 from tests.slots.staging import (
     STICKY,
     act,
@@ -152,8 +152,22 @@ async def test_drift_of_a_slot_that_is_being_swapped_settles_and_says_with_what(
     outcome = await reconcile(world, slot(world))
     assert outcome.status is Status.SETTLING
     assert [(drift.item, drift.verdict, drift.note) for drift in outcome.plan.drifts] == [
-        (STICKY, Verdict.SETTLING, "the slot is being swapped with production")
+        (STICKY, Verdict.SETTLING, "the site is being swapped with production")
     ]
+
+
+async def test_an_app_that_is_swapped_into_its_slot_settles_as_a_slot_does() -> None:
+    """Azure's API lets a swap begin at the app, too."""
+    world = await beside()
+    app = world.id("site")
+    world.operator("POST", f"{app.text}/applySlotConfig", {"targetSlot": "staging", "preserveVnet": True}, WEB_VERSION)
+    assert found(world, STICKY)[0] == {STICKY: "staging"}
+    outcome = await reconcile(world, app)
+    assert outcome.status is Status.SETTLING
+    assert [drift.note for drift in outcome.plan.drifts] == ["the site is being swapped with staging"]
+    world.operator("POST", f"{app.text}/resetSlotConfig", {}, WEB_VERSION)
+    set_settings(world, app, {**settings_of(world, app), "DATABASE": "another"})
+    assert (await reconcile(world, app)).status is Status.HEALED
 
 
 async def test_what_is_to_be_removed_from_a_slot_is_not_while_it_is_being_swapped() -> None:
