@@ -39,9 +39,7 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
 
     Raises a HomeostatError that names the setting where one is wrong.
     """
-    if unknown := sorted(config.settle_by_kind.keys() - REGISTRY.keys()):
-        names = ", ".join(f"{SETTLE_PREFIX}_{kind.upper()}" for kind in unknown)
-        raise ConfigError((f"{names}: there is no such kind; there are {', '.join(REGISTRY)}",))
+    refuse_unknown_kinds(config)
     ambient = SystemAmbient()
     async with AsyncExitStack() as stack:
         arm = await stack.enter_async_context(open_arm(config.environment, ambient, config.arm_share_left))
@@ -83,6 +81,13 @@ async def open_service(config: Config) -> AsyncIterator[Service]:
             sweep_access=sweep_access,
             low_budgets=arm.low_budgets,
         )
+
+
+def refuse_unknown_kinds(config: Config) -> None:
+    """Raises ConfigError for a settle time of a kind that there is not."""
+    if unknown := sorted(config.settle_by_kind.keys() - REGISTRY.keys()):
+        names = ", ".join(f"{SETTLE_PREFIX}_{kind.upper()}" for kind in unknown)
+        raise ConfigError((f"{names}: there is no such kind; there are {', '.join(REGISTRY)}",))
 
 
 @asynccontextmanager

@@ -123,12 +123,21 @@ def _route(call: Call) -> Handler:
             raise _unknown_type(call)
         call.operation_name = f"{call.type.permission}/{_VERBS.get(method, method)}"
         handler = _verb(call.type, method, collection=where.is_collection)
-    access.check_role(call.cloud, call.caller, call.operation_name, call.target_id)
+    if not _is_open(call):
+        access.check_role(call.cloud, call.caller, call.operation_name, call.target_id)
     links = linked_operations(call)
     access.check_links(call.cloud, call.caller, call.operation_name, call.target_id, links)
     if method in {"GET", "HEAD"}:
         call.operation_name = ""
     return handler
+
+
+def _is_open(call: Call) -> bool:
+    """The subscriptions are listed to everybody: to each those that they have a role in, which may be none.
+
+    https://learn.microsoft.com/rest/api/resources/subscriptions/list
+    """
+    return call.request.method == "GET" and call.address.key == "/subscriptions"
 
 
 def _verb(kind: ResourceType, method: str, *, collection: bool) -> Handler:

@@ -15,6 +15,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpRes
 
 from homeostat.core.addresses import address_of
 from homeostat.core.errors import HomeostatError
+from homeostat.core.secret_value import Secret
 from homeostat.ports import AlertChannel, AlertError, CloudEventData
 
 if TYPE_CHECKING:
@@ -78,17 +79,23 @@ def channel_of(
 
     Raises AlertSettingsWrong.
     """
+    endpoint, key = topic_of(environment)
+    if not endpoint:
+        return LogChannel()
+    return EventGridChannel(endpoint, AzureKeyCredential(key.reveal()) if key else credential, transport)
+
+
+def topic_of(environment: Mapping[str, str]) -> tuple[str, Secret | None]:
+    """The topic's endpoint, empty if there is none, and its key, if it has one. Raises AlertSettingsWrong."""
     endpoint = environment.get("HOMEOSTAT_ALERT_TOPIC_ENDPOINT", "").strip()
     key = environment.get("HOMEOSTAT_ALERT_TOPIC_KEY", "").strip()
     if not endpoint and key:
         raise AlertSettingsWrong("HOMEOSTAT_ALERT_TOPIC_KEY is set without HOMEOSTAT_ALERT_TOPIC_ENDPOINT: set both")
     if not (key.isascii() and key.isprintable()):  # it travels in a header
         raise AlertSettingsWrong("HOMEOSTAT_ALERT_TOPIC_KEY holds what no key has, such as a line break: copy it again")
-    if not endpoint:
-        return LogChannel()
-    if not ((address := address_of(endpoint)) and address.scheme == "https"):
+    if endpoint and not ((address := address_of(endpoint)) and address.scheme == "https"):
         raise AlertSettingsWrong(f"HOMEOSTAT_ALERT_TOPIC_ENDPOINT is {endpoint!r}: a topic's URL begins with https://")
-    return EventGridChannel(endpoint, AzureKeyCredential(key) if key else credential, transport)
+    return endpoint, Secret(key) if key else None
 
 
 def batches(events: Sequence[CloudEventData], limit: int = MAX_BATCH) -> Iterator[list[CloudEventData]]:

@@ -60,6 +60,7 @@ class Arm:
     """ARM in one cloud, or in all clouds of a deployment.
 
     credential, transport, cloud, governor: those of the deployment's own cloud, also for the other adapters.
+    credentials: the credential of each cloud.
     sharing: builds the clients on the shared allowance; to be called once in a process, since they hold tokens of it.
     low_budgets: our parts of ARM's quotas of which less than half is left.
     """
@@ -74,6 +75,7 @@ class Arm:
     governor: Governor
     sharing: Callable[[Allowance], Sharing]
     low_budgets: Callable[[], tuple[JsonObject, ...]]
+    credentials: Mapping[Cloud, AsyncTokenCredential]
 
 
 def arm_over(
@@ -116,6 +118,7 @@ def arm_over(
         governor=governor,
         sharing=sharing,
         low_budgets=governor.low,
+        credentials={cloud: credential},
     )
 
 
@@ -139,6 +142,7 @@ def routed(home: Arm, further: Sequence[Arm], placement: Placement) -> Arm:
         changes=RoutedGraph(routes.of(lambda arm: arm.changes)),
         sharing=sharing,
         low_budgets=lambda: tuple(low for arm in routes.by_cloud.values() for low in arm.low_budgets()),
+        credentials={arm.cloud: arm.credential for arm in routes.by_cloud.values()},
     )
 
 

@@ -28,6 +28,7 @@ MAX_PAGES: Final = 500
 """A listing with more pages than this is taken to be circular."""
 
 DEPLOYMENTS_VERSION: Final = "2021-04-01"
+SUBSCRIPTIONS_VERSION: Final = "2022-12-01"
 RUNNING: Final = "provisioningState eq 'Running'"
 
 ACCEPT: Final = {"Accept": "application/json"}
@@ -51,6 +52,20 @@ class PipelineReader:
         url = f"{self._cloud.arm}/subscriptions/{subscription}/providers/{type_.name}?api-version={type_.api_version}"
         try:
             return await self._pages(HttpRequest("GET", url, headers=ACCEPT))
+        except ArmError as error:
+            return Unreadable(error)
+
+    async def subscriptions(self, scope: str) -> Fact:  # noqa: ARG002 - one cloud's are the same everywhere
+        """Those that the credential has any role in. Listing them takes no permission.
+
+        https://learn.microsoft.com/rest/api/resources/subscriptions/list
+        """
+        try:
+            return await self._pages(
+                HttpRequest(
+                    "GET", f"{self._cloud.arm}/subscriptions?api-version={SUBSCRIPTIONS_VERSION}", headers=ACCEPT
+                )
+            )
         except ArmError as error:
             return Unreadable(error)
 
@@ -78,11 +93,12 @@ class PipelineReader:
     async def _pages(self, request: HttpRequest) -> Found:
         found: list[Json] = []
         for _ in range(MAX_PAGES):
-            page = _body(await self._send(request))
+            answer = await self._send(request)
+            page = _body(answer)
             found.extend(_members(page, request))
             further = json.text_at(page, "nextLink")
             if not further:
-                return Found({"value": found})
+                return Found({"value": found}, at=_date(answer))
             request = HttpRequest("GET", further)
         raise _odd_answer(request, f"the listing has more than {MAX_PAGES} pages")
 

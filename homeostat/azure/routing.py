@@ -37,6 +37,10 @@ from homeostat.ports import (
 class Reader(ArmReader, SubscriptionReader, DeploymentReader, Protocol):
     """All reads of ARM."""
 
+    async def subscriptions(self, scope: str) -> Fact:
+        """The subscriptions that the credential of the scope's cloud has a role in, as ARM lists them."""
+        ...
+
 
 class Graph(ChangeHistory, ResourceTable, Protocol):
     """All queries of Resource Graph."""
@@ -68,6 +72,9 @@ class RoutedReader:
 
     async def read_all(self, type_: ArmType, subscription: str) -> Fact:
         return await self.routes.to(subscription).read_all(type_, subscription)
+
+    async def subscriptions(self, scope: str) -> Fact:
+        return await self.routes.to(scope).subscriptions(scope)
 
     async def running_deployments(self, subscription: str, resource_group: str) -> Fact:
         return await self.routes.to(subscription).running_deployments(subscription, resource_group)

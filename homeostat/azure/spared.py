@@ -27,6 +27,11 @@ class SparedCredential:
         self._failure = ""
         self._until = 0.0
 
+    @property
+    def name(self) -> str:
+        """As azure-identity calls the credential: `DefaultAzureCredential` for a chain of them."""
+        return type(self._credential).__name__
+
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """options: those of AsyncTokenCredential. Raises ClientAuthenticationError."""
         self._spare()

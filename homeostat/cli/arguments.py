@@ -7,7 +7,7 @@ import argparse
 import sys
 from typing import Final, Never, override
 
-from homeostat.cli import adopt, poison, rollback
+from homeostat.cli import adopt, doctor, poison, rollback
 from homeostat.cli.options import length_of_time, number_to, path
 from homeostat.render import FORMATS
 
@@ -146,6 +146,10 @@ def _spec_commands(commands: _Commands) -> None:
 
     schema = _command(commands, "schema", "print the JSON Schema of a spec document, for editors")
     schema.add_argument("--policy", action="store_true", help="that of the fleet's policy document instead")
+
+    examined = _command(commands, "doctor", "say whether all that it needs works, and what to do if not", doctor.NOTES)
+    examined.add_argument("specs", nargs="*", type=path, metavar="SPEC", help="a YAML file, or a folder of them")
+    _as_json(examined)
 
 
 def _service_commands(commands: _Commands) -> None:

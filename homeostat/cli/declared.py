@@ -5,9 +5,9 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from homeostat.ambient import SystemAmbient
+from homeostat.ambient import Ambient, SystemAmbient
 from homeostat.cli.output import progress, say
 from homeostat.core.errors import HomeostatError
 from homeostat.core.own import NOTHING_OWN, OwnResources
@@ -16,6 +16,9 @@ from homeostat.fleet.selections import NotResolved, Selections
 from homeostat.fleet.specs import DesiredState, SpecFiles
 from homeostat.memory import MemoryStorage
 from remediators import REGISTRY
+
+if TYPE_CHECKING:
+    from homeostat.azure.arm import Arm
 
 SHOWN_NAMES: Final = 20
 
@@ -85,15 +88,21 @@ async def _resolved(
 
     ambient = SystemAmbient()
     async with open_arm(environment, ambient) as arm:
-        selections = Selections(arm.changes, arm.reader, MemoryStorage(ambient.now).blobs, ambient)
-        desired = DesiredState(SpecFiles(tuple(specs)), REGISTRY, ambient, subscription, own, selections)
-        fleet = await desired.fleet()
-        if selections.problem:
-            raise NotResolved(selections.problem)
+        fleet = await selected(arm, specs, subscription, own, ambient)
     for problem in fleet.left_out:
         say(str(problem))
     if not fleet.targets:
         raise NothingDeclared("the selectors select no web app. Tag one, or see `select` in the specs.")
+    return fleet
+
+
+async def selected(arm: "Arm", specs: Sequence[Path], subscription: str, own: OwnResources, ambient: Ambient) -> Fleet:
+    """What the specs declare, with the apps that their selectors select. Raises NotResolved and ArmError."""
+    selections = Selections(arm.changes, arm.reader, MemoryStorage(ambient.now).blobs, ambient)
+    desired = DesiredState(SpecFiles(tuple(specs)), REGISTRY, ambient, subscription, own, selections)
+    fleet = await desired.fleet()
+    if selections.problem:
+        raise NotResolved(selections.problem)
     return fleet
 
 

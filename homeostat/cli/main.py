@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from homeostat.cli import adopt, approvals, operations, output, plans, poison, retest, rollback
+from homeostat.cli import adopt, approvals, doctor, operations, output, plans, poison, retest, rollback
 from homeostat.cli.arguments import parser
 from homeostat.core.errors import HomeostatError
 
@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, _Command]] = {
     "retest-route-all": retest.run,
     "adopt": adopt.run,
     "schema": plans.schema,
+    "doctor": doctor.run,
     "status": operations.status,
     "history": operations.history,
     "explain": operations.explain,

@@ -49,6 +49,7 @@ class Service:
     url: str
     key: Secret | None = None
     token: Callable[[], str] | None = field(default=None, repr=False)  # if the service also asks for a sign-in
+    seconds: float = ANSWER_SECONDS
 
     def get(self, path: str, **query: str | int) -> JsonObject:
         """Raises ServiceError."""
@@ -72,7 +73,7 @@ class Service:
             f"{self.url}/api/{path}", body, headers, method=method
         )
         try:
-            with urllib.request.build_opener(_NoRedirects).open(request, timeout=ANSWER_SECONDS) as answer:
+            with urllib.request.build_opener(_NoRedirects).open(request, timeout=self.seconds) as answer:
                 return _object(answer.read(), self.url)
         except urllib.error.HTTPError as refusal:
             raise ServiceError(_refusal(refusal.code, refusal.read(), self.url)) from refusal

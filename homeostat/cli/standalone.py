@@ -66,7 +66,7 @@ class Standalone:
             witness = _Witness(engine.reader)
             outcomes = await work(replace(engine, reader=witness), roots, trigger)
         if witness.refusal and all(outcome.status is Status.UNKNOWN for outcome in outcomes):
-            raise CannotReadAzure(_one_line(witness.refusal)) from witness.refusal
+            raise CannotReadAzure(why_nothing_is_read(witness.refusal)) from witness.refusal
         return outcomes
 
 
@@ -79,16 +79,16 @@ class _Witness:
 
     async def read(self, read: Read) -> Fact:
         fact = await self.reader.read(read)
-        if isinstance(fact, Unreadable) and _concerns_all(fact.error):
+        if isinstance(fact, Unreadable) and concerns_all(fact.error):
             self.refusal = self.refusal or fact.error
         return fact
 
 
-def _concerns_all(error: ArmError) -> bool:
+def concerns_all(error: ArmError) -> bool:
     return error.status == 0 or error.error_class is ErrorClass.UNAUTHENTICATED
 
 
-def _one_line(error: ArmError) -> str:
+def why_nothing_is_read(error: ArmError) -> str:
     if isinstance(error, CredentialsUnavailable):
         return error.message
     if error.status == 0:

@@ -33,7 +33,7 @@ def tool_of(application_id: str) -> str:
     return TOOLS.get(application_id.lower(), application_id)
 
 
-def name_of(claims: JsonObject) -> str:
+def name_of(claims: Json) -> str:
     """A person's user name, an identity's name, an application's or object's id; "" if the claims have none."""
     identity = json.text_at(claims, IDENTITY).rstrip("/").rpartition("/")[2]
     names = (json.text_at(claims, UPN), json.text_at(claims, "name"), identity)
@@ -57,13 +57,30 @@ def principal_of(token: str) -> Principal | None:
 
     The signature is not checked: the token comes from our own credential, and is not used as a proof.
     """
-    try:
-        middle = token.split(".")[1]
-        claims = json.parse(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-    except (IndexError, ValueError):
-        return None
+    claims = _claims_in(token)
     object_id = json.text_at(claims, "oid")
     return Principal(object_id, json.text_at(claims, "appid") or json.text_at(claims, "azp")) if object_id else None
+
+
+def holder_of(token: str) -> str:
+    """Whom an access token names, for people, with the object id: `id-homeostat (object id 0f..)`; "" if it does not
+    say.
+    """
+    claims = _claims_in(token)
+    name = json.text_at(claims, "upn") or json.text_at(claims, "preferred_username") or name_of(claims)
+    object_id = json.text_at(claims, "oid")
+    if not object_id:
+        return name
+    return f"{name} (object id {object_id})" if name else f"object id {object_id}"
+
+
+def _claims_in(token: str) -> Json:
+    """The claims, unverified; None if it is no JSON Web Token."""
+    try:
+        middle = token.split(".")[1]
+        return json.parse(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+    except (IndexError, ValueError):
+        return None
 
 
 def object_in(value: Json) -> JsonObject:

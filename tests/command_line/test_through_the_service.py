@@ -169,6 +169,18 @@ def test_a_pause_that_the_service_refuses_tells_its_reason(run: Run, service: De
     assert "until: give a time in the next 30 days" in said.err
 
 
+def test_doctor_finds_the_service_well_and_a_wrong_key_wrong(run: Run, service: Deployed) -> None:
+    env = {**service.simulation.env, **service.env}
+    said = run("doctor", SPEC, env=env)
+    assert said.code == 0, said.out
+    assert "ok         service: it takes the key" in said.out
+    assert "ok         service: targets: 1" in said.out
+    wrong = run("doctor", SPEC, env={**env, "HOMEOSTAT_KEY": "wrong-key"})
+    assert wrong.code == 1
+    assert "refuses the key (401). Set HOMEOSTAT_KEY to a host key" in wrong.out
+    assert "wrong-key" not in wrong.out
+
+
 def test_a_wrong_key_is_told_with_its_remedy(run: Run, service: Deployed) -> None:
     said = run("status", env={**service.env, "HOMEOSTAT_KEY": "wrong-key"})
     assert (said.code, said.out) == (1, "")

@@ -161,6 +161,12 @@ class TestLocks:
 
 
 class TestRoles:
+    def test_the_subscriptions_are_listed_to_whoever_has_any_role(self, client: Client) -> None:
+        client.cloud.role = Role.parse({"Actions": ["Microsoft.Web/sites/read"]})
+        ours = Client(client.cloud, caller=HOMEOSTAT)
+        assert len(ours("GET", "/subscriptions", api_version="2022-12-01").body["value"]) == 1
+        assert ours("GET", f"/subscriptions/{client.cloud.subscription}", api_version="2022-12-01").status == 403
+
     def test_homeostats_identity_is_held_to_its_role_and_people_are_not(self, client: Client) -> None:
         client.cloud.role = Role.parse({"Actions": ["*/read"], "NotActions": []})
         rule = client("GET", RULE).body

@@ -1,0 +1,357 @@
+"""`doctor` against a simulated Azure, and against what answers in a service's place."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any, ClassVar, override
+
+import jsonschema
+import pytest
+
+from homeostat.core.doctor import Check, State
+from simulator.faults import Fault
+from simulator.places import GOVERNMENT
+from tests.clouds.two import of_government
+from tests.command_line.conftest import Run, Said
+from tests.command_line.test_against_azure import EXPIRED, SPEC, writes
+from tests.command_line.test_through_the_service import served
+from tests.command_line.test_two_clouds import Both
+from tests.loop.stand import SPEC as GUIDE
+from tests.support.role import ROLE
+from tests.support.simulation import Simulation, running_simulator
+
+pytestmark = pytest.mark.wire
+
+ANOTHER = "00000000-0000-4000-8000-00000000dead"
+SELECTOR = "select: {resource_groups: [rg-flask]}\napp_settings: {settings: {REDIS_PORT: 6380}}\n"
+
+SHAPE = {
+    "type": "object",
+    "required": ["status", "findings"],
+    "additionalProperties": False,
+    "properties": {
+        "status": {"enum": ["ok", "problem"]},
+        "findings": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["check", "state", "what", "remedy"],
+                "additionalProperties": False,
+                "properties": {
+                    "check": {"enum": [*Check]},
+                    "state": {"enum": [*State]},
+                    "what": {"type": "string", "minLength": 1},
+                    "remedy": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+@pytest.fixture
+def guide() -> Iterator[Simulation]:
+    with running_simulator("guide") as running:
+        yield running
+
+
+def states(said: Said) -> dict[str, set[str]]:
+    """By check: the states of its findings, in the text's words."""
+    found: dict[str, set[str]] = {}
+    for line in said.out.splitlines():
+        state, check = re.fullmatch(r"(.{9})  ([a-z ]+): .+", line).groups()  # type: ignore[union-attr]  # a line that does not fit fails the test
+        found.setdefault(check, set()).add(state.strip())
+    return found
+
+
+def readable(said: Said) -> tuple[int, int]:
+    """How many roots could be read, and of how many."""
+    ((many, total),) = re.findall(r"readable: (\d+) of (\d+) roots", said.out)
+    return int(many), int(total)
+
+
+# --- Azure ----------------------------------------------------------------------------------------------------------
+
+
+def test_all_is_well_after_the_guide_and_nothing_is_written(run: Run, guide: Simulation) -> None:
+    said = run("doctor", SPEC, env=guide.env)
+    assert (said.code, said.err) == (0, "all is well\n"), said.out
+    assert states(said) == {
+        "settings": {"ok"},
+        "token": {"ok"},
+        "resource manager": {"ok"},
+        "specs": {"ok"},
+        "reads": {"ok"},
+        "resource graph": {"ok"},
+        "service": {"not asked"},
+    }
+    assert "ManagedIdentityCredential gave one for AzureCloud: id-homeostat (object id " in said.out
+    assert "(Simulated Azure) is enabled" in said.out
+    assert "readable: 14 of 14 roots" in said.out
+    assert [each for each in writes(guide) if "ResourceGraph" not in each] == []
+
+
+def test_the_json_has_the_same_findings_in_a_fixed_shape(run: Run, guide: Simulation) -> None:
+    told = json.loads(run("doctor", SPEC, "--format", "json", env=guide.env).out)
+    jsonschema.validate(told, SHAPE)
+    assert told["status"] == "ok"
+    assert list(dict.fromkeys(each["check"] for each in told["findings"])) == [*Check]
+
+
+def test_without_specs_the_rest_is_looked_at(run: Run, guide: Simulation) -> None:
+    said = run("doctor", env=guide.env)
+    assert said.code == 0
+    assert states(said)["specs"] == states(said)["reads"] == {"not asked"}
+    assert states(said)["resource graph"] == {"ok"}
+
+
+def test_every_wrong_setting_is_told_at_once(run: Run, guide: Simulation) -> None:
+    wrong = {"HOMEOSTAT_MODE": "of", "HOMEOSTAT_PROBES": "x", "HOMEOSTAT_URL": "shop", "AZURE_SUBSCRIPTION_ID": "mine"}
+    said = run("doctor", env={**guide.env, **wrong})
+    assert said.code == 1
+    lines = [line for line in said.out.splitlines() if " settings: " in line]
+    assert {next(name for name in wrong if name in line) for line in lines} == set(wrong)
+    assert states(said)["token"] == {"ok"}
+    assert states(said)["service"] == {"not asked"}
+
+
+def test_where_the_cloud_is_not_known_azure_is_not_asked_and_the_specs_are(run: Run, guide: Simulation) -> None:
+    said = run("doctor", SPEC, env={**guide.env, "HOMEOSTAT_CLOUD": "Azure"})
+    assert said.code == 1
+    assert states(said)["token"] == states(said)["reads"] == {"not asked"}
+    assert states(said)["specs"] == {"ok"}
+    assert guide.requests() == []
+
+
+def test_a_mode_in_which_nothing_is_looked_at_is_a_warning(run: Run, guide: Simulation) -> None:
+    said = run("doctor", env={**guide.env, "HOMEOSTAT_MODE": "ignore"})
+    assert (said.code, said.err) == (0, "1 warning\n")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"IDENTITY_HEADER": "wrong", "AZURE_TOKEN_CREDENTIALS": "managedidentitycredential"},
+        {"AZURE_TOKEN_CREDENTIALS": "nobody"},
+    ],
+)
+def test_without_a_token_azure_is_not_asked_and_the_specs_are(
+    run: Run, guide: Simulation, changed: dict[str, str]
+) -> None:
+    said = run("doctor", SPEC, env={**guide.env, **changed})
+    assert (said.code, said.err) == (1, "1 problem\n")
+    assert states(said) == {
+        "settings": {"ok"},
+        "token": {"problem"},
+        "resource manager": {"not asked"},
+        "specs": {"ok"},
+        "reads": {"not asked"},
+        "resource graph": {"not asked"},
+        "service": {"not asked"},
+    }
+    assert "az login" in said.out
+    assert guide.requests() == []
+
+
+def test_a_resource_manager_that_takes_no_token_or_does_not_answer_is_told_once(run: Run, guide: Simulation) -> None:
+    silent = run("doctor", SPEC, env={**guide.env, "HOMEOSTAT_ARM_ENDPOINT": "https://localhost:1"})
+    guide.exchanger.faults.append(Fault(re.compile("/subscriptions"), status=401, body=EXPIRED))
+    refused = run("doctor", SPEC, env=guide.env)
+    for said, words in ((silent, "does not answer"), (refused, "refuses the token, ExpiredAuthenticationToken")):
+        assert (said.code, said.err) == (1, "1 problem\n")
+        assert states(said)["resource manager"] == {"problem"}
+        assert states(said)["reads"] == states(said)["resource graph"] == {"not asked"}
+        assert words in said.out
+
+
+def test_a_subscription_that_we_have_no_role_in_is_told_and_its_roots_are_not_asked(
+    run: Run, guide: Simulation, tmp_path: Path
+) -> None:
+    (tmp_path / "a.yaml").write_text(GUIDE)
+    other = f"target: other\nsubscription: {ANOTHER}\nresource_group: rg\nweb_app: other\nroute_all: {{}}\n"
+    (tmp_path / "b.yaml").write_text(other)
+    said = run("doctor", tmp_path, env=guide.env)
+    assert said.code == 1
+    assert f"subscription {ANOTHER} is not among the 1 that AzureCloud shows to this identity" in said.out
+    assert states(said)["resource manager"] == {"ok", "problem"}
+    assert states(said)["reads"] == {"ok", "not asked"}
+    assert re.search(r"1 of \d+ roots, since their subscriptions cannot be read", said.out)
+
+
+def test_specs_that_are_wrong_are_told_as_validate_tells_them(run: Run, guide: Simulation, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(f"{GUIDE}mod: off\n")
+    said = run("doctor", tmp_path, env=guide.env)
+    told = run("validate", tmp_path, env=guide.env).out.splitlines()
+    assert said.code == 1
+    assert [f"problem    specs: {line.removesuffix('.')}" for line in told] == [
+        line for line in said.out.splitlines() if " specs: " in line
+    ]
+    assert states(said)["reads"] == {"not asked"}
+
+
+@pytest.mark.parametrize(
+    ("lacks", "check"),
+    [
+        ("Microsoft.Web/sites/config/list/action", "reads"),
+        ("Microsoft.Network/networkSecurityGroups/read", "reads"),
+        ("Microsoft.ResourceGraph/resources/read", "resource graph"),
+    ],
+)
+def test_a_permission_that_the_role_lacks_is_named_with_the_page_of_the_role(run: Run, lacks: str, check: str) -> None:
+    with running_simulator("guide", role=ROLE.without(lacks)) as reduced:
+        said = run("doctor", SPEC, env=reduced.env)
+    assert said.code == 1
+    (line,) = (line for line in said.out.splitlines() if "the role lacks" in line)
+    assert line.startswith(f"problem    {check}: the role lacks {lacks}")
+    assert line.endswith("Assign the role of infra/role.json (docs/access.md), or leave out what needs it")
+    assert [each for each, found in states(said).items() if "problem" in found] == [check]
+
+
+def test_what_the_selectors_select_is_read_too(run: Run, guide: Simulation, tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(SELECTOR)
+    said = run("doctor", tmp_path, env=guide.env)
+    assert (said.code, said.err) == (0, "all is well\n"), said.out
+    assert "valid: 0 targets, 0 roots, and 1 selector" in said.out
+    assert "readable: 1 of 1 roots" in said.out
+    (tmp_path / "fleet.yaml").write_text(SELECTOR.replace("6380", '"${tag:port}"'))
+    assert "is left out: the app has no tag for ${tag:port}" in run("doctor", tmp_path, env=guide.env).out
+    guide.exchanger.faults.append(Fault(re.compile("ResourceGraph"), status=401, body=EXPIRED))
+    unanswered = run("doctor", tmp_path, env=guide.env)
+    assert states(unanswered)["reads"] == states(unanswered)["resource graph"] == {"problem"}
+
+
+def test_each_cloud_is_looked_at_and_hides_nothing_of_the_other(run: Run, tmp_path: Path) -> None:
+    spec = tmp_path / "homeostat.yaml"
+    spec.write_text(f"{GUIDE}---{of_government(GUIDE)}", encoding="utf-8")
+    with running_simulator("guide") as home, running_simulator("guide", place=GOVERNMENT) as government:
+        env = Both(home, government).env
+        well = run("doctor", spec, env=env)
+        half = run("doctor", spec, env={**env, "AZUREUSGOVERNMENT_CLIENT_SECRET": "expired"})
+    assert (well.code, well.err) == (0, "all is well\n"), well.out
+    assert "ClientSecretCredential gave one for AzureUSGovernment" in well.out
+    (both, all_of_both), (one, all_of_one) = readable(well), readable(half)
+    assert (both, one) == (all_of_both, all_of_one)
+    assert both == 2 * one
+    assert half.code == 1
+    assert states(half)["token"] == {"ok", "problem"}
+    assert "expired" not in half.out + half.err
+
+
+# --- the service ----------------------------------------------------------------------------------------------------
+
+
+class _Service(BaseHTTPRequestHandler):
+    """Answers as a service does, with what `told` has; 401, as the Functions host, without the key."""
+
+    told: ClassVar[dict[str, Any]] = {}
+    key: ClassVar[str] = "a-host-key"
+
+    def do_GET(self) -> None:
+        path = self.path.removeprefix("/api/").partition("?")[0]
+        status = 200 if path == "health" or self.headers["x-functions-key"] == self.key else 401
+        body = json.dumps(self.told[path]).encode() if status == 200 and path in self.told else b""
+        self.send_response(status if body or status == 401 else 503)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+def answering(**told: Any) -> type[_Service]:
+    well = {
+        "health": {"status": "ok", "mode": "enforce"},
+        "fleet": {"health": {"status": "ok", "why": []}},
+        "targets": {"targets": [{"name": "shop"}]},
+        "sweeps": {"sweeps": [{"ended": "2999-01-01T02:00:00+00:00"}]},
+        "poison": {"count": 0, "messages": []},
+    }
+    return type("Answering", (_Service,), {"told": {**well, **told}})
+
+
+type Of = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def of_service(run: Run, guide: Simulation) -> Of:
+    """The exit code, and the lines about a service, where all is well in Azure."""
+
+    def of_service(handler: type[_Service], key: str = _Service.key) -> tuple[int, list[str]]:
+        with served(handler) as url:
+            said = run("doctor", env={**guide.env, "HOMEOSTAT_URL": url, "HOMEOSTAT_KEY": key})
+        assert not any(found & {"problem", "warning"} for check, found in states(said).items() if check != "service")
+        assert "a-" not in said.out + said.err
+        return said.code, [line.replace(url, "URL") for line in said.out.splitlines() if "  service: " in line]
+
+    return of_service
+
+
+def test_a_service_that_is_well_is_told_so(of_service: Of) -> None:
+    assert of_service(answering()) == (
+        0,
+        [
+            "ok         service: URL answers",
+            "ok         service: it takes the key",
+            "ok         service: it is ok, in mode enforce",
+            "ok         service: targets: 1",
+            "ok         service: the last sweep ended at 2999-01-01T02:00:00+00:00",
+            "ok         service: no message is in a poison queue",
+        ],
+    )
+
+
+def test_a_service_that_cannot_work_is_a_problem_and_asked_nothing_more(of_service: Of) -> None:
+    code, lines = of_service(type("Unwell", (_Service,), {"told": {}}))
+    assert code == 1
+    assert lines[0].startswith("problem    service: URL answers 503: it, or what stands before it, failed")
+    assert lines[1:] == ["not asked  service: whether it takes the key or sign-in, and how its fleet is"]
+
+
+def test_a_service_that_is_down_is_a_problem(run: Run, guide: Simulation) -> None:
+    said = run("doctor", env={**guide.env, "HOMEOSTAT_URL": "http://localhost:1"})
+    assert said.code == 1
+    assert states(said)["service"] == {"problem", "not asked"}
+    assert "http://localhost:1 does not answer: " in said.out
+
+
+def test_a_service_that_refuses_the_key_is_a_problem_with_its_remedy(of_service: Of) -> None:
+    code, lines = of_service(answering(), key="a-wrong-key")
+    assert (code, len(lines)) == (1, 4)
+    assert lines[1].startswith("problem    service: URL refuses the key (401). Set HOMEOSTAT_KEY to a host key")
+    assert lines[3] == "not asked  service: how its targets, its sweeps and its queues are"
+
+
+def test_a_degraded_service_says_why_and_what_holds_its_fleet(of_service: Of) -> None:
+    why = ["a mass drift: 9 of 10 roots", "the last sweep was refused x/read: assign infra/role.json"]
+    paused = {"target": None, "until": "2999-01-01T00:00:00+00:00", "reason": "moving", "by": "anna"}
+    code, lines = of_service(
+        answering(
+            health={"status": "degraded", "mode": "enforce"},
+            fleet={"health": {"status": "degraded", "why": why}, "hour": {"writes": 9, "writesAllowed": 9}},
+            targets={"targets": [{"name": "shop", "pauses": [paused]}]},
+            sweeps={"sweeps": []},
+            poison={"count": 2},
+        )
+    )
+    assert code == 1
+    assert [line.partition(" service: ")[2].partition(". ")[0] for line in lines[2:]] == [
+        "it is degraded: a mass drift: 9 of 10 roots",
+        "it is degraded: the last sweep was refused x/read: assign infra/role.json",
+        "the 9 writes of this hour are used up, and further repairs are held",
+        "targets: 1",
+        "the whole fleet is paused until 2999-01-01T00:00:00+00:00 by anna: moving",
+        "no sweep has ended yet",
+        "messages in the poison queues: 2",
+    ]
+
+
+def test_one_answer_that_fails_hides_no_other(of_service: Of) -> None:
+    told = answering()
+    del told.told["sweeps"]
+    code, lines = of_service(told)
+    assert code == 1
+    assert [line.partition(" ")[0] for line in lines] == ["ok", "ok", "ok", "ok", "problem", "ok"]
