@@ -27,7 +27,10 @@ from homeostat.render.words import counted
 NOTES: Final = """\
 It looks at the settings, at the token, at Azure Resource Manager and this machine's clock, at the specs, at whether all
 that they declare can be read, at Azure Resource Graph, and with HOMEOSTAT_URL at the service. What cannot be looked at,
-since something before it failed, is `not asked`. Whether the role lets it write is not tried: see docs/access.md.
+since something before it failed, is `not asked`.
+
+Azure is asked as whoever runs this: what the service's own identity lacks, the service says. Nothing is written, so
+whether the role suffices for a repair is not known: see docs/access.md.
 
 exit code:
   0  nothing is a problem; there may be warnings

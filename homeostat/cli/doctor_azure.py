@@ -160,12 +160,10 @@ async def _of_token(cloud: Cloud, credential: AsyncTokenCredential) -> tuple[Fin
     return judge.ok(Check.TOKEN, f"{by} gave one for {cloud.name}: {holder}"), True
 
 
-@dataclass(eq=False)
 class _Lines(logging.Handler):
-    lines: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        self.lines: list[str] = []
 
     @override
     def emit(self, record: logging.LogRecord) -> None:

@@ -3,7 +3,7 @@
 Each finding is one line for an operator: what was looked at, whether it is well, and if not, what to do.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -151,33 +151,29 @@ def look_of(root: ResourceId, facts: Facts, refused: Collection[str]) -> Look:
 def of_reads(looks: Sequence[Look]) -> Iterator[Finding]:
     """Each lacking permission and each kind of error once, with how many roots it concerns."""
     total = len(looks)
-    whole = sum(not look.refused and not look.errors for look in looks)
-    told = f"readable: {_of(whole, total)} that the specs declare"
-    yield ok(Check.READS, told) if whole == total else problem(Check.READS, told, "See the lines below")
-    lacking = Counter(action for look in looks for action in look.refused)
-    for action, many in sorted(lacking.items()):
-        yield problem(Check.READS, f"the role lacks {action}, needed for {_of(many, total)}", ROLE_REMEDY)
+    if not any(look.refused or look.errors for look in looks):
+        yield ok(Check.READS, f"readable: all {total} roots that the specs declare")
+    lacking = defaultdict[str, list[ResourceId]](list)
     failing = defaultdict[tuple[str, str], list[ResourceId]](list)
     for look in looks:
+        for action in look.refused:
+            lacking[action].append(look.root)
         for kind in dict.fromkeys((error.error_class.value, error.code) for error in look.errors):
             failing[kind].append(look.root)
+    for action, roots in sorted(lacking.items()):
+        yield problem(Check.READS, f"the role lacks {action}, needed for {_of(roots, total)}", ROLE_REMEDY)
     for (class_, code), roots in sorted(failing.items()):
-        told = f"not readable, {class_}, {code}: {_of(len(roots), total)}, such as {_where(roots)}"
-        yield problem(Check.READS, told, ERRORS_REMEDY)
+        yield problem(Check.READS, f"not readable, {class_}, {code}: {_of(roots, total)}", ERRORS_REMEDY)
     if gone := [look.root for look in looks if not look.is_there]:
         yield warning(
             Check.READS,
-            f"not there: {_of(len(gone), total)}, such as {_where(gone)}",
+            f"not there: {_of(gone, total)}",
             "Correct the name in the spec; `plan` shows what could be created",
         )
 
 
-def _of(many: int, total: int) -> str:
-    return f"{many} of {total} roots"
-
-
-def _where(roots: Sequence[ResourceId]) -> str:
-    return f"{roots[0].short} in {roots[0].resource_group}"
+def _of(roots: Sequence[ResourceId], total: int) -> str:
+    return f"{len(roots)} of {total} roots, such as {roots[0].short} in {roots[0].resource_group}"
 
 
 def _seconds(time: timedelta) -> str:

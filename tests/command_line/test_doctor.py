@@ -66,10 +66,10 @@ def states(said: Said) -> dict[str, set[str]]:
     return found
 
 
-def readable(said: Said) -> tuple[int, int]:
-    """How many roots could be read, and of how many."""
-    ((many, total),) = re.findall(r"readable: (\d+) of (\d+) roots", said.out)
-    return int(many), int(total)
+def readable(said: Said) -> int:
+    """How many roots were read, where all could be."""
+    (many,) = re.findall(r"readable: all (\d+) roots", said.out)
+    return int(many)
 
 
 # --- Azure ----------------------------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ def test_all_is_well_after_the_guide_and_nothing_is_written(run: Run, guide: Sim
     }
     assert "ManagedIdentityCredential gave one for AzureCloud: id-homeostat (object id " in said.out
     assert "(Simulated Azure) is enabled" in said.out
-    assert "readable: 14 of 14 roots" in said.out
+    assert readable(said) == 14
     assert [each for each in writes(guide) if "ResourceGraph" not in each] == []
 
 
@@ -214,7 +214,7 @@ def test_what_the_selectors_select_is_read_too(run: Run, guide: Simulation, tmp_
     said = run("doctor", tmp_path, env=guide.env)
     assert (said.code, said.err) == (0, "all is well\n"), said.out
     assert "valid: 0 targets, 0 roots, and 1 selector" in said.out
-    assert "readable: 1 of 1 roots" in said.out
+    assert readable(said) == 1
     (tmp_path / "fleet.yaml").write_text(SELECTOR.replace("6380", '"${tag:port}"'))
     assert "is left out: the app has no tag for ${tag:port}" in run("doctor", tmp_path, env=guide.env).out
     guide.exchanger.faults.append(Fault(re.compile("ResourceGraph"), status=401, body=EXPIRED))
@@ -231,9 +231,7 @@ def test_each_cloud_is_looked_at_and_hides_nothing_of_the_other(run: Run, tmp_pa
         half = run("doctor", spec, env={**env, "AZUREUSGOVERNMENT_CLIENT_SECRET": "expired"})
     assert (well.code, well.err) == (0, "all is well\n"), well.out
     assert "ClientSecretCredential gave one for AzureUSGovernment" in well.out
-    (both, all_of_both), (one, all_of_one) = readable(well), readable(half)
-    assert (both, one) == (all_of_both, all_of_one)
-    assert both == 2 * one
+    assert readable(well) == 2 * readable(half) > 0
     assert half.code == 1
     assert states(half)["token"] == {"ok", "problem"}
     assert "expired" not in half.out + half.err
