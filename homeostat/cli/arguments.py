@@ -147,7 +147,9 @@ def _spec_commands(commands: _Commands) -> None:
     schema = _command(commands, "schema", "print the JSON Schema of a spec document, for editors")
     schema.add_argument("--policy", action="store_true", help="that of the fleet's policy document instead")
 
-    examined = _command(commands, "doctor", "say whether all that it needs works, and what to do if not", doctor.NOTES)
+    examined = _command(
+        commands, "doctor", "say whether all that Homeostat needs works, and what to do if not", doctor.NOTES
+    )
     examined.add_argument("specs", nargs="*", type=path, metavar="SPEC", help="a YAML file, or a folder of them")
     _as_json(examined)
 

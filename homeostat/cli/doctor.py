@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from homeostat import config
 from homeostat.ambient import SystemAmbient
@@ -23,6 +23,9 @@ from homeostat.core.source import SpecError
 from homeostat.own import own_resources
 from homeostat.render import findings as shown
 from homeostat.render.words import counted
+
+if TYPE_CHECKING:
+    from homeostat.azure.clouds import Cloud
 
 NOTES: Final = """\
 It looks at the settings, at the token, at Azure Resource Manager and this machine's clock, at the specs, at whether all
@@ -54,8 +57,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 def _show(findings: Sequence[Finding], format_: str) -> None:
     output.data(shown.as_json(findings) if format_ == "json" else shown.as_text(findings))
     states = [finding.state for finding in findings]
-    worse = ((State.PROBLEM, "problem"), (State.WARNING, "warning"))
-    output.say(", ".join(counted(n, word) for state, word in worse if (n := states.count(state))) or "all is well")
+    worse = [counted(n, state) for state in (State.PROBLEM, State.WARNING) if (n := states.count(state))]
+    unasked = [f"{n} not asked"] if (n := states.count(State.NOT_ASKED)) else []
+    output.say(", ".join((*worse, *unasked)) or "all is well")
 
 
 # --- settings and specs ---------------------------------------------------------------------------------------------
@@ -77,15 +81,26 @@ def _of_settings(environment: Mapping[str, str]) -> Iterator[Finding]:
     )
     wrong = dict.fromkeys(line for check in checks for line in _said_by(check))
     yield from (judge.problem(Check.SETTINGS, line) for line in wrong)
-    if wrong:
-        return
-    if config.load(environment, home=Path.cwd()).mode is Mode.IGNORE:
+    if not wrong:
+        yield judge.ok(Check.SETTINGS, "all read right")
+    if not wrong and config.load(environment, home=Path.cwd()).mode is Mode.IGNORE:
         yield judge.warning(
             Check.SETTINGS, "HOMEOSTAT_MODE is ignore: nothing is looked at", "Set it to alert or enforce"
         )
-    placement = placement_of(environment)
-    for cloud in (placement.home, *placement.further):
-        yield judge.ok(Check.SETTINGS, f"all read right; the Resource Manager of {cloud.name} is {cloud.arm}")
+    for cloud in _clouds(environment):
+        yield judge.ok(Check.SETTINGS, f"the Resource Manager of {cloud.name} is {cloud.arm}")
+
+
+def _clouds(environment: Mapping[str, str]) -> Sequence["Cloud"]:
+    """Empty if the settings that say which are wrong."""
+    from homeostat.azure.clouds import UnknownCloud
+    from homeostat.azure.placement import placement_of
+
+    try:
+        placement = placement_of(environment)
+    except UnknownCloud:
+        return ()
+    return (placement.home, *placement.further)
 
 
 def _said_by(check: Callable[[], object]) -> list[str]:
@@ -131,12 +146,7 @@ def _own(environment: Mapping[str, str]) -> OwnResources:
 
 
 def _of_azure(specs: Sequence[Path], declared: Declared | None, environment: Mapping[str, str]) -> Sequence[Finding]:
-    from homeostat.azure.clouds import UnknownCloud
-    from homeostat.azure.placement import placement_of
-
-    try:
-        placement_of(environment)
-    except UnknownCloud:
+    if not _clouds(environment):
         checks = (Check.TOKEN, Check.ARM, Check.READS, Check.GRAPH)
         return [judge.not_asked(check, "the settings do not say which cloud it is") for check in checks]
     from homeostat.cli.doctor_azure import Examination  # Azure's libraries are only imported where they are needed

@@ -3,8 +3,9 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final, override
 
@@ -25,7 +26,7 @@ from homeostat.core import json
 from homeostat.core.arm_errors import ArmError, ErrorClass, denied_action
 from homeostat.core.arm_types import SITE
 from homeostat.core.claims import holder_of
-from homeostat.core.doctor import Check, Finding, Heard, Look
+from homeostat.core.doctor import Check, Finding, Heard, Look, State
 from homeostat.core.errors import HomeostatError
 from homeostat.core.graph import MAX_SCOPES, RowQuery
 from homeostat.core.ids import ResourceId
@@ -55,20 +56,23 @@ class Examination:
     seen: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
 
     async def findings(self) -> list[Finding]:
-        """A cloud that gives no token or no answer hides nothing of the others."""
-        found: list[Finding] = []
-        try:
-            async with open_arm(self.environment, self.ambient) as arm:
-                for cloud, credential in arm.credentials.items():
-                    of_token, has_token = await _of_token(cloud, credential)
-                    no_token = [judge.not_asked(Check.ARM, f"there is no token for {cloud.name}")]
-                    found += [of_token, *(await self._of_cloud(arm, cloud) if has_token else no_token)]
-                return [*found, *await self._of_roots(arm), *await self._of_graph(arm)]
-        except HomeostatError as error:  # before anything was asked: a credential or a CA bundle that is not there
-            lacking = [judge.not_asked(each, "there is no token") for each in (Check.ARM, Check.READS, Check.GRAPH)]
-            return [judge.problem(Check.TOKEN, str(error)), *lacking]
+        async with AsyncExitStack() as stack:
+            try:
+                arm = await stack.enter_async_context(open_arm(self.environment, self.ambient))
+            except HomeostatError as error:  # a credential, or a bundle of certificates, that is not there
+                lacking = [judge.not_asked(each, "there is no token") for each in (Check.ARM, Check.READS, Check.GRAPH)]
+                return [judge.problem(Check.TOKEN, str(error)), *lacking]
+            of_clouds = [await self._of_cloud(arm, *each) for each in arm.credentials.items()]
+            return [*chain.from_iterable(of_clouds), *await self._of_roots(arm), *await self._of_graph(arm)]
 
-    async def _of_cloud(self, arm: Arm, cloud: Cloud) -> list[Finding]:
+    async def _of_cloud(self, arm: Arm, cloud: Cloud, credential: AsyncTokenCredential) -> list[Finding]:
+        """A cloud that gives no token or no answer hides nothing of the others."""
+        of_token = await _of_token(cloud, credential)
+        if of_token.state is State.OK:
+            return [of_token, *await self._of_subscriptions(arm, cloud)]
+        return [of_token, judge.not_asked(Check.ARM, f"there is no token for {cloud.name}")]
+
+    async def _of_subscriptions(self, arm: Arm, cloud: Cloud) -> list[Finding]:
         """Whether its Resource Manager answers, at what time, and with which subscriptions."""
         placement = placement_of(self.environment)
         wanted = {each for each in self._subscriptions() if placement.cloud_of(each) == cloud.name}
@@ -146,18 +150,18 @@ def _of_refusal(error: ArmError) -> Finding:
     return judge.problem(Check.GRAPH, f"it does not answer: {error}; {why}", judge.ERRORS_REMEDY)
 
 
-async def _of_token(cloud: Cloud, credential: AsyncTokenCredential) -> tuple[Finding, bool]:
-    """Which credential gave it and for whom; and whether there is one."""
+async def _of_token(cloud: Cloud, credential: AsyncTokenCredential) -> Finding:
+    """Which credential gave it, and for whom."""
     name = credential.name if isinstance(credential, SparedCredential) else type(credential).__name__
     with _told_by_azure_identity() as told:
         try:
             token = await credential.get_token(cloud.scope)
         except AzureError as error:
             refusal = CredentialsUnavailable.because(error.message)
-            return judge.problem(Check.TOKEN, f"{cloud.name}: {refusal.message}"), False
+            return judge.problem(Check.TOKEN, f"{cloud.name}: {refusal.message}")
     by = next((match[1] for line in reversed(told.lines) if (match := _GAVE.search(line))), name)
     holder = holder_of(token.token) or "it does not say for whom"
-    return judge.ok(Check.TOKEN, f"{by} gave one for {cloud.name}: {holder}"), True
+    return judge.ok(Check.TOKEN, f"{by} gave one for {cloud.name}: {holder}")
 
 
 class _Lines(logging.Handler):

@@ -49,7 +49,7 @@ class Service:
     url: str
     key: Secret | None = None
     token: Callable[[], str] | None = field(default=None, repr=False)  # if the service also asks for a sign-in
-    seconds: float = ANSWER_SECONDS
+    seconds: float = ANSWER_SECONDS  # that one answer may take
 
     def get(self, path: str, **query: str | int) -> JsonObject:
         """Raises ServiceError."""

@@ -1,22 +1,22 @@
-"""`doctor` against a simulated Azure, and against what answers in a service's place."""
+"""`doctor` against a simulated Azure: what it finds well, what not, and what it then leaves out."""
 
+import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, override
 
 import jsonschema
 import pytest
 
 from homeostat.core.doctor import Check, State
+from simulator.clock import Clock
 from simulator.faults import Fault
 from simulator.places import GOVERNMENT
 from tests.clouds.two import of_government
 from tests.command_line.conftest import Run, Said
 from tests.command_line.test_against_azure import EXPIRED, SPEC, writes
-from tests.command_line.test_through_the_service import served
 from tests.command_line.test_two_clouds import Both
 from tests.loop.stand import SPEC as GUIDE
 from tests.support.role import ROLE
@@ -72,12 +72,9 @@ def readable(said: Said) -> int:
     return int(many)
 
 
-# --- Azure ----------------------------------------------------------------------------------------------------------
-
-
 def test_all_is_well_after_the_guide_and_nothing_is_written(run: Run, guide: Simulation) -> None:
     said = run("doctor", SPEC, env=guide.env)
-    assert (said.code, said.err) == (0, "all is well\n"), said.out
+    assert (said.code, said.err) == (0, "1 not asked\n"), said.out
     assert states(said) == {
         "settings": {"ok"},
         "token": {"ok"},
@@ -111,7 +108,7 @@ def test_every_wrong_setting_is_told_at_once(run: Run, guide: Simulation) -> Non
     wrong = {"HOMEOSTAT_MODE": "of", "HOMEOSTAT_PROBES": "x", "HOMEOSTAT_URL": "shop", "AZURE_SUBSCRIPTION_ID": "mine"}
     said = run("doctor", env={**guide.env, **wrong})
     assert said.code == 1
-    lines = [line for line in said.out.splitlines() if " settings: " in line]
+    lines = [line for line in said.out.splitlines() if line.startswith("problem    settings: ")]
     assert {next(name for name in wrong if name in line) for line in lines} == set(wrong)
     assert states(said)["token"] == {"ok"}
     assert states(said)["service"] == {"not asked"}
@@ -120,6 +117,7 @@ def test_every_wrong_setting_is_told_at_once(run: Run, guide: Simulation) -> Non
 def test_where_the_cloud_is_not_known_azure_is_not_asked_and_the_specs_are(run: Run, guide: Simulation) -> None:
     said = run("doctor", SPEC, env={**guide.env, "HOMEOSTAT_CLOUD": "Azure"})
     assert said.code == 1
+    assert states(said)["settings"] == {"problem"}
     assert states(said)["token"] == states(said)["reads"] == {"not asked"}
     assert states(said)["specs"] == {"ok"}
     assert guide.requests() == []
@@ -127,7 +125,7 @@ def test_where_the_cloud_is_not_known_azure_is_not_asked_and_the_specs_are(run: 
 
 def test_a_mode_in_which_nothing_is_looked_at_is_a_warning(run: Run, guide: Simulation) -> None:
     said = run("doctor", env={**guide.env, "HOMEOSTAT_MODE": "ignore"})
-    assert (said.code, said.err) == (0, "1 warning\n")
+    assert (said.code, said.err) == (0, "1 warning, 3 not asked\n")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +139,7 @@ def test_without_a_token_azure_is_not_asked_and_the_specs_are(
     run: Run, guide: Simulation, changed: dict[str, str]
 ) -> None:
     said = run("doctor", SPEC, env={**guide.env, **changed})
-    assert (said.code, said.err) == (1, "1 problem\n")
+    assert (said.code, said.err) == (1, "1 problem, 4 not asked\n")
     assert states(said) == {
         "settings": {"ok"},
         "token": {"problem"},
@@ -155,12 +153,28 @@ def test_without_a_token_azure_is_not_asked_and_the_specs_are(
     assert guide.requests() == []
 
 
+def test_certificates_that_cannot_be_read_are_told_and_azure_is_not_asked(run: Run, guide: Simulation) -> None:
+    said = run("doctor", env={**guide.env, "SSL_CERT_FILE": "/nowhere.pem"})
+    assert said.code == 1
+    assert "SSL_CERT_FILE is '/nowhere.pem': name a file of certificates" in said.out
+    assert states(said)["resource manager"] == states(said)["resource graph"] == {"not asked"}
+
+
+def test_a_clock_that_is_off_by_more_than_a_lease_allows_for_is_a_problem(run: Run) -> None:
+    late = Clock(lambda: datetime.now(UTC) - timedelta(minutes=5), asyncio.sleep)
+    with running_simulator("guide", clock=late) as running:
+        said = run("doctor", env=running.env)
+    assert said.code == 1
+    assert "this machine's clock is ahead of Azure's by " in said.out
+    assert states(said)["resource manager"] == {"ok", "problem"}
+
+
 def test_a_resource_manager_that_takes_no_token_or_does_not_answer_is_told_once(run: Run, guide: Simulation) -> None:
     silent = run("doctor", SPEC, env={**guide.env, "HOMEOSTAT_ARM_ENDPOINT": "https://localhost:1"})
     guide.exchanger.faults.append(Fault(re.compile("/subscriptions"), status=401, body=EXPIRED))
     refused = run("doctor", SPEC, env=guide.env)
     for said, words in ((silent, "does not answer"), (refused, "refuses the token, ExpiredAuthenticationToken")):
-        assert (said.code, said.err) == (1, "1 problem\n")
+        assert (said.code, said.err) == (1, "1 problem, 3 not asked\n")
         assert states(said)["resource manager"] == {"problem"}
         assert states(said)["reads"] == states(said)["resource graph"] == {"not asked"}
         assert words in said.out
@@ -212,7 +226,7 @@ def test_a_permission_that_the_role_lacks_is_named_with_the_page_of_the_role(run
 def test_what_the_selectors_select_is_read_too(run: Run, guide: Simulation, tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").write_text(SELECTOR)
     said = run("doctor", tmp_path, env=guide.env)
-    assert (said.code, said.err) == (0, "all is well\n"), said.out
+    assert (said.code, said.err) == (0, "1 not asked\n"), said.out
     assert "valid: 0 targets, 0 roots, and 1 selector" in said.out
     assert readable(said) == 1
     (tmp_path / "fleet.yaml").write_text(SELECTOR.replace("6380", '"${tag:port}"'))
@@ -229,127 +243,9 @@ def test_each_cloud_is_looked_at_and_hides_nothing_of_the_other(run: Run, tmp_pa
         env = Both(home, government).env
         well = run("doctor", spec, env=env)
         half = run("doctor", spec, env={**env, "AZUREUSGOVERNMENT_CLIENT_SECRET": "expired"})
-    assert (well.code, well.err) == (0, "all is well\n"), well.out
+    assert (well.code, well.err) == (0, "1 not asked\n"), well.out
     assert "ClientSecretCredential gave one for AzureUSGovernment" in well.out
     assert readable(well) == 2 * readable(half) > 0
     assert half.code == 1
     assert states(half)["token"] == {"ok", "problem"}
     assert "expired" not in half.out + half.err
-
-
-# --- the service ----------------------------------------------------------------------------------------------------
-
-
-class _Service(BaseHTTPRequestHandler):
-    """Answers as a service does, with what `told` has; 401, as the Functions host, without the key."""
-
-    told: ClassVar[dict[str, Any]] = {}
-    key: ClassVar[str] = "a-host-key"
-
-    def do_GET(self) -> None:
-        path = self.path.removeprefix("/api/").partition("?")[0]
-        status = 200 if path == "health" or self.headers["x-functions-key"] == self.key else 401
-        body = json.dumps(self.told[path]).encode() if status == 200 and path in self.told else b""
-        self.send_response(status if body or status == 401 else 503)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    @override
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
-
-
-def answering(**told: Any) -> type[_Service]:
-    well = {
-        "health": {"status": "ok", "mode": "enforce"},
-        "fleet": {"health": {"status": "ok", "why": []}},
-        "targets": {"targets": [{"name": "shop"}]},
-        "sweeps": {"sweeps": [{"ended": "2999-01-01T02:00:00+00:00"}]},
-        "poison": {"count": 0, "messages": []},
-    }
-    return type("Answering", (_Service,), {"told": {**well, **told}})
-
-
-type Of = Callable[..., tuple[int, list[str]]]
-
-
-@pytest.fixture
-def of_service(run: Run, guide: Simulation) -> Of:
-    """The exit code, and the lines about a service, where all is well in Azure."""
-
-    def of_service(handler: type[_Service], key: str = _Service.key) -> tuple[int, list[str]]:
-        with served(handler) as url:
-            said = run("doctor", env={**guide.env, "HOMEOSTAT_URL": url, "HOMEOSTAT_KEY": key})
-        assert not any(found & {"problem", "warning"} for check, found in states(said).items() if check != "service")
-        assert "a-" not in said.out + said.err
-        return said.code, [line.replace(url, "URL") for line in said.out.splitlines() if "  service: " in line]
-
-    return of_service
-
-
-def test_a_service_that_is_well_is_told_so(of_service: Of) -> None:
-    assert of_service(answering()) == (
-        0,
-        [
-            "ok         service: URL answers",
-            "ok         service: it takes the key",
-            "ok         service: it is ok, in mode enforce",
-            "ok         service: targets: 1",
-            "ok         service: the last sweep ended at 2999-01-01T02:00:00+00:00",
-            "ok         service: no message is in a poison queue",
-        ],
-    )
-
-
-def test_a_service_that_cannot_work_is_a_problem_and_asked_nothing_more(of_service: Of) -> None:
-    code, lines = of_service(type("Unwell", (_Service,), {"told": {}}))
-    assert code == 1
-    assert lines[0].startswith("problem    service: URL answers 503: it, or what stands before it, failed")
-    assert lines[1:] == ["not asked  service: whether it takes the key or sign-in, and how its fleet is"]
-
-
-def test_a_service_that_is_down_is_a_problem(run: Run, guide: Simulation) -> None:
-    said = run("doctor", env={**guide.env, "HOMEOSTAT_URL": "http://localhost:1"})
-    assert said.code == 1
-    assert states(said)["service"] == {"problem", "not asked"}
-    assert "http://localhost:1 does not answer: " in said.out
-
-
-def test_a_service_that_refuses_the_key_is_a_problem_with_its_remedy(of_service: Of) -> None:
-    code, lines = of_service(answering(), key="a-wrong-key")
-    assert (code, len(lines)) == (1, 4)
-    assert lines[1].startswith("problem    service: URL refuses the key (401). Set HOMEOSTAT_KEY to a host key")
-    assert lines[3] == "not asked  service: how its targets, its sweeps and its queues are"
-
-
-def test_a_degraded_service_says_why_and_what_holds_its_fleet(of_service: Of) -> None:
-    why = ["a mass drift: 9 of 10 roots", "the last sweep was refused x/read: assign infra/role.json"]
-    paused = {"target": None, "until": "2999-01-01T00:00:00+00:00", "reason": "moving", "by": "anna"}
-    code, lines = of_service(
-        answering(
-            health={"status": "degraded", "mode": "enforce"},
-            fleet={"health": {"status": "degraded", "why": why}, "hour": {"writes": 9, "writesAllowed": 9}},
-            targets={"targets": [{"name": "shop", "pauses": [paused]}]},
-            sweeps={"sweeps": []},
-            poison={"count": 2},
-        )
-    )
-    assert code == 1
-    assert [line.partition(" service: ")[2].partition(". ")[0] for line in lines[2:]] == [
-        "it is degraded: a mass drift: 9 of 10 roots",
-        "it is degraded: the last sweep was refused x/read: assign infra/role.json",
-        "the 9 writes of this hour are used up, and further repairs are held",
-        "targets: 1",
-        "the whole fleet is paused until 2999-01-01T00:00:00+00:00 by anna: moving",
-        "no sweep has ended yet",
-        "messages in the poison queues: 2",
-    ]
-
-
-def test_one_answer_that_fails_hides_no_other(of_service: Of) -> None:
-    told = answering()
-    del told.told["sweeps"]
-    code, lines = of_service(told)
-    assert code == 1
-    assert [line.partition(" ")[0] for line in lines] == ["ok", "ok", "ok", "ok", "problem", "ok"]

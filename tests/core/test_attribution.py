@@ -1,10 +1,12 @@
 """A drift is put down to the write that can have caused it, and to nobody where none is known that can."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from homeostat.core import json
 from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SITE
 from homeostat.core.attribution import (
     NOBODY,
@@ -16,9 +18,10 @@ from homeostat.core.attribution import (
     cause_of,
     end_of,
 )
-from homeostat.core.claims import OBJECT_ID, UPN, kind_of, name_of, tool_of
+from homeostat.core.claims import OBJECT_ID, UPN, holder_of, kind_of, name_of, tool_of
 from homeostat.core.events import parse_event
 from homeostat.core.ids import ResourceId
+from homeostat.core.json import JsonObject
 from homeostat.core.model import Drift
 from tests.support.writes import foreign
 
@@ -143,6 +146,27 @@ def test_who_deleted_a_root_is_told_by_its_last_deletion() -> None:
 )  # fmt: skip
 def test_claims_tell_the_kind_of_caller_and_a_name(claims: Any, kind: ActorKind, name: str) -> None:
     assert (kind_of(claims), name_of(claims)) == (kind, name)
+
+
+@pytest.mark.parametrize(
+    ("claims", "holder"),
+    [
+        ({"upn": "anna@contoso.example", "name": "Anna", "oid": "o"}, "anna@contoso.example (object id o)"),
+        ({"preferred_username": "anna@contoso.example", "oid": "o"}, "anna@contoso.example (object id o)"),
+        ({"appid": "a", "oid": "o"}, "a (object id o)"),
+        ({"appid": "a"}, "a"),
+        ({"oid": "o"}, "object id o"),
+        ({}, ""),
+    ],
+)
+def test_a_token_tells_people_whom_it_is_for(claims: JsonObject, holder: str) -> None:
+    middle = base64.urlsafe_b64encode(json.render(claims).encode()).decode().rstrip("=")
+    assert holder_of(f"e30.{middle}.c2lnbmF0dXJl") == holder
+
+
+@pytest.mark.parametrize("token", ["", "opaque", "a.b.c", "a.W10.c"])
+def test_a_token_that_is_no_web_token_tells_nothing(token: str) -> None:
+    assert holder_of(token) == ""
 
 
 @pytest.mark.parametrize(
