@@ -35,7 +35,10 @@ async def test_an_answer_that_names_another_bucket_moves_what_follows_there() ->
 async def test_a_bucket_that_is_nearly_empty_leaves_the_owner_his_share_before_the_next_request() -> None:
     talk = conversation(found(reads=10), found(reads=63))
     await read(talk, 2)
-    assert talk.ambient.slept == [pytest.approx((62.5 - 10) / 18.75, abs=0.01)]
+    beyond, own = (62.5 - 11) / 25, 1 / 18.75  # what others overdrew comes back as the whole quota fills, ours slower
+    assert sum(talk.ambient.slept) == pytest.approx(
+        beyond + own, abs=0.01
+    )  # in two sleeps: this clock has microseconds
 
 
 async def test_headers_that_are_no_numbers_change_nothing() -> None:

@@ -23,7 +23,7 @@ CALLS: Final = {
     "route_table": 6,
     "flow_logs": 5,
     "dns_links": 6,
-    "private_endpoints": 7,  # and the record of its zone, which is there only after the write
+    "private_endpoints": 8,  # asked once more whether it is gone; and its zone's record, there only after the write
 }
 
 
