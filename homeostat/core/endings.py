@@ -16,8 +16,11 @@ from homeostat.core.plan import Hold, Plan, unreadable
 from homeostat.core.provisioning import anything_being_written
 from homeostat.core.record import RootRecord
 
-RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 30, 60, 60, 60))
-"""When a failed root is tried again by itself; after these tries it waits for an event or the next sweep."""
+RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 8, 23, 53, 113, 173, 233))
+"""When a failed root is tried again by itself, after it first failed; then it waits for an event or the next sweep.
+
+The times count, not the tries: what events and people try in between and fail uses none of them up.
+"""
 
 GONE_AFTER: Final = timedelta(seconds=30)
 """A container counts as gone if it is still missing this long after it was first found missing."""
@@ -94,9 +97,11 @@ class Ending:
         return self.now + SETTLING_RETRY * 2**looks if looks < SETTLING_LOOKS else None
 
     def _retry_at(self, at_least: timedelta) -> datetime | None:
-        """None when there are no tries left."""
-        failures = self.record.failures
-        return self.now + max(RETRIES[failures], at_least) if failures < len(RETRIES) else None
+        """The first of `RETRIES` that is still to come; None if none is."""
+        failing = self.record.failing
+        since = min(failing.since, self.now) if failing else self.now
+        planned = next((since + after for after in RETRIES if since + after > self.now), None)
+        return max(planned, self.now + at_least) if planned else None
 
 
 def _first_end(holds: Iterable[Hold]) -> datetime | None:

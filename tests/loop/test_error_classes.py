@@ -192,6 +192,15 @@ async def test_a_root_that_keeps_failing_is_tried_so_often_and_shown_as_failing(
     assert world.memory.queues.next_visible(WORK_QUEUE) is None
 
 
+async def test_what_people_try_in_between_and_fails_uses_up_no_try() -> None:
+    world = struck(WRITES[ErrorClass.TRANSIENT], "PUT")
+    since = world.ambient.now()
+    for _ in range(len(RETRIES) + 1):
+        assert (await world.reconcile("nsg")).retry_at == since + RETRIES[0]
+    world.pass_time(seconds=RETRIES[0].total_seconds())
+    assert (await world.reconcile("nsg")).retry_at == since + RETRIES[1]
+
+
 async def test_an_item_that_is_ignored_from_now_on_is_not_told_as_repaired() -> None:
     alerting = SPEC.replace("mode: enforce", "mode: alert")
     world = stand(spec=alerting)

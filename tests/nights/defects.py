@@ -285,7 +285,7 @@ DEFECTS: Final = (
         (
             Patch(
                 "homeostat/core/endings.py",
-                "return self.now + max(RETRIES[failures], at_least) if failures < len(RETRIES) else None",
+                "return max(planned, self.now + at_least) if planned else None",
                 "return None",
             ),
         ),

@@ -1,9 +1,9 @@
 """It comes right: what differs is as declared in the end."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from homeostat.core.endings import RETRIES
+from homeostat.core.record import from_json
 from tests.nights import schedule
 from tests.nights.declared import Item
 from tests.nights.evidence import Evidence
@@ -29,8 +29,14 @@ def converges_without_a_sweep(evidence: Evidence) -> Iterator[str]:
     if {"denied", "locked", "stale"} & struck.keys():
         return  # a final error waits for a person; and what was read a moment too late seemed in order
     before = evidence.dawn.before_sweep
-    given_up = {root for root in ROOTS if evidence.record_at(root, before).get("failures", 0) >= len(RETRIES)}
+    jumps = evidence.entries(schedule.Jump)  # by one of hours, all the times to try again at can be over
+    given_up = {root for root in ROOTS if jumps and _is_given_up(evidence.record_at(root, before))}
     yield from _amiss(evidence, before, evidence.roots_without_news() | given_up)
+
+
+def _is_given_up(record: Mapping[str, Any]) -> bool:
+    failing = from_json(record).failing
+    return failing is not None and failing.next_try is None
 
 
 def _amiss(evidence: Evidence, until: int, excused: frozenset[str]) -> Iterator[str]:
