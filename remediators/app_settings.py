@@ -202,8 +202,8 @@ class AppSettings:
         match facts.get(site_of(want.root)):
             case Found(site):
                 return replace(have, swaps_into=json.text_at(site, "properties", "targetSwapSlot"))
-            case Unreadable() as refused if self._may_be_swapping(want, have):
-                return Have(unread=why_unread(refused))
+            case Unreadable() as refused if want.root.is_type(SLOT.name) and self._may_be_swapping(want, have):
+                return Have(unread=why_unread(refused))  # of an app, the gate writes nothing while its site is unread
             case _:
                 return have
 
