@@ -159,6 +159,9 @@ class Service:
         if root is None:
             log.info("%s is no longer declared: nothing to do", root_id.short)
             return
+        if hint := json.text_at(message, "hint"):
+            await self.engine.store.mark(root_id, hint, IMMEDIATE)
+            return
         answer = await replace(self.engine, settle=self._settle_of(root)).reconcile_marked(root)
         if isinstance(answer, Outcome):
             log.info("%s: %s%s", root_id.short, answer.status, f", {answer.error}" if answer.error else "")

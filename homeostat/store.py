@@ -166,9 +166,13 @@ class Store:
         await self.enqueue(root, delay)
         return True
 
-    async def enqueue(self, root: ResourceId, delay: timedelta) -> None:
-        """Enqueues a look. If that is due later than a message can wait, it comes earlier and is put off again."""
-        await self.queues.send(WORK_QUEUE, json.render({"root": root.text}), delay=min(delay, MAX_DELAY))
+    async def enqueue(self, root: ResourceId, delay: timedelta, hint: str = "") -> None:
+        """Enqueues a look. If that is due later than a message can wait, it comes earlier and is put off again.
+
+        hint: of a message that marks the root when it comes, instead of doing work that is marked already.
+        """
+        body = {"root": root.text, "hint": hint} if hint else {"root": root.text}
+        await self.queues.send(WORK_QUEUE, json.render(body), delay=min(delay, MAX_DELAY))
 
     def is_due(self, stored: Stored, settle: Settle) -> bool:
         """Whether `take` would lease the root if this were still its record."""

@@ -12,22 +12,22 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from homeostat.core import json, marks, snapshot
+from homeostat.core import json, snapshot
 from homeostat.core.alerts import Episodes
 from homeostat.core.arm_types import Shape, arm_type
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.situation import Pause
+from homeostat.core.ids import ResourceId
 from homeostat.core.json import ABSENT, JsonObject, Value
 from homeostat.core.model import Drift, Edit, Fact, Facts, Found, Query, Read, Unreadable
 from homeostat.core.outcome import Outcome, Status, Trigger, held_json, outcome_json
 from homeostat.core.plan import Action, Plan, Verb, merge
-from homeostat.core.record import RootRecord
 from homeostat.core.snapshot import Digest, Inverse, Snapshot, hides, holds, masked
 from homeostat.core.spec import Root, Target
 from homeostat.engine import Engine
 from homeostat.fleet.specs import DesiredState
 from homeostat.operations import runs
-from homeostat.store import Leased, LeaseLost
+from homeostat.store import LeaseLost
 
 CAUSE: Final = "rollback"
 RETEST_CAUSE: Final = "retest"  # its writes are taken back by the loop
@@ -209,7 +209,7 @@ class Rollbacks:
             return Outcome(root.id, Status.BUSY, Plan(root.id))
         try:
             plan, facts = await planning()
-            await self._look_after(leased, pause)
+            await self._look_after(root.id, pause)
         except Exception:
             await leased.abandon()
             raise
@@ -218,21 +218,14 @@ class Rollbacks:
         except LeaseLost:
             return Outcome(root.id, Status.BUSY, Plan(root.id))
 
-    async def _look_after(self, leased: Leased, pause: Pause) -> None:
-        """The look that is due when the pause ends, and the message that leads to it, before anything is written: it
-        comes whether or not this process lives to see it, and no event of the write leads to one.
+    async def _look_after(self, root: ResourceId, pause: Pause) -> None:
+        """Enqueues the look that is due when the pause ends, before anything is written.
+
+        So it comes even if this process dies, and no event of the write leads to one. It has a hint of its own, as any
+        other look of the root before then would count as this one.
         """
-        now = self.engine.ambient.now()
-        delay: timedelta | None = None
-
-        def transition(current: RootRecord) -> RootRecord:
-            nonlocal delay
-            after, delay = marks.scheduled(current, at=pause.until, now=now)
-            return after
-
-        await leased.save(transition)
-        if delay is not None:
-            await self.engine.store.enqueue(leased.root, delay)
+        delay = pause.until - self.engine.ambient.now()
+        await self.engine.store.enqueue(root, delay, hint=f"{CAUSE}:{pause.until.isoformat()}")
 
     async def _unpause(self, pause: Pause, before: Sequence[Pause]) -> None:
         """Restores the pauses as they were: nothing was written, so nothing has to be protected from repair."""

@@ -221,3 +221,14 @@ async def test_whichever_call_it_dies_at_the_loop_heals_again_when_the_pause_end
         await world.work_for(FOUR_HOURS + HOUR)
         assert access(world) == "Allow", f"died {'after' if after else 'before'} call {call} of {fate.names}"
     assert call > 10
+
+
+async def test_a_look_before_the_pause_ends_does_not_stand_for_the_one_at_its_end() -> None:
+    world = await healed()
+    await roll_back(world)
+    world.change_rule("allow-sql", access="Allow")
+    await world.rule_event()
+    await world.work_for(HOUR)
+    world.change_rule("allow-sql", access="Deny")
+    await world.work_for(FOUR_HOURS)
+    assert access(world) == "Allow"

@@ -218,7 +218,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "a rollback that dies is not looked after",
-        (Patch("homeostat/operations/rollback.py", "            await self._look_after(leased, pause)\n", ""),),
+        (Patch("homeostat/operations/rollback.py", "            await self._look_after(root.id, pause)\n", ""),),
         (ONCE_BROKEN,),
     ),
     Defect(

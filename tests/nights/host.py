@@ -21,6 +21,7 @@ from simulator.providers.eventgrid.events import event_of
 from tests.nights.azure import WORK
 from tests.nights.clock import DUSK
 from tests.nights.instance import Instance
+from tests.nights.people import WHO_ASKS
 from tests.nights.ports import Ground
 from tests.nights.schedule import Mail
 from tests.nights.trace import Answered, Began, Ended, Happened
@@ -222,7 +223,7 @@ class Host:
         """A person's HTTP request, which fails with its instance: the run's message takes it up then."""
 
         async def run(service: Service) -> None:
-            trigger = Trigger("manual", caller="anna", dry_run=dry, create=create)
+            trigger = Trigger("manual", caller=WHO_ASKS, dry_run=dry, create=create)
             await service.execute_run(await service.start_run([target], trigger, backup=True))
 
         await self._request(f"{'creating ' if create else ''}run of {target}", run)
@@ -232,7 +233,7 @@ class Host:
 
         async def decided(service: Service) -> JsonObject:
             waiting = [str(each["id"]) for each in await service.open_approvals()]
-            done = [await service.decide_approval(id_, yes=True, by="anna") for id_ in waiting]
+            done = [await service.decide_approval(id_, yes=True, by=WHO_ASKS) for id_ in waiting]
             return {"approved": [each.root for each in done]}
 
         await self._request("approval", decided)
@@ -241,7 +242,7 @@ class Host:
         """One that asks for a rollback of a target's last write."""
 
         async def undone(service: Service) -> JsonObject:
-            return await service.rollbacks.start(target, "", timedelta(seconds=seconds), "it looked wrong", "anna")
+            return await service.rollbacks.start(target, "", timedelta(seconds=seconds), "it looked wrong", WHO_ASKS)
 
         await self._request(f"rollback of {target}", undone)
 

@@ -27,6 +27,9 @@ PEOPLE: Final = {
     ),
 }
 
+WHO_ASKS: Final = "anna"
+"""For runs, rollbacks and approvals."""
+
 type Body = dict[str, Any]
 
 

@@ -12,7 +12,7 @@ from tests.nights import schedule
 from tests.nights.clock import DUSK
 from tests.nights.evidence import Evidence
 from tests.nights.governed import PAUSE_TAG
-from tests.nights.people import PEOPLE
+from tests.nights.people import PEOPLE, WHO_ASKS
 from tests.nights.place import NSG, ROOTS, ZONES, Path, State, root_at
 from tests.nights.trace import Began, Call, Stored
 
@@ -94,8 +94,10 @@ def _was_read(evidence: Evidence, call: Call, path: Path, undone: object) -> boo
 def a_fight_is_told_with_the_other_writer(evidence: Evidence) -> Iterator[str]:
     """What is said to flap was repaired before; once the event of what undid it last has come, the hold names a writer.
 
-    Of two who wrote it may be either: who deletes what is gone already is told of like who did it.
+    Of two who wrote it may be either: who deletes what is gone already is told of like who did it. So it may be who
+    asked for a rollback.
     """
+    rolled_back = {WHO_ASKS} if evidence.entries(schedule.Rollback) else set()
     for alert in evidence.alerts:
         for held in alert.data.get("held", ()) if "Held" in alert.type else ():
             if held["code"] != "flapping":
@@ -107,7 +109,7 @@ def a_fight_is_told_with_the_other_writer(evidence: Evidence) -> Iterator[str]:
                 yield f"{alert.root} is said to flap after {len(written)} writes"
             told = evidence.told_writers(alert.root, alert.data["kind"], evidence.place_of(alert.work))
             by = str(held["numbers"]["by"])
-            if told and by not in {name for who in told for name in _names(who)}:
+            if told and by not in {*rolled_back, *(name for who in told for name in _names(who))}:
                 yield f"the flapping {alert.data['kind']} of {alert.root} names {by}, and told of were {sorted(told)}"
 
 

@@ -17,8 +17,8 @@ def a_rollback_puts_back_what_was_there(evidence: Evidence) -> Iterator[str]:
     What is lost of settings that somebody wrote in the same moment is told (`no setting is lost in silence`).
     """
     for place, change in evidence.own_changes:
-        if not evidence.is_rollback(change.work):
-            continue
+        if not evidence.is_rollback(change.work) or _is_over(evidence, change, place):
+            continue  # it goes on as any reconcile does, and repairs what differs once its own pause is over
         mine = evidence.may_write(change.work, place)
         for path, (old, new) in change.values.items():
             if path[1].startswith("settings/") and (path[0], path[1].lower()) not in mine:
@@ -28,6 +28,13 @@ def a_rollback_puts_back_what_was_there(evidence: Evidence) -> Iterator[str]:
                 yield f"{change.work} changed {path} from {old!r} to {new!r}, and Homeostat had written {before[-1:]}"
             elif all(was != new for was, _ in before):
                 yield f"{change.work} changed {path} from {old!r} to {new!r}, and that it never was: {before}"
+
+
+def _is_over(evidence: Evidence, change: Changed, place: int) -> bool:
+    """Whether the rollback's pause had ended when this change was made."""
+    target = evidence.beginning(change.work).what.rpartition(" ")[2]
+    until = evidence.pauses_at(place).get(f"{target}:rollback")
+    return until is None or (until - DUSK) / timedelta(seconds=1) < change.at
 
 
 def _own_writes(evidence: Evidence, path: Path, until: int) -> list[tuple[object, object]]:
