@@ -51,6 +51,8 @@ def no_setting_is_lost_in_silence(evidence: Evidence) -> Iterator[str]:
         for path, (old, new) in change.values.items():
             if not path[1].startswith("settings/") or (path[0], path[1].lower()) in mine:
                 continue
+            if evidence.is_rollback(change.work) and _was_ours(evidence, path, place):
+                continue  # of a setting that was declared when Homeostat wrote it, and is not now
             lost = _last_foreign_write(evidence, path, place)
             if lost is None:
                 yield f"{change.work} changed {path} from {old!r} to {new!r}, and nobody had written it"
@@ -58,6 +60,16 @@ def no_setting_is_lost_in_silence(evidence: Evidence) -> Iterator[str]:
                 yield f"{change.work} undid {lost.correlation} ({path}: {old!r} to {new!r}), and nobody was told"
 
 
+def _was_ours(evidence: Evidence, path: Path, before: int) -> bool:
+    """Whether the value was Homeostat's own."""
+    writes = _writes(evidence, path, before)
+    return bool(writes) and bool(writes[-1].work)
+
+
 def _last_foreign_write(evidence: Evidence, path: Path, before: int) -> Changed | None:
-    writes = [each for place, each in evidence.of(Changed) if place < before and not each.work and path in each.values]
+    writes = [each for each in _writes(evidence, path, before) if not each.work]
     return writes[-1] if writes else None
+
+
+def _writes(evidence: Evidence, path: Path, before: int) -> list[Changed]:
+    return [each for place, each in evidence.of(Changed) if place < before and path in each.values]
