@@ -200,6 +200,7 @@ DEFECTS: Final = (
                 "budget.shut(0.0, now)",
             ),
         ),
+        ("tests/azure/test_governor_answers.py",),
     ),
     Defect(
         "what other tools drew comes back by our part alone",
