@@ -171,8 +171,13 @@ def _days(
     return default
 
 
+def subscription_in(environment: Mapping[str, str]) -> str:
+    """The subscription of documents that name none; "" if it is not set. It may be no id: `load` says so."""
+    return environment.get("AZURE_SUBSCRIPTION_ID", "").strip()
+
+
 def _subscription(environment: Mapping[str, str], problems: list[str]) -> str:
-    text = environment.get("AZURE_SUBSCRIPTION_ID", "").strip()
+    text = subscription_in(environment)
     if text and not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
         problems.append(f"AZURE_SUBSCRIPTION_ID is {text!r}: give the subscription's id, a GUID")
     return text

@@ -19,7 +19,8 @@ from homeostat.core.spec import Root
 from homeostat.observing import Observer
 from homeostat.parts import Parts
 from homeostat.reconcile import Reconcile
-from homeostat.store import Leased, Stored, ledger_row
+from homeostat.rows import ledger_row
+from homeostat.store import Leased, Stored
 from homeostat.writing import Writes
 
 

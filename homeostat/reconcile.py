@@ -46,7 +46,8 @@ from homeostat.core.uses import RunUse
 from homeostat.observing import Observer
 from homeostat.parts import Parts
 from homeostat.ports import Change, StillRunning, StorageError
-from homeostat.store import Leased, LeaseLost, Stored, TooMuchContention, ledger_row, outbox_rows
+from homeostat.rows import ledger_row, outbox_rows
+from homeostat.store import Leased, LeaseLost, Stored, TooMuchContention
 from homeostat.writing import Writes
 
 log = logging.getLogger(__name__)

@@ -37,7 +37,8 @@ from homeostat.operations.rollback import Rollbacks
 from homeostat.operations.run_store import RunStore
 from homeostat.operations.waking import wake_what_waited
 from homeostat.ports import Identity, NoIdentity
-from homeostat.store import WORK_QUEUE, ledger_row
+from homeostat.rows import ledger_row
+from homeostat.store import WORK_QUEUE
 from homeostat.sweeps.asks import SweepAsks
 from homeostat.sweeps.course import SweepAccess, Sweeps
 

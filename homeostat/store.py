@@ -9,9 +9,8 @@ Rows of a root's partition: `root` (the record), `ledger:ID` (newest first, neve
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 from homeostat.ambient import Ambient
 from homeostat.core import alerts, json, marks, record
@@ -31,7 +30,6 @@ from homeostat.ports import (
     Blobs,
     Change,
     Conflict,
-    Document,
     Documents,
     Insert,
     Queues,
@@ -39,19 +37,17 @@ from homeostat.ports import (
     Replace,
     Upsert,
 )
+from homeostat.rows import LEDGER, OUTBOX, after, entry_in, left_of_time
 
 WORK_QUEUE: Final = "homeostat-work"
 EVENT_QUEUE: Final = "homeostat-events"
 SWEEP_QUEUE: Final = "homeostat-sweeps"
 
 _ROOT = "root"
-_LEDGER = "ledger:"
-_OUTBOX = "outbox:"
 _PAUSES = "pauses"
 
 _TRIES = 50
 _PAUSE_BETWEEN_TRIES = 0.02  # seconds, growing, with jitter
-_LAST_INSTANT = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class LeaseLost(HomeostatError):
@@ -247,43 +243,43 @@ class Store:
 
     async def history(self, root: ResourceId, limit: int, before: str = "") -> list[JsonObject]:
         """The newest ledger entries of a root, newest first. before: only entries older than the one with this id."""
-        first = f"{_LEDGER}{before}0" if before else _LEDGER  # all ids have one length, so this is right after it
-        entries = self.documents.scan(root.key, first=first, last=_after(_LEDGER), limit=limit)
-        return [_entry(entry) async for entry in entries]
+        first = f"{LEDGER}{before}0" if before else LEDGER  # all ids have one length, so this is right after it
+        entries = self.documents.scan(root.key, first=first, last=after(LEDGER), limit=limit)
+        return [entry_in(entry) async for entry in entries]
 
     async def entries(self, partition: str) -> AsyncIterator[JsonObject]:
         """All ledger entries of a root, by its key, or of the fleet, newest first."""
-        async for found in self.documents.scan(partition, first=_LEDGER, last=_after(_LEDGER)):
-            yield _entry(found)
+        async for found in self.documents.scan(partition, first=LEDGER, last=after(LEDGER)):
+            yield entry_in(found)
 
     async def entry(self, root: ResourceId, id_: str) -> JsonObject | None:
         """One ledger entry of a root."""
-        found = await self.documents.read(root.key, _LEDGER + id_)
-        return _entry(found) if found else None
+        found = await self.documents.read(root.key, LEDGER + id_)
+        return entry_in(found) if found else None
 
     async def entries_until(self, until: datetime) -> AsyncIterator[tuple[str, str]]:
         """(key of its root, id) of every ledger entry that is at least as old as this."""
-        first = _LEDGER + _left_of_time(until)
-        async for found in self.documents.scan_all(first=first, last=_after(_LEDGER)):
-            yield found.partition, found.row.removeprefix(_LEDGER)
+        first = LEDGER + left_of_time(until)
+        async for found in self.documents.scan_all(first=first, last=after(LEDGER)):
+            yield found.partition, found.row.removeprefix(LEDGER)
 
     async def forget_entries(self, root_key: str, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), MAX_CHANGES):
-            await self.documents.apply(root_key, [Remove(_LEDGER + id_) for id_ in ids[start : start + MAX_CHANGES]])
+            await self.documents.apply(root_key, [Remove(LEDGER + id_) for id_ in ids[start : start + MAX_CHANGES]])
 
     async def outbox(self, root_key: str) -> list[Alert]:
-        rows = self.documents.scan(root_key, first=_OUTBOX, last=_after(_OUTBOX))
+        rows = self.documents.scan(root_key, first=OUTBOX, last=after(OUTBOX))
         return [alerts.from_json(row.body) async for row in rows]
 
     async def outboxes(self) -> AsyncIterator[tuple[str, Alert]]:
         """Every alert that has not been sent yet, with the key of its root."""
-        async for row in self.documents.scan_all(first=_OUTBOX, last=_after(_OUTBOX)):
+        async for row in self.documents.scan_all(first=OUTBOX, last=after(OUTBOX)):
             yield row.partition, alerts.from_json(row.body)
 
     async def sent(self, root_key: str, sent: Sequence[Alert]) -> None:
         for start in range(0, len(sent), MAX_CHANGES):
             await self.documents.apply(
-                root_key, [Remove(_OUTBOX + alert.id) for alert in sent[start : start + MAX_CHANGES]]
+                root_key, [Remove(OUTBOX + alert.id) for alert in sent[start : start + MAX_CHANGES]]
             )
 
     # --- pauses ---
@@ -375,32 +371,3 @@ class Leased:
 
 def _pause_row(target: str, cause: str) -> str:
     return f"{target}:{cause}" if cause else target
-
-
-def ledger_row(entry: JsonObject, at: datetime, discriminator: UUID) -> Change:
-    """A row that is never changed. Its name is the entry's id; ids sort by time, newest first, across all roots."""
-    return Insert(f"{_LEDGER}{_left_of_time(at)}-{discriminator.hex[-12:]}", entry)
-
-
-def entry_time(id_: str) -> datetime:
-    """When the entry with this id was made. Raises ValueError for anything else."""
-    return _LAST_INSTANT - timedelta(microseconds=int(id_.partition("-")[0]))
-
-
-def _left_of_time(at: datetime) -> str:
-    return f"{(_LAST_INSTANT - at) // timedelta(microseconds=1):018d}"
-
-
-def _entry(found: Document) -> JsonObject:
-    return {"id": found.row.removeprefix(_LEDGER), **found.body}
-
-
-def outbox_rows(pending: Sequence[Alert]) -> tuple[Change, ...]:
-    """One row for each id: a batch that names a row twice is refused, which would block the root for good."""
-    by_id = {alert.id: alert for alert in pending}
-    return tuple(Upsert(_OUTBOX + id_, alerts.to_json(alert)) for id_, alert in by_id.items())
-
-
-def _after(prefix: str) -> str:
-    """The first row name after all that begin with `prefix`."""
-    return prefix[:-1] + chr(ord(prefix[-1]) + 1)

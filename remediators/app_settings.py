@@ -190,8 +190,9 @@ class AppSettings:
         found = {_settings(want.root)}
         if isinstance(settings, Found) and _references_in_place(want, settings):
             found.add(_references(want.root))
-        if isinstance(settings, Found) and self._may_be_swapping(want, Have(_values(settings))):
-            found.add(site_of(want.root))
+        site = site_of(want.root)
+        if isinstance(settings, Found) and (site in facts or self._may_be_swapping(want, Have(_values(settings)))):
+            found.add(site)  # what another kind has asked for anyway saves working out what would be written
         return frozenset(found)
 
     def observe(self, want: Want[Setting], facts: Facts) -> Have:

@@ -5,6 +5,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 
+from homeostat import config
 from homeostat.adopt.adoption import Adoption, adopt
 from homeostat.ambient import SystemAmbient
 from homeostat.azure.arm import open_arm
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
     Raises NotNamed, NoWebApp, CannotAdopt and CannotWrite.
     """
-    subscription = options.subscription or environment.get("AZURE_SUBSCRIPTION_ID", "").strip()
+    subscription = options.subscription or config.subscription_in(environment)
     web_app = _web_app(options.web_app, options.resource_group, subscription)
     output.refuse_no_place(options.out)
     progress(f"reading {options.web_app} and what it depends on ...")

@@ -123,7 +123,7 @@ def _declared(specs: Sequence[Path], environment: Mapping[str, str]) -> tuple[De
     """What the specs declare, in the words of `validate`; None if there are none, or they are wrong."""
     if not specs:
         return None, (judge.not_asked(Check.SPECS, "no SPEC is given"),)
-    subscription, own = _subscription(environment), _own(environment)
+    subscription, own = config.subscription_in(environment), _own(environment)
     try:
         declared = declared_by(specs, subscription, own)
     except SpecError as error:
@@ -134,10 +134,6 @@ def _declared(specs: Sequence[Path], environment: Mapping[str, str]) -> tuple[De
     told = f"valid: {counted(len(fleet.targets), 'target')}, {counted(len(fleet.roots), 'root')}"
     selecting = f", and {counted(declared.selectors, 'selector')}" if declared.selectors else ""
     return declared, (judge.ok(Check.SPECS, f"{told}{selecting}"),)
-
-
-def _subscription(environment: Mapping[str, str]) -> str:
-    return environment.get("AZURE_SUBSCRIPTION_ID", "").strip()
 
 
 def _own(environment: Mapping[str, str]) -> OwnResources:
@@ -152,7 +148,9 @@ def _of_azure(specs: Sequence[Path], declared: Declared | None, environment: Map
     from homeostat.cli.doctor_azure import Examination  # Azure's libraries are only imported where they are needed
 
     output.progress("asking Azure ...")
-    asked = Examination(environment, specs, declared, _subscription(environment), _own(environment), SystemAmbient())
+    asked = Examination(
+        environment, specs, declared, config.subscription_in(environment), _own(environment), SystemAmbient()
+    )
     return asyncio.run(asked.findings())
 
 

@@ -50,7 +50,7 @@ class _Worker(Protocol):
 
 
 def validate(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    subscription = environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION
+    subscription = config.subscription_in(environment) or ANY_SUBSCRIPTION
     try:
         declared = declared_by(options.specs, subscription, _own(environment))
     except SpecError as error:
@@ -141,7 +141,7 @@ def _standalone(options: argparse.Namespace, environment: Mapping[str, str]) -> 
 def _through_service(options: argparse.Namespace, environment: Mapping[str, str]) -> _Worker:
     """The specs only name the targets: the service plans with its own specs."""
     service = service_of(environment)
-    subscription = environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION
+    subscription = config.subscription_in(environment) or ANY_SUBSCRIPTION
     names = names_for_the_service(options.targets, options.specs, subscription, environment)
     return ThroughService(service, names, options.create, options.max_writes)
 

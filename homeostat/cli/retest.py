@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from homeostat import config
 from homeostat.ambient import SystemAmbient
 from homeostat.cli import output
 from homeostat.cli.declared import checked_name
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     service = service_of(environment)
     name: str = options.target
     if options.specs:
-        subscription = environment.get("AZURE_SUBSCRIPTION_ID", "").strip() or ANY_SUBSCRIPTION
+        subscription = config.subscription_in(environment) or ANY_SUBSCRIPTION
         checked_name(name, options.specs, subscription)
     path = path_of(name, "retest-route-all")
     output.progress("looking at the probes, then switching routing off ...")

@@ -19,7 +19,8 @@ from homeostat.core.outcome import Decision, Trigger, decision_entry
 from homeostat.core.spec import Fleet
 from homeostat.fleet.selections import CONTAINER
 from homeostat.ports import Blobs, Conflict
-from homeostat.store import Store, ledger_row, outbox_rows
+from homeostat.rows import ledger_row, outbox_rows
+from homeostat.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,8 @@ from homeostat.core.rollout import (
 from homeostat.core.spec import Fleet, Root
 from homeostat.core.uses import mark_of
 from homeostat.gate.fleetwide import ROLLOUT, Fleetwide, Rows
-from homeostat.store import WORK_QUEUE, Store, outbox_rows
+from homeostat.rows import outbox_rows
+from homeostat.store import WORK_QUEUE, Store
 
 log = logging.getLogger(__name__)
 

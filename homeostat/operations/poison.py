@@ -28,7 +28,8 @@ from homeostat.engine import Engine
 from homeostat.fleet.specs import DesiredState
 from homeostat.operations.run_store import RunStore
 from homeostat.ports import Conflict, QueuedMessage, Queues
-from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE, ledger_row
+from homeostat.rows import ledger_row
+from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE
 from homeostat.sweeps.store import SweepStore
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from homeostat.gate.fleetwide import RELEASE, Fleetwide, Rows
 from homeostat.gate.reservations import hour_in
 from homeostat.gate.rollouts import rollout_in
 from homeostat.operations import runs
-from homeostat.store import ledger_row
+from homeostat.rows import ledger_row
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,9 @@ from homeostat.core import snapshot
 from homeostat.core.record import RootRecord
 from homeostat.operations.run_store import RunStore
 from homeostat.ports import Blobs
+from homeostat.rows import entry_time
 from homeostat.snapshots import CONTAINER
-from homeostat.store import Store, entry_time
+from homeostat.store import Store
 from homeostat.sweeps.store import REPORTS
 
 AT_MOST: Final = 5000

@@ -14,7 +14,8 @@ from homeostat.core.json import JsonObject
 from homeostat.core.sweep import State
 from homeostat.gate.fleetwide import FLEET_PARTITION
 from homeostat.ports import Change
-from homeostat.store import Store, ledger_row
+from homeostat.rows import ledger_row
+from homeostat.store import Store
 from homeostat.sweeps.course import Sweeps
 from homeostat.sweeps.store import ASKED, SweepStore
 

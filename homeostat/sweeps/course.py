@@ -27,7 +27,8 @@ from homeostat.engine import Engine
 from homeostat.fleet.managed import Managed
 from homeostat.fleet.specs import DesiredState
 from homeostat.ports import AlertError, ArmReader, Conflict, ResourceTable, StorageError
-from homeostat.store import SWEEP_QUEUE, ledger_row, outbox_rows
+from homeostat.rows import ledger_row, outbox_rows
+from homeostat.store import SWEEP_QUEUE
 from homeostat.sweeps.chunk import ChunkWork, PutOff
 from homeostat.sweeps.ends import ends_of, report
 from homeostat.sweeps.slots import MAX_PASSES, ChunkSlots

@@ -1,7 +1,7 @@
 """The command line as a thin client of the real function app."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -256,74 +256,50 @@ def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
             thread.join()
 
 
-class _UnderWay(BaseHTTPRequestHandler):
-    """Answers as a service does whose sweep is under way."""
+def answering(told: Mapping[str, object], status: int = 200) -> type[BaseHTTPRequestHandler]:
+    """Answers each path as `told` has it, whatever the method."""
 
-    def do_POST(self) -> None:
-        told = {"id": "a-sweep", "status": "running", "began": "2026-03-01T02:00:00+00:00"}
-        body = json.dumps(told).encode()
-        self.send_response(202)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(told.get(self.path, {})).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
-    @override
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    return Answering
 
 
 def test_whoever_asks_for_a_sweep_while_one_is_under_way_is_told_that_it_goes_on(run: Run) -> None:
-    with served(_UnderWay) as url:
+    told = {"id": "a-sweep", "status": "running", "began": "2026-03-01T02:00:00+00:00"}
+    with served(answering({"/api/sweeps": told}, 202)) as url:
         said = run("sweep", env={"HOMEOSTAT_URL": url})
     assert (said.code, said.out) == (0, "")
     assert "sweep a-sweep has been under way since 2026-03-01T02:00:00+00:00, and goes on instead" in said.err
 
 
-class _Degraded(BaseHTTPRequestHandler):
-    """Answers as a service does that lacks a permission."""
-
-    def do_GET(self) -> None:
-        why = {"health": {"status": "degraded", "why": ["the last sweep was refused x/read: assign infra/role.json"]}}
-        told = {"/api/health": {"status": "degraded", "mode": "enforce"}, "/api/fleet": why}
-        body = json.dumps(told.get(self.path, {})).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    @override
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
-
-
 def test_status_says_why_the_service_is_degraded(run: Run) -> None:
-    with served(_Degraded) as url:
+    why = {"health": {"status": "degraded", "why": ["the last sweep was refused x/read: assign infra/role.json"]}}
+    told = {"/api/health": {"status": "degraded", "mode": "enforce"}, "/api/fleet": why}
+    with served(answering(told)) as url:
         said = run("status", env={"HOMEOSTAT_URL": url})
     assert (said.code, said.out) == (0, "")
     assert said.err == (f"{url}: degraded, mode enforce\n  the last sweep was refused x/read: assign infra/role.json\n")
 
 
-class _Fleet(BaseHTTPRequestHandler):
-    """Answers as a service does that has many targets, of which one fails."""
-
-    def do_GET(self) -> None:
-        root = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Web/sites/app"
-        failing = {"root": root, "failures": 2, "since": "today", "error": "no"}
-        targets = [{"name": f"app-{number:02}", "failing": [failing] if number == 40 else []} for number in range(41)]
-        told = {"/api/health": {"status": "ok", "mode": "enforce"}, "/api/targets": {"targets": targets}}
-        body = json.dumps(told.get(self.path, {})).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    @override
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
-
-
 def test_status_tells_of_a_large_fleet_what_is_open_first_and_not_each_that_is_as_declared(run: Run) -> None:
-    with served(_Fleet) as url:
+    root = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Web/sites/app"
+    failing = {"root": root, "failures": 2, "since": "today", "error": "no"}
+    targets = [{"name": f"app-{number:02}", "failing": [failing] if number == 40 else []} for number in range(41)]
+    told = {"/api/health": {"status": "ok", "mode": "enforce"}, "/api/targets": {"targets": targets}}
+    with served(answering(told)) as url:
         lines = run("status", env={"HOMEOSTAT_URL": url}).out.splitlines()
     assert (lines[0], len(lines)) == ("app-40: 1 failing", 3 + 20 + 1)
     assert lines[3:5] == ["app-00: as declared", "app-01: as declared"]

@@ -17,7 +17,7 @@ from homeostat.core.model import Drift, Edit
 from homeostat.core.outcome import Outcome, Status, drift_json
 from homeostat.core.plan import Action, Plan, Verb
 from homeostat.core.spec import Root
-from homeostat.store import outbox_rows
+from homeostat.rows import outbox_rows
 from tests.support.writes import foreign
 
 pytestmark = pytest.mark.unit
