@@ -16,7 +16,7 @@ from random import Random
 from typing import Any, Final
 
 from homeostat.core import json
-from tests.killing.ground import DAMAGE, LATENCY, SETTING, Durable, Ground
+from tests.killing.ground import DAMAGE, LATENCY, Durable, Ground
 from tests.support.function_app import FunctionApp
 
 CALLS: Final = 24
@@ -127,9 +127,7 @@ async def _round(
         app.kill()
         died = died if kills else time.monotonic()
         kills.append(Kill(moment, _in_hand(await ground.durable())))
-        mark = f"{number}, while it was dead, {len(kills)}"
-        ground.change_settings(**{SETTING: mark})
-        ground.whole = {**ground.whole, "settings": {**ground.whole["settings"], SETTING: mark}}
+        ground.change_unowned(f"{number}, while it was dead, {len(kills)}")
         stack.close()
         app, calls = stack.enter_context(ground.app()), ground.own_calls()
     wrong = await _verdict(ground, kinds, began, told)
