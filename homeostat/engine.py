@@ -96,7 +96,8 @@ class Engine(Parts):
         situation = await self.situations.of(root, known, trigger)
         pauses = tuple(pause for pause in situation.pauses if pause != own)
         situation = replace(situation, pauses=pauses, retest=None if situation.retest == own else situation.retest)
-        return holds_together(plan, await self.situations.looked_around(situation, root, facts))
+        around = await self.situations.around(root, facts)
+        return holds_together(plan, self.situations.with_surroundings(situation, around))
 
     async def _take(self, root: Root, observer: Observer) -> Leased | Later | NothingToDo:
         """Takes up the marked work of a root. The first look runs concurrently with the write of its lease.

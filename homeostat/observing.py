@@ -1,6 +1,8 @@
 """How one reconcile observes: it reads in stages, and keeps track of ARM's time."""
 
 import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -11,10 +13,23 @@ from homeostat.core.arm_time import ArmTime, closer
 from homeostat.core.decision import reads_of
 from homeostat.core.model import Fact, Facts, Found, Query, Read, Registry, Unreadable
 from homeostat.core.spec import Root
+from homeostat.eager import begun
 from homeostat.ports import ArmReader, Prober
 
 MAX_STAGES: Final = 4
 """The longest chain of reads in which one names the next."""
+
+AS_GOOD_AS_NEW: Final = 0.1
+"""Seconds for which a write may be based on an answer: what others change in that time, it would overwrite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a write is based on. since: the earliest that ARM can have read it, by its clock. answered: monotonic."""
+
+    fact: Fact
+    since: datetime
+    answered: float
 
 
 @dataclass(slots=True)
@@ -31,10 +46,11 @@ class Observer:
     arm_time: ArmTime | None = None
     refused: set[str] = field(default_factory=set)
     _begun: asyncio.Task[Facts] | None = field(default=None, init=False)
+    _ahead: dict[Read, asyncio.Task[Base]] = field(default_factory=dict, init=False)
 
     def begin(self, root: Root) -> None:
         """Starts the look that the next `observe` returns, so that it runs beside whatever is awaited until then."""
-        self._begun = asyncio.create_task(self._look(root))
+        self._begun = begun(self._look(root))
 
     def discard(self) -> None:
         """Discards the look that was started: the next `observe` looks afresh."""
@@ -46,8 +62,35 @@ class Observer:
         """What the root's kinds want to know: each ARM resource is read once, in as few steps as possible."""
         if self._begun is None:
             return await self._look(root)
-        begun, self._begun = self._begun, None
-        return await begun
+        look, self._begun = self._begun, None
+        return await look
+
+    @contextmanager
+    def reading_ahead(self, queries: Iterable[Read]) -> Iterator[None]:
+        """Reads what writes will be based on beside whatever is awaited until `base` asks for it."""
+        ahead = {query: begun(self._base(query)) for query in queries if query not in self._ahead}
+        self._ahead |= ahead
+        try:
+            yield
+        finally:
+            for query in ahead.keys() & self._ahead.keys():
+                self._ahead.pop(query).cancel()
+
+    async def base(self, query: Read) -> Base:
+        """What a write is based on that no ETag protects, and that is therefore sent right after this read.
+
+        One that was begun ahead is repeated if what it ran beside has taken longer than `AS_GOOD_AS_NEW`.
+        """
+        if ahead := self._ahead.pop(query, None):
+            base = await ahead
+            if self.ambient.monotonic() - base.answered <= AS_GOOD_AS_NEW:
+                return base
+        return await self._base(query)
+
+    async def _base(self, query: Read) -> Base:
+        since = self.earliest()
+        fact = await self.read(query)
+        return Base(fact, since, self.ambient.monotonic())
 
     async def _look(self, root: Root) -> Facts:
         facts: dict[Query, Fact] = {}

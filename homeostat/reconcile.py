@@ -33,7 +33,7 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.approval import APPROVAL_NEEDED
 from homeostat.core.gate.caps import CAPS
 from homeostat.core.gate.passing import FIRST_GUARDS
-from homeostat.core.gate.situation import NO_HISTORY, History
+from homeostat.core.gate.situation import NO_HISTORY, History, Situation
 from homeostat.core.known_secrets import Comparison
 from homeostat.core.model import Drift, Facts, Mode
 from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger, is_worth_a_line, ledger_entry
@@ -43,6 +43,8 @@ from homeostat.core.refusal import without_refused
 from homeostat.core.retest import Retest
 from homeostat.core.spec import Root
 from homeostat.core.uses import RunUse
+from homeostat.eager import begun
+from homeostat.gate.situations import expects_a_write
 from homeostat.observing import Observer
 from homeostat.parts import Parts
 from homeostat.ports import Change, StillRunning, StorageError
@@ -172,9 +174,14 @@ class Reconcile:
             looked_at, self.stored, self.leased = self.stored, leased.stored, leased
             if leased.lease.token != looked_at.record.token + 1:
                 return None  # another owner came and went since this one looked, and may have done the work
+        since = self.observer.earliest()
+        with self.writes.reading_ahead(plan):
+            return await self._carry_out(plan, leased, since)
+
+    async def _carry_out(self, plan: Plan, leased: Leased, since: datetime) -> Outcome | None:
         known = leased.stored.record
         reserved = self.parts.reservations.reserve(plan, self.root, known, self.trigger, self.seen)
-        hold, (intent, names) = await asyncio.gather(reserved, self._intend(plan, leased))
+        (intent, names), hold = await asyncio.gather(self._intend(plan, leased, since), reserved)
         if hold:
             self.writes.forget(intent)
             return self._judged(held_whole(plan, hold), {})
@@ -207,17 +214,40 @@ class Reconcile:
             return facts, root_gone(root), True
         if not judged.edits:
             return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
+        return facts, await self._decided(judged, facts), misses_container(judged)
+
+    async def _decided(self, judged: Judged, facts: Facts) -> Plan:
+        """The plan of what the guards let through. All they ask about is asked at once; Azure, the slower, first."""
+        situations, root = self.parts.situations, self.root
         record_now = self.writes.with_repairs((self.leased or self).stored.record)
-        situation, *_ = await asyncio.gather(
-            parts.situations.of(root, record_now, self.trigger, judged.edits, facts, self.alone),
-            self._query_changes(judged.drifts),
-            self.writes.prepare(),
-        )
+        of_root = situations.of_root(root, record_now, self.trigger, judged.edits, self.alone)
+        looking = begun(situations.around(root, facts)) if expects_a_write(judged.edits, of_root) else None
+        try:
+            (situation, plan), _ = await asyncio.gather(
+                self._by_first_guards(judged, facts, of_root, record_now), self._query_changes(judged.drifts)
+            )
+            if not plan.actions:  # the surroundings cannot matter
+                return plan
+            around = await (looking or situations.around(root, facts))
+        finally:
+            if looking is not None:
+                looking.cancel()
+        return decide(root, judged, facts, situations.with_surroundings(situation, around))
+
+    async def _by_first_guards(
+        self, judged: Judged, facts: Facts, of_root: Situation, record_now: RootRecord
+    ) -> tuple[Situation, Plan]:
+        """The plan of what the guards that need no read of Azure let through.
+
+        The state before it is stored, to gain time, unless the root was held: then it will probably be held again.
+        """
+        with_fleet = self.parts.situations.with_fleet(of_root, self.root, record_now, self.trigger, judged.edits)
+        situation, _ = await asyncio.gather(with_fleet, self.writes.prepare())
         self.approval, self.seen = situation.approval, situation.history
-        plan = decide(root, judged, facts, situation, FIRST_GUARDS)
-        if plan.actions:  # otherwise the surroundings cannot matter
-            plan = decide(root, judged, facts, situation)
-        return facts, plan, misses_container(judged)
+        plan = decide(self.root, judged, facts, situation, FIRST_GUARDS)
+        if not (self.trigger.dry_run or self._was_held):
+            await self.writes.snapshot_ahead(plan)
+        return situation, plan
 
     async def _with_changed_secrets(self, judged: Judged, facts: Facts) -> Judged:
         """What differs, including secrets that no longer have their accepted value. Only these need the digest key."""
@@ -253,17 +283,18 @@ class Reconcile:
 
     # --- intent ---
 
-    async def _intend(self, plan: Plan, leased: Leased) -> tuple[Intent, tuple[str, ...]]:
+    async def _intend(self, plan: Plan, leased: Leased, since: datetime) -> tuple[Intent, tuple[str, ...]]:
         """Stores a record before the first write: what is about to be done, the state before it, and the alerts.
 
         It includes the ids of the writes, one for each action, since a write's event can arrive before its answer.
+        since: the earliest, by ARM's clock, that anything is read which a write is based on.
         """
         now = self.parts.ambient.now()
         kinds = sorted({edit.drift.kind for edit in plan.edits})
         actions = tuple(str(action) for action in plan.actions)
-        since = self.observer.earliest()
         unprotected = {action.resource.key: since for action in plan.actions if action.unprotected}
-        intent = Intent(str(self.parts.ambient.uuid()), now, actions, tuple(kinds), unprotected)
+        intent = self.writes.draft(plan)
+        intent = replace(intent, actions=actions, kinds=tuple(kinds), unprotected=unprotected)
         intent = replace(intent, snapshots=snapshot.names(self.root.id, intent))
         before = leased.stored.record.episodes
         episodes, detected = alerts.opened(self.root, plan.drifts, before, now, await self._causes(plan))
@@ -298,8 +329,11 @@ class Reconcile:
 
     @property
     def _may_have_asked(self) -> bool:
-        held = any(episode.state == AlertType.HELD for episode in self.stored.record.episodes.values())
-        return (held or self.trigger.create) and not self.trigger.dry_run
+        return (self._was_held or self.trigger.create) and not self.trigger.dry_run
+
+    @property
+    def _was_held(self) -> bool:
+        return any(episode.state == AlertType.HELD for episode in self.stored.record.episodes.values())
 
     async def _record(self, outcome: Outcome) -> None:
         """Stores record, ledger entry and alerts of the outcome in one batch; then enqueues another look if need be."""

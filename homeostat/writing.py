@@ -1,6 +1,7 @@
 """The writes of one reconcile: each under the lease, with a snapshot before it and a record of what was sent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -8,7 +9,7 @@ from homeostat.ambient import Ambient
 from homeostat.core import flapping, snapshot
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
 from homeostat.core.errors import HomeostatError
-from homeostat.core.model import Drift, Found, Gone, Read, Unreadable
+from homeostat.core.model import Drift, Fact, Found, Gone, Read, Unreadable
 from homeostat.core.outcome import Trigger
 from homeostat.core.plan import Action, Hold, Plan, rebase
 from homeostat.core.record import BlindWrite, Intent, RootRecord
@@ -19,6 +20,15 @@ from homeostat.observing import Observer
 from homeostat.ports import ArmWriter, StillRunning, Written
 from homeostat.snapshots import Snapshots
 from homeostat.store import Leased
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A snapshot that was stored before its write was decided upon, under the draft of an intent."""
+
+    action: Action
+    draft: Intent
+    snapshot: str
 
 
 @dataclass(slots=True)
@@ -40,12 +50,39 @@ class Writes:
     refusals: dict[Key, Hold] = field(default_factory=dict)
     counted: int = 0
     digest: Digest | None = None
+    ahead: Ahead | None = None
+
+    def reading_ahead(self, plan: Plan) -> AbstractContextManager[None]:
+        """Reads what the plan's first write is based on, if no ETag protects it, beside the storing of its intent."""
+        return self.observer.reading_ahead(_bases(planned for _, planned in self._first(plan)))
+
+    async def snapshot_ahead(self, plan: Plan) -> None:
+        """Stores the state before the plan's first write, beside what its guards still ask about.
+
+        If they hold that write, nothing will name the snapshot.
+        """
+        for number, planned in self._first(plan):
+            draft = Intent(str(self.ambient.uuid()), self.ambient.now(), ())
+            self.ahead = Ahead(planned, draft, await self._kept(planned, draft, number))
+
+    def draft(self, plan: Plan) -> Intent:
+        """The draft of the plan's intent: the one under which the state before its first write is stored, if it is."""
+        ahead, self.ahead = self.ahead, None
+        if ahead is not None and any(planned == ahead.action for _, planned in self._first(plan)):
+            self.snapshots.append(ahead.snapshot)
+            return ahead.draft
+        return Intent(str(self.ambient.uuid()), self.ambient.now(), ())
 
     async def snapshot_first(self, plan: Plan, intent: Intent) -> None:
         """Stores the state before the plan's first write. It may run beside the storing of the intent that names it."""
+        for number, planned in self._first(plan):
+            await self._snapshot(planned, intent, number)
+
+    def _first(self, plan: Plan) -> Iterator[tuple[int, Action]]:
+        """The plan's first write and its number, if there is any that waits for no refused one."""
         for number, planned in enumerate(plan.actions, 1):
             if not waits_for_refused(planned, self.refusals, plan.actions):
-                await self._snapshot(planned, intent, number)
+                yield number, planned
                 return
 
     async def prepare(self) -> None:
@@ -56,10 +93,13 @@ class Writes:
     async def _snapshot(self, planned: Action, intent: Intent, number: int) -> None:
         if snapshot.name(self.root.id, intent, number) in self.snapshots:
             return
+        self.snapshots.append(await self._kept(planned, intent, number))
+
+    async def _kept(self, planned: Action, intent: Intent, number: int) -> str:
         digest = self.digest = self.digest or await self.keeper.digest()
         found = snapshot.taken(self.root, as_seen(planned), intent, number, self.trigger, digest)
         await self.keeper.keep(found)
-        self.snapshots.append(found.id)
+        return found.id
 
     def forget(self, intent: Intent) -> None:
         """Drops the snapshots of an intent under which nothing was written."""
@@ -77,10 +117,11 @@ class Writes:
         for number, (planned, name) in enumerate(zip(plan.actions, names, strict=True), 1):
             if waits_for_refused(planned, self.refusals, plan.actions):
                 continue
-            await self._snapshot(planned, intent, number)
-            await leased.ensure()
             try:
-                await self._send(as_seen(planned), name, leased)
+                with self.observer.reading_ahead(_bases([planned])):
+                    await self._snapshot(planned, intent, number)
+                    await leased.ensure()
+                    await self._send(as_seen(planned), name, leased)
             except ArmError as error:
                 hold = refusal(error)
                 if hold is None or together:
@@ -89,26 +130,28 @@ class Writes:
                 self.refusals |= refused(planned, hold)
 
     async def _send(self, planned: Action, name: str, leased: Leased) -> None:
-        read_at = self.observer.earliest()
-        action = await self._rebased(planned) if planned.unprotected else planned
+        action, since = planned, self.observer.earliest()
+        if planned.unprotected:
+            base = await self.observer.base(_base_of(planned))
+            action, since = self._rebased(planned, base.fact), base.since
         try:
             ids = await self.writer.write(action, correlation_id=name, send_by=leased.send_by)
         except StillRunning as running:
-            self._keep(action, running.written, read_at)
+            self._keep(action, running.written, since)
             raise
         except ArmError as error:
             if error.executed is not Executed.NO:  # it may still take effect
-                self._keep_blind(action, read_at, name, leased.store.terms.lands)
+                self._keep_blind(action, since, name, leased.store.terms.lands)
             raise
-        self._keep(action, ids, read_at)
+        self._keep(action, ids, since)
 
-    async def _rebased(self, planned: Action) -> Action:
-        """The action for a resource without ETag: its edits over a body that is read right before the write.
+    def _rebased(self, planned: Action, fact: Fact) -> Action:
+        """The action for a resource without ETag: its edits over a body that was read right before the write.
 
-        The snapshot was taken before this read, so what is replaced must still be the same, and what is created must
-        still not be there.
+        The snapshot shows what an earlier look found, so what is replaced must still be the same, and what is created
+        must still not be there.
         """
-        match await self.observer.read(Read(planned.type, planned.resource)):
+        match fact:
             case Gone() if planned.creates:
                 return planned
             case Found() if planned.creates:
@@ -123,13 +166,13 @@ class Writes:
             raise _moved("what is to be replaced changed since its snapshot was taken", planned)
         return action
 
-    def _keep(self, action: Action, ids: Written, read_at: datetime) -> None:
+    def _keep(self, action: Action, ids: Written, since: datetime) -> None:
         self.written.append((action, ids))
-        self._keep_blind(action, read_at, ids.correlation_id)
+        self._keep_blind(action, since, ids.correlation_id)
 
-    def _keep_blind(self, action: Action, read_at: datetime, name: str, lands: timedelta = timedelta()) -> None:
+    def _keep_blind(self, action: Action, since: datetime, name: str, lands: timedelta = timedelta()) -> None:
         if action.unprotected:
-            self.blind.append(BlindWrite(action.resource.key, read_at, self.observer.latest() + lands, name))
+            self.blind.append(BlindWrite(action.resource.key, since, self.observer.latest() + lands, name))
 
     # --- repairs, as the flap breaker counts them ---
 
@@ -145,6 +188,15 @@ class Writes:
     def mark_counted(self) -> None:
         """To be called once the record includes all repairs so far, or the writes were none."""
         self.counted = len(self.written)
+
+
+def _bases(planned: Iterable[Action]) -> Iterator[Read]:
+    """What has to be read right before these writes, since no ETag protects them."""
+    return (_base_of(each) for each in planned if each.unprotected)
+
+
+def _base_of(planned: Action) -> Read:
+    return Read(planned.type, planned.resource)
 
 
 def _moved(message: str, planned: Action) -> ArmError:

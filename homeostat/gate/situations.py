@@ -1,15 +1,13 @@
 """Gathers what the guards of `homeostat.core.gate` ask about, once for every observation that found something to write.
 
-What is remembered of the root itself is in its record. Unless that alone holds everything back, two things are read
-concurrently, since a repair waits for both: what Azure says about the root's surroundings (its tags, deployments, our
-own site), and what is stored of the fleet. Of the fleet, pauses and approvals come first; the rest is read only if they
-let something through. If they do not, the read of Azure was superfluous.
+What is remembered of the root itself is in its record. What is stored of the fleet is read next: pauses and approvals
+first, the rest only if they let something through. What Azure says about the root's surroundings (its tags,
+deployments, our own site) comes last, or beside what is stored, if a write is expected.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from homeostat.ambient import Ambient
 from homeostat.core.attribution import ActorKind
@@ -25,6 +23,7 @@ from homeostat.core.record import RootRecord
 from homeostat.core.spec import Root
 from homeostat.core.uses import NOTHING_RESERVED, RunUse
 from homeostat.core.versions import is_new
+from homeostat.eager import begun
 from homeostat.gate.approvals import Approvals
 from homeostat.gate.drifting import Drifting
 from homeostat.gate.fleetwide import Fleetwide, Rows
@@ -46,40 +45,22 @@ class Situations:
     approvals: Approvals
     rollout_cache: RolloutCache
 
-    async def of(
+    async def of(self, root: Root, record: RootRecord, trigger: Trigger) -> Situation:
+        """The situation in which writes that were decided elsewhere are to be judged. Raises StorageError."""
+        return await self.with_fleet(self.of_root(root, record, trigger), root, record, trigger)
+
+    def of_root(
         self,
         root: Root,
         record: RootRecord,
         trigger: Trigger,
         edits: Sequence[Edit] = (),
-        facts: Facts = MappingProxyType({}),
         own_run: RunUse = NOTHING_RESERVED,
     ) -> Situation:
-        """The situation in which these edits of a root, with this record and these facts, are to be judged.
+        """The part of the situation that needs no I/O, for these edits of a root with this record.
 
-        Azure is asked only where the guards that know just the root let an edit through, concurrently with the store.
-        own_run: what this reconcile has written so far, where it is a run of its own. Raises StorageError.
+        own_run: what this reconcile has written so far, where it is a run of its own.
         """
-        situation = self._of_root(root, record, trigger, edits, own_run)
-        with_fleet = self._with_fleet(situation, root, record, trigger, edits)
-        if not _is_expected(edits, situation):
-            situation, allowed = await with_fleet
-            return await self.looked_around(situation, root, facts) if allowed else situation
-        # Azure first: it is slower than storage, and starting one request delays the other.
-        around, (situation, allowed) = await asyncio.gather(self._around(root, facts), with_fleet)
-        return self._right_before(situation, around) if allowed else situation
-
-    async def looked_around(self, situation: Situation, root: Root, facts: Facts) -> Situation:
-        """Completes the situation right before a write: reads the root's own body and its group's deployments."""
-        return self._right_before(situation, await self._around(root, facts))
-
-    def _right_before(self, situation: Situation, around: Surroundings) -> Situation:
-        return replace(situation, now=self.ambient.now(), own=self.own.known, surroundings=around)
-
-    def _of_root(
-        self, root: Root, record: RootRecord, trigger: Trigger, edits: Sequence[Edit], own_run: RunUse
-    ) -> Situation:
-        """The part of the situation that needs no I/O."""
         history = History(
             declared=root.declared,
             run=own_run,
@@ -104,12 +85,11 @@ class Situations:
             history=history,
         )
 
-    async def _with_fleet(
-        self, situation: Situation, root: Root, record: RootRecord, trigger: Trigger, edits: Sequence[Edit]
-    ) -> tuple[Situation, bool]:
-        """Adds what is stored of the fleet. Also returns whether the guards of single edits let something through.
-
-        Caps and mass drift are read only where they do.
+    async def with_fleet(
+        self, situation: Situation, root: Root, record: RootRecord, trigger: Trigger, edits: Sequence[Edit] = ()
+    ) -> Situation:
+        """Adds what is stored of the fleet. Caps and mass drift are read only where the guards of single edits let
+        something through. Raises StorageError.
         """
         fleet = Fleetwide(self.store.documents, self.ambient)
         rows, pauses = await asyncio.gather(fleet.read(), self.store.pauses())
@@ -118,14 +98,18 @@ class Situations:
         situation = replace(situation, approval=await self.approvals.of(root.id, edits, situation))
         allowed, _ = guard_edits(edits, situation, FIRST_GUARDS)
         if not allowed:
-            return situation, False
-        return replace(situation, history=await self._of_fleet(root, record, trigger, allowed, history, rows)), True
+            return situation
+        return replace(situation, history=await self._of_fleet(root, record, trigger, allowed, history, rows))
 
-    async def _around(self, root: Root, facts: Facts) -> Surroundings:
-        own, body, running = await asyncio.gather(
-            self.own.look(self.reader), self._body(root, facts), self._running(root)
-        )
+    async def around(self, root: Root, facts: Facts) -> Surroundings:
+        """What Azure says of the root's own body, its group's deployments and our own site."""
+        asked = begun(self._running(root)), begun(self._body(root, facts)), begun(self.own.look(self.reader))
+        running, body, own = await asyncio.gather(*asked)
         return Surroundings(root.id, body, facts, running, own)
+
+    def with_surroundings(self, situation: Situation, around: Surroundings) -> Situation:
+        """The situation right before a write."""
+        return replace(situation, now=self.ambient.now(), own=self.own.known, surroundings=around)
 
     async def _body(self, root: Root, facts: Facts) -> Fact:
         read = own_read(root.id)
@@ -162,7 +146,7 @@ class Situations:
         )
 
 
-def _is_expected(edits: Sequence[Edit], situation: Situation) -> bool:
+def expects_a_write(edits: Sequence[Edit], situation: Situation) -> bool:
     """Whether something is likely to be written: an edit that the root's own guards allow and no approval holds."""
     sure, _ = guard_edits(edits, situation, OWN_GUARDS)
     waiting = to_approve(sure, situation)

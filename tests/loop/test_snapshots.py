@@ -6,11 +6,13 @@ from typing import Any, override
 
 import pytest
 
-from homeostat.core.outcome import Status
+from homeostat.core.outcome import Status, Trigger
 from homeostat.memory import MemoryBlobs
+from homeostat.observing import Observer
 from homeostat.ports import StorageUnavailable
+from homeostat.writing import Writes
 from tests.loop.rolling_back import SECRET, access, healed, kept
-from tests.loop.stand import SPEC, stand
+from tests.loop.stand import NSG_VERSION, SPEC, Stand, stand
 from tests.support.patience import POLICY
 
 pytestmark = pytest.mark.wire
@@ -52,7 +54,47 @@ async def test_nothing_is_written_whose_snapshot_cannot_be_stored() -> None:
         await replace(world, engine=full).reconcile("nsg")
     assert (world.writes(), access(world)) == ([], "Deny")
     assert (await world.reconcile("nsg")).status is Status.HEALED
-    assert "unfinished" in (await world.history("nsg"))[0]
+    (entry,) = await world.history("nsg")
+    assert "unfinished" not in entry, "nothing was intended yet"
+
+
+async def test_a_snapshot_stored_ahead_of_a_hold_is_of_no_write_and_no_later_look_stores_another() -> None:
+    world = stand()
+    world.change_rule("allow-sql", access="Deny")
+    tag(world, **{"homeostat-pause-until": "2027-01-01"})
+    for _ in range(3):
+        outcome = await world.reconcile("nsg")
+        assert (outcome.status, outcome.snapshots) == (Status.HELD, ())
+    (unused,) = await kept(world)
+    tag(world)
+    outcome = await world.reconcile("nsg")
+    assert outcome.status is Status.HEALED
+    (used,) = outcome.snapshots
+    assert [each["id"] for each in await kept(world)] == [unused["id"], used]
+    assert (await world.history("nsg"))[0]["snapshots"] == [used]
+
+
+def tag(world: Stand, **tags: str) -> None:
+    body = world.operator("GET", world.id("nsg"), version=NSG_VERSION).body
+    world.operator("PUT", world.id("nsg"), {**body, "tags": tags}, NSG_VERSION)
+
+
+async def test_a_snapshot_stored_ahead_counts_for_the_very_write_that_it_was_taken_before() -> None:
+    world = stand()
+    world.change_rule("allow-sql", access="Deny")
+    one = (await world.reconcile("nsg", dry_run=True)).plan
+    world.change_rule("allow-redis", access="Deny")
+    both = (await world.reconcile("nsg", dry_run=True)).plan
+    engine, root = world.engine, await world.root("nsg")
+    observer = Observer(engine.registry, engine.reader, engine.prober, world.ambient)
+    writes = Writes(root, Trigger("manual"), engine.writer, engine.snapshots, observer, world.ambient)
+    await writes.snapshot_ahead(one)
+    (stored,) = await kept(world)
+    assert writes.draft(both).id != stored["intent"]
+    assert writes.snapshots == []
+    await writes.snapshot_ahead(both)
+    assert writes.draft(both).id == (await kept(world))[1]["intent"]
+    assert writes.snapshots == [(await kept(world))[1]["id"]]
 
 
 async def test_of_app_settings_only_what_the_spec_says_in_clear_is_kept_in_clear() -> None:

@@ -34,16 +34,18 @@ STANDING: Final = "homeostat/core/gate/standing.py"
 
 ONCE_BROKEN: Final = "tests/nights/test_nights.py::test_a_night_that_once_broke_a_promise_breaks_it_no_more"
 
-_KEEP: Final = "            await self._snapshot(planned, intent, number)\n"
+_KEEP: Final = "                    await self._snapshot(planned, intent, number)\n"
 _SEND: Final = (
-    "            await leased.ensure()\n            try:\n"
-    "                await self._send(as_seen(planned), name, leased)\n"
+    "                    await leased.ensure()\n                    await self._send(as_seen(planned), name, leased)\n"
 )
 
 DEFECTS: Final = (
     Defect(
         "app settings are written without being read again",
-        (Patch(WRITING, "await self._rebased(planned) if planned.unprotected else planned", "planned"),),
+        (
+            Patch(WRITING, "for each in planned if each.unprotected)", "for each in planned if False)"),
+            Patch(WRITING, "        if planned.unprotected:\n", "        if False:\n"),
+        ),
     ),
     Defect(
         "no If-Match is sent",
@@ -174,7 +176,8 @@ DEFECTS: Final = (
         "the snapshot is stored after the write",
         (
             Patch(RECONCILE, "await asyncio.gather(saved, self.writes.snapshot_first(plan, intent))", "await saved"),
-            Patch(WRITING, _KEEP + _SEND, f"{_SEND}    {_KEEP}"),
+            Patch(RECONCILE, "await self.writes.snapshot_ahead(plan)", "pass"),
+            Patch(WRITING, _KEEP + _SEND, _SEND + _KEEP),
         ),
     ),
     Defect(

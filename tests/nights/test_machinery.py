@@ -62,7 +62,7 @@ CAUGHT: dict[str, tuple[str, tuple[Entry, ...]]] = {
         "no network write without a precondition",
         (Edit(100.0, "anna", Change("rule field", "nsg", "allow-sql", "access=Deny")),),
     ),
-    "no second read": ("settings are read again under the intent", (DRIFT,)),
+    "no second read": ("settings are read again before they are written", (DRIFT,)),
     "a refusal acknowledged": (
         "the ledger says written only of what was",
         (Fault(0.0, "appsettings", "write", "locked"), DRIFT),

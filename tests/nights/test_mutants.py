@@ -15,7 +15,7 @@ pytestmark = pytest.mark.wire
 ROWS = re.findall(r"^\| ([^|]+) \| ([^|]+) \| (?:\d+ nights?|test) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
 CAUGHT_AT_ONCE = {
-    "app settings are written without being read again": "settings are read again under the intent",
+    "app settings are written without being read again": "settings are read again before they are written",
     "no If-Match is sent": "no network write without a precondition",
     "the intent is not stored": "every write has its intent",
     "the snapshot is stored after the write": "every write has its snapshot",

@@ -38,7 +38,7 @@ PROMISES: Final[Mapping[str, Promise]] = {
         nothing_lost.no_setting_is_lost_in_silence,
         nothing_lost.no_container_is_replaced_in_silence,
         writes.no_network_write_without_a_precondition,
-        writes.settings_are_read_again_under_the_intent,
+        writes.settings_are_read_again_before_they_are_written,
         writes.no_setting_is_written_amid_a_swap,
         writes.no_write_while_held,
         writes.no_write_beyond_the_mode,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from homeostat.core.leases import DEFAULT_TERMS
+from homeostat.observing import AS_GOOD_AS_NEW
 from homeostat.reconcile import MAX_ROUNDS
 from tests.nights.evidence import Evidence
 from tests.nights.place import ROOTS, SITES, root_at
@@ -26,31 +27,32 @@ def no_network_write_without_a_precondition(evidence: Evidence) -> Iterator[str]
 
 
 def _was_gone(evidence: Evidence, write: Call) -> bool:
-    """Whether its work had looked again under the intent, right before, and nothing was there."""
-    intent = evidence.intent_of(write)
-    reads = [
-        call.status
-        for _, call in evidence.of(Call)
-        if call.work == write.work and call.path == write.path and call.verb == "read"
-        if intent <= call.sent < write.sent
-    ]
-    return reads[-1:] == [404]
+    """Whether its work had looked again, right before, and nothing was there."""
+    base = _base_of(evidence, write, write.path)
+    return base is not None and base.status == 404
 
 
-def settings_are_read_again_under_the_intent(evidence: Evidence) -> Iterator[str]:
-    """Before app settings are written, they are read again: after the intent, right before the write."""
-    reads = [call for _, call in evidence.of(Call) if call.verb == "read" and call.path.endswith("/appsettings/list")]
+def settings_are_read_again_before_they_are_written(evidence: Evidence) -> Iterator[str]:
+    """Before app settings are written, they are read again: beside the storing of the intent, or after it."""
     for _, call in evidence.writes:
-        root = root_at(call.path)
-        if root not in SITES or not call.path.endswith("/appsettings"):
+        if root_at(call.path) not in SITES or not call.path.endswith("/appsettings"):
             continue
-        intents = [place for place, record in evidence.records_by(root, call.work, call.sent) if record.get("intent")]
-        again = [
-            read for read in reads if read.work == call.work and read.path == f"{call.path}/list"
-            and read.executed and intents and intents[-1] <= read.sent < call.sent
-        ]  # fmt: skip
-        if not again:
+        if _base_of(evidence, call, f"{call.path}/list") is None:
             yield f"{call.work}: {_short(call)} written at {call.at:.1f} s without being read again"
+
+
+def _base_of(evidence: Evidence, write: Call, path: str) -> Call | None:
+    """What a write that no ETag protects is based on: its work's second read since its last write, or a later one.
+
+    The first was the look that found the drift. None if ARM had answered too long before the intent was stored.
+    """
+    own = [call for _, call in evidence.of(Call) if call.work == write.work and call.sent < write.sent]
+    last = max(
+        (call.sent for call in own if call.path == write.path and call.executed and call.verb != "read"), default=-1
+    )
+    reads = [call for call in own if call.path == path and call.verb == "read" and call.sent > last and call.status]
+    fresh = reads[1:] and reads[-1].at >= evidence.intended_at(write) - AS_GOOD_AS_NEW
+    return reads[-1] if fresh else None
 
 
 def no_setting_is_written_amid_a_swap(evidence: Evidence) -> Iterator[str]:
