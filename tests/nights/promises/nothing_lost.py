@@ -18,6 +18,8 @@ def nothing_unowned_is_touched_in_network_and_dns(evidence: Evidence) -> Iterato
                 continue
             if old is None and _comes_with(mine, evidence.state_at(place - 1), (root, path)):
                 continue
+            if evidence.is_rollback(change.work) and _was_ours(evidence, (root, path), place):
+                continue  # of what was declared when Homeostat wrote it, or came with that
             yield f"{change.work} changed {path} of {root} from {old!r} to {new!r}"
 
 
