@@ -80,7 +80,7 @@ class Writes:
             await self._snapshot(planned, intent, number)
             await leased.ensure()
             try:
-                await self._send(as_seen(planned), name, leased)
+                await self._send(as_seen(planned), name, leased, self._send_by(leased, asked=together))
             except ArmError as error:
                 hold = refusal(error)
                 if hold is None or together:
@@ -88,11 +88,18 @@ class Writes:
                 self.observer.note(error)
                 self.refusals |= refused(planned, hold)
 
-    async def _send(self, planned: Action, name: str, leased: Leased) -> None:
+    def _send_by(self, leased: Leased, *, asked: bool) -> float:
+        """By when a write has to be sent: under the lease, and before what it was asked for is over."""
+        until = self.trigger.until
+        if until is None or not asked:
+            return leased.send_by
+        return min(leased.send_by, self.ambient.monotonic() + (until - self.ambient.now()).total_seconds())
+
+    async def _send(self, planned: Action, name: str, leased: Leased, send_by: float) -> None:
         read_at = self.observer.earliest()
         action = await self._rebased(planned) if planned.unprotected else planned
         try:
-            ids = await self.writer.write(action, correlation_id=name, send_by=leased.send_by)
+            ids = await self.writer.write(action, correlation_id=name, send_by=send_by)
         except StillRunning as running:
             self._keep(action, running.written, read_at)
             raise

@@ -224,7 +224,7 @@ class _InTimePolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             raise ArmError(
                 status=0,
                 code="TooLateToSend",
-                message="it could take effect after the lease has ended; the root is observed again first",
+                message="its lease, or what it was asked for, would be over by then; the root is observed again first",
                 error_class=ErrorClass.STALE,
                 executed=Executed.NO,
                 request=named(request.http_request),

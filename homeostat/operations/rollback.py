@@ -87,6 +87,7 @@ class Rollbacks:
             held = await self.engine.holds_of(plan, root, trigger, record, own, facts)
             return {**told, "held": [held_json(each) for each in held]}
         pause = replace(pause, until=max(each.until for each in (pause, *others)))
+        trigger = replace(trigger, until=pause.until)
         again = partial(self._plan, root, undone, snapshots)
         outcome = await self._carry_out(root, again, trigger, pause, others)
         done: JsonObject = {"outcome": outcome_json(outcome), "verified": await self._is_restored(undone)}
@@ -197,10 +198,10 @@ class Rollbacks:
             raise RollbackRefused(f"another instance works on {root.id.short}: try again in a minute")
         if not outcome.snapshots:
             await self._unpause(pause, before)
-            raise RollbackRefused(f"{outcome.status}: {outcome.error}")
+            raise RollbackRefused(f"{outcome.status}: {outcome.reason}")
         if not outcome.written or outcome.status is Status.FAILED:
-            until = pause.until.isoformat()
-            raise RollbackFailed(f"{root.id.short} is not rolled back, and stays paused until {until}: {outcome.error}")
+            until, reason = pause.until.isoformat(), outcome.reason or f"it is {outcome.status}"
+            raise RollbackFailed(f"{root.id.short} is not rolled back, and stays paused until {until}: {reason}")
         return outcome
 
     async def _write(self, root: Root, planning: _Planning, trigger: Trigger, pause: Pause) -> Outcome:

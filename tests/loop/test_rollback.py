@@ -9,9 +9,11 @@ import pytest
 
 from homeostat.core.model import Mode
 from homeostat.core.outcome import Status
-from homeostat.operations.rollback import RollbackRefused
+from homeostat.core.plan import Action
+from homeostat.operations.rollback import RollbackFailed, RollbackRefused
 from homeostat.render import explanation
 from tests.loop.crashes import Crash, Fate, mortal
+from tests.loop.meddling import meddled, once
 from tests.loop.rolling_back import FOUR_HOURS, HOUR, ROLLING_BACK, access, healed, kept, refused, roll_back
 from tests.loop.stand import WEB_VERSION, Stand, stand
 
@@ -70,6 +72,15 @@ async def test_the_loop_leaves_it_alone_until_the_pause_ends_and_heals_again_the
     assert "after a rollback, it broke" in held.hold.message
     await world.work_for(timedelta(minutes=2))
     assert access(world) == "Allow"
+
+
+async def test_what_is_held_up_until_the_pause_is_over_is_not_restored_any_more() -> None:
+    world = await healed()
+    writes = world.writes()
+    meddling = meddled(world, before=once(lambda: world.pass_time(seconds=70), Action))
+    with pytest.raises(RollbackFailed, match=r"is not rolled back, and stays paused until .*: it is in-sync"):
+        await meddling.service.rollbacks.start("app-flask", "", timedelta(minutes=1), "it broke", "Anna")
+    assert (world.writes(), access(world)) == (writes, "Allow")
 
 
 async def test_what_was_created_goes_and_what_was_removed_comes_back() -> None:

@@ -16,7 +16,7 @@ batch with the ledger entry. All else goes on beside these or a call to ARM."""
 CALLS: Final = {
     "app_settings": 5,  # look, what goes on around it, the settings once more, the write, look
     "vnet_integration": 5,  # its look takes two steps
-    "route_all": 6,  # two writes, of which the second is of app settings
+    "route_all": 7,  # two writes; before each, what it sends along for others is read once more
     "subnet": 5,  # a write that is polled once
     "nsg_rules": 6,  # the rule itself is asked whether it is gone
     "nsg_rules, changed": 5,
