@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from tests.nights.clock import DUSK
 from tests.nights.place import (
     APPS,
+    LEGACY,
     LINK,
     NSG,
     ROOTS,
@@ -25,7 +26,7 @@ from tests.nights.place import (
     Path,
     State,
 )
-from tests.nights.schedule import Contain, Govern, Respec
+from tests.nights.schedule import Contain, Govern, Respec, Routing
 
 SECRET_SETTING: Final = "DB_PASSWORD"
 """Declared `secret: true`: its presence is defended, and another value than the first that was seen is told."""
@@ -48,16 +49,24 @@ ROUTE_PREFIX: Final = "10.10.0.0/16"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One declared thing: its root, kind and mode, and what has to be where once it is as declared."""
+    """One declared thing: its root, kind and mode, and what has to be where once it is as declared.
+
+    instead: what does as well.
+    """
 
     root: str
     kind: str
     name: str
     mode: str
     wanted: Mapping[Path, Any]
+    instead: Mapping[Path, Any] | None = None
 
     def holds(self, state: State) -> bool:
-        return all(state.get(path) == value for path, value in self.wanted.items())
+        return any(
+            all(state.get(path) == value for path, value in wanted.items())
+            for wanted in (self.wanted, self.instead)
+            if wanted is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,7 @@ class Declared:
     policy: Govern | None = None
     containers: Contain | None = None
     has_slot: bool = False
+    routing: Routing | None = None
 
     def after(self, change: Respec) -> Self:
         """The next version of the spec."""
@@ -98,7 +108,8 @@ class Declared:
     def settings_of(self, site: str) -> tuple[tuple[str, str], ...]:
         """The slot has its own values of two that both declare."""
         own = SLOT_SETTINGS if site == SLOT else {}
-        return tuple((name, own.get(name, value)) for name, value in self.settings)
+        legacy = ((LEGACY, "1"),) if self.routing and self.routing.by_setting else ()
+        return tuple((name, own.get(name, value)) for name, value in (*self.settings, *legacy))
 
     def mode(self, kind: str) -> str:
         return dict(self.modes).get(kind, "enforce")
@@ -148,6 +159,8 @@ def _site(app: str, declared: Declared) -> list[str]:
     lines += [f'    {name}: "{value}"' for name, value in declared.settings_of(app)]
     if declared.defends_secret:
         lines.append(f"    {SECRET_SETTING}: {{secret: true}}")
+    if declared.routing:
+        lines.append("route_all: {application_traffic: true}")
     return lines
 
 
@@ -199,6 +212,9 @@ def _items(declared: Declared) -> Iterator[Item]:
         yield Item(
             app, "vnet_integration", "integration", declared.mode("vnet_integration"), {(app, "integration"): SUBNET}
         )
+        if declared.routing:
+            flag, setting = {(app, "routing/applicationTraffic"): True}, {(app, f"settings/{LEGACY}"): "1"}
+            yield Item(app, "route_all", "application_traffic", "enforce", flag, setting)
     for name, priority, access, protocol, port in declared.rules:
         fields = {
             "priority": priority,

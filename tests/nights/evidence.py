@@ -119,6 +119,9 @@ class Evidence:
     def is_rollback(self, work: str) -> bool:
         return self.beginning(work).what.startswith("rollback")
 
+    def is_retest(self, work: str) -> bool:
+        return self.beginning(work).what.startswith("re-test")
+
     @cached_property
     def own_changes(self) -> list[tuple[int, Changed]]:
         """What became different by Homeostat's doing."""
@@ -292,7 +295,11 @@ class Evidence:
 
     def roots_without_news(self) -> frozenset[str]:
         """The roots of which some event, or the work it led to, never arrived."""
-        texts = [each.about for what in ("event lost", "event given up", "poison") for each in self.happened(what)]
+        return self.roots_of("event lost", "event given up", "poison")
+
+    def roots_of(self, *whats: str) -> frozenset[str]:
+        """The roots to which something of this happened."""
+        texts = [each.about for what in whats for each in self.happened(what)]
         found = set()
         for text in texts:
             path = json.loads(text)["root"] if text.startswith('{"root"') else text

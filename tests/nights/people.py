@@ -28,7 +28,7 @@ PEOPLE: Final = {
 }
 
 WHO_ASKS: Final = "anna"
-"""For runs, rollbacks and approvals."""
+"""For runs, rollbacks, re-tests and approvals."""
 
 type Body = dict[str, Any]
 
@@ -57,6 +57,10 @@ def _table(_: Change) -> str:
 
 def _route(change: Change) -> str:
     return f"{ROOTS[TABLE]}/routes/{change.name}"
+
+
+def _site(change: Change) -> str:
+    return ROOTS[change.where]
 
 
 def _subnet(_: Change) -> str:
@@ -150,6 +154,10 @@ def _renewed(body: Body, change: Change) -> Body:
     return {**body, "properties": {**properties, "securityRules": [*rules, added]}}
 
 
+def _routed_by(_: Body, change: Change) -> Body:
+    return {"properties": {"outboundVnetRouting": {change.name: change.value == "on"}}}
+
+
 def _set(body: Body, change: Change) -> Body:
     return {"properties": {**(body.get("properties") or {}), change.name: change.value}}
 
@@ -212,6 +220,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "record": Way(_record, _DNS, _address),
     "record gone": Way(_record, _DNS, _nothing),
     "deployment": Way(_deployment, "2025-04-01", _deployed),
+    "routing": Way(_site, _WEB, _routed_by, "PATCH"),
     "swap": Way(_swap, _WEB, _other, "POST"),
     "leave network": Way(_integration, _WEB, _nothing),
 }

@@ -21,6 +21,9 @@ SITES: Final = (SLOT, *APPS)
 STICKY: Final = "SQL_SERVER_FQDN"
 """The setting that stays where it is on a swap."""
 
+LEGACY: Final = "WEBSITE_VNET_ROUTE_ALL"
+"""The setting that routes an app's traffic as the flag does."""
+
 ZONES: Final = {"sql": "privatelink.database.windows.net", "vault": "privatelink.vaultcore.azure.net"}
 LINK: Final = "link-vnet-appservice"
 NSG: Final = "nsg"
@@ -49,6 +52,9 @@ _KINDS: Final[Mapping[str, str]] = {"securityRules": "rules", "virtualNetworkLin
 """What children are called in a path, where it is not the last part of their type."""
 
 SLOT_SETTINGS: Final[Mapping[str, str]] = {STICKY: "sql-staging.database.windows.net", "REDIS_PORT": "6381"}
+
+WITHOUT_ETAG: Final = ("settings/", "routing/")
+"""What the paths begin with of what ARM knows no precondition for: a loss is told, where it cannot be prevented."""
 
 type Path = tuple[str, str]
 type State = Mapping[Path, Any]
@@ -101,6 +107,7 @@ def state(cloud: Cloud) -> State:
         found.update({(app, f"settings/{name}"): value for name, value in settings.items()})
         found[app, "integration"] = site.properties.get("virtualNetworkSubnetId")
         found[app, "tags"] = _frozen(site.body.get("tags"))
+        found.update({(app, f"routing/{flag}"): on or None for flag, on in site.body["routing"].items()})
         found[app, "swap"] = site.body.get("swap", {}).get("into")
     for name in CONTAINERS:
         container = cloud.get(ROOTS[name])

@@ -68,7 +68,7 @@ def _repairs(evidence: Evidence) -> Mapping[tuple[str, tuple[str, ...]], list[tu
     calls = {call.correlation: call for _, call in evidence.writes}
     found: dict[tuple[str, tuple[str, ...]], list[tuple[float, bool]]] = defaultdict(list)
     for _, change in evidence.own_changes:
-        if evidence.is_rollback(change.work):
+        if evidence.is_rollback(change.work) or evidence.is_retest(change.work):
             continue
         items: dict[tuple[str, str], list[str]] = defaultdict(list)
         for root, path in change.values:
