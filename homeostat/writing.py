@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.core import flapping, snapshot
-from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.arm_errors import TOO_LATE_TO_SEND, ArmError, ErrorClass, Executed
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Drift, Found, Gone, Read, Unreadable
 from homeostat.core.outcome import Trigger
@@ -19,6 +20,12 @@ from homeostat.observing import Observer
 from homeostat.ports import ArmWriter, StillRunning, Written
 from homeostat.snapshots import Snapshots
 from homeostat.store import Leased
+
+FRESH_FOR: Final = 5.0
+"""Seconds for which a body is fresh enough to be written back where no ETag tells whether it still is the same."""
+
+READS: Final = 3
+"""How often such a body is read, at most, for one write that ARM puts off."""
 
 
 @dataclass(slots=True)
@@ -96,8 +103,22 @@ class Writes:
         return min(leased.send_by, self.ambient.monotonic() + (until - self.ambient.now()).total_seconds())
 
     async def _send(self, planned: Action, name: str, leased: Leased, send_by: float) -> None:
-        read_at = self.observer.earliest()
-        action = await self._rebased(planned) if planned.unprotected else planned
+        """Sends a write. What one that nothing protects would replace is read again after every long wait."""
+        for _ in range(READS - 1):
+            try:
+                await self._send_once(planned, name, leased, send_by)
+            except ArmError as error:
+                if error.code != TOO_LATE_TO_SEND or self.ambient.monotonic() >= send_by:
+                    raise
+            else:
+                return
+        await self._send_once(planned, name, leased, send_by)
+
+    async def _send_once(self, planned: Action, name: str, leased: Leased, send_by: float) -> None:
+        read_at, action = self.observer.earliest(), planned
+        if planned.unprotected:
+            action = await self._rebased(planned)
+            send_by = min(send_by, self.ambient.monotonic() + FRESH_FOR)
         try:
             ids = await self.writer.write(action, correlation_id=name, send_by=send_by)
         except StillRunning as running:

@@ -193,13 +193,13 @@ class Rollbacks:
         except RollbackRefused:
             await self._unpause(pause, before)
             raise
-        if outcome.status is Status.BUSY:
+        if outcome.status is Status.BUSY and not outcome.snapshots:
             await self._unpause(pause, before)
             raise RollbackRefused(f"another instance works on {root.id.short}: try again in a minute")
         if not outcome.snapshots:
             await self._unpause(pause, before)
             raise RollbackRefused(f"{outcome.status}: {outcome.reason}")
-        if not outcome.written or outcome.status is Status.FAILED:
+        if not outcome.written or outcome.status in {Status.FAILED, Status.BUSY}:
             until, reason = pause.until.isoformat(), outcome.reason or f"it is {outcome.status}"
             raise RollbackFailed(f"{root.id.short} is not rolled back, and stays paused until {until}: {reason}")
         return outcome
@@ -248,7 +248,7 @@ def _undone(root: Root, snapshots: Sequence[Snapshot]) -> tuple[Inverse, ...]:
     Raises RollbackRefused for what cannot be restored.
     """
     by_place: dict[tuple[str, tuple[str, ...]], Inverse] = {}
-    for each in (inverse for found in snapshots for inverse in found.inverses):
+    for each in snapshot.in_effect(snapshots):
         first = by_place.get((each.resource.key, each.path), each)
         by_place[each.resource.key, each.path] = replace(each, before=first.before)
     for each in by_place.values():

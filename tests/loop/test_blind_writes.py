@@ -3,6 +3,7 @@
 Simulated nights found each of these (docs/simulation.md).
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from homeostat.core.arm_types import SITE
 from homeostat.core.model import Read
 from homeostat.core.outcome import Status
 from homeostat.core.plan import Action
+from simulator.faults import Fault
+from simulator.messages import Response
 from tests.azure.scripted import VirtualAmbient
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.meddling import meddled, once
@@ -32,7 +35,7 @@ class Eve:
     event: dict[str, Any] | None = None
 
     def writes(self) -> None:
-        self.world.change_settings(THEIRS="lost")
+        self.world.change_settings(THEIRS="hers")
         settings = self.world.id("site").child("config", "appsettings")
         claims = {"name": "Eve"}
         self.event = self.world.event(
@@ -101,6 +104,34 @@ async def test_an_event_that_comes_twice_is_told_once_and_stops_nothing() -> Non
     await world.work_for(HOUR)
     assert (world.failures, world.poisoned) == ([], [])
     assert overwrites(world) == ["Eve"]
+
+
+@dataclass
+class Meanwhile(Fault):
+    """A refusal, after which somebody writes before the next try."""
+
+    act: Callable[[], None] = print
+
+    def response(self) -> Response | None:
+        self.act()
+        return super().response()
+
+
+@pytest.mark.parametrize("status", [409, 429])
+async def test_what_somebody_writes_while_a_write_waits_for_its_next_try_is_kept(status: int) -> None:
+    """Azure puts the write off for ten seconds: too long for what was read before it."""
+    world = stand()
+    eve = Eve(world)
+    world.change_settings(REDIS_PORT="1")
+    busy = {"error": {"code": "AnotherOperationInProgress", "message": "wait"}}
+    path = re.compile("/config/appsettings$")
+    refusal = Meanwhile(path, "PUT", 1, 0, status, busy, {"retry-after": "10"}, act=eve.writes)
+    world.exchanger.faults.append(refusal)
+    assert (await world.reconcile("site")).status is Status.HEALED
+    assert (world.settings()["REDIS_PORT"], world.settings()["THEIRS"]) == ("6380", "hers")
+    await eve.told()
+    await world.work_for(HOUR)
+    assert overwrites(world) == []
 
 
 class Router(Eve):

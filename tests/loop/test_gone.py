@@ -104,6 +104,29 @@ async def test_what_could_not_be_repaired_while_a_container_was_gone_is_repaired
     assert (await world.engine.store.load(network)).record.failing is None
 
 
+DELEGATED = """
+subnet:
+  vnet-appservice/snet-appservice-integration: {address_prefix: 10.10.1.0/24, delegation: Microsoft.Web/serverFarms}
+"""
+
+
+async def test_an_app_that_was_refused_by_an_undelegated_subnet_is_joined_once_that_is_delegated() -> None:
+    """Azure's refusal is final, and that the subnet is delegated is a write of our own."""
+    world = stand(spec=SPEC + DELEGATED)
+    network = ResourceId.of(world.cloud.subscription, "rg-flask", VIRTUAL_NETWORK.name, "vnet-appservice")
+    subnet = network.child("subnets", "snet-appservice-integration")
+    world.leave_network()
+    world.operator("DELETE", subnet)
+    world.cloud.advance(world.ambient.now() + HOUR)
+    world.operator("PUT", subnet, {"properties": {"addressPrefix": "10.10.1.0/24"}})
+    assert (await world.reconcile("site")).status is Status.FAILED
+    await world.work_for(8 * HOUR)
+    assert world.subnet_of_site() is None
+    await world.service.on_event(world.event(subnet, "Microsoft.Network/virtualNetworks/subnets/write"))
+    await world.work_for(timedelta(minutes=1))
+    assert str(world.subnet_of_site()).lower() == subnet.text.lower()
+
+
 # --- a group that is made again by itself ---
 
 

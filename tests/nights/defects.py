@@ -229,6 +229,17 @@ DEFECTS: Final = (
         (ONCE_BROKEN,),
     ),
     Defect(
+        "a rollback undoes what was never written",
+        (
+            Patch(
+                "homeostat/operations/rollback.py",
+                "for each in snapshot.in_effect(snapshots):",
+                "for each in (inverse for found in snapshots for inverse in found.inverses):",
+            ),
+        ),
+        ("tests/loop/test_rollback.py",),
+    ),
+    Defect(
         "a rollback undoes what somebody wrote since",
         (
             Patch(
@@ -292,6 +303,30 @@ DEFECTS: Final = (
     Defect(
         "a container is made without a word",
         (Patch("homeostat/core/gate/approval.py", "    if reason is None:\n", "    if True:\n"),),
+    ),
+    Defect(
+        "who waited for a subnet is not looked at once it is delegated",
+        (
+            Patch(
+                "homeostat/operations/waking.py",
+                "return edit.recreate is not None or (arm_type(edit.resource).container and bool(edit.reaches))",
+                "return edit.recreate is not None",
+            ),
+        ),
+        ("tests/loop/test_gone.py",),
+    ),
+    Defect(
+        "what a write without an ETag replaces is not read again after a wait",
+        (Patch(WRITING, "send_by = min(send_by, self.ambient.monotonic() + FRESH_FOR)", "pass"),),
+        ("tests/loop/test_blind_writes.py",),
+    ),
+    Defect(
+        "a subnet is made without a word",
+        (Patch("remediators/subnet.py", "recreate=wanted.recreate)", "recreate=True)"),),
+    ),
+    Defect(
+        "a subnet loses what others have in it",
+        (Patch("homeostat/core/arm_types.py", '"interfaceEndpoints",', '"interfaceEndpoints", "serviceEndpoints",'),),
     ),
     Defect(
         "a container is made again at its first 404",
