@@ -13,6 +13,7 @@ from tests.nights.place import (
     APPS,
     LEGACY,
     LINK,
+    NETWORK,
     NSG,
     ROOTS,
     SITES,
@@ -42,6 +43,10 @@ _SETTINGS: Final = (
     ("REDIS_PORT", "6380"),
     ("KEY_VAULT_URI", "https://kv-flask.vault.azure.net/"),
 )
+
+RANGE: Final = "10.10.1.0/24"
+DELEGATION: Final = "Microsoft.Web/serverFarms"
+"""The subnet's, which the apps are joined to."""
 
 ROUTE: Final = "to-vnet"
 ROUTE_PREFIX: Final = "10.10.0.0/16"
@@ -123,6 +128,8 @@ class Declared:
 
     def targets(self, root: str) -> tuple[str, ...]:
         """Who owns a root."""
+        if root == NETWORK:
+            return self.sites
         return (root,) if root in SITES else APPS
 
 
@@ -135,7 +142,9 @@ def texts(declared: Declared) -> Mapping[str, str]:
     """The documents, by file name."""
     documents = {f"{app}.yaml": _document(app, declared) for app in APPS}
     if declared.has_slot:
-        documents[f"{SLOT}.yaml"] = "\n".join([*_site(SLOT, declared), ""])
+        containers = declared.containers if declared.containers and declared.containers.declared else None
+        subnet = _subnet(containers) if containers else ()
+        documents[f"{SLOT}.yaml"] = "\n".join([*_site(SLOT, declared), *subnet, ""])
     return documents | {"policy.yaml": _policy(declared.policy)} if declared.policy else documents
 
 
@@ -181,17 +190,26 @@ def _document(app: str, declared: Declared) -> str:
 
 
 def _containers(containers: Contain) -> Iterator[str]:
-    def again(name: str) -> str:
-        return f"recreate: {'true' if name in containers.recreated else 'false'}"
-
-    yield f"nsg: {{{_name(NSG)}: {{location: westeurope, {again(NSG)}}}}}"
+    yield f"nsg: {{{_name(NSG)}: {{location: westeurope, {_again(containers, NSG)}}}}}"
     yield "route_table:"
     yield f"  {_name(TABLE)}:"
-    yield f"    {again(TABLE)}"
+    yield f"    {_again(containers, TABLE)}"
     yield "    location: westeurope"
     yield f"    routes: {{{ROUTE}: {{address_prefix: {ROUTE_PREFIX}, next_hop_type: VnetLocal}}}}"
     yield "zones:"
-    yield from (f"  {name}: {{{again(zone)}}}" for zone, name in ZONES.items())
+    yield from (f"  {name}: {{{_again(containers, zone)}}}" for zone, name in ZONES.items())
+    yield from _subnet(containers)
+
+
+def _subnet(containers: Contain) -> Iterator[str]:
+    """The apps' and the slot's, as all of them are joined to it."""
+    yield "subnet:"
+    yield f"  {_name(NETWORK)}/{SUBNET.rpartition('/')[2]}:"
+    yield f"    {{{_again(containers, NETWORK)}, address_prefix: {RANGE}, delegation: {DELEGATION}}}"
+
+
+def _again(containers: Contain, name: str) -> str:
+    return f"recreate: {'true' if name in containers.recreated else 'false'}"
 
 
 def _name(root: str) -> str:
@@ -239,6 +257,9 @@ def _items(declared: Declared) -> Iterator[Item]:
         wanted = {(TABLE, f"routes/{ROUTE}/{key}"): value for key, value in route.items()}
         yield Item(TABLE, "route_table", ROUTE, "enforce", wanted)
         yield from (Item(zone, "zones", "zone", "enforce", {(zone, THERE): True}) for zone in ZONES)
+        subnet = {"addressPrefix": RANGE, "delegations": (DELEGATION,)}
+        wanted = {(NETWORK, f"subnets/integration/{key}"): value for key, value in subnet.items()}
+        yield Item(NETWORK, "subnet", SUBNET.rpartition("/")[2], "enforce", {(NETWORK, THERE): True, **wanted})
 
 
 @lru_cache(maxsize=512)

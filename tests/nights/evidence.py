@@ -110,7 +110,7 @@ class Evidence:
 
     def is_blind_creation(self, write: Call) -> bool:
         """Whether it makes a container for which Azure knows no precondition: a zone has one."""
-        blind = {ROOTS[name].lower() for name in CONTAINERS if name not in ZONES}
+        blind = {id_.lower() for name, id_ in CONTAINERS.items() if name not in ZONES}
         return write.method == "PUT" and write.path.lower() in blind and not write.if_match
 
     def write_of(self, change: Changed) -> Call | None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from simulator.cloud import OPERATOR, TENANT, Cloud
 from simulator.gateway import handle
 from simulator.messages import Headers, Principal, Request, Response
+from tests.nights.declared import DELEGATION, RANGE
 from tests.nights.place import GROUP, LINK, NSG, ROOTS, SUBNET, TABLE, VNET
 from tests.nights.schedule import Change
 
@@ -133,6 +134,13 @@ def _let_go(body: Body, _: Change) -> Body:
     return {"properties": kept}
 
 
+def _subnetted(body: Body, change: Change) -> Body:
+    """The subnet as it is, or made anew, with an endpoint for a service by which its maker knows it."""
+    delegation = {"name": "d", "properties": {"serviceName": DELEGATION}}
+    anew: Body = {"addressPrefix": RANGE, "delegations": [] if change.name == "undelegated" else [delegation]}
+    return {"properties": {**(body.get("properties") or anew), "serviceEndpoints": [{"service": change.value}]}}
+
+
 def _located(body: Body, change: Change) -> Body:
     """A container that is made anew, with a tag by which its maker knows it."""
     return {"location": "westeurope", "properties": {}, **body, "tags": {"owner": change.value}}
@@ -211,6 +219,8 @@ WAYS: Final[Mapping[str, Way]] = {
     "route": Way(_route, _NETWORK, _routed),
     "route gone": Way(_route, _NETWORK, _nothing),
     "subnet alone": Way(_subnet, _NETWORK, _let_go),
+    "subnet gone": Way(_subnet, _NETWORK, _nothing),
+    "subnet made": Way(_subnet, _NETWORK, _subnetted),
     "zone gone": Way(_zone, _DNS, _nothing),
     "zone made": Way(_zone, _DNS, _global),
     "setting": Way(_settings, _WEB, _set),

@@ -10,7 +10,14 @@ from typing import Literal, Self
 
 type Who = Literal["anna", "terraform"]
 type Where = Literal[
-    "", "appsettings", "networksecuritygroups", "privatednszones", "routetables", "/sites/", "/sites/app-flask"
+    "",
+    "appsettings",
+    "networksecuritygroups",
+    "privatednszones",
+    "routetables",
+    "/subnets/",
+    "/sites/",
+    "/sites/app-flask",
 ]
 type Verb = Literal["read", "write", "poll"]
 type Fate = Literal["lost", "twice", "late"]

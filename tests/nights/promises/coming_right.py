@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from homeostat.core.record import from_json
 from tests.nights import schedule
-from tests.nights.declared import Item
+from tests.nights.declared import DELEGATION, Item
 from tests.nights.evidence import Evidence
-from tests.nights.place import CONTAINERS, NSG, ROOTS, THERE, Path, State
+from tests.nights.place import CONTAINERS, NETWORK, NSG, ROOTS, THERE, Path, State
 from tests.nights.trace import Changed
 
 LEFT_ALONE: Final = frozenset({"flapping", "cap-resource", "cap-fleet", "waits-for-held", "pause-tag-unreadable"})
@@ -78,7 +78,7 @@ def _amiss(evidence: Evidence, until: int, excused: frozenset[str]) -> Iterator[
             continue
         if evidence.held_codes(item.root, item.kind, until) & LEFT_ALONE:
             continue
-        if _waits_for_a_word(evidence, item, state, until) or _waits_for_records(evidence, item, state, until):
+        if any(waits(evidence, item, state, until) for waits in _WAITS):
             continue
         yield item, {path: state.get(path) for path, value in item.wanted.items() if state.get(path) != value}
 
@@ -108,3 +108,14 @@ def _waits_for_records(evidence: Evidence, item: Item, state: State, until: int)
     """A zone that was made anew is linked once it answers for something, or else public names would be hidden."""
     held = "zone-empty" in evidence.held_codes(item.root, item.kind, until)
     return held and not any(root == item.root and path.startswith("A/") for root, path in state)
+
+
+def _waits_for_its_subnet(evidence: Evidence, item: Item, state: State, until: int) -> bool:
+    """An app is joined to its subnet once that is there, for apps; until then it fails or is held, and that is told."""
+    if item.kind != "vnet_integration" or DELEGATION in state.get((NETWORK, "subnets/integration/delegations"), ()):
+        return False
+    return "failing" in evidence.record_at(item.root, until) or bool(evidence.held_codes(item.root, item.kind, until))
+
+
+_WAITS: Final = (_waits_for_a_word, _waits_for_records, _waits_for_its_subnet)
+"""What only a person, or what is made by one, brings to an end."""
