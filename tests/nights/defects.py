@@ -44,7 +44,7 @@ _SEND: Final = (
 DEFECTS: Final = (
     Defect(
         "app settings are written without being read again",
-        (Patch(WRITING, "await self._rebased(planned) if planned.unprotected else planned", "planned"),),
+        (Patch(WRITING, "action = await self._rebased(planned)", "action = planned"),),
     ),
     Defect(
         "no If-Match is sent",
