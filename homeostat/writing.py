@@ -24,6 +24,9 @@ from homeostat.store import Leased
 FRESH_FOR: Final = 5.0
 """Seconds for which a body is fresh enough to be written back where no ETag tells whether it still is the same."""
 
+MOST_BEHIND: Final = timedelta(hours=1)
+"""By how much a read is believed to be behind, at most, where ARM itself says that it was."""
+
 READS: Final = 3
 """How often such a body is read, at most, for one write that ARM puts off."""
 
@@ -153,6 +156,8 @@ class Writes:
 
     def _keep(self, action: Action, ids: Written, read_at: datetime) -> None:
         self.written.append((action, ids))
+        if ids.replaced:  # the read that did not show it was behind
+            read_at -= MOST_BEHIND
         self._keep_blind(action, read_at, ids.correlation_id)
 
     def _keep_blind(self, action: Action, read_at: datetime, name: str, lands: timedelta = timedelta()) -> None:

@@ -86,11 +86,12 @@ def left_blind(begun: Intent | None, *, until: datetime) -> tuple[BlindWrite, ..
 
 
 def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
-    """Foreign writes during an unprotected write of ours."""
+    """Foreign writes during an unprotected write of ours. Where somebody removed something, nothing is overwritten."""
     return tuple(
         foreign
-        for foreign in record.foreign_writes
-        if any(
+        for foreign in (*record.unexplained, *record.foreign_writes)
+        if not foreign.operation.endswith("/delete")
+        and any(
             _wrote(foreign, blind.resource) and blind.read_at <= foreign.at <= blind.written_at
             for blind in record.blind_writes
         )

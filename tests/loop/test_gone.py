@@ -171,6 +171,28 @@ async def test_a_group_that_somebody_makes_at_the_very_moment_is_told_as_overwri
     assert [each.data["actor"] for each in world.inbox.events if "PossibleOverwrite" in each.type] == ["Eve"]
 
 
+async def test_a_group_that_reads_hide_for_longer_than_it_takes_to_believe_them_is_told_as_overwritten() -> None:
+    """Azure knows no precondition for it, but says of a write whether it has created or replaced."""
+    world = await without_group()
+    their_group(world)
+    world.pass_time(seconds=1)
+    await world.service.on_event(
+        world.event(
+            world.id("nsg"),
+            "Microsoft.Network/networkSecurityGroups/write",
+            correlationId="theirs",
+            claims={"name": "Eve"},
+        )
+    )
+    behind = world.strike(method="GET", path="/networkSecurityGroups/", status=404, body=error("ResourceNotFound", ""))
+    world.pass_time(minutes=1)
+    catches_up = once(lambda: world.exchanger.faults.remove(behind), Action)
+    assert (await meddled(world, before=catches_up).reconcile("nsg")).status is Status.HEALED
+    assert "theirs" not in names_of_rules(world)
+    await world.work_for(HOUR)
+    assert [each.data["actor"] for each in world.inbox.events if "PossibleOverwrite" in each.type] == ["Eve"]
+
+
 async def without_group() -> Stand:
     """The group, which is to be made again by itself, is gone, and was missed once."""
     world = stand(spec=f"{SPEC}\nnsg:\n  nsg-appservice-integration: {{location: westeurope, recreate: true}}\n")

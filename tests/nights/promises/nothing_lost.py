@@ -33,8 +33,6 @@ def _comes_with(mine: Collection[Path], before: State, added: Path) -> bool:
 
 def no_container_is_replaced_in_silence(evidence: Evidence) -> Iterator[str]:
     """What somebody made in the moment in which Homeostat made it anew is told, if it is lost and its event arrived."""
-    if "stale" in evidence.dawn.struck:
-        return  # what was read was not what was there: it may have been made long before
     told = {alert.data.get("correlationId") for alert in evidence.alerts if "PossibleOverwrite" in alert.type}
     for place, change in evidence.own_changes:
         if not (write := evidence.write_of(change)) or not evidence.is_blind_creation(write):
