@@ -102,7 +102,7 @@ def a_fight_is_told_with_the_other_writer(evidence: Evidence) -> Iterator[str]:
     Of two who wrote it may be either: who deletes what is gone already is told of like who did it. So it may be who
     asked for a rollback or a re-test.
     """
-    asked = {WHO_ASKS} if evidence.entries(schedule.Rollback) or evidence.entries(schedule.Retest) else set()
+    asked = {WHO_ASKS for _ in (*evidence.entries(schedule.Rollback), *evidence.entries(schedule.Retest))}
     for alert in evidence.alerts:
         for held in alert.data.get("held", ()) if "Held" in alert.type else ():
             if held["code"] != "flapping":
