@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import Final
 
 from homeostat.ambient import Ambient
@@ -21,14 +22,15 @@ from homeostat.ports import ArmWriter, StillRunning, Written
 from homeostat.snapshots import Snapshots
 from homeostat.store import Leased
 
-FRESH_FOR: Final = 5.0
-"""Seconds for which a body is fresh enough to be written back where no ETag tells whether it still is the same."""
+FRESH_FOR: Final = (5.0, 5.0, inf)
+"""Seconds from the read of a body until it has to be sent where no ETag tells whether it still is the same.
+
+It is read again each time that ARM or a quota puts the write off for longer. The last time it is sent all the same, as
+nothing would ever be written while all waits are long; what that may have undone is told.
+"""
 
 MOST_BEHIND: Final = timedelta(hours=1)
 """By how much a read is believed to be behind, at most, where ARM itself says that it was."""
-
-READS: Final = 3
-"""How often such a body is read, at most, for one write that ARM puts off."""
 
 
 @dataclass(slots=True)
@@ -107,21 +109,20 @@ class Writes:
 
     async def _send(self, planned: Action, name: str, leased: Leased, send_by: float) -> None:
         """Sends a write. What one that nothing protects would replace is read again after every long wait."""
-        for _ in range(READS - 1):
+        for fresh_for in FRESH_FOR:
             try:
-                await self._send_once(planned, name, leased, send_by)
+                await self._send_once(planned, name, leased, send_by, fresh_for)
             except ArmError as error:
                 if error.code != TOO_LATE_TO_SEND or self.ambient.monotonic() >= send_by:
                     raise
             else:
                 return
-        await self._send_once(planned, name, leased, send_by)
 
-    async def _send_once(self, planned: Action, name: str, leased: Leased, send_by: float) -> None:
+    async def _send_once(self, planned: Action, name: str, leased: Leased, send_by: float, fresh_for: float) -> None:
         read_at, action = self.observer.earliest(), planned
         if planned.unprotected:
             action = await self._rebased(planned)
-            send_by = min(send_by, self.ambient.monotonic() + FRESH_FOR)
+            send_by = min(send_by, self.ambient.monotonic() + fresh_for)
         try:
             ids = await self.writer.write(action, correlation_id=name, send_by=send_by)
         except StillRunning as running:

@@ -134,6 +134,19 @@ async def test_what_somebody_writes_while_a_write_waits_for_its_next_try_is_kept
     assert overwrites(world) == []
 
 
+async def test_a_write_that_is_put_off_again_and_again_is_sent_in_the_end() -> None:
+    """Were it only sent soon after a read, nothing would be written while a quota is spent."""
+    world = stand()
+    world.change_settings(REDIS_PORT="1")
+    body = {"error": {"code": "TooManyRequests", "message": "wait"}}
+    world.strike(
+        method="PUT", path="/config/appsettings$", status=429, body=body, headers={"retry-after": "8"}, times=3
+    )
+    outcome = await world.reconcile("site")
+    assert (outcome.status, world.settings()["REDIS_PORT"]) == (Status.HEALED, "6380")
+    assert len(world.calls("PUT")) == 4
+
+
 class Router(Eve):
     """Somebody who switches a routing flag that nobody declares, at the worst moment."""
 

@@ -317,7 +317,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "what a write without an ETag replaces is not read again after a wait",
-        (Patch(WRITING, "send_by = min(send_by, self.ambient.monotonic() + FRESH_FOR)", "pass"),),
+        (Patch(WRITING, "send_by = min(send_by, self.ambient.monotonic() + fresh_for)", "pass"),),
         ("tests/loop/test_blind_writes.py",),
     ),
     Defect(
