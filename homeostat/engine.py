@@ -73,8 +73,8 @@ class Engine(Parts):
         by. The lease ends with it. Raises StorageError.
         """
         if held := await self.holds_of(plan, root, trigger, leased.stored.record, own, facts):
-            words = "; ".join(dict.fromkeys(entry.hold.message for entry in held))
-            outcome = Outcome(root.id, Status.HELD, Plan(root.id, held=held), error=words)
+            outcome = Outcome(root.id, Status.HELD, Plan(root.id, held=held))
+            outcome = replace(outcome, error=outcome.reason)
             now = self.ambient.now()
             entry = ledger_entry(outcome, trigger, root.targets, now)
             await leased.save(marks.released, [ledger_row(entry, now, self.ambient.uuid())])

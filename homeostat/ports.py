@@ -284,10 +284,12 @@ class Written:
 
     request_id: what we called it, `x-ms-client-request-id` (`data.httpRequest.clientRequestId` of its event).
     correlation_id: what ARM calls it, `x-ms-correlation-request-id` (`data.correlationId` of its event).
+    replaced: ARM said that what was to be created was there already, and has been replaced.
     """
 
     request_id: str
     correlation_id: str
+    replaced: bool = False
 
 
 class ArmReader(Protocol):

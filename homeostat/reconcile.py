@@ -97,14 +97,7 @@ class Reconcile:
     async def run(self) -> Outcome:
         began = self.parts.ambient.monotonic()
         try:
-            outcome = await self._outcome()
-            outcome = replace(
-                outcome,
-                written=tuple(action for action, _ in self.writes.written),
-                correlations=tuple(ids.correlation_id for _, ids in self.writes.written),
-                snapshots=tuple(self.writes.snapshots),
-                took=timedelta(seconds=self.parts.ambient.monotonic() - began),
-            )
+            outcome = self._with_writes(await self._outcome(), began)
             if outcome.status in NOTHING_LEARNED:
                 await self._let_go()
             else:
@@ -113,13 +106,23 @@ class Reconcile:
                     await self._record(outcome)
             outcome = replace(outcome, refused=self._refused)
         except LeaseLost as lost:
-            return Outcome(self.root.id, Status.BUSY, Plan(self.root.id), error=str(lost))
+            busy = Outcome(self.root.id, Status.BUSY, Plan(self.root.id), error=str(lost))
+            return self._with_writes(busy, began)
         except Exception:
             # Not on cancellation: a process that dies gives nothing back, and its lease expires.
             if self.leased is not None:
                 await self.leased.abandon()
             raise
         return outcome
+
+    def _with_writes(self, outcome: Outcome, began: float) -> Outcome:
+        return replace(
+            outcome,
+            written=tuple(action for action, _ in self.writes.written),
+            correlations=tuple(ids.correlation_id for _, ids in self.writes.written),
+            snapshots=tuple(self.writes.snapshots),
+            took=timedelta(seconds=self.parts.ambient.monotonic() - began),
+        )
 
     async def _outcome(self) -> Outcome:
         """How it ends if the store answers. A mistake in the spec, or of ours, only fails this root."""

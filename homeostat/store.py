@@ -8,6 +8,7 @@ Rows of a root's partition: `root` (the record), `ledger:ID` (newest first, neve
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -364,9 +365,10 @@ class Leased:
         return min(self.lease.expires - ambient.now(), self.store.terms.lasts - spent)
 
     async def abandon(self) -> None:
-        """Gives the work back after a failure that is not an outcome. Raises LeaseLost."""
+        """Gives the work back after a failure that is not an outcome, if it is not concluded or another owner's."""
         now = self.store.ambient.now()
-        await self.save(lambda current: marks.abandoned(current, now=now))
+        with suppress(LeaseLost):
+            await self.save(lambda current: marks.abandoned(current, now=now))
 
 
 def _pause_row(target: str, cause: str) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import inf
+from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.core import flapping, snapshot
-from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.arm_errors import TOO_LATE_TO_SEND, ArmError, ErrorClass, Executed
 from homeostat.core.errors import HomeostatError
 from homeostat.core.model import Drift, Fact, Found, Gone, Read, Unreadable
 from homeostat.core.outcome import Trigger
@@ -20,6 +22,16 @@ from homeostat.observing import Observer
 from homeostat.ports import ArmWriter, StillRunning, Written
 from homeostat.snapshots import Snapshots
 from homeostat.store import Leased
+
+FRESH_FOR: Final = (5.0, 5.0, inf)
+"""Seconds from the read of a body until it has to be sent where no ETag tells whether it still is the same.
+
+It is read again each time that ARM or a quota puts the write off for longer. The last time it is sent all the same, as
+nothing would ever be written while all waits are long; what that may have undone is told.
+"""
+
+MOST_BEHIND: Final = timedelta(hours=1)
+"""By how much a read is believed to be behind, at most, where ARM itself says that it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +133,7 @@ class Writes:
                 with self.observer.reading_ahead(_bases([planned])):
                     await self._snapshot(planned, intent, number)
                     await leased.ensure()
-                    await self._send(as_seen(planned), name, leased)
+                    await self._send(as_seen(planned), name, leased, self._send_by(leased, asked=together))
             except ArmError as error:
                 hold = refusal(error)
                 if hold is None or together:
@@ -129,13 +141,32 @@ class Writes:
                 self.observer.note(error)
                 self.refusals |= refused(planned, hold)
 
-    async def _send(self, planned: Action, name: str, leased: Leased) -> None:
+    def _send_by(self, leased: Leased, *, asked: bool) -> float:
+        """By when a write has to be sent: under the lease, and before what it was asked for is over."""
+        until = self.trigger.until
+        if until is None or not asked:
+            return leased.send_by
+        return min(leased.send_by, self.ambient.monotonic() + (until - self.ambient.now()).total_seconds())
+
+    async def _send(self, planned: Action, name: str, leased: Leased, send_by: float) -> None:
+        """Sends a write. What one that nothing protects would replace is read again after every long wait."""
+        for fresh_for in FRESH_FOR:
+            try:
+                await self._send_once(planned, name, leased, send_by, fresh_for)
+            except ArmError as error:
+                if error.code != TOO_LATE_TO_SEND or self.ambient.monotonic() >= send_by:
+                    raise
+            else:
+                return
+
+    async def _send_once(self, planned: Action, name: str, leased: Leased, send_by: float, fresh_for: float) -> None:
         action, since = planned, self.observer.earliest()
         if planned.unprotected:
             base = await self.observer.base(_base_of(planned))
             action, since = self._rebased(planned, base.fact), base.since
+            send_by = min(send_by, base.answered + fresh_for)
         try:
-            ids = await self.writer.write(action, correlation_id=name, send_by=leased.send_by)
+            ids = await self.writer.write(action, correlation_id=name, send_by=send_by)
         except StillRunning as running:
             self._keep(action, running.written, since)
             raise
@@ -168,6 +199,8 @@ class Writes:
 
     def _keep(self, action: Action, ids: Written, since: datetime) -> None:
         self.written.append((action, ids))
+        if ids.replaced:  # the read that did not show it was behind
+            since -= MOST_BEHIND
         self._keep_blind(action, since, ids.correlation_id)
 
     def _keep_blind(self, action: Action, since: datetime, name: str, lands: timedelta = timedelta()) -> None:

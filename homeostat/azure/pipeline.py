@@ -23,7 +23,7 @@ from homeostat.ambient import Ambient
 from homeostat.azure.clouds import Cloud
 from homeostat.azure.governor import Governor, GovernorPolicy
 from homeostat.azure.retry import Limits, Request, Response, RetryPolicy, named
-from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
+from homeostat.core.arm_errors import TOO_LATE_TO_SEND, ArmError, ErrorClass, Executed
 from homeostat.core.errors import HomeostatError
 
 log = logging.getLogger(__name__)
@@ -223,8 +223,8 @@ class _InTimePolicy(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         if send_by is not None and self._ambient.monotonic() > send_by:
             raise ArmError(
                 status=0,
-                code="TooLateToSend",
-                message="it could take effect after the lease has ended; the root is observed again first",
+                code=TOO_LATE_TO_SEND,
+                message="it waited for too long: its lease is over, or what it is based on may be; look again first",
                 error_class=ErrorClass.STALE,
                 executed=Executed.NO,
                 request=named(request.http_request),

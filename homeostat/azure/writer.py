@@ -179,7 +179,8 @@ class SdkWriter:
                 return Written(request_id, request_id)
             error.message = without_secrets(error.message, action.body)  # an answer may quote what was sent
             raise
-        written = Written(request_id, answer.http_response.headers.get(CORRELATION_ID) or request_id)
+        arms_id = answer.http_response.headers.get(CORRELATION_ID) or request_id
+        written = Written(request_id, arms_id, _has_replaced(action, answer))
         if _is_over(action, answer):
             return written
         left = self._deadline.total_seconds() - (self._ambient.monotonic() - started)
@@ -240,6 +241,15 @@ def _is_over(action: Action, answer: Response) -> bool:
     """Whether the write is over: after a 201 of an operation that is not long-running it is, whatever its body says."""
     operation = WRITES.get((action.type.name, action.verb))
     return operation is not None and not operation.is_long and answer.http_response.status_code != 202
+
+
+def _has_replaced(action: Action, answer: Response) -> bool:
+    """Whether what was to be new was there: the network provider answers 201 to a PUT that creates, else 200.
+
+    https://learn.microsoft.com/rest/api/virtualnetwork/network-security-groups/create-or-update
+    """
+    tells = action.type.concurrency is Concurrency.IF_MATCH
+    return action.creates and tells and answer.http_response.status_code == 200
 
 
 def _operation_for(action: Action) -> Operation:

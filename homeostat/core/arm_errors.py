@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from homeostat.core import json
 from homeostat.core.errors import HomeostatError
 from homeostat.core.json import Json
+
+TOO_LATE_TO_SEND: Final = "TooLateToSend"
+"""The code, Homeostat's own, of a request that was not sent, as it had waited for too long."""
 
 
 class ErrorClass(StrEnum):

@@ -62,6 +62,7 @@ class Trigger:
     withheld: milestones that other roots of the same target should have brought about, but did not.
     run: the run or sweep that it belongs to, by which its writes are counted; without one it is a run of its own.
     max_writes: how many writes the run may make, as the caller said, in place of the policy's limit.
+    until: when what a person asked for is over, so that none of its own writes may be sent any more.
     """
 
     cause: str  # event, nightly, manual, retry, command-line
@@ -74,6 +75,7 @@ class Trigger:
     withheld: frozenset[Milestone] = frozenset()
     run: str = ""
     max_writes: int | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,11 @@ class Outcome:
     took: timedelta = field(default=timedelta())
     snapshots: tuple[str, ...] = ()  # of the state before each write that was begun
     refused: tuple[str, ...] = ()  # actions that the role lacked for some read, even if it was not needed in the end
+
+    @property
+    def reason(self) -> str:
+        """Why not all of it was done, for people: the error, or what holds the rest."""
+        return self.error or "; ".join(dict.fromkeys(held.hold.message for held in self.plan.held))
 
 
 def unmet(outcome: Outcome) -> frozenset[Milestone]:

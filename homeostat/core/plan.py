@@ -82,11 +82,22 @@ class Action:
         """
         if self.creates and self.type.concurrency is Concurrency.IF_MATCH:
             return not self.type.if_none_match
-        replaces = self.verb is Verb.PUT and any(edit.path for edit in self.edits)
-        return replaces and self.type.concurrency is Concurrency.NONE
+        if self.type.concurrency is not Concurrency.NONE:
+            return False
+        if self.verb is Verb.PATCH:
+            return any(_carries_over(edit, self.before) for edit in self.edits)
+        return self.verb is Verb.PUT and any(edit.path for edit in self.edits)
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource.short}"
+
+
+def _carries_over(edit: Edit, before: Value) -> bool:
+    """Whether the edit sends an object with members as they were, which others may have changed since."""
+    there = ABSENT if before is ABSENT else json.at(before, edit.path)
+    if not isinstance(edit.value, Mapping) or not isinstance(there, Mapping):
+        return False
+    return any(name in there and there[name] == value for name, value in edit.value.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,11 +150,38 @@ def _inverse(action: Action, edit: Edit) -> Inverse:
 
 def _before(action: Action, resource: ResourceId) -> Value:
     """The resource as it was: the action's own, or a child inside its body."""
-    if resource == action.resource or action.before is ABSENT:
-        return action.before
-    children = json.objects_at(action.before, *arm_type(resource).embedded)
+    return _inside(action.resource, action.before, resource)
+
+
+def _inside(holder: ResourceId, body: Value, resource: ResourceId) -> Value:
+    if resource == holder or body is ABSENT:
+        return body
+    children = json.objects_at(body, *arm_type(resource).embedded)
     named = (child for child in children if json.text_at(child, "name").lower() == resource.name.lower())
     return next(named, ABSENT)
+
+
+def in_effect(snapshots: Sequence[Snapshot]) -> Iterator[Inverse]:
+    """What the writes changed, oldest first, without what the next intent's snapshot shows to have been otherwise.
+
+    Such a write was refused, as somebody else was quicker, or was undone before the next one.
+    """
+    for number, found in enumerate(snapshots):
+        later = [each for each in snapshots[number + 1 :] if each.intent != found.intent]
+        for inverse in found.inverses:
+            telling = next((each for each in later if _tells_of(each, inverse.resource)), None)
+            if telling is None or _shows(telling, inverse):
+                yield inverse
+
+
+def _tells_of(snapshot: Snapshot, resource: ResourceId) -> bool:
+    return resource == snapshot.resource or (resource.parent == snapshot.resource and bool(arm_type(resource).embedded))
+
+
+def _shows(later: Snapshot, inverse: Inverse) -> bool:
+    """Whether the field was as the earlier write had left it when the later snapshot was taken."""
+    body = _inside(later.resource, later.body, inverse.resource)
+    return holds(ABSENT if body is ABSENT else json.at(body, inverse.path), inverse.after)
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from homeostat.core.arm_types import ARM_TYPES
 from homeostat.core.attribution import ForeignWrite
+from homeostat.core.ids import ResourceId
 from homeostat.core.record import BlindWrite, Intent, OwnWrite, RootRecord
 
 MAX_FOREIGN_WRITES = 20
@@ -84,11 +86,12 @@ def left_blind(begun: Intent | None, *, until: datetime) -> tuple[BlindWrite, ..
 
 
 def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
-    """Foreign writes during an unprotected write of ours."""
+    """Foreign writes during an unprotected write of ours. Where somebody removed something, nothing is overwritten."""
     return tuple(
         foreign
-        for foreign in record.foreign_writes
-        if any(
+        for foreign in (*record.unexplained, *record.foreign_writes)
+        if not foreign.operation.endswith("/delete")
+        and any(
             _wrote(foreign, blind.resource) and blind.read_at <= foreign.at <= blind.written_at
             for blind in record.blind_writes
         )
@@ -96,11 +99,18 @@ def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
 
 
 def _wrote(foreign: ForeignWrite, resource: str) -> bool:
-    """Whether it wrote the resource, or something in it.
+    """Whether it wrote the resource, or something that is in its body.
 
-    A swap writes what is below the app and its slots, and names only one of them.
+    A swap writes the app and its slots with what is below them, and names only one of them.
     """
     if not foreign.operation.endswith("/action"):
-        return f"{foreign.resource}/".startswith(f"{resource}/")
+        return foreign.resource == resource or _is_embedded(foreign.resource, resource)
     app, _, _ = foreign.resource.partition("/slots/")
-    return resource.startswith(f"{app}/")
+    return f"{resource}/".startswith(f"{app}/")
+
+
+def _is_embedded(child: str, resource: str) -> bool:
+    if not child.startswith(f"{resource}/"):
+        return False
+    row = ARM_TYPES.get(ResourceId.parse(child).type)
+    return row is not None and bool(row.embedded)

@@ -60,7 +60,7 @@ class Retests:
         planned = Retest(name, self.engine.ambient.now() + duration, reason, by)
         await self._refuse_what_would_not_be_restored(root)
         self._refuse_a_second((await self.engine.store.load(root.id)).record)
-        trigger = Trigger("retest", caller=by, reason=reason)
+        trigger = Trigger("retest", caller=by, reason=reason, until=planned.deadline)
         before = await self._look(root, trigger)
         leased = await self.engine.store.lease(root.id, str(self.engine.ambient.uuid()))
         if leased is None:
@@ -184,8 +184,8 @@ class Retests:
             return _json(found, self.engine.ambient.now())
         await self._end(root, by)
         if outcome.status is Status.HELD and not outcome.written:
-            raise RetestRefused(outcome.error)
-        reason = outcome.error or f"the web app is {outcome.status}"
+            raise RetestRefused(outcome.reason)
+        reason = outcome.reason or f"the web app is {outcome.status}"
         raise RetestFailed(f"the routing of {name} could not be switched off, and is restored: {reason}")
 
 

@@ -87,6 +87,7 @@ class Rollbacks:
             held = await self.engine.holds_of(plan, root, trigger, record, own, facts)
             return {**told, "held": [held_json(each) for each in held]}
         pause = replace(pause, until=max(each.until for each in (pause, *others)))
+        trigger = replace(trigger, until=pause.until)
         again = partial(self._plan, root, undone, snapshots)
         outcome = await self._carry_out(root, again, trigger, pause, others)
         done: JsonObject = {"outcome": outcome_json(outcome), "verified": await self._is_restored(undone)}
@@ -192,15 +193,15 @@ class Rollbacks:
         except RollbackRefused:
             await self._unpause(pause, before)
             raise
-        if outcome.status is Status.BUSY:
+        if outcome.status is Status.BUSY and not outcome.snapshots:
             await self._unpause(pause, before)
             raise RollbackRefused(f"another instance works on {root.id.short}: try again in a minute")
         if not outcome.snapshots:
             await self._unpause(pause, before)
-            raise RollbackRefused(f"{outcome.status}: {outcome.error}")
-        if not outcome.written or outcome.status is Status.FAILED:
-            until = pause.until.isoformat()
-            raise RollbackFailed(f"{root.id.short} is not rolled back, and stays paused until {until}: {outcome.error}")
+            raise RollbackRefused(f"{outcome.status}: {outcome.reason}")
+        if not outcome.written or outcome.status in {Status.FAILED, Status.BUSY}:
+            until, reason = pause.until.isoformat(), outcome.reason or f"it is {outcome.status}"
+            raise RollbackFailed(f"{root.id.short} is not rolled back, and stays paused until {until}: {reason}")
         return outcome
 
     async def _write(self, root: Root, planning: _Planning, trigger: Trigger, pause: Pause) -> Outcome:
@@ -247,7 +248,7 @@ def _undone(root: Root, snapshots: Sequence[Snapshot]) -> tuple[Inverse, ...]:
     Raises RollbackRefused for what cannot be restored.
     """
     by_place: dict[tuple[str, tuple[str, ...]], Inverse] = {}
-    for each in (inverse for found in snapshots for inverse in found.inverses):
+    for each in snapshot.in_effect(snapshots):
         first = by_place.get((each.resource.key, each.path), each)
         by_place[each.resource.key, each.path] = replace(each, before=first.before)
     for each in by_place.values():

@@ -217,6 +217,16 @@ def test_where_a_put_would_merge_a_patch_of_the_edited_fields_alone_is_sent(id_:
     assert rebase(action, Found({"properties": {"a": 7}})).body == action.body
 
 
+def test_a_patch_with_an_object_that_carries_others_members_over_is_unprotected() -> None:
+    """Whether ARM merges what is inside it or replaces it, the members are sent as they were read."""
+    routing, path = {"applicationTraffic": False, "allTraffic": False}, ("properties", "outboundVnetRouting")
+    facts: dict[Read, Fact] = {Read(SITE, APP): Found({"properties": {"outboundVnetRouting": routing}})}
+    (carrying,) = merge([edit(APP, path, {**routing, "applicationTraffic": True})], facts)
+    (alone,) = merge([edit(APP, path, {"applicationTraffic": True})], facts)
+    assert (carrying.verb, carrying.unprotected) == (Verb.PATCH, True)
+    assert (alone.verb, alone.unprotected) == (Verb.PATCH, False)
+
+
 def test_a_field_cannot_be_removed_by_a_patch_so_that_the_whole_is_put() -> None:
     facts: dict[Read, Fact] = {Read(SITE, APP): Found({"location": "west", "properties": {"a": 1, "b": 1}})}
     (action,) = merge([edit(APP, ("properties", "a"), ABSENT)], facts)

@@ -45,3 +45,21 @@ def test_only_a_foreign_write_within_the_window_of_ours_may_be_overwritten(
     blind = BlindWrite("r", NOW, NOW + seconds(2), "ours")
     found = written.possible_overwrites(RootRecord(foreign_writes=(write,), blind_writes=(blind,)))
     assert bool(found) is expected
+
+
+@pytest.mark.parametrize(
+    ("resource", "inside", "expected"),
+    [
+        ("microsoft.network/networksecuritygroups/nsg", "securityrules/theirs", True),
+        ("microsoft.network/routetables/rt", "routes/theirs", True),
+        ("microsoft.web/sites/app", "config/appsettings", False),
+        ("microsoft.web/sites/app", "hostnamebindings/theirs", False),
+    ],
+)
+def test_what_is_below_a_resource_may_be_overwritten_with_it_only_where_it_is_in_its_body(
+    resource: str, inside: str, *, expected: bool
+) -> None:
+    id_ = f"/subscriptions/s/resourcegroups/rg/providers/{resource}"
+    write, blind = foreign(f"{id_}/{inside}", "op", "someone", NOW, "theirs"), BlindWrite(id_, NOW, NOW, "ours")
+    found = written.possible_overwrites(RootRecord(foreign_writes=(write,), blind_writes=(blind,)))
+    assert bool(found) is expected

@@ -3,6 +3,7 @@
 Simulated nights found each of these (docs/simulation.md).
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,12 +11,16 @@ from typing import Any
 
 import pytest
 
+from homeostat.core.arm_types import SITE
+from homeostat.core.model import Read
 from homeostat.core.outcome import Status
 from homeostat.core.plan import Action
+from simulator.faults import Fault
+from simulator.messages import Response
 from tests.azure.scripted import VirtualAmbient
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.meddling import meddled, once
-from tests.loop.stand import VISIBILITY, Stand, stand
+from tests.loop.stand import SPEC, VISIBILITY, WEB_VERSION, Stand, stand
 
 pytestmark = pytest.mark.wire
 
@@ -30,7 +35,7 @@ class Eve:
     event: dict[str, Any] | None = None
 
     def writes(self) -> None:
-        self.world.change_settings(THEIRS="lost")
+        self.world.change_settings(THEIRS="hers")
         settings = self.world.id("site").child("config", "appsettings")
         claims = {"name": "Eve"}
         self.event = self.world.event(
@@ -98,6 +103,104 @@ async def test_an_event_that_comes_twice_is_told_once_and_stops_nothing() -> Non
     await eve.told(times=3)
     await world.work_for(HOUR)
     assert (world.failures, world.poisoned) == ([], [])
+    assert overwrites(world) == ["Eve"]
+
+
+@dataclass
+class Meanwhile(Fault):
+    """A refusal, after which somebody writes before the next try."""
+
+    act: Callable[[], None] = print
+
+    def response(self) -> Response | None:
+        self.act()
+        return super().response()
+
+
+@pytest.mark.parametrize("status", [409, 429])
+async def test_what_somebody_writes_while_a_write_waits_for_its_next_try_is_kept(status: int) -> None:
+    """Azure puts the write off for ten seconds: too long for what was read before it."""
+    world = stand()
+    eve = Eve(world)
+    world.change_settings(REDIS_PORT="1")
+    busy = {"error": {"code": "AnotherOperationInProgress", "message": "wait"}}
+    path = re.compile("/config/appsettings$")
+    refusal = Meanwhile(path, "PUT", 1, 0, status, busy, {"retry-after": "10"}, act=eve.writes)
+    world.exchanger.faults.append(refusal)
+    assert (await world.reconcile("site")).status is Status.HEALED
+    assert (world.settings()["REDIS_PORT"], world.settings()["THEIRS"]) == ("6380", "hers")
+    await eve.told()
+    await world.work_for(HOUR)
+    assert overwrites(world) == []
+
+
+async def test_a_write_that_is_put_off_again_and_again_is_sent_in_the_end() -> None:
+    """Were it only sent soon after a read, nothing would be written while a quota is spent."""
+    world = stand()
+    world.change_settings(REDIS_PORT="1")
+    body = {"error": {"code": "TooManyRequests", "message": "wait"}}
+    world.strike(
+        method="PUT", path="/config/appsettings$", status=429, body=body, headers={"retry-after": "8"}, times=3
+    )
+    outcome = await world.reconcile("site")
+    assert (outcome.status, world.settings()["REDIS_PORT"]) == (Status.HEALED, "6380")
+    assert len(world.calls("PUT")) == 4
+
+
+class Router(Eve):
+    """Somebody who switches a routing flag that nobody declares, at the worst moment."""
+
+    def writes(self) -> None:
+        switch(self.world, contentShareTraffic=True)
+        site, claims = self.world.id("site"), {"name": "Eve"}
+        self.event = self.world.event(site, "Microsoft.Web/sites/write", correlationId="theirs", claims=claims)
+
+
+def switch(world: Stand, **flags: bool) -> None:
+    world.operator("PATCH", world.id("site"), {"properties": {"outboundVnetRouting": flags}}, WEB_VERSION)
+
+
+def routing(world: Stand) -> tuple[bool, bool]:
+    """The flag that the spec declares, and Eve's."""
+    site = world.operator("GET", world.id("site"), version=WEB_VERSION).body
+    flags = site["properties"]["outboundVnetRouting"]
+    return flags["applicationTraffic"], flags["contentShareTraffic"]
+
+
+def unrouted() -> Stand:
+    world = stand(
+        spec=f"{SPEC}\nroute_all: {{application_traffic: true}}\n".replace("    WEBSITE_VNET_ROUTE_ALL: 1\n", "")
+    )
+    world.change_settings(WEBSITE_VNET_ROUTE_ALL="0")
+    switch(world, applicationTraffic=False)
+    return world
+
+
+async def test_a_routing_flag_that_was_switched_beside_ours_since_the_look_is_kept() -> None:
+    """ARM may replace the object that the flags are in, so that all of them are sent."""
+    world = unrouted()
+    eve = Router(world)
+    looked = once(eve.writes, Read)
+
+    async def after(called: Any) -> None:
+        if called == Read(SITE, world.id("site")):
+            await looked(called)
+            world.pass_time(seconds=2)
+
+    assert (await meddled(world, after=after).reconcile("site")).status is Status.HEALED
+    assert routing(world) == (True, True)
+    await eve.told()
+    await world.work_for(HOUR)
+    assert overwrites(world) == []
+
+
+async def test_one_that_was_switched_in_the_very_moment_of_our_write_is_told() -> None:
+    world = unrouted()
+    eve = Router(world)
+    await meddled(world, before=eve.races).reconcile("site")
+    assert routing(world) == (True, False)
+    await eve.told()
+    await world.work_for(HOUR)
     assert overwrites(world) == ["Eve"]
 
 

@@ -104,6 +104,29 @@ async def test_what_could_not_be_repaired_while_a_container_was_gone_is_repaired
     assert (await world.engine.store.load(network)).record.failing is None
 
 
+DELEGATED = """
+subnet:
+  vnet-appservice/snet-appservice-integration: {address_prefix: 10.10.1.0/24, delegation: Microsoft.Web/serverFarms}
+"""
+
+
+async def test_an_app_that_was_refused_by_an_undelegated_subnet_is_joined_once_that_is_delegated() -> None:
+    """Azure's refusal is final, and that the subnet is delegated is a write of our own."""
+    world = stand(spec=SPEC + DELEGATED)
+    network = ResourceId.of(world.cloud.subscription, "rg-flask", VIRTUAL_NETWORK.name, "vnet-appservice")
+    subnet = network.child("subnets", "snet-appservice-integration")
+    world.leave_network()
+    world.operator("DELETE", subnet)
+    world.cloud.advance(world.ambient.now() + HOUR)
+    world.operator("PUT", subnet, {"properties": {"addressPrefix": "10.10.1.0/24"}})
+    assert (await world.reconcile("site")).status is Status.FAILED
+    await world.work_for(8 * HOUR)
+    assert world.subnet_of_site() is None
+    await world.service.on_event(world.event(subnet, "Microsoft.Network/virtualNetworks/subnets/write"))
+    await world.work_for(timedelta(minutes=1))
+    assert str(world.subnet_of_site()).lower() == subnet.text.lower()
+
+
 # --- a group that is made again by itself ---
 
 
@@ -144,6 +167,28 @@ async def test_a_group_that_somebody_makes_at_the_very_moment_is_told_as_overwri
     )
     await meddled(world, before=once(lambda: their_group(world), Action)).reconcile("nsg")
     await world.service.on_event(event)
+    await world.work_for(HOUR)
+    assert [each.data["actor"] for each in world.inbox.events if "PossibleOverwrite" in each.type] == ["Eve"]
+
+
+async def test_a_group_that_reads_hide_for_longer_than_it_takes_to_believe_them_is_told_as_overwritten() -> None:
+    """Azure knows no precondition for it, but says of a write whether it has created or replaced."""
+    world = await without_group()
+    their_group(world)
+    world.pass_time(seconds=1)
+    await world.service.on_event(
+        world.event(
+            world.id("nsg"),
+            "Microsoft.Network/networkSecurityGroups/write",
+            correlationId="theirs",
+            claims={"name": "Eve"},
+        )
+    )
+    behind = world.strike(method="GET", path="/networkSecurityGroups/", status=404, body=error("ResourceNotFound", ""))
+    world.pass_time(minutes=1)
+    catches_up = once(lambda: world.exchanger.faults.remove(behind), Action)
+    assert (await meddled(world, before=catches_up).reconcile("nsg")).status is Status.HEALED
+    assert "theirs" not in names_of_rules(world)
     await world.work_for(HOUR)
     assert [each.data["actor"] for each in world.inbox.events if "PossibleOverwrite" in each.type] == ["Eve"]
 

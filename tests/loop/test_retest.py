@@ -10,6 +10,7 @@ from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.marks import LEASE_TIME
 from homeostat.core.model import Mode, Read
 from homeostat.core.outcome import Status, Trigger
+from homeostat.core.plan import Action
 from homeostat.core.probes import HttpProbe, Probe, Probed, Result
 from homeostat.operations.retest import NoRetest, RetestFailed, RetestRefused
 from homeostat.operations.rollback import RollbackRefused
@@ -120,6 +121,15 @@ async def test_flags_that_nobody_declares_are_left_alone() -> None:
     assert (flags(world)["contentShareTraffic"], flags(world)["applicationTraffic"]) == (True, False)
     await world.work_for(HOUR)
     assert (flags(world)["contentShareTraffic"], routed(world)) == (True, ON)
+
+
+async def test_what_is_held_up_until_it_is_over_is_not_switched_off_any_more() -> None:
+    world = stand(spec=ROUTED)
+    meddling = meddled(world, after=once(lambda: world.pass_time(seconds=70), Action))
+    with pytest.raises(RetestFailed, match="could not be switched off, and is restored: the web app is healed"):
+        await start(meddling, timedelta(minutes=1))
+    assert routed(world) == ON
+    assert [call.partition(" ")[0] for call in world.writes()] == ["PUT", "PUT"], "the flag was left on"
 
 
 async def test_one_that_is_ended_early_is_restored_at_once() -> None:

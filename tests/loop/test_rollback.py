@@ -1,6 +1,7 @@
 """A write is undone on a person's word: its snapshot tells how, and a pause keeps the loop from doing it again."""
 
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -9,9 +10,12 @@ import pytest
 
 from homeostat.core.model import Mode
 from homeostat.core.outcome import Status
-from homeostat.operations.rollback import RollbackRefused
+from homeostat.core.plan import Action
+from homeostat.operations.rollback import RollbackFailed, RollbackRefused
+from homeostat.ports import Queues, StorageUnavailable
 from homeostat.render import explanation
 from tests.loop.crashes import Crash, Fate, mortal
+from tests.loop.meddling import meddled, once
 from tests.loop.rolling_back import FOUR_HOURS, HOUR, ROLLING_BACK, access, healed, kept, refused, roll_back
 from tests.loop.stand import WEB_VERSION, Stand, stand
 
@@ -70,6 +74,28 @@ async def test_the_loop_leaves_it_alone_until_the_pause_ends_and_heals_again_the
     assert "after a rollback, it broke" in held.hold.message
     await world.work_for(timedelta(minutes=2))
     assert access(world) == "Allow"
+
+
+async def test_what_somebody_made_in_the_moment_in_which_it_was_to_be_made_is_not_taken_away() -> None:
+    """The write that was to make it was refused, and a second one put right what they had made."""
+    world = stand(role=ROLLING_BACK)
+    rule = world.id("nsg").child("securityRules", "allow-sql")
+    theirs = world.rule("allow-sql")["properties"] | {"priority": 395, "access": "Deny"}
+    world.operator("DELETE", rule)
+    made = once(lambda: world.operator("PUT", rule, {"properties": theirs}), Action)
+    assert (await meddled(world, before=made).reconcile("nsg")).status is Status.HEALED
+    assert (world.rule("allow-sql")["properties"]["priority"], access(world)) == (100, "Allow")
+    await roll_back(world)
+    assert (world.rule("allow-sql")["properties"]["priority"], access(world)) == (395, "Deny")
+
+
+async def test_what_is_held_up_until_the_pause_is_over_is_not_restored_any_more() -> None:
+    world = await healed()
+    writes = world.writes()
+    meddling = meddled(world, before=once(lambda: world.pass_time(seconds=70), Action))
+    with pytest.raises(RollbackFailed, match=r"is not rolled back, and stays paused until .*: it is in-sync"):
+        await meddling.service.rollbacks.start("app-flask", "", timedelta(minutes=1), "it broke", "Anna")
+    assert (world.writes(), access(world)) == (writes, "Allow")
 
 
 async def test_what_was_created_goes_and_what_was_removed_comes_back() -> None:
@@ -221,6 +247,42 @@ async def test_whichever_call_it_dies_at_the_loop_heals_again_when_the_pause_end
         await world.work_for(FOUR_HOURS + HOUR)
         assert access(world) == "Allow", f"died {'after' if after else 'before'} call {call} of {fate.names}"
     assert call > 10
+
+
+@dataclass(frozen=True)
+class Deaf:
+    """Takes no message but that of the look after the pause."""
+
+    queues: Queues
+
+    async def send(self, queue: str, body: str, *, delay: timedelta = timedelta()) -> None:
+        if "rollback:" not in body:
+            raise StorageUnavailable("the queue is away")
+        await self.queues.send(queue, body, delay=delay)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.queues, name)
+
+
+async def test_a_failure_of_storage_after_the_write_is_told_as_that_and_leaves_the_pause() -> None:
+    world = await healed()
+    engine = replace(world.engine, store=replace(world.engine.store, queues=Deaf(world.engine.store.queues)))
+    deaf = replace(world, engine=engine, service=replace(world.service, engine=engine))
+    with pytest.raises(StorageUnavailable, match="the queue is away"):
+        await roll_back(deaf)
+    assert (access(world), len(await world.engine.store.pauses())) == ("Deny", 1)
+
+
+async def test_a_lease_that_is_lost_after_the_write_leaves_the_pause_too() -> None:
+    world = await healed()
+
+    async def stall() -> None:
+        world.pass_time(minutes=6)
+        assert await world.engine.store.lease(world.id("nsg"), "the next") is not None
+
+    with pytest.raises(RollbackFailed, match=r"stays paused until .*: .* the lease was taken over"):
+        await roll_back(meddled(world, after=once(stall, Action)))
+    assert (access(world), len(await world.engine.store.pauses())) == ("Deny", 1)
 
 
 async def test_a_look_before_the_pause_ends_does_not_stand_for_the_one_at_its_end() -> None:

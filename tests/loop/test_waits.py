@@ -13,13 +13,13 @@ STORES: Final = 3
 """To take the work up: its record. Before the write: the intent. At the end: the
 batch with the ledger entry. All else goes on beside these or a call to ARM."""
 
-READ_AHEAD: Final = {"app_settings", "private_endpoints"}
+READ_AHEAD: Final = {"app_settings", "route_all", "private_endpoints"}
 """Their first write has no ETag: its intent is stored beside the read that it is based on."""
 
 CALLS: Final = {
     "app_settings": 5,  # look, what goes on around it, the settings once more, the write, look
     "vnet_integration": 5,  # its look takes two steps
-    "route_all": 6,  # two writes, of which the second is of app settings
+    "route_all": 7,  # two writes; before each, what it sends along for others is read once more
     "subnet": 5,  # a write that is polled once
     "nsg_rules": 6,  # the rule itself is asked whether it is gone
     "nsg_rules, changed": 5,

@@ -11,7 +11,9 @@ from typing import Any, Final, Self
 from tests.nights.clock import DUSK
 from tests.nights.place import (
     APPS,
+    LEGACY,
     LINK,
+    NETWORK,
     NSG,
     ROOTS,
     SITES,
@@ -25,7 +27,7 @@ from tests.nights.place import (
     Path,
     State,
 )
-from tests.nights.schedule import Contain, Govern, Respec
+from tests.nights.schedule import Contain, Govern, Respec, Routing
 
 SECRET_SETTING: Final = "DB_PASSWORD"
 """Declared `secret: true`: its presence is defended, and another value than the first that was seen is told."""
@@ -42,22 +44,34 @@ _SETTINGS: Final = (
     ("KEY_VAULT_URI", "https://kv-flask.vault.azure.net/"),
 )
 
+RANGE: Final = "10.10.1.0/24"
+DELEGATION: Final = "Microsoft.Web/serverFarms"
+"""The subnet's, which the apps are joined to."""
+
 ROUTE: Final = "to-vnet"
 ROUTE_PREFIX: Final = "10.10.0.0/16"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One declared thing: its root, kind and mode, and what has to be where once it is as declared."""
+    """One declared thing: its root, kind and mode, and what has to be where once it is as declared.
+
+    instead: what does as well.
+    """
 
     root: str
     kind: str
     name: str
     mode: str
     wanted: Mapping[Path, Any]
+    instead: Mapping[Path, Any] | None = None
 
     def holds(self, state: State) -> bool:
-        return all(state.get(path) == value for path, value in self.wanted.items())
+        return any(
+            all(state.get(path) == value for path, value in wanted.items())
+            for wanted in (self.wanted, self.instead)
+            if wanted is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,7 @@ class Declared:
     policy: Govern | None = None
     containers: Contain | None = None
     has_slot: bool = False
+    routing: Routing | None = None
 
     def after(self, change: Respec) -> Self:
         """The next version of the spec."""
@@ -98,7 +113,8 @@ class Declared:
     def settings_of(self, site: str) -> tuple[tuple[str, str], ...]:
         """The slot has its own values of two that both declare."""
         own = SLOT_SETTINGS if site == SLOT else {}
-        return tuple((name, own.get(name, value)) for name, value in self.settings)
+        legacy = ((LEGACY, "1"),) if self.routing and self.routing.by_setting else ()
+        return tuple((name, own.get(name, value)) for name, value in (*self.settings, *legacy))
 
     def mode(self, kind: str) -> str:
         return dict(self.modes).get(kind, "enforce")
@@ -112,6 +128,8 @@ class Declared:
 
     def targets(self, root: str) -> tuple[str, ...]:
         """Who owns a root."""
+        if root == NETWORK:
+            return self.sites
         return (root,) if root in SITES else APPS
 
 
@@ -124,7 +142,9 @@ def texts(declared: Declared) -> Mapping[str, str]:
     """The documents, by file name."""
     documents = {f"{app}.yaml": _document(app, declared) for app in APPS}
     if declared.has_slot:
-        documents[f"{SLOT}.yaml"] = "\n".join([*_site(SLOT, declared), ""])
+        containers = declared.containers if declared.containers and declared.containers.declared else None
+        subnet = _subnet(containers) if containers else ()
+        documents[f"{SLOT}.yaml"] = "\n".join([*_site(SLOT, declared), *subnet, ""])
     return documents | {"policy.yaml": _policy(declared.policy)} if declared.policy else documents
 
 
@@ -148,6 +168,8 @@ def _site(app: str, declared: Declared) -> list[str]:
     lines += [f'    {name}: "{value}"' for name, value in declared.settings_of(app)]
     if declared.defends_secret:
         lines.append(f"    {SECRET_SETTING}: {{secret: true}}")
+    if declared.routing:
+        lines.append("route_all: {application_traffic: true}")
     return lines
 
 
@@ -168,17 +190,26 @@ def _document(app: str, declared: Declared) -> str:
 
 
 def _containers(containers: Contain) -> Iterator[str]:
-    def again(name: str) -> str:
-        return f"recreate: {'true' if name in containers.recreated else 'false'}"
-
-    yield f"nsg: {{{_name(NSG)}: {{location: westeurope, {again(NSG)}}}}}"
+    yield f"nsg: {{{_name(NSG)}: {{location: westeurope, {_again(containers, NSG)}}}}}"
     yield "route_table:"
     yield f"  {_name(TABLE)}:"
-    yield f"    {again(TABLE)}"
+    yield f"    {_again(containers, TABLE)}"
     yield "    location: westeurope"
     yield f"    routes: {{{ROUTE}: {{address_prefix: {ROUTE_PREFIX}, next_hop_type: VnetLocal}}}}"
     yield "zones:"
-    yield from (f"  {name}: {{{again(zone)}}}" for zone, name in ZONES.items())
+    yield from (f"  {name}: {{{_again(containers, zone)}}}" for zone, name in ZONES.items())
+    yield from _subnet(containers)
+
+
+def _subnet(containers: Contain) -> Iterator[str]:
+    """The apps' and the slot's, as all of them are joined to it."""
+    yield "subnet:"
+    yield f"  {_name(NETWORK)}/{SUBNET.rpartition('/')[2]}:"
+    yield f"    {{{_again(containers, NETWORK)}, address_prefix: {RANGE}, delegation: {DELEGATION}}}"
+
+
+def _again(containers: Contain, name: str) -> str:
+    return f"recreate: {'true' if name in containers.recreated else 'false'}"
 
 
 def _name(root: str) -> str:
@@ -199,6 +230,9 @@ def _items(declared: Declared) -> Iterator[Item]:
         yield Item(
             app, "vnet_integration", "integration", declared.mode("vnet_integration"), {(app, "integration"): SUBNET}
         )
+        if declared.routing:
+            flag, setting = {(app, "routing/applicationTraffic"): True}, {(app, f"settings/{LEGACY}"): "1"}
+            yield Item(app, "route_all", "application_traffic", "enforce", flag, setting)
     for name, priority, access, protocol, port in declared.rules:
         fields = {
             "priority": priority,
@@ -223,6 +257,9 @@ def _items(declared: Declared) -> Iterator[Item]:
         wanted = {(TABLE, f"routes/{ROUTE}/{key}"): value for key, value in route.items()}
         yield Item(TABLE, "route_table", ROUTE, "enforce", wanted)
         yield from (Item(zone, "zones", "zone", "enforce", {(zone, THERE): True}) for zone in ZONES)
+        subnet = {"addressPrefix": RANGE, "delegations": (DELEGATION,)}
+        wanted = {(NETWORK, f"subnets/integration/{key}"): value for key, value in subnet.items()}
+        yield Item(NETWORK, "subnet", SUBNET.rpartition("/")[2], "enforce", {(NETWORK, THERE): True, **wanted})
 
 
 @lru_cache(maxsize=512)

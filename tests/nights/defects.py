@@ -30,13 +30,15 @@ RECONCILE: Final = "homeostat/reconcile.py"
 WRITING: Final = "homeostat/writing.py"
 WRITER: Final = "homeostat/azure/writer.py"
 SURROUNDINGS: Final = "homeostat/core/gate/surroundings.py"
+RETEST: Final = "homeostat/operations/retest.py"
 STANDING: Final = "homeostat/core/gate/standing.py"
 
 ONCE_BROKEN: Final = "tests/nights/test_nights.py::test_a_night_that_once_broke_a_promise_breaks_it_no_more"
 
 _KEEP: Final = "                    await self._snapshot(planned, intent, number)\n"
 _SEND: Final = (
-    "                    await leased.ensure()\n                    await self._send(as_seen(planned), name, leased)\n"
+    "                    await leased.ensure()\n"
+    "                    await self._send(as_seen(planned), name, leased, self._send_by(leased, asked=together))\n"
 )
 
 DEFECTS: Final = (
@@ -70,7 +72,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "a write is sent however late it is",
-        (Patch(WRITING, "correlation_id=name, send_by=leased.send_by)", "correlation_id=name)"),),
+        (Patch(WRITING, "correlation_id=name, send_by=send_by)", "correlation_id=name)"),),
         ("tests/loop/test_one_writer.py",),
     ),
     Defect(
@@ -231,6 +233,17 @@ DEFECTS: Final = (
         (ONCE_BROKEN,),
     ),
     Defect(
+        "a rollback undoes what was never written",
+        (
+            Patch(
+                "homeostat/operations/rollback.py",
+                "for each in snapshot.in_effect(snapshots):",
+                "for each in (inverse for found in snapshots for inverse in found.inverses):",
+            ),
+        ),
+        ("tests/loop/test_rollback.py",),
+    ),
+    Defect(
         "a rollback undoes what somebody wrote since",
         (
             Patch(
@@ -248,8 +261,81 @@ DEFECTS: Final = (
         ("tests/loop/test_rollback_refusals.py",),
     ),
     Defect(
+        "a re-test is not minded",
+        (
+            Patch(
+                STANDING,
+                "if retest is None or not retest.runs(situation.now) or not routes(edit.drift.kind, edit.drift.item):",
+                "if True:",
+            ),
+        ),
+    ),
+    Defect(
+        "a re-test's end is not stored before routing is off",
+        (Patch(RETEST, "            await self._store(leased, stored)\n", ""),),
+    ),
+    Defect(
+        "no message comes when a re-test ends",
+        (Patch(RETEST, "        await self.engine.store.enqueue(leased.root, delay)\n", ""),),
+    ),
+    Defect(
+        "a re-test switches off what nobody would switch on again",
+        (
+            Patch(
+                RETEST,
+                'owned = [flag for flag in on if ("route_all", flag) in restored]',
+                "owned = [flag for flag in on if flag in {APPLICATION, ALL}]",
+            ),
+            Patch(RETEST, 'if ("app_settings", LEGACY_SETTING) not in restored:', "if False:"),
+        ),
+    ),
+    Defect(
+        "what is asked for is written though it is over",
+        (Patch(WRITING, "if until is None or not asked:", "if True:"),),
+        ("tests/loop/test_retest.py", "tests/loop/test_rollback.py"),
+    ),
+    Defect(
+        "what others wrote beside an owned flag is not looked at again",
+        (
+            Patch(
+                "homeostat/core/plan.py",
+                "return any(_carries_over(edit, self.before) for edit in self.edits)",
+                "return False",
+            ),
+        ),
+    ),
+    Defect(
         "a container is made without a word",
         (Patch("homeostat/core/gate/approval.py", "    if reason is None:\n", "    if True:\n"),),
+    ),
+    Defect(
+        "who waited for a subnet is not looked at once it is delegated",
+        (
+            Patch(
+                "homeostat/operations/waking.py",
+                "return edit.recreate is not None or (arm_type(edit.resource).container and bool(edit.reaches))",
+                "return edit.recreate is not None",
+            ),
+        ),
+        ("tests/loop/test_gone.py",),
+    ),
+    Defect(
+        "what a write without an ETag replaces is not read again after a wait",
+        (Patch(WRITING, "send_by = min(send_by, base.answered + fresh_for)", "pass"),),
+        ("tests/loop/test_blind_writes.py",),
+    ),
+    Defect(
+        "what Azure says to have been replaced is not told",
+        (Patch(WRITING, "if ids.replaced:", "if False:"),),
+        (ONCE_BROKEN, "tests/loop/test_gone.py"),
+    ),
+    Defect(
+        "a subnet is made without a word",
+        (Patch("remediators/subnet.py", "recreate=wanted.recreate)", "recreate=True)"),),
+    ),
+    Defect(
+        "a subnet loses what others have in it",
+        (Patch("homeostat/core/arm_types.py", '"interfaceEndpoints",', '"interfaceEndpoints", "serviceEndpoints",'),),
     ),
     Defect(
         "a container is made again at its first 404",

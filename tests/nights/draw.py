@@ -6,7 +6,7 @@ A night of everything at once teaches little and shrinks badly; so each draws it
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, cast
 
-from tests.nights import gone, governed, swapped, throttled, undone
+from tests.nights import gone, governed, retested, swapped, throttled, undone
 from tests.nights.dice import RULES, WHO, Dice, edits, owned, unowned
 from tests.nights.faults import KINDS
 from tests.nights.place import APPS, NSG, ZONES
@@ -248,5 +248,6 @@ _THEMES: Final[Mapping[str, Callable[[Dice], Iterator[Entry]]]] = {
     "containers": gone.containers,
     "quotas": throttled.quotas,
     "rollbacks": undone.rollbacks,
+    "re-tests": retested.retests,
     "slots": swapped.slots,
 }

@@ -110,7 +110,7 @@ class Evidence:
 
     def is_blind_creation(self, write: Call) -> bool:
         """Whether it makes a container for which Azure knows no precondition: a zone has one."""
-        blind = {ROOTS[name].lower() for name in CONTAINERS if name not in ZONES}
+        blind = {id_.lower() for name, id_ in CONTAINERS.items() if name not in ZONES}
         return write.method == "PUT" and write.path.lower() in blind and not write.if_match
 
     def write_of(self, change: Changed) -> Call | None:
@@ -118,6 +118,9 @@ class Evidence:
 
     def is_rollback(self, work: str) -> bool:
         return self.beginning(work).what.startswith("rollback")
+
+    def is_retest(self, work: str) -> bool:
+        return self.beginning(work).what.startswith("re-test")
 
     @cached_property
     def own_changes(self) -> list[tuple[int, Changed]]:
@@ -292,7 +295,11 @@ class Evidence:
 
     def roots_without_news(self) -> frozenset[str]:
         """The roots of which some event, or the work it led to, never arrived."""
-        texts = [each.about for what in ("event lost", "event given up", "poison") for each in self.happened(what)]
+        return self.roots_of("event lost", "event given up", "poison")
+
+    def roots_of(self, *whats: str) -> frozenset[str]:
+        """The roots to which something of this happened."""
+        texts = [each.about for what in whats for each in self.happened(what)]
         found = set()
         for text in texts:
             path = json.loads(text)["root"] if text.startswith('{"root"') else text

@@ -1,10 +1,10 @@
-"""The theme of containers: a group, a route table or a zone goes, with all that was in it."""
+"""The theme of containers: a group, a route table, a zone or a subnet goes, with all that was in it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from tests.nights.dice import WHO, Dice, owned
-from tests.nights.place import APPS, CONTAINERS, NSG, TABLE
+from tests.nights.place import APPS, CONTAINERS, NETWORK, NSG, SITES, TABLE
 from tests.nights.schedule import Approve, Change, Contain, Edit, Entry, Race, Run, Sweep, Where
 
 _WORDS: Final[Mapping[str, str]] = {NSG: "group", TABLE: "table"}
@@ -12,24 +12,29 @@ _WORDS: Final[Mapping[str, str]] = {NSG: "group", TABLE: "table"}
 
 def containers(dice: Dice) -> Iterator[Entry]:
     """Some are made again by themselves, some on a person's word; and somebody may make one anew meanwhile."""
-    recreated = tuple(sorted(dice.random.sample(CONTAINERS, k=dice.random.randint(0, len(CONTAINERS)))))
+    names = tuple(CONTAINERS)
+    recreated = tuple(sorted(dice.random.sample(names, k=dice.random.randint(0, len(names)))))
     yield Contain(recreated, declared=dice.pick(True, True, True, False))
     for _ in dice.some(1, 2):
-        at, name = dice.at(), dice.pick(*CONTAINERS)
+        at, name = dice.at(), dice.pick(*names)
         yield from _goes(dice, at, name)
         for _ in dice.some(0, 2):
             yield from dice.pick(_made, _raced, _asked, _approved, _drifts)(dice, at, name)
 
 
 def _goes(dice: Dice, at: float, name: str) -> Iterator[Entry]:
-    """Of a zone first the link. Where that is made again in time, Azure lets nothing go."""
+    """Of a zone first the link, of a subnet the apps. Where these come back in time, Azure lets nothing go."""
     who = dice.pick(*WHO)
     if name in _WORDS:
         yield Edit(at, who, Change(f"{_WORDS[name]} gone", name), honest=False)
         return
-    yield Edit(at, who, Change("link gone", name), honest=False)
+    if name == NETWORK:
+        yield from (Edit(at, who, Change("leave network", site), honest=False) for site in SITES)
+    else:
+        yield Edit(at, who, Change("link gone", name), honest=False)
+    what = "subnet gone" if name == NETWORK else "zone gone"
     for seconds in (3.0, 8.0, 21.0):
-        yield Edit(dice.after(at, seconds, seconds), who, Change("zone gone", name), honest=False)
+        yield Edit(dice.after(at, seconds, seconds), who, Change(what, name), honest=False)
 
 
 def _made(dice: Dice, at: float, name: str) -> Iterator[Entry]:
@@ -38,11 +43,14 @@ def _made(dice: Dice, at: float, name: str) -> Iterator[Entry]:
 
 def _raced(dice: Dice, at: float, name: str) -> Iterator[Entry]:
     """At the moment at which Homeostat makes it anew."""
-    places: Mapping[str, Where] = {NSG: "networksecuritygroups", TABLE: "routetables"}
+    places: Mapping[str, Where] = {NSG: "networksecuritygroups", TABLE: "routetables", NETWORK: "/subnets/"}
     yield Race(at + 1, places.get(name, "privatednszones"), dice.pick(*WHO), _maker(dice, name))
 
 
 def _maker(dice: Dice, name: str) -> Change:
+    if name == NETWORK:
+        service = dice.pick("Microsoft.Storage", "Microsoft.KeyVault")
+        return Change("subnet made", name, dice.pick("", "undelegated", "undelegated"), service)
     return Change(f"{_WORDS.get(name, 'zone')} made", name, "", f"team-{dice.random.randint(1, 3)}")
 
 

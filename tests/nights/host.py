@@ -6,25 +6,21 @@ whose instance died comes again when it shows again. An event that is not taken 
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
-from homeostat.core.json import JsonObject
-from homeostat.core.outcome import Trigger
-from homeostat.ports import Conflict, QueuedMessage, serialised
-from homeostat.service import Service
+from homeostat.ports import Conflict, QueuedMessage
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
 from simulator.activity import Activity
 from simulator.providers.eventgrid.events import event_of
 from tests.nights.azure import WORK
 from tests.nights.clock import DUSK
 from tests.nights.instance import Instance
-from tests.nights.people import WHO_ASKS
 from tests.nights.ports import Ground
 from tests.nights.schedule import Mail
-from tests.nights.trace import Answered, Began, Ended, Happened
+from tests.nights.trace import Began, Ended, Happened
 
 MAX_DEQUEUES: Final = 5
 VISIBILITY: Final = timedelta(minutes=10)
@@ -216,50 +212,6 @@ class Host:
         else:
             self.under_way -= 1
             self._ground.trace.add(Happened(self._ground.loop.time(), "event given up", event["subject"]))
-
-    # --- people ---
-
-    async def ask(self, target: str, *, dry: bool, create: bool) -> None:
-        """A person's HTTP request, which fails with its instance: the run's message takes it up then."""
-
-        async def run(service: Service) -> None:
-            trigger = Trigger("manual", caller=WHO_ASKS, dry_run=dry, create=create)
-            await service.execute_run(await service.start_run([target], trigger, backup=True))
-
-        await self._request(f"{'creating ' if create else ''}run of {target}", run)
-
-    async def approve(self) -> None:
-        """One who says yes to all that waits."""
-
-        async def decided(service: Service) -> JsonObject:
-            waiting = [str(each["id"]) for each in await service.open_approvals()]
-            done = [await service.decide_approval(id_, yes=True, by=WHO_ASKS) for id_ in waiting]
-            return {"approved": [each.root for each in done]}
-
-        await self._request("approval", decided)
-
-    async def undo(self, target: str, seconds: float) -> None:
-        """One that asks for a rollback of a target's last write."""
-
-        async def undone(service: Service) -> JsonObject:
-            return await service.rollbacks.start(target, "", timedelta(seconds=seconds), "it looked wrong", WHO_ASKS)
-
-        await self._request(f"rollback of {target}", undone)
-
-    async def _request(self, what: str, ask: Callable[[Service], Awaitable[JsonObject | None]]) -> None:
-        instance = self.next_instance()
-        if instance is None:
-            return
-        WORK.set(work := instance.next_work())
-        self.begin(instance, work, what)
-        try:
-            answer = await ask(instance.service)
-        except Exception as error:  # noqa: BLE001 - the person is told, and that is all
-            self.end(instance, work, f"{type(error).__name__}: {error}")
-        else:
-            if answer is not None:
-                self._ground.trace.add(Answered(self._ground.loop.time(), instance.who, work, serialised(answer)))
-            self.end(instance, work, "")
 
 
 class _Renewal:

@@ -2,19 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
-from typing import Any, Final, override
+from typing import Final, override
 
-from homeostat.core.gate.situation import Pause
 from homeostat.core.model import Mode
 from homeostat.memory import MemoryStorage
 from simulator.cloud import Cloud
 from simulator.messages import Response
 from tests.nights import people, place, schedule
-from tests.nights.azure import WORK, Azure
+from tests.nights.asking import Asking
+from tests.nights.azure import Azure
 from tests.nights.clock import DUSK, NightLoop, spend
 from tests.nights.declared import Declared
 from tests.nights.host import Host
@@ -29,8 +28,6 @@ HORIZON: Final = 2400.0
 
 RESTART: Final = 8.0
 """Seconds from the death of an instance to the next one in its place."""
-
-type Asked = schedule.Pausing | schedule.Run | schedule.Approve | schedule.Rollback | schedule.Sweep
 
 PATIENCE: Final = 10 * 3600.0
 """Seconds in which all retries have come to their end."""
@@ -64,6 +61,7 @@ class _Night:
     azure: Azure = field(init=False)
     ground: Ground = field(init=False)
     host: Host = field(init=False)
+    asking: Asking = field(init=False)
     slots: list[Instance] = field(default_factory=list, init=False)
     lives: list[Instance] = field(default_factory=list, init=False)
     cap: Mode = Mode.ENFORCE
@@ -76,14 +74,17 @@ class _Night:
         cloud = place.fresh(night.seed, night.operation_seconds)
         policy = next((each for each in night.entries if isinstance(each, schedule.Govern)), None)
         containers = next((each for each in night.entries if isinstance(each, schedule.Contain)), None)
+        routing = next((each for each in night.entries if isinstance(each, schedule.Routing)), None)
         has_slot = any(isinstance(each, schedule.Slots) for each in night.entries)
         if containers:
             self._let_go(cloud)
-        self.trace = Trace(place.state(cloud), Declared(policy=policy, containers=containers, has_slot=has_slot))
+        declared = Declared(policy=policy, containers=containers, has_slot=has_slot, routing=routing)
+        self.trace = Trace(place.state(cloud), declared)
         self.azure = Azure(self.loop, cloud, self.trace, self.dice)
         self.ground = Ground(self.loop, self.azure, MemoryStorage(self.azure.now), self.trace, self.trace.declared)
         mail = [each for each in night.entries if isinstance(each, schedule.Mail)]
         self.host = Host(self.ground, lambda: self.slots, mail)
+        self.asking = Asking(self.host, self.ground)
         self.azure.on_race = lambda race: self._write(
             race.who, race.change, self._look(race.who, race.change), honest=False
         )
@@ -107,7 +108,7 @@ class _Night:
                 self._arrange(entry)
             for number in range(self.night.instances):
                 self.slots.append(self._started(number, 0))
-            self.host.start(self._sweep())  # so that every root was seen once: the next sweep believes in rows
+            self.host.start(self.asking.sweep())  # so that every root was seen once: the next sweep believes in rows
             await asyncio.sleep(HORIZON)
             return await self._morning()
         finally:
@@ -135,7 +136,7 @@ class _Night:
 
     def _arrange(self, entry: schedule.Entry) -> None:
         match entry:
-            case schedule.Mail() | schedule.Govern() | schedule.Contain() | schedule.Slots():
+            case schedule.Mail() | schedule.Govern() | schedule.Contain() | schedule.Slots() | schedule.Routing():
                 pass  # the host has it, and the spec
             case schedule.Fault():
                 self.azure.faults.append(entry)
@@ -166,8 +167,6 @@ class _Night:
                 life.calls_left, life.after = calls, after
             case schedule.Jump(_, number, seconds):
                 self.slots[number % len(self.slots)].ambient.ahead += timedelta(seconds=seconds)
-            case schedule.Pausing() | schedule.Run() | schedule.Approve() | schedule.Rollback() | schedule.Sweep():
-                self.host.start(self._asked(entry))
             case schedule.Respec():
                 self.ground.declared = self.ground.declared.after(entry)
             case schedule.Cap(_, mode):
@@ -179,56 +178,12 @@ class _Night:
             case schedule.Deaf(at, seconds):
                 self.ground.deaf_until = at + seconds
             case _:
-                raise AssertionError(f"nobody knows what to do about {entry}")
-
-    def _asked(self, entry: Asked) -> Coroutine[Any, Any, None]:
-        match entry:
-            case schedule.Pausing():
-                return self._pause(entry)
-            case schedule.Run(_, target, dry, create):
-                return self.host.ask(target, dry=dry, create=create)
-            case schedule.Approve():
-                return self.host.approve()
-            case schedule.Rollback(_, target, seconds):
-                return self.host.undo(target, seconds)
-            case schedule.Sweep():
-                return self._sweep()
+                self.host.start(self.asking.ask(entry))
 
     def _cap(self, mode: Mode) -> None:
         self.cap = mode
         for instance in self.slots:
             instance.capped(mode)
-
-    async def _pause(self, entry: schedule.Pausing) -> None:
-        instance = self.host.next_instance()
-        if instance is None:
-            return
-        WORK.set(work := instance.next_work())
-        self.host.begin(instance, work, f"pause of {entry.target} for {entry.seconds} s")
-        until = instance.ambient.now() + timedelta(seconds=entry.seconds)
-        try:
-            if entry.seconds:
-                await instance.service.pause(Pause(entry.target, until, "maintenance", "anna"))
-            else:
-                await instance.service.resume(entry.target, by="anna")
-        except Exception as error:  # noqa: BLE001 - the person is told, and that is all
-            self.host.end(instance, work, f"{type(error).__name__}: {error}")
-        else:
-            self.host.end(instance, work, "")
-
-    async def _sweep(self) -> None:
-        instance = self.host.next_instance()
-        if instance is None:
-            return
-        WORK.set(work := instance.next_work())
-        self.host.begin(instance, work, "sweep")
-        try:
-            await instance.service.sweeps.start("nightly")
-        except Exception as error:  # noqa: BLE001 - the timer fires again tomorrow
-            self.host.end(instance, work, f"{type(error).__name__}: {error}")
-        else:
-            self.host.end(instance, work, "")
-        self.host.look_at_queues()
 
     # --- people ---
 
@@ -281,7 +236,7 @@ class _Night:
         await self._until_quiet()
         before_sweep = len(self.trace.seen)
         self.trace.add(Happened(self.loop.time(), "the last sweep"))
-        await self._sweep()
+        await self.asking.sweep()
         await self._until_quiet()
         if self.azure.cloud.timing.row_seconds:
             await self._further_nights()
@@ -295,7 +250,7 @@ class _Night:
         """As many as it may take until no old row hides anything any more."""
         for _ in range(FULL_READ_DAYS):
             await asyncio.sleep(24 * 3600)
-            await self._sweep()
+            await self.asking.sweep()
             await self._until_quiet()
 
     async def _until_quiet(self) -> None:

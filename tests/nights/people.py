@@ -12,6 +12,7 @@ from typing import Any, Final
 from simulator.cloud import OPERATOR, TENANT, Cloud
 from simulator.gateway import handle
 from simulator.messages import Headers, Principal, Request, Response
+from tests.nights.declared import DELEGATION, RANGE
 from tests.nights.place import GROUP, LINK, NSG, ROOTS, SUBNET, TABLE, VNET
 from tests.nights.schedule import Change
 
@@ -28,7 +29,7 @@ PEOPLE: Final = {
 }
 
 WHO_ASKS: Final = "anna"
-"""For runs, rollbacks and approvals."""
+"""For runs, rollbacks, re-tests and approvals."""
 
 type Body = dict[str, Any]
 
@@ -57,6 +58,10 @@ def _table(_: Change) -> str:
 
 def _route(change: Change) -> str:
     return f"{ROOTS[TABLE]}/routes/{change.name}"
+
+
+def _site(change: Change) -> str:
+    return ROOTS[change.where]
 
 
 def _subnet(_: Change) -> str:
@@ -129,6 +134,13 @@ def _let_go(body: Body, _: Change) -> Body:
     return {"properties": kept}
 
 
+def _subnetted(body: Body, change: Change) -> Body:
+    """The subnet as it is, or made anew, with an endpoint for a service by which its maker knows it."""
+    delegation = {"name": "d", "properties": {"serviceName": DELEGATION}}
+    anew: Body = {"addressPrefix": RANGE, "delegations": [] if change.name == "undelegated" else [delegation]}
+    return {"properties": {**(body.get("properties") or anew), "serviceEndpoints": [{"service": change.value}]}}
+
+
 def _located(body: Body, change: Change) -> Body:
     """A container that is made anew, with a tag by which its maker knows it."""
     return {"location": "westeurope", "properties": {}, **body, "tags": {"owner": change.value}}
@@ -148,6 +160,10 @@ def _renewed(body: Body, change: Change) -> Body:
     rules = [each for each in properties.get("securityRules") or () if each["name"] != change.name]
     added = {"name": change.name, "properties": _rule_properties(change.value)}
     return {**body, "properties": {**properties, "securityRules": [*rules, added]}}
+
+
+def _routed_by(_: Body, change: Change) -> Body:
+    return {"properties": {"outboundVnetRouting": {change.name: change.value == "on"}}}
 
 
 def _set(body: Body, change: Change) -> Body:
@@ -203,6 +219,8 @@ WAYS: Final[Mapping[str, Way]] = {
     "route": Way(_route, _NETWORK, _routed),
     "route gone": Way(_route, _NETWORK, _nothing),
     "subnet alone": Way(_subnet, _NETWORK, _let_go),
+    "subnet gone": Way(_subnet, _NETWORK, _nothing),
+    "subnet made": Way(_subnet, _NETWORK, _subnetted),
     "zone gone": Way(_zone, _DNS, _nothing),
     "zone made": Way(_zone, _DNS, _global),
     "setting": Way(_settings, _WEB, _set),
@@ -212,6 +230,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "record": Way(_record, _DNS, _address),
     "record gone": Way(_record, _DNS, _nothing),
     "deployment": Way(_deployment, "2025-04-01", _deployed),
+    "routing": Way(_site, _WEB, _routed_by, "PATCH"),
     "swap": Way(_swap, _WEB, _other, "POST"),
     "leave network": Way(_integration, _WEB, _nothing),
 }

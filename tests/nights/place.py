@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 from simulator import worlds
-from simulator.cloud import SUBSCRIPTION, Cloud, Timing
+from simulator.cloud import SUBSCRIPTION, Cloud, Resource, Timing
 from tests.nights.clock import DUSK
 
 APPS: Final = ("app-flask", "app-two")
@@ -21,13 +21,14 @@ SITES: Final = (SLOT, *APPS)
 STICKY: Final = "SQL_SERVER_FQDN"
 """The setting that stays where it is on a swap."""
 
+LEGACY: Final = "WEBSITE_VNET_ROUTE_ALL"
+"""The setting that routes an app's traffic as the flag does."""
+
 ZONES: Final = {"sql": "privatelink.database.windows.net", "vault": "privatelink.vaultcore.azure.net"}
 LINK: Final = "link-vnet-appservice"
 NSG: Final = "nsg"
 TABLE: Final = "routes"
-CONTAINERS: Final = (NSG, TABLE, *ZONES)
-"""What can go with all that is in it; the web apps do not."""
-
+NETWORK: Final = "network"
 THERE: Final = "there"
 """The path that says that a container is there."""
 
@@ -42,13 +43,20 @@ ROOTS: Final[Mapping[str, str]] = {
     NSG: f"{_NETWORK}/networkSecurityGroups/nsg-appservice-integration",
     TABLE: f"{_NETWORK}/routeTables/rt-appservice-integration",
     **{zone: f"{_NETWORK}/privateDnsZones/{name}" for zone, name in ZONES.items()},
+    NETWORK: VNET,
 }
 """Every root by its name, with its id."""
+
+CONTAINERS: Final[Mapping[str, str]] = {name: ROOTS[name] for name in (NSG, TABLE, *ZONES)} | {NETWORK: SUBNET}
+"""What can go with all that is in it, by its root: that itself, or of the network a subnet. The web apps do not go."""
 
 _KINDS: Final[Mapping[str, str]] = {"securityRules": "rules", "virtualNetworkLinks": "links"}
 """What children are called in a path, where it is not the last part of their type."""
 
 SLOT_SETTINGS: Final[Mapping[str, str]] = {STICKY: "sql-staging.database.windows.net", "REDIS_PORT": "6381"}
+
+WITHOUT_ETAG: Final = ("settings/", "routing/")
+"""What the paths begin with of what ARM knows no precondition for: a loss is told, where it cannot be prevented."""
 
 type Path = tuple[str, str]
 type State = Mapping[Path, Any]
@@ -101,12 +109,16 @@ def state(cloud: Cloud) -> State:
         found.update({(app, f"settings/{name}"): value for name, value in settings.items()})
         found[app, "integration"] = site.properties.get("virtualNetworkSubnetId")
         found[app, "tags"] = _frozen(site.body.get("tags"))
+        found.update({(app, f"routing/{flag}"): on or None for flag, on in site.body["routing"].items()})
         found[app, "swap"] = site.body.get("swap", {}).get("into")
-    for name in CONTAINERS:
-        container = cloud.get(ROOTS[name])
+    for name, id_ in CONTAINERS.items():
+        container = cloud.get(id_)
         if container is None:
             continue
         found[name, THERE] = True
+        if name == NETWORK:
+            found.update(_subnet(container))
+            continue
         found[name, "tags"] = _frozen(container.body.get("tags"))
         for child in cloud.children(container.id):
             if child.type.endswith("/SOA"):
@@ -117,6 +129,13 @@ def state(cloud: Cloud) -> State:
             )
             found[name, f"{kind}/{child.name}/tags"] = _frozen(child.body.get("tags"))
     return {path: value for path, value in found.items() if value not in (None, ())}
+
+
+def _subnet(subnet: Resource) -> Iterator[tuple[Path, Any]]:
+    """Delegations by the service alone: each has a name, too, which says nothing."""
+    for key, value in subnet.properties.items():
+        shown = [each["serviceName"] for each in value] if key == "delegations" else value
+        yield (NETWORK, f"subnets/integration/{key}"), _frozen(shown)
 
 
 def changes(before: State, after: State) -> Mapping[Path, tuple[Any, Any]]:

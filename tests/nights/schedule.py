@@ -10,7 +10,14 @@ from typing import Literal, Self
 
 type Who = Literal["anna", "terraform"]
 type Where = Literal[
-    "", "appsettings", "networksecuritygroups", "privatednszones", "routetables", "/sites/", "/sites/app-flask"
+    "",
+    "appsettings",
+    "networksecuritygroups",
+    "privatednszones",
+    "routetables",
+    "/subnets/",
+    "/sites/",
+    "/sites/app-flask",
 ]
 type Verb = Literal["read", "write", "poll"]
 type Fate = Literal["lost", "twice", "late"]
@@ -164,6 +171,14 @@ class Slots:
 
 
 @dataclass(frozen=True, slots=True)
+class Routing:
+    """The spec of this night declares the routing of the apps' traffic, too: the flag, and the setting of old."""
+
+    by_setting: bool
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Quotas:
     """From dusk on ARM refuses what is beyond its quotas, of each of which so large a part is left to other tools."""
 
@@ -224,6 +239,23 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True)
+class Retest:
+    """A person has the routing of a target switched off for so many seconds, to see whether a fault is in it."""
+
+    at: float
+    target: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndRetest:
+    """A person has seen enough."""
+
+    at: float
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """The timer fires."""
 
@@ -267,6 +299,7 @@ type Entry = (
     | Govern
     | Contain
     | Slots
+    | Routing
     | Quotas
     | Spend
     | Deploy
@@ -274,6 +307,8 @@ type Entry = (
     | Run
     | Approve
     | Rollback
+    | Retest
+    | EndRetest
     | Sweep
     | OldRows
     | Deaf

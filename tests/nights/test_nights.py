@@ -97,6 +97,12 @@ ONCE_BROKEN: dict[str, tuple[Entry, ...]] = {
         GROUP_GONE,
         Race(110.0, "networksecuritygroups", "anna", Change("group made", "nsg", "", "team-1")),
     ),
+    "reads that were behind hid a group that somebody had made, and it was replaced untold": (
+        Contain(("nsg",)),
+        GROUP_GONE,
+        Edit(135.0, "anna", Change("group made", "nsg", "", "team-1"), honest=False),
+        *(Fault(140.0, "networksecuritygroups", "read", "stale"),) * 4,
+    ),
     "a quota that another tool had emptied was waited for for days": (
         Quotas(0.98),
         Spend(90.0, "app-settings-listings", 1.0),

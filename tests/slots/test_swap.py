@@ -241,14 +241,15 @@ async def test_every_form_of_a_swap_marks_both_whichever_its_event_names(named: 
 
 
 @pytest.mark.parametrize("named", ["app", "slot"])
-async def test_a_swap_that_a_settings_write_may_have_undone_is_told_whichever_it_names(named: str) -> None:
+async def test_a_swap_that_a_write_may_have_undone_is_told_whichever_it_names(named: str) -> None:
     world = await beside()
     at = world.ambient.now()
     event = swap_event(world, world.id("site") if named == "app" else slot(world))
     theirs = foreign(event["subject"].lower(), event["data"]["operationName"].lower(), "anna", at)
     for site in (world.id("site"), slot(world)):
-        ours = BlindWrite(site.child("config", "appsettings").key, at, at + timedelta(seconds=1), "ours")
-        record = RootRecord(foreign_writes=(theirs,), blind_writes=(ours,))
-        assert possible_overwrites(record) == (theirs,)
-        later = replace(ours, read_at=at + timedelta(seconds=1))
-        assert possible_overwrites(replace(record, blind_writes=(later,))) == ()
+        for written in (site.child("config", "appsettings"), site):  # a swap exchanges how sites route, too
+            ours = BlindWrite(written.key, at, at + timedelta(seconds=1), "ours")
+            record = RootRecord(foreign_writes=(theirs,), blind_writes=(ours,))
+            assert possible_overwrites(record) == (theirs,)
+            later = replace(ours, read_at=at + timedelta(seconds=1))
+            assert possible_overwrites(replace(record, blind_writes=(later,))) == ()

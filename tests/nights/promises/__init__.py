@@ -10,7 +10,17 @@ from typing import Final
 
 from tests.nights.evidence import Evidence
 from tests.nights.night import Dawn
-from tests.nights.promises import coming_right, containers, gate, nothing_lost, quotas, rollbacks, telling, writes
+from tests.nights.promises import (
+    coming_right,
+    containers,
+    gate,
+    nothing_lost,
+    quotas,
+    retests,
+    rollbacks,
+    telling,
+    writes,
+)
 
 type Promise = Callable[[Evidence], Iterator[str]]
 
@@ -34,6 +44,7 @@ PROMISES: Final[Mapping[str, Promise]] = {
     for promise in (
         coming_right.converges_once_faults_stop,
         coming_right.converges_without_a_sweep,
+        coming_right.a_retest_ends_by_itself,
         nothing_lost.nothing_unowned_is_touched_in_network_and_dns,
         nothing_lost.no_setting_is_lost_in_silence,
         nothing_lost.no_container_is_replaced_in_silence,
@@ -61,6 +72,10 @@ PROMISES: Final[Mapping[str, Promise]] = {
         rollbacks.a_rollback_puts_back_what_was_there,
         rollbacks.what_a_person_put_back_stays,
         rollbacks.a_refused_rollback_changes_nothing,
+        retests.routing_is_off_for_a_stored_while,
+        retests.routing_is_switched_off_by_a_retest_alone,
+        retests.routing_stays_off_while_a_retest_runs,
+        retests.a_refused_retest_changes_nothing,
         telling.healed_is_said_only_of_what_was_right,
         telling.a_difference_is_told_only_where_there_was_one,
         telling.the_ledger_says_written_only_of_what_was,

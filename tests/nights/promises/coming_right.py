@@ -5,9 +5,10 @@ from typing import Any, Final
 
 from homeostat.core.record import from_json
 from tests.nights import schedule
-from tests.nights.declared import Item
+from tests.nights.declared import DELEGATION, Item
 from tests.nights.evidence import Evidence
-from tests.nights.place import CONTAINERS, NSG, ROOTS, THERE, State
+from tests.nights.place import CONTAINERS, NETWORK, NSG, ROOTS, THERE, Path, State
+from tests.nights.trace import Changed
 
 LEFT_ALONE: Final = frozenset({"flapping", "cap-resource", "cap-fleet", "waits-for-held", "pause-tag-unreadable"})
 """What may hold a difference until the morning, if it is told: other promises see to it that there was a reason."""
@@ -17,21 +18,48 @@ WORDLESS: Final = frozenset({"approval-needed", "container-gone"})
 
 def converges_once_faults_stop(evidence: Evidence) -> Iterator[str]:
     """Once faults have stopped and a sweep has been, everything that is enforced and not held is as declared."""
-    yield from _amiss(evidence, len(evidence.trace.seen), frozenset())
+    for item, differs in _amiss(evidence, len(evidence.trace.seen), frozenset()):
+        yield f"{item.root}: {item.name} is not as declared: {differs}"
 
 
 def converges_without_a_sweep(evidence: Evidence) -> Iterator[str]:
     """A change whose event arrived is repaired without waiting for the next sweep."""
+    if _waits_for_somebody(evidence):
+        return
+    before = evidence.dawn.before_sweep
+    for item, differs in _amiss(evidence, before, evidence.roots_without_news() | _given_up(evidence)):
+        yield f"{item.root}: {item.name} is not as declared: {differs}"
+
+
+def a_retest_ends_by_itself(evidence: Evidence) -> Iterator[str]:
+    """What a re-test switched off is on again without a sweep, whatever becomes of events."""
+    if _waits_for_somebody(evidence):
+        return
+    before = evidence.dawn.before_sweep
+    for item, differs in _amiss(evidence, before, evidence.roots_of("poison") | _given_up(evidence)):
+        if all(_is_of_a_retest(evidence, path, before) for path in differs):
+            yield f"{item.root}: {item.name} was switched off, and is not on again: {differs}"
+
+
+def _is_of_a_retest(evidence: Evidence, path: Path, until: int) -> bool:
+    changes = [each for place, each in evidence.of(Changed) if place < until and path in each.values]
+    return bool(changes) and bool(changes[-1].work) and evidence.is_retest(changes[-1].work)
+
+
+def _waits_for_somebody(evidence: Evidence) -> bool:
+    """Whether something was, of which nothing but a sweep or a person tells."""
     unexpected = (schedule.Respec, schedule.Cap)  # nothing tells of these but a sweep
     if any(isinstance(each, unexpected) for each in evidence.dawn.schedule.entries):
-        return
-    struck = evidence.dawn.struck
-    if {"denied", "locked", "stale"} & struck.keys():
-        return  # a final error waits for a person; and what was read a moment too late seemed in order
-    before = evidence.dawn.before_sweep
-    jumps = evidence.entries(schedule.Jump)  # by one of hours, all the times to try again at can be over
-    given_up = {root for root in ROOTS if jumps and _is_given_up(evidence.record_at(root, before))}
-    yield from _amiss(evidence, before, evidence.roots_without_news() | given_up)
+        return True
+    struck = evidence.dawn.struck  # a final error waits for a person; what was read a moment too late seemed in order
+    return bool({"denied", "locked", "stale"} & struck.keys())
+
+
+def _given_up(evidence: Evidence) -> frozenset[str]:
+    """By a jump of hours, all the times to try again at can be over."""
+    if not evidence.entries(schedule.Jump):
+        return frozenset()
+    return frozenset(root for root in ROOTS if _is_given_up(evidence.record_at(root, evidence.dawn.before_sweep)))
 
 
 def _is_given_up(record: Mapping[str, Any]) -> bool:
@@ -39,7 +67,8 @@ def _is_given_up(record: Mapping[str, Any]) -> bool:
     return failing is not None and failing.next_try is None
 
 
-def _amiss(evidence: Evidence, until: int, excused: frozenset[str]) -> Iterator[str]:
+def _amiss(evidence: Evidence, until: int, excused: frozenset[str]) -> Iterator[tuple[Item, Mapping[Path, Any]]]:
+    """What nothing holds and nothing excuses, with what is there instead."""
     state = evidence.state_at(until)
     caps = evidence.entries(schedule.Cap)
     if caps and max(caps, key=lambda each: each.at).mode != "enforce":
@@ -49,10 +78,9 @@ def _amiss(evidence: Evidence, until: int, excused: frozenset[str]) -> Iterator[
             continue
         if evidence.held_codes(item.root, item.kind, until) & LEFT_ALONE:
             continue
-        if _waits_for_a_word(evidence, item, state, until) or _waits_for_records(evidence, item, state, until):
+        if any(waits(evidence, item, state, until) for waits in _WAITS):
             continue
-        differs = {path: state.get(path) for path, value in item.wanted.items() if state.get(path) != value}
-        yield f"{item.root}: {item.name} is not as declared: {differs}"
+        yield item, {path: state.get(path) for path, value in item.wanted.items() if state.get(path) != value}
 
 
 def _is_blocked(item: Item, state: State) -> bool:
@@ -80,3 +108,14 @@ def _waits_for_records(evidence: Evidence, item: Item, state: State, until: int)
     """A zone that was made anew is linked once it answers for something, or else public names would be hidden."""
     held = "zone-empty" in evidence.held_codes(item.root, item.kind, until)
     return held and not any(root == item.root and path.startswith("A/") for root, path in state)
+
+
+def _waits_for_its_subnet(evidence: Evidence, item: Item, state: State, until: int) -> bool:
+    """An app is joined to its subnet once that is there, for apps; until then it fails or is held, and that is told."""
+    if item.kind != "vnet_integration" or DELEGATION in state.get((NETWORK, "subnets/integration/delegations"), ()):
+        return False
+    return "failing" in evidence.record_at(item.root, until) or bool(evidence.held_codes(item.root, item.kind, until))
+
+
+_WAITS: Final = (_waits_for_a_word, _waits_for_records, _waits_for_its_subnet)
+"""What only a person, or what is made by one, brings to an end."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from homeostat.core.endings import GONE_AFTER
 from tests.nights import schedule
 from tests.nights.evidence import Evidence
-from tests.nights.place import ROOTS, THERE
+from tests.nights.place import CONTAINERS, THERE
 from tests.nights.trace import Began, Call, Changed
 
 
@@ -44,7 +44,7 @@ def _made(evidence: Evidence) -> Iterator[tuple[int, Changed, str]]:
 def _misses(evidence: Evidence) -> Mapping[str, list[float]]:
     """By container, when ARM answered that it is not there."""
     found: dict[str, list[float]] = {}
-    names = {id_.lower(): name for name, id_ in ROOTS.items()}
+    names = {id_.lower(): name for name, id_ in CONTAINERS.items()}
     for _, call in evidence.of(Call):
         if call.verb == "read" and call.status == 404 and (name := names.get(call.path.lower())):
             found.setdefault(name, []).append(call.at)

@@ -49,7 +49,7 @@ def _most_in_an_hour(times: list[float]) -> int:
 def a_drift_that_comes_back_is_left_alone(evidence: Evidence) -> Iterator[str]:
     """What was repaired as often as the policy says is not repaired again before the backoff has passed.
 
-    Repairs count whose work lived to store them. Who resumes a target has all of it forgotten.
+    Repairs count whose work heard of them and lived to store it. Who resumes a target has all of it forgotten.
     """
     resumes = [each for each in evidence.entries(schedule.Pausing) if not each.seconds]
     if evidence.clocks_apart or resumes:
@@ -66,9 +66,10 @@ def a_drift_that_comes_back_is_left_alone(evidence: Evidence) -> Iterator[str]:
 def _repairs(evidence: Evidence) -> Mapping[tuple[str, tuple[str, ...]], list[tuple[float, bool]]]:
     """When each difference was repaired, and whether the breaker can know: a difference is the paths of one item."""
     calls = {call.correlation: call for _, call in evidence.writes}
+    unheard = {call.work for _, call in evidence.of(Call) if call.verb == "poll" and call.struck}
     found: dict[tuple[str, tuple[str, ...]], list[tuple[float, bool]]] = defaultdict(list)
     for _, change in evidence.own_changes:
-        if evidence.is_rollback(change.work):
+        if evidence.is_rollback(change.work) or evidence.is_retest(change.work):
             continue
         items: dict[tuple[str, str], list[str]] = defaultdict(list)
         for root, path in change.values:
@@ -76,15 +77,19 @@ def _repairs(evidence: Evidence) -> Mapping[tuple[str, tuple[str, ...]], list[tu
             items[root, kind if kind == "integration" else f"{kind}/{rest.partition('/')[0]}"].append(path)
         call = calls.get(change.correlation)
         if call is not None:
-            counts = 200 <= call.status < 300 and not call.struck and evidence.ended_well(change.work)
+            heard = 200 <= call.status < 300 and not call.struck and call.work not in unheard
+            counts = heard and evidence.ended_well(change.work)
             for (root, _), paths in items.items():
-                known = all(_was_read(evidence, call, (root, path), change.values[root, path][0]) for path in paths)
-                found[root, tuple(sorted(paths))].append((call.sent_at, counts and known))
+                if all(_was_read(evidence, call, (root, path), change.values[root, path][0]) for path in paths):
+                    found[root, tuple(sorted(paths))].append((call.sent_at, counts))
     return found
 
 
 def _was_read(evidence: Evidence, call: Call, path: Path, undone: object) -> bool:
-    """Of a setting, all of which are written at once: whether the writer had read what it undid, or undid it unseen."""
+    """Of a setting, all of which are written at once: whether the writer had read what it undid, or undid it unseen.
+
+    What was undone unseen was not repaired, but carried over.
+    """
     if not path[1].startswith("settings/"):
         return True
     read = evidence.last_read(call, "/config/appsettings/list")
@@ -95,9 +100,9 @@ def a_fight_is_told_with_the_other_writer(evidence: Evidence) -> Iterator[str]:
     """What is said to flap was repaired before; once the event of what undid it last has come, the hold names a writer.
 
     Of two who wrote it may be either: who deletes what is gone already is told of like who did it. So it may be who
-    asked for a rollback.
+    asked for a rollback or a re-test.
     """
-    rolled_back = {WHO_ASKS} if evidence.entries(schedule.Rollback) else set()
+    asked = {WHO_ASKS for _ in (*evidence.entries(schedule.Rollback), *evidence.entries(schedule.Retest))}
     for alert in evidence.alerts:
         for held in alert.data.get("held", ()) if "Held" in alert.type else ():
             if held["code"] != "flapping":
@@ -109,7 +114,7 @@ def a_fight_is_told_with_the_other_writer(evidence: Evidence) -> Iterator[str]:
                 yield f"{alert.root} is said to flap after {len(written)} writes"
             told = evidence.told_writers(alert.root, alert.data["kind"], evidence.place_of(alert.work))
             by = str(held["numbers"]["by"])
-            if told and by not in {*rolled_back, *(name for who in told for name in _names(who))}:
+            if told and by not in {*asked, *(name for who in told for name in _names(who))}:
                 yield f"the flapping {alert.data['kind']} of {alert.root} names {by}, and told of were {sorted(told)}"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from tests.nights.evidence import Evidence
-from tests.nights.place import Path, State
+from tests.nights.place import WITHOUT_ETAG, Path, State
 from tests.nights.trace import Changed
 
 
@@ -14,10 +14,12 @@ def nothing_unowned_is_touched_in_network_and_dns(evidence: Evidence) -> Iterato
         if (write := evidence.write_of(change)) and evidence.is_blind_creation(write):
             continue  # what it replaced is told (`no container is replaced in silence`)
         for (root, path), (old, new) in change.values.items():
-            if path.startswith("settings/") or (root, path.lower()) in mine:
+            if path.startswith(WITHOUT_ETAG) or (root, path.lower()) in mine:
                 continue
             if old is None and _comes_with(mine, evidence.state_at(place - 1), (root, path)):
                 continue
+            if evidence.is_rollback(change.work) and _was_ours(evidence, (root, path), place):
+                continue  # of what was declared when Homeostat wrote it, or came with that
             yield f"{change.work} changed {path} of {root} from {old!r} to {new!r}"
 
 
@@ -31,8 +33,6 @@ def _comes_with(mine: Collection[Path], before: State, added: Path) -> bool:
 
 def no_container_is_replaced_in_silence(evidence: Evidence) -> Iterator[str]:
     """What somebody made in the moment in which Homeostat made it anew is told, if it is lost and its event arrived."""
-    if "stale" in evidence.dawn.struck:
-        return  # what was read was not what was there: it may have been made long before
     told = {alert.data.get("correlationId") for alert in evidence.alerts if "PossibleOverwrite" in alert.type}
     for place, change in evidence.own_changes:
         if not (write := evidence.write_of(change)) or not evidence.is_blind_creation(write):
@@ -44,12 +44,12 @@ def no_container_is_replaced_in_silence(evidence: Evidence) -> Iterator[str]:
 
 
 def no_setting_is_lost_in_silence(evidence: Evidence) -> Iterator[str]:
-    """A setting of somebody else's that Homeostat overwrote is told as PossibleOverwrite, once its event arrived."""
+    """Somebody else's setting, or flag, that Homeostat overwrote is told as PossibleOverwrite, once its event came."""
     told = {alert.data.get("correlationId") for alert in evidence.alerts if "PossibleOverwrite" in alert.type}
     for place, change in evidence.own_changes:
         mine = evidence.may_write(change.work, place)
         for path, (old, new) in change.values.items():
-            if not path[1].startswith("settings/") or (path[0], path[1].lower()) in mine:
+            if not path[1].startswith(WITHOUT_ETAG) or (path[0], path[1].lower()) in mine:
                 continue
             if evidence.is_rollback(change.work) and _was_ours(evidence, path, place):
                 continue  # of a setting that was declared when Homeostat wrote it, and is not now

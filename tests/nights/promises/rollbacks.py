@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from tests.nights import schedule
 from tests.nights.clock import DUSK
 from tests.nights.evidence import Evidence
-from tests.nights.place import Path
+from tests.nights.place import WITHOUT_ETAG, Path
 from tests.nights.trace import Answered, Began, Changed, Ended
 
 
@@ -21,7 +21,7 @@ def a_rollback_puts_back_what_was_there(evidence: Evidence) -> Iterator[str]:
             continue  # it goes on as any reconcile does, and repairs what differs once its own pause is over
         mine = evidence.may_write(change.work, place)
         for path, (old, new) in change.values.items():
-            if path[1].startswith("settings/") and (path[0], path[1].lower()) not in mine:
+            if path[1].startswith(WITHOUT_ETAG) and (path[0], path[1].lower()) not in mine:
                 continue
             before = _own_writes(evidence, path, place)
             if not before or before[-1][1] != old:

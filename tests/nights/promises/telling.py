@@ -153,7 +153,7 @@ def nothing_fails_by_mistake(evidence: Evidence) -> Iterator[str]:
     """What fails, fails with an error of ours, which names what is wrong."""
     expected = (
         *("StorageUnavailable", "OutcomeUnknown", "AlertError", "TooMuchContention", "Conflict", "LeaseLost"),
-        *("RollbackRefused", "RollbackFailed"),
+        *("RollbackRefused", "RollbackFailed", "RetestRefused", "RetestFailed", "NoRetest"),
     )
     for _, ended in evidence.of(Ended):
         if ended.failure and not ended.failure.startswith(expected):
