@@ -1,4 +1,4 @@
-"""Every provider, one module each. A module lists TYPES and, for URLs that are no resource, FUNCTIONS.
+"""Every provider, a module or package each. A module lists TYPES and, for URLs that are no resource, FUNCTIONS.
 
 Adding a provider is adding its name here.
 """
