@@ -224,7 +224,7 @@ class Host:
 
         async def run(service: Service) -> None:
             trigger = Trigger("manual", caller=WHO_ASKS, dry_run=dry, create=create)
-            await service.execute_run(await service.start_run([target], trigger, backup=True))
+            await service.remediations.execute(await service.remediations.start([target], trigger, backup=True))
 
         await self._request(f"{'creating ' if create else ''}run of {target}", run)
 
