@@ -161,8 +161,7 @@ DEFECTS: Final = (
         (
             Patch(
                 "homeostat/core/conclusion.py",
-                "overwritten = alerts.overwrites(root, possible_overwrites("
-                "replace(before, blind_writes=blind_writes)), now)",
+                "overwritten = _overwritten(root, before, after, now)",
                 "overwritten = ()",
             ),
         ),

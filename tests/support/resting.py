@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 from itertools import batched
 
-from homeostat.core.conclusion import conclude
+from homeostat.core.conclusion import Evidence, conclude
 from homeostat.core.decision import judged_kinds
 from homeostat.core.outcome import Outcome, Status
 from homeostat.core.plan import Plan
@@ -24,7 +24,7 @@ async def rest(service: Service) -> None:
 
 async def _rest(engine: Engine, root: Root) -> None:
     as_declared, judged = Outcome(root.id, Status.IN_SYNC, Plan(root.id)), judged_kinds(root, engine.registry)
-    record, _ = conclude(root, as_declared, RootRecord(), (), engine.ambient.now(), judged=judged)
+    record, _ = conclude(root, as_declared, RootRecord(), Evidence(judged=judged), engine.ambient.now())
     await engine.store.change(root.id, partial(_instead, record))
 
 
