@@ -56,7 +56,7 @@ DEFECTS: Final = (
         (Patch(WRITER, 'return {"If-None-Match": "*"}', "return {}"),),
     ),
     Defect(
-        "the leases of others are not seen",
+        "another instance's lease is ignored",
         (
             Patch(
                 "homeostat/core/marks.py", "return record.lease is None or record.lease.expires <= now", "return True"
@@ -85,7 +85,7 @@ DEFECTS: Final = (
         ("tests/core/test_guards.py", "tests/gate/test_surroundings.py"),
     ),
     Defect(
-        "a 409 is taken for done",
+        "a 409 counts as success",
         (
             Patch(
                 WRITER,
@@ -99,23 +99,23 @@ DEFECTS: Final = (
         (Patch(RECONCILE, "replace(written.intending(named, intent), episodes", "replace(named, episodes"),),
     ),
     Defect(
-        "pauses are not heard",
+        "pauses are ignored",
         (Patch(STANDING, "    if not active:\n", "    if True:\n"),),
     ),
     Defect(
-        "pause tags are not heard",
+        "pause tags are ignored",
         (Patch(SURROUNDINGS, "if end > situation.now and", "if False and"),),
     ),
     Defect(
-        "HOMEOSTAT_MODE is not heard",
+        "HOMEOSTAT_MODE is ignored",
         (Patch(STANDING, "return None if situation.cap is Mode.ENFORCE else", "return None if True else"),),
     ),
     Defect(
-        "windows are not looked at",
+        "windows are ignored",
         (Patch("homeostat/core/gate/windows.py", "    if not barriers:\n", "    if True:\n"),),
     ),
     Defect(
-        "running deployments are not minded",
+        "running deployments are ignored",
         (Patch(SURROUNDINGS, "    if not fresh:\n", "    if True:\n"),),
     ),
     Defect(
@@ -138,11 +138,11 @@ DEFECTS: Final = (
         (Patch(WRITING, "for action, _ in self.written[self.counted :] for", "for action, _ in () for"),),
     ),
     Defect(
-        "our own events are not recognised",
+        "Homeostat's own events are not recognised",
         (Patch("homeostat/service.py", "if ours or (foreign and", "if (foreign and"),),
     ),
     Defect(
-        "a failed read is taken for absence",
+        "a failed read counts as absence",
         (
             Patch(
                 "homeostat/azure/reader.py",
@@ -190,11 +190,11 @@ DEFECTS: Final = (
         ),
     ),
     Defect(
-        "our part of a quota is not kept",
+        "Homeostat's part of a quota is exceeded",
         (Patch("homeostat/core/budget.py", "start - now + self._store.due(kept + place, start)", "start - now"),),
     ),
     Defect(
-        "what ARM refuses is asked again at once",
+        "a throttled request is repeated at once",
         (
             Patch(
                 "homeostat/azure/governor.py",
@@ -205,12 +205,12 @@ DEFECTS: Final = (
         ("tests/azure/test_governor_answers.py",),
     ),
     Defect(
-        "what other tools drew comes back by our part alone",
+        "what other tools drew comes back only at the rate of Homeostat's part",
         (Patch("homeostat/core/budget.py", "* whole, at, tokens, whole)", "* whole, at, tokens)"),),
         (ONCE_BROKEN,),
     ),
     Defect(
-        "a rollback puts up no pause",
+        "a rollback sets no pause",
         (
             Patch(
                 "homeostat/operations/rollback.py",
@@ -225,7 +225,7 @@ DEFECTS: Final = (
         (ONCE_BROKEN,),
     ),
     Defect(
-        "a rollback does not mind the tags of what it restores",
+        "a rollback ignores the tags of what it restores",
         (Patch("homeostat/operations/rollback.py", "own=pause, facts=facts)", "own=pause)"),),
         (ONCE_BROKEN,),
     ),
@@ -247,19 +247,19 @@ DEFECTS: Final = (
         ("tests/loop/test_rollback_refusals.py",),
     ),
     Defect(
-        "a container is made without a word",
+        "a container is created without permission",
         (Patch("homeostat/core/gate/approval.py", "    if reason is None:\n", "    if True:\n"),),
     ),
     Defect(
-        "a container is made again at its first 404",
+        "a container is recreated at its first 404",
         (Patch(RECONCILE, "by_word or self.trigger.dry_run or self.ending.was_missed_twice()", "True"),),
     ),
     Defect(
-        "a group is made over what somebody made meanwhile",
+        "a group is created over one that somebody created meanwhile",
         (Patch("homeostat/core/plan.py", "return not self.type.if_none_match", "return False"),),
     ),
     Defect(
-        "what is gone and held is not looked at when the hold ends",
+        "a container that is gone and held is not looked at when the hold ends",
         (
             Patch(
                 "homeostat/core/endings.py",
@@ -270,7 +270,7 @@ DEFECTS: Final = (
         (ONCE_BROKEN,),
     ),
     Defect(
-        "a slot's settings are written amid a swap",
+        "a slot's settings are written during a swap",
         (
             Patch(
                 "remediators/app_settings.py",
@@ -284,7 +284,7 @@ DEFECTS: Final = (
         (Patch("homeostat/core/events.py", "if id_ == site or id_.key.startswith(below))", "if id_ == site)"),),
     ),
     Defect(
-        "what failed is not tried again",
+        "a failed root is not tried again",
         (
             Patch(
                 "homeostat/core/endings.py",

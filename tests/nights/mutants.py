@@ -111,24 +111,24 @@ def page(verdicts: Iterable[Verdict]) -> str:
 
 _PAGE: Final = """# Deliberate defects
 
-A promise that never breaks proves little. So the product's own source is broken on purpose, one line at a time, in a
-copy of the project; then [nights](simulation.md) are lived through until one of their promises breaks. What cannot
-happen in a night has tests of its own.
+How do we know that the tests would notice a mistake? `python -m tests.nights.mutants` copies the project, breaks one
+line of the copy's source on purpose, and runs [simulated nights](simulation.md) until one of their promises breaks.
+Some defects cannot show in a night. For those it runs the tests that are named in the table.
 
 ```sh
-python -m tests.nights.mutants     # makes this page; ends with 1 if a defect is caught by nothing
+python -m tests.nights.mutants     # makes this page; exits with 1 if nothing catches a defect
 ```
 
-The nights are those of the seeds from {first} on, {most} at most. The table of defects is
-`tests/nights/defects.py`: each is the text that is there, and the text that takes its place. If the
-text is gone, the run fails.
+The nights are those of the seeds from {first} on, {most} at most. `tests/nights/defects.py` lists the defects. Each
+names the text that is in the source and the text that replaces it. If the source no longer has that text, the run
+fails.
 
 | defect | caught by | after |
 |---|---|---|
 {rows}
 
-Further mistakes, which come from outside of the source (storage that loses fields, answers that are repeated), stand in
-`tests/nights/mistakes.py` and are caught by every `make test`.
+`tests/nights/mistakes.py` has further mistakes, which come from outside the source, such as storage that loses fields
+and answers that are repeated. Every `make test` checks that the nights catch them.
 """
 
 
