@@ -329,14 +329,14 @@ BREAKAGES = (*FOUR_KINDS, *SUBNETS, *ROUTING_TABLES, *FLOW_LOGS, *ENDPOINTS, *CO
 def page() -> str:
     """docs/breakages.md."""
     lines = [
-        "# Ways to break a web app's network, each healed",
+        "# Ways to break a web app's network, and what repairs them",
         "",
-        "Made from `tests/support/breakages.py` by `python -m tests.support.breakages`. Each row is done with the real",
-        "Azure CLI to the guide's world, healed by the function app, and confirmed by the CLI again",
-        "(`tests/end_to_end/test_self_healing.py`). A container that is gone waits for a person: it comes back by a",
-        "forced remediation with `create`.",
+        "`python -m tests.support.breakages` makes this page from `tests/support/breakages.py`. For each row,",
+        "`tests/end_to_end/test_self_healing.py` breaks the guide's world with the real Azure CLI, waits until the",
+        "function app has repaired it, and confirms that with the CLI. A container that is gone waits for a person: a",
+        "forced remediation with `create` brings it back.",
         "",
-        "| # | what somebody does | found and repaired by | healed |",
+        "| # | what somebody does | repaired by | when |",
         "|---|---|---|---|",
     ]
     for number, breakage in enumerate(BREAKAGES, start=1):
