@@ -3,11 +3,11 @@
 The real service, sweep, governor and pipeline in one process (`tests/support/fleets.py`), on a clock of their own: a
 call to ARM takes 50 ms, one to storage 5 ms, the processor no time. So calls and times are exact, on any machine.
 
-What it is held against is computed here, from the world and the documented limits, and from nothing that is measured.
-The floor of calls: every listing of app settings (no row shows them, a POST each), the share that is read in full (a
-GET for each root of it), the selector's pages and those of the rows, full. The bound of time: how soon a sweep may have
-made these calls, by the quota that lets it least: of each quota a quarter is left to others, and of the rest a fifth to
-repairs (docs/throttling.md). No latency is in it, nor anything that has to wait for anything else.
+Two limits are computed here from the world and the documented quotas, and from nothing that is measured. The floor of
+calls counts the listings of app settings (a POST each, since no row shows them), a GET for each root that is read in
+full, and full pages for the selector and the rows. The bound of time is the soonest that the tightest quota lets a
+sweep make these calls, if a quarter of each quota is left to others and a fifth of the rest to repairs
+(docs/throttling.md). It contains no latency, and nothing that has to wait for anything else.
 """
 
 import asyncio
@@ -31,7 +31,8 @@ from tests.support.virtual import ARM_SECONDS
 APPS: Final = 10_000
 SUBSCRIPTIONS: Final = 10
 INSTANCES: Final = 2
-"""Two, so that what instances share is in it. The platform starts one for each `batchSize` messages of a queue.
+"""Two, so that the measurement includes what instances share. The platform starts one for each
+`batchSize` messages of a queue.
 
 https://learn.microsoft.com/azure/azure-functions/functions-target-based-scaling
 """
@@ -41,12 +42,12 @@ DRIFTED: Final = 0.01
 
 DAY: Final = 86_400.0
 GROUP: Final = 25
-"""Apps in a resource group of the simulated fleet."""
+"""How many apps a resource group of the simulated fleet has."""
 
 EVENTS, REPAIRS, STORM_SECONDS, AFTERWARDS = 500, 50, 10.0, 60.0
 STORM, NAME = 2.0, 2.0
-"""How many times longer an event of a storm may wait to be stored than one alone; and how many seconds longer than one
-alone a repair may take: as long as it waits for the name of whoever is to blame, which many ask for at once.
+"""How many times longer an event of a storm may wait to be stored than one alone, and how many seconds longer a repair
+may take than one alone. The seconds are what it waits for the name of the writer, which many ask for at once.
 """
 
 PAGE: Final = 1000
@@ -56,18 +57,18 @@ TYPES: Final = (
     "Microsoft.Network/virtualNetworks",
     "Microsoft.Network/privateDnsZones",
 )
-"""Of the roots that the fleet declares."""
+"""The types of the roots that the fleet declares."""
 
 DECLARED_ZONE: Final = "privatelink.database.windows.net"
 PART: Final = 0.75 * 0.8
-"""Of a quota, what a sweep may use of it at once."""
+"""The part of a quota that a sweep may use at once."""
 
 REFILL: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What one night cannot do without. reads: GETs of the share that is read in full."""
+    """The calls that a night cannot do without. reads: GETs of the share that is read in full."""
 
     apps: int
     roots: int
@@ -76,7 +77,7 @@ class Floor:
 
     @classmethod
     def of(cls, cloud: Cloud) -> Self:
-        """By what is there, and what the fleet's spec declares of it."""
+        """Computes the floor from what is in the cloud, and what the fleet's spec declares of it."""
         found = [resource.id for type_ in TYPES for resource in cloud.of_type(type_)]
         roots = [id_ for id_ in found if "/privateDnsZones/" not in id_ or id_.endswith(DECLARED_ZONE)]
         apps = len(cloud.of_type(TYPES[0]))
@@ -89,7 +90,7 @@ class Floor:
 
     @property
     def seconds(self) -> float:
-        """By the quotas of app settings, reads and queries, of which each subscription but for the last has its own."""
+        """The bound of time, by each subscription's quotas of settings and reads, and the tenant's quota of queries."""
         settings, reads = self.apps / SUBSCRIPTIONS, self.reads / SUBSCRIPTIONS
         queries = floor(15 * 0.75) - floor(floor(15 * 0.75) * 0.2)
         return max(
@@ -102,9 +103,10 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Nights:
-    """still: nothing has drifted since the sweep of the night before. drifted: one app in a hundred has, and one group.
+    """The measured nights.
 
-    storms: with a sweep, without, and of one event alone.
+    still: nothing has drifted since the sweep of the night before. drifted: one app in a hundred has, and one group.
+    storms: with a sweep, without one, and a storm of one event alone.
     """
 
     floor: Floor
@@ -122,7 +124,7 @@ def rows() -> Iterator[Row]:
 
 
 def nights(apps: int) -> Nights:
-    """One after the other in one fleet."""
+    """Runs the nights one after the other in one fleet."""
 
     async def program(loop: NightLoop) -> Nights:
         night = night_of(loop, apps, subscriptions=SUBSCRIPTIONS, instances=INSTANCES)
@@ -169,7 +171,7 @@ def _still(what: str, swept: Swept, floor_: Floor) -> Iterator[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """write: what repairs it, as the log of requests has it."""
+    """One drift. write: what repairs it, as the request log shows it."""
 
     write: str
     do: Callable[[], Any]
@@ -178,7 +180,7 @@ class Breakage:
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """planned: the writes that it takes, by what they are. wrong: how many are not as declared afterwards."""
+    """A night's repairs. planned: the writes that they take. wrong: how many are not as declared afterwards."""
 
     swept: Swept
     planned: Counter[str]
@@ -202,8 +204,8 @@ def _healed(what: str, healed: Healed) -> Iterator[Row]:
 
 
 def _breakages(night: Night, apps: int) -> Iterator[Breakage]:
-    """Of each hundred apps one: three in four lost a setting, the others left their network. Of each hundred groups
-    one lost what its network security group allows.
+    """Breaks one in a hundred apps: three in four get a wrong setting, the others leave their network. One in a hundred
+    network security groups denies what it must allow.
     """
     every = round(1 / DRIFTED)
     for index, number in enumerate(range(every, apps + 1, every)):
@@ -270,9 +272,9 @@ def _denied(night: Night, number: int) -> Breakage:
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """Seconds: until each event was stored, and from each breakage until the write that repaired it was sent.
+    """What a storm took: seconds until each event was stored, and from each breakage until its repair was sent.
 
-    blamed: who is told to have caused what was repaired. refused: calls that were answered with 429.
+    blamed: who is reported to have caused what was repaired. refused: calls that were answered with 429.
     """
 
     stored: tuple[float, ...]
@@ -308,7 +310,7 @@ def _repaired(what: str, storm: Storm, alone: Storm) -> Row:
 async def _storm(
     night: Night, apps: int, *, events: int = EVENTS, repairs: int = REPAIRS, sweeps: bool = False
 ) -> Storm:
-    """Most of the events tell of nothing; some of an app that was taken out of its network."""
+    """Sends the events. Most are about no change; some are about an app that was taken out of its network."""
     await asyncio.sleep(DAY)
     dice, stored, broken_at = Random(7), list[float](), dict[str, float]()  # noqa: S311  # the same storm each time
     broken = dict(zip(dice.sample(range(events), repairs), dice.sample(range(1, apps + 1), repairs), strict=True))

@@ -1,7 +1,7 @@
-"""One instance that sweeps, in a process of its own with nothing in it but what Azure runs.
+"""One instance that sweeps, in a process of its own that runs only what Azure would run.
 
-`rest`: leaves every root as the sweeps before did. `sweep`: sweeps once, and answers with one line of JSON: what the
-process took at most (`peak`, MiB), its CPU seconds (`cpu`), how long it took (`seconds`) and the sweep's `summary`.
+`rest` leaves every root as earlier sweeps would have left it. `sweep` sweeps once, and prints one line of JSON: the
+peak memory of the process (`peak`, MiB), its CPU seconds (`cpu`), the duration (`seconds`) and the sweep's `summary`.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ def _peak() -> float:
 
 
 async def _swept(service: Service) -> Any:
-    """As the host drives it: up to a batch of messages at once, and the next when half of it is done."""
+    """Sweeps as the host drives it: up to a batch of messages at once, and the next ones when half of it is done."""
     id_ = await service.sweeps.start("nightly")
     receiver = cast("Receiver", service.engine.store.queues)
     running: set[asyncio.Task[None]] = set()
