@@ -1,7 +1,7 @@
-"""Deliberate defects of the product's own source, each as the text that is there and the text that takes its place.
+"""Deliberate defects of the product's own source. Each is a text of the source and the text that replaces it.
 
-`mutants` puts them in, one at a time, and tells what caught them. A defect whose place is gone fails loudly: whoever
-changes such a line says anew what would be wrong with it.
+`mutants` applies them one at a time, and reports what caught them. If the source no longer has a text, the run fails:
+whoever changes such a line says here what would now be a defect of it.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """file: in the project. old: there exactly once."""
+    """A replacement in one file of the project. old: occurs there exactly once."""
 
     file: str
     old: str
@@ -19,7 +19,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """tests: that catch it, where nights cannot, because what it does wrong does not happen in them."""
+    """A defect. tests: those that catch it, if nights cannot, since its effect does not occur in them."""
 
     name: str
     patches: tuple[Patch, ...]
