@@ -1,7 +1,7 @@
-"""What stands around the instances: the Functions host with its queue, and Event Grid.
+"""The environment of the instances: the Functions host with its queue, and Event Grid.
 
-Both deliver at least once. A message that fails comes again at once and goes to the poison queue after five times; one
-whose instance died comes again when it shows again. An event that is not taken comes again ever later.
+Both deliver at least once. A message that fails comes again at once, and goes to the poison queue after five times. A
+message whose instance died comes again once it is visible again. An event that is not taken comes again, ever later.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from tests.nights.trace import Answered, Began, Ended, Happened
 MAX_DEQUEUES: Final = 5
 VISIBILITY: Final = timedelta(minutes=10)
 RENEWED_EVERY: Final = 240.0
-"""Seconds after which the host prolongs the time that a message stays hidden, while its instance works on it."""
+"""Seconds after which the host renews the hiding of a message, while its instance works on it."""
 
 QUEUES: Final = (WORK_QUEUE, SWEEP_QUEUE)
 
@@ -73,7 +73,7 @@ class Host:
             self._look_at(queue)
 
     def _look_at(self, queue: str) -> None:
-        """Hands out what is due, and looks again when the next message shows."""
+        """Hands out the messages that are due, and looks again when the next one becomes visible."""
         loop, due = self._ground.loop, self._ground.memory.queues.next_visible(queue)
         if due is None:
             return
@@ -123,7 +123,7 @@ class Host:
         return failure
 
     def _forget(self) -> None:
-        """The host of a dead instance is dead as well; its message shows again by itself."""
+        """Forgets a dead instance's messages. Its host is dead as well, and they become visible again by themselves."""
         self.busy -= 1
 
     def begin(self, instance: Instance, work: str, what: str) -> None:
@@ -163,7 +163,7 @@ class Host:
     # --- Event Grid ---
 
     def _post(self) -> None:
-        """Each new record of the activity log becomes an event, and meets its fate on the way."""
+        """Makes an event of each new record of the activity log. The schedule decides what happens to it on its way."""
         records, self._cursor = self._ground.azure.cloud.activities.since(self._cursor)
         for record in records:
             self._send(record)
@@ -220,7 +220,7 @@ class Host:
     # --- people ---
 
     async def ask(self, target: str, *, dry: bool, create: bool) -> None:
-        """A person's HTTP request, which fails with its instance: the run's message takes it up then."""
+        """A person's HTTP request. It fails with its instance; then the run's message takes the run up."""
 
         async def run(service: Service) -> None:
             trigger = Trigger("manual", caller=WHO_ASKS, dry_run=dry, create=create)
@@ -229,7 +229,7 @@ class Host:
         await self._request(f"{'creating ' if create else ''}run of {target}", run)
 
     async def approve(self) -> None:
-        """One who says yes to all that waits."""
+        """A person approves everything that waits for approval."""
 
         async def decided(service: Service) -> JsonObject:
             waiting = [str(each["id"]) for each in await service.open_approvals()]
@@ -239,7 +239,7 @@ class Host:
         await self._request("approval", decided)
 
     async def undo(self, target: str, seconds: float) -> None:
-        """One that asks for a rollback of a target's last write."""
+        """A person asks for a rollback of a target's last write."""
 
         async def undone(service: Service) -> JsonObject:
             return await service.rollbacks.start(target, "", timedelta(seconds=seconds), "it looked wrong", WHO_ASKS)
@@ -263,7 +263,7 @@ class Host:
 
 
 class _Renewal:
-    """Keeps a message hidden for as long as its instance lives and works."""
+    """Keeps a message hidden for as long as its instance is alive and works on it."""
 
     def __init__(self, ground: Ground, instance: Instance, message: QueuedMessage) -> None:
         self.message = message
