@@ -1,7 +1,6 @@
 """Ports that die: at one chosen call the process is gone, before or after the call took effect.
 
-A crash is no exception that anybody could handle: `Crash` passes every `except Exception`, and nothing of the instance
-runs afterwards.
+Code cannot handle a crash: `Crash` passes every `except Exception`, and nothing of the instance runs afterwards.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -39,7 +38,7 @@ class Crash(BaseException):
 class Fate:
     """Counts the calls of all ports, and strikes at one of them: by its number, or at the first of a name.
 
-    `names` tells what they were. What goes on beside the call that is struck ends with it.
+    `names` has their names. Whatever runs beside the struck call ends with it.
     """
 
     at: int | str | None = None
@@ -216,7 +215,7 @@ class MortalChannel:
 
 
 def mortal(stand: Stand, fate: Fate) -> Stand:
-    """The same stand as an instance that meets its fate."""
+    """The same stand as an instance that dies at the call that `fate` strikes."""
     store = stand.engine.store
     arm = MortalArm(stand.engine.reader, stand.engine.writer, fate)
     engine = replace(

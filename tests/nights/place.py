@@ -1,7 +1,7 @@
 """The place of every night: two web apps on one network, and the parts of it that are judged.
 
 The world is built once in a process and copied for each night. Its state is a flat mapping from `(root, path)` to
-value, read directly from what the simulated ARM stores. This oracle shares no code with what Homeostat reads and compares.
+value, read directly from what the simulated ARM stores. This oracle shares no code with Homeostat's own reading.
 """
 
 import pickle

@@ -41,10 +41,10 @@ type Command = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """`root` is the type of the ARM root resource that is broken, `kind` the remediator whose field it is.
+    """One way to break something.
 
-    `show` reads the part of the state that breaks, `broken` is what it then holds of it. `forced`: a container is gone,
-    which only a person's word brings back.
+    `root` is the type of the ARM root that is broken, `kind` the remediator that keeps it. `show` reads the part of the
+    state that breaks, and `broken` is its broken value. `forced`: a container is gone, which only a person brings back.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Breakage:
 
 @dataclass(frozen=True, slots=True)
 class _Facet:
-    """A part of the state: the type of root that it is on, the kind that repairs it, and what shows it."""
+    """A part of the state: the type of its root, the kind that repairs it, and the command that shows it."""
 
     root: str
     kind: str
@@ -327,7 +327,7 @@ BREAKAGES = (*FOUR_KINDS, *SUBNETS, *ROUTING_TABLES, *FLOW_LOGS, *ENDPOINTS, *CO
 
 
 def page() -> str:
-    """docs/breakages.md."""
+    """The text of docs/breakages.md."""
     lines = [
         "# Ways to break a web app's network, and what repairs them",
         "",

@@ -1,8 +1,8 @@
-"""A fleet at night over a simulated Azure that throttles: several instances, and all that takes time takes the loop's.
+"""A fleet with several instances at night, over a simulated Azure that throttles, in the virtual time of the loop.
 
-The real service, sweep, governor and pipeline, as the function app has them and the host drives them: two queues, each
-polled by every instance. A call to ARM takes `arm` seconds, one to storage `storage`, and the processor none, so that
-times and calls are exact on any machine.
+The service, sweep, governor and pipeline are the real ones, driven as the host drives the function app: two queues,
+each polled by every instance. A call to ARM takes `arm` seconds, one to storage `storage`, and the processor takes no
+time, so that times and calls are exact on any machine.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ caps: {roots_at_least: 20000, writes_per_hour: 20000}
 """
 
 FLEET: Final = APPS + MUCH_IS_REPAIRED
-"""What all apps of a simulated fleet declare. Whatever drifts is repaired, however much it is."""
+"""The spec of all apps of a simulated fleet. Whatever drifts is repaired, however much it is."""
 
 
 WEB_VERSION, NETWORK_VERSION = "2025-05-01", "2024-05-01"
@@ -88,8 +88,10 @@ DAYS: Final = DEFAULT_FULL_READ_DAYS
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """seconds: from its begin until its summary was told, by the loop's time. cpu: of this process, the simulated
-    Azure's part included. refused: calls that were answered with 429.
+    """The results of a sweep.
+
+    seconds: from its begin until its summary was told, by the loop's time. cpu: of this process, the simulated Azure's
+    part included. refused: calls that were answered with 429.
     """
 
     summary: Any
@@ -112,7 +114,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Keeps the summaries of sweeps, and who is told to have caused what was repaired; lets go of all other alerts."""
+    """An alert channel that keeps the summaries of sweeps and the writers whom repairs name, and drops the rest."""
 
     summaries: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     blamed: list[str] = field(default_factory=list)
@@ -127,7 +129,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """Instances that work until it ends. faults: of their calls to Azure."""
+    """A night of several instances. faults: of their calls to Azure."""
 
     loop: NightLoop
     cloud: Cloud
@@ -139,14 +141,14 @@ class Night:
 
     @property
     def service(self) -> Service:
-        """One of them: whoever has an event."""
+        """The service of one instance, for events."""
         return self.services[0]
 
     async def fleet(self) -> Fleet:
         return await self.service.desired.fleet()
 
     async def sweep(self, meanwhile: Awaitable[Any] | None = None) -> Swept:
-        """A sweep from its begin to its end, with quotas and counts as new."""
+        """Runs a sweep from its begin to its end, with fresh quotas and counts."""
         self.forget()
         began, cpu = self.loop.time(), time.process_time()
         await self.service.sweeps.start("nightly")
@@ -158,12 +160,12 @@ class Night:
         return Swept(summary, took, cpu, tuple(self.cloud.exchanges), self.cloud.throttling.refused)
 
     def forget(self) -> None:
-        """What was called, and what is left of the quotas."""
+        """Forgets the calls so far, and refills the quotas."""
         self.cloud.exchanges.clear()
         self.cloud.throttling.forget()
 
     def event(self, resource: ResourceId) -> dict[str, Any]:
-        """What Event Grid tells of a write that succeeded now, by nobody that it names."""
+        """The event of a write that has just succeeded. It names no caller."""
         ambient = self.service.engine.ambient
         return {
             "id": str(ambient.uuid()),
@@ -184,7 +186,7 @@ class Night:
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        """All instances work, until the block ends. Raises what one of them raised."""
+        """Lets all instances work until the block ends. Raises what one of them raised."""
         async with asyncio.TaskGroup() as group:
             hosts = [
                 group.create_task(self._poll(queue, work, POLL_SECONDS * place / len(self.services)))
@@ -196,9 +198,9 @@ class Night:
                 host.cancel()
 
     async def _poll(self, queue: str, work: Callable[[Json], Awaitable[Any]], later: float) -> None:
-        """As the host does: up to a batch at once, and the next when half of it is done.
+        """Polls as the host does: up to a batch at once, and the next messages when half of it is done.
 
-        later: seconds, so that no instance is always the first of all that ask at one moment.
+        later: seconds of delay, so that no instance is always the first of those that poll at one moment.
         """
         await asyncio.sleep(later)
         running: set[asyncio.Task[None]] = set()
@@ -230,9 +232,9 @@ def night_of(
     arm: float = ARM_SECONDS,
     storage: float = STORAGE_SECONDS,
 ) -> Night:
-    """A fleet on which nothing has been looked at yet, and where events do not settle first.
+    """A fleet of which nothing has been looked at yet, with a settle time of zero.
 
-    days: within how many nights every root is read in full.
+    days: within so many nights every root is read in full.
     """
     cloud = worlds.create(f"fleet:{apps}", timing=Timing(retry_after=0), now=DUSK, subscriptions=subscriptions)
     cloud.throttling.on = True

@@ -1,4 +1,4 @@
-"""A fleet that was swept before: every root as a look leaves it that finds it as declared."""
+"""A fleet that was swept before: every root is recorded as a look that found it as declared records it."""
 
 import asyncio
 from functools import partial
@@ -17,7 +17,7 @@ BATCH_SIZE = 16
 
 
 async def rest(service: Service) -> None:
-    """By the function that concludes looks, without the look: reading a fleet of 10,000 for once takes minutes."""
+    """Records every root with the function that concludes looks, since reading a fleet of 10,000 takes minutes."""
     for roots in batched((await service.desired.fleet()).roots.values(), BATCH_SIZE, strict=False):
         await asyncio.gather(*(_rest(service.engine, root) for root in roots))
 

@@ -1,7 +1,7 @@
-"""The real loop over the simulated Azure where calls take time and that time is the loop's own.
+"""The real loop over the simulated Azure, in the virtual time of the event loop.
 
-What waits for what, and what can go on at once, shows in it to the millisecond, however busy the machine is: every
-call to ARM takes `arm` seconds, every call to storage `storage`, and everything else takes none.
+Every call to ARM takes `arm` seconds, every call to storage `storage`, and everything else takes no time. So it shows
+to the millisecond what waits for what, however busy the machine is.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ VISIBILITY: Final = timedelta(minutes=10)
 
 @dataclass(slots=True)
 class Toll:
-    """What each call to storage costs, and how many there were, by what was asked."""
+    """The time that each call to storage takes, and the number of calls by operation."""
 
     seconds: float
     calls: Counter[str] = field(default_factory=Counter)
@@ -158,7 +158,7 @@ class Inbox:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The documents by name. They never change, so that this takes no time."""
+    """The spec's documents, by name. They never change, so reading them takes no time."""
 
     by_name: Mapping[str, str]
 
@@ -197,14 +197,14 @@ class Place:
         return self.toll.recorded
 
     def calls(self) -> list[Exchange]:
-        """What Homeostat asked of ARM, in the order of the answers."""
+        """Homeostat's calls to ARM, in the order of the answers."""
         return list(self.cloud.exchanges)
 
     def calls_of(self, method: str) -> int:
         return sum(call.method == method for call in self.calls())
 
     def event(self, resource: ResourceId, operation: str = "") -> dict[str, Any]:
-        """What Event Grid tells of a write that succeeded now, by nobody that it names."""
+        """The event of a write that has just succeeded. It names no caller."""
         return {
             "id": str(self.ambient.uuid()),
             "eventType": "Microsoft.Resources.ResourceWriteSuccess",
@@ -214,7 +214,7 @@ class Place:
         }
 
     async def work_off(self, seconds: float) -> None:
-        """Works as the host has one instance work, for so long and then until nothing is left that is due."""
+        """Works as one instance does under the host, for so long and then until nothing more is due."""
         until = self.loop.time() + seconds
         running: set[asyncio.Task[None]] = set()
         while running or self.loop.time() < until:
