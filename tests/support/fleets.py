@@ -6,7 +6,6 @@ time, so that times and calls are exact on any machine.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,7 +26,7 @@ from homeostat.engine import Engine
 from homeostat.fleet.selections import Selections
 from homeostat.fleet.specs import DesiredState
 from homeostat.memory import MemoryStorage
-from homeostat.ports import CloudEventData, QueuedMessage
+from homeostat.ports import CloudEventData
 from homeostat.service import Service
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE, Store
 from homeostat.sweeps.course import SweepAccess
@@ -38,14 +37,11 @@ from simulator.exchange import Exchanger
 from simulator.faults import Fault
 from simulator.transport import CloudCredential, CloudTransport
 from tests.nights.clock import DUSK, NightLoop, OwnAmbient
+from tests.support.polling import POLL_SECONDS, Polling
 from tests.support.simulation import Answer, Client
 from tests.support.virtual import (
     ARM_SECONDS,
-    BATCH,
-    POLL_SECONDS,
     STORAGE_SECONDS,
-    THRESHOLD,
-    VISIBILITY,
     DistantBlobs,
     DistantDocuments,
     DistantQueues,
@@ -198,24 +194,14 @@ class Night:
                 host.cancel()
 
     async def _poll(self, queue: str, work: Callable[[Json], Awaitable[Any]], later: float) -> None:
-        """Polls as the host does: up to a batch at once, and the next messages when half of it is done.
+        """Polls a queue for one instance.
 
         later: seconds of delay, so that no instance is always the first of those that poll at one moment.
         """
         await asyncio.sleep(later)
-        running: set[asyncio.Task[None]] = set()
+        polling = Polling(self.memory.queues, queue, work)
         while True:
-            if len(running) <= THRESHOLD:
-                for message in await self.memory.queues.receive(queue, limit=BATCH, visibility=VISIBILITY):
-                    running.add(asyncio.ensure_future(self._process(message, work)))
-            await asyncio.sleep(POLL_SECONDS)
-            for task in [task for task in running if task.done()]:
-                running.remove(task)
-                task.result()
-
-    async def _process(self, message: QueuedMessage, work: Callable[[Json], Awaitable[Any]]) -> None:
-        await work(json.loads(message.body))
-        await self.memory.queues.delete(message)
+            await polling.turn()
 
 
 def spec_of(subscriptions: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ to the millisecond what waits for what, however busy the machine is.
 """
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,20 +29,11 @@ from simulator.cloud import Cloud, Exchange, Timing
 from simulator.exchange import Exchanger
 from simulator.transport import CloudCredential, CloudTransport
 from tests.nights.clock import DUSK, NightLoop, OwnAmbient
+from tests.support.polling import Polling
 from tests.support.simulation import Answer, Client
 
 ARM_SECONDS: Final = 0.05
 STORAGE_SECONDS: Final = 0.005
-
-BATCH: Final = 16
-THRESHOLD: Final = BATCH // 2
-"""`batchSize` in host.json, and below how many that run the host fetches the next batch, by default.
-
-https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#host-json
-"""
-
-POLL_SECONDS: Final = 0.1
-VISIBILITY: Final = timedelta(minutes=10)
 
 
 @dataclass(slots=True)
@@ -216,19 +206,9 @@ class Place:
     async def work_off(self, seconds: float) -> None:
         """Works as one instance does under the host, for so long and then until nothing more is due."""
         until = self.loop.time() + seconds
-        running: set[asyncio.Task[None]] = set()
-        while running or self.loop.time() < until:
-            if len(running) <= THRESHOLD:
-                for message in await self.memory.queues.receive(WORK_QUEUE, limit=BATCH, visibility=VISIBILITY):
-                    running.add(asyncio.ensure_future(self._process(message)))
-            await asyncio.sleep(POLL_SECONDS)
-            for task in [task for task in running if task.done()]:
-                running.remove(task)
-                task.result()
-
-    async def _process(self, message: QueuedMessage) -> None:
-        await self.service.work(json.loads(message.body))
-        await self.memory.queues.delete(message)
+        polling = Polling(self.memory.queues, WORK_QUEUE, self.service.work)
+        while polling.running or self.loop.time() < until:
+            await polling.turn()
 
 
 def place(
