@@ -261,7 +261,7 @@ async def test_names_that_differ_in_case_are_different(store: Store, unique: str
     assert (await read(store, unique, "ROW")).body == {"n": 2}
 
 
-async def test_partitions_keep_apart(store: Store, unique: str) -> None:
+async def test_a_row_is_read_from_its_own_partition_alone(store: Store, unique: str) -> None:
     await store.documents.apply(f"{unique}/a", [Insert("r", {"n": 1})])
     await store.documents.apply(f"{unique}/b", [Insert("r", {"n": 2})])
     assert (await read(store, f"{unique}/a", "r")).body == {"n": 1}

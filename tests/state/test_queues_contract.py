@@ -109,7 +109,7 @@ async def test_a_postponed_message_stays_hidden_and_keeps_its_body(store: Store,
         await store.queues.delete(again)
 
 
-async def test_queues_keep_apart(store: Store, unique: str) -> None:
+async def test_a_message_is_received_from_its_own_queue_alone(store: Store, unique: str) -> None:
     await store.queues.send(f"{unique}-a", "m")
     assert await receive(store, f"{unique}-b") == []
     assert (await receive_one(store, f"{unique}-a")).body == "m"
