@@ -190,9 +190,6 @@ class Place:
         """Homeostat's calls to ARM, in the order of the answers."""
         return list(self.cloud.exchanges)
 
-    def calls_of(self, method: str) -> int:
-        return sum(call.method == method for call in self.calls())
-
     def event(self, resource: ResourceId, operation: str = "") -> dict[str, Any]:
         """The event of a write that has just succeeded. It names no caller."""
         return {
