@@ -26,7 +26,7 @@ from bench.rows import Row, at_most
 from bench.service import opened, take
 from demo.operator import Operator
 from demo.programs import simulator
-from homeostat.ports import Change, Document, Documents, Insert
+from homeostat.ports.storage import Change, Document, Documents, Insert
 from homeostat.service import Service
 from tests.support import azurite
 from tests.support.patience import patient_specs

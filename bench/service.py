@@ -11,7 +11,7 @@ from demo.programs import PROJECT
 from homeostat.bootstrap import open_service
 from homeostat.config import load
 from homeostat.core.json import Json
-from homeostat.ports import Queues, Receiver
+from homeostat.ports.storage import Queues, Receiver
 from homeostat.service import Service
 from homeostat.store import WORK_QUEUE
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from homeostat.bootstrap import open_service
 from homeostat.config import load
-from homeostat.ports import Receiver
+from homeostat.ports.storage import Receiver
 from homeostat.service import Service
 from homeostat.store import SWEEP_QUEUE
 from tests.support.polling import Polling

@@ -47,7 +47,8 @@ from homeostat.eager import begun
 from homeostat.gate.situations import expects_a_write
 from homeostat.observing import Observer
 from homeostat.parts import Parts
-from homeostat.ports import Change, StillRunning, StorageError
+from homeostat.ports.azure import StillRunning
+from homeostat.ports.storage import Change, StorageError
 from homeostat.rows import ledger_row, outbox_rows
 from homeostat.store import Leased, LeaseLost, Stored, TooMuchContention
 from homeostat.writing import Writes

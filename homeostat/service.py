@@ -35,7 +35,7 @@ from homeostat.operations.retention import Retention
 from homeostat.operations.retest import Retests
 from homeostat.operations.rollback import Rollbacks
 from homeostat.operations.waking import wake_what_waited
-from homeostat.ports import Identity, NoIdentity
+from homeostat.ports.azure import Identity, NoIdentity
 from homeostat.rows import ledger_row
 from homeostat.sweeps.asks import SweepAsks
 from homeostat.sweeps.course import SweepAccess, Sweeps

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from homeostat.ambient import Ambient
-from homeostat.ports import QueuedMessage, Queues
+from homeostat.ports.storage import QueuedMessage, Queues
 
 VISIBILITY: Final = timedelta(days=1)
 """How long a message is hidden. The host renews that for as long as a function runs."""

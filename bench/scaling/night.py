@@ -11,7 +11,8 @@ from bench.scaling.host import Bill, Host, Platform, Sample
 from bench.scaling.queues import QuickQueues
 from homeostat.core.alerts import AlertType
 from homeostat.memory import MemoryStorage
-from homeostat.ports import CloudEventData, Document
+from homeostat.ports.alerts import CloudEventData
+from homeostat.ports.storage import Document
 from homeostat.store import SWEEP_QUEUE, Store
 from homeostat.sweeps.course import Sweeps
 from simulator.throttling import Throttling

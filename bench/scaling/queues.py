@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from homeostat.ports import Conflict, QueuedMessage
+from homeostat.ports.storage import Conflict, QueuedMessage
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class _Queue:
 
 
 class QuickQueues:
-    """Implements `homeostat.ports.Queues`. Messages are received in the order in which they become visible."""
+    """Implements `homeostat.ports.storage.Queues`. Messages are received in the order in which they become visible."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock

@@ -22,7 +22,7 @@ from homeostat.engine import Engine
 from homeostat.fleet.managed import Managed
 from homeostat.fleet.selections import Selections
 from homeostat.fleet.specs import DesiredState
-from homeostat.ports import Queues
+from homeostat.ports.storage import Queues
 from homeostat.service import Service
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
 from homeostat.sweeps.course import SweepAccess, Sweeps

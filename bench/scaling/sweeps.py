@@ -27,7 +27,8 @@ from homeostat.core.sweep import Sweep
 from homeostat.engine import Engine
 from homeostat.fleet.managed import Managed
 from homeostat.fleet.selections import Selections
-from homeostat.ports import AlertChannel, Written
+from homeostat.ports.alerts import AlertChannel
+from homeostat.ports.azure import Written
 from homeostat.store import Store, Stored
 from homeostat.sweeps.chunk import DEFAULT_PUT_OFF, ChunkWork, PutOff, Seen
 from homeostat.sweeps.course import SweepAccess, Sweeps

@@ -20,7 +20,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.model import Fact, Found, Read, Unreadable
 from homeostat.core.quotas import ARM as ARM_QUOTAS
 from homeostat.memory import MemoryStorage
-from homeostat.ports import Document, StorageUnavailable
+from homeostat.ports.storage import Document, StorageUnavailable
 from simulator import worlds
 from simulator.cloud import EPOCH, HOMEOSTAT, Cloud
 from simulator.exchange import Exchanger

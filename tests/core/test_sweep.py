@@ -41,7 +41,7 @@ from homeostat.core.sweep import (
     to_json,
 )
 from homeostat.core.sweep_summary import End, end_of, summary_json, summed_up
-from homeostat.ports import MAX_BODY, serialised
+from homeostat.ports.storage import MAX_BODY, serialised
 from remediators import REGISTRY
 from tests.loop.stand import SPEC
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from homeostat.azure.storage import AzureStorage, account_from
-from homeostat.ports import Change, Document, Documents
+from homeostat.ports.storage import Change, Document, Documents
 from tests.loop.stand import Stand, stand
 from tests.state.stores import NoIdentity, write_ids
 from tests.support.azurite import azurite as azurite  # noqa: PLC0414  the fixture, under the name that pytest looks for

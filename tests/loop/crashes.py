@@ -11,22 +11,9 @@ from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.json import Absent
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
-from homeostat.ports import (
-    AlertChannel,
-    ArmReader,
-    ArmWriter,
-    Blob,
-    BlobInfo,
-    Blobs,
-    Change,
-    CloudEventData,
-    Document,
-    Documents,
-    QueuedMessage,
-    Queues,
-    ResourceTable,
-    Written,
-)
+from homeostat.ports.alerts import AlertChannel, CloudEventData
+from homeostat.ports.azure import ArmReader, ArmWriter, ResourceTable, Written
+from homeostat.ports.storage import Blob, BlobInfo, Blobs, Change, Document, Documents, QueuedMessage, Queues
 from tests.loop.stand import Stand
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from homeostat.core.arm_types import SITE
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Outcome, Trigger
-from homeostat.ports import Documents
+from homeostat.ports.storage import Documents
 from tests.loop.stand import WEB_VERSION, Stand, stand
 
 APPS_PER_GROUP = 25  # of the simulator's world

@@ -6,7 +6,7 @@ from typing import Any
 
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
-from homeostat.ports import ArmReader, ArmWriter, Written
+from homeostat.ports.azure import ArmReader, ArmWriter, Written
 from tests.loop.stand import Stand
 
 

@@ -27,7 +27,8 @@ from homeostat.fleet.managed import Managed
 from homeostat.fleet.selections import Selections
 from homeostat.fleet.specs import DesiredState
 from homeostat.memory import MemoryStorage
-from homeostat.ports import AlertError, CloudEventData, Documents, QueuedMessage
+from homeostat.ports.alerts import AlertError, CloudEventData
+from homeostat.ports.storage import Documents, QueuedMessage
 from homeostat.service import Service
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE, Store
 from homeostat.sweeps.course import SweepAccess

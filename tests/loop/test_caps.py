@@ -10,7 +10,7 @@ from homeostat.core.gate.caps import CAP_FLEET, CAP_RESOURCE
 from homeostat.core.outcome import Status, Trigger
 from homeostat.gate.fleetwide import FLEET_PARTITION, HOUR
 from homeostat.gate.reservations import RUNS, RUNS_KEPT
-from homeostat.ports import Upsert
+from homeostat.ports.storage import Upsert
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.fleet import break_app, codes, fleet_stand, heal, heal_all, port
 from tests.loop.stand import SPEC, stand

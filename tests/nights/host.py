@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from homeostat.core.json import JsonObject
 from homeostat.core.outcome import Trigger
-from homeostat.ports import Conflict, QueuedMessage, serialised
+from homeostat.ports.storage import Conflict, QueuedMessage, serialised
 from homeostat.service import Service
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
 from simulator.activity import Activity

@@ -11,7 +11,8 @@ from homeostat.core.gate.situation import Pause
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
 from homeostat.engine import Engine
-from homeostat.ports import ArmReader, ArmWriter, Change, Document, Documents, NoIdentity, Queues, Replace, Written
+from homeostat.ports.azure import ArmReader, ArmWriter, NoIdentity, Written
+from homeostat.ports.storage import Change, Document, Documents, Queues, Replace
 from homeostat.store import Store
 from tests.nights.azure import WORK
 from tests.nights.instance import Make

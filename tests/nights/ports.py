@@ -17,12 +17,11 @@ from azure.core.rest._http_response_impl_async import AsyncHttpResponseImpl  # w
 from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.json import Absent
 from homeostat.memory import MemoryStorage
-from homeostat.ports import (
-    AlertError,
+from homeostat.ports.alerts import AlertError, CloudEventData
+from homeostat.ports.storage import (
     Blob,
     BlobInfo,
     Change,
-    CloudEventData,
     Document,
     OutcomeUnknown,
     QueuedMessage,

@@ -41,7 +41,7 @@ def test_sets_up(leaves): pass
 def test_keeps_to_itself(): assert PASSWORD
 
 import asyncio
-from homeostat.ports import CloudEventData
+from homeostat.ports.alerts import CloudEventData
 def run(what, it=None): asyncio.run(what(it or stand()))
 """
 

@@ -18,7 +18,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.leases import DEFAULT_TERMS
 from homeostat.core.record import RootRecord, Settle
 from homeostat.memory import MemoryStorage
-from homeostat.ports import Change, Conflict, Document, QueuedMessage
+from homeostat.ports.storage import Change, Conflict, Document, QueuedMessage
 from homeostat.store import WORK_QUEUE, Leased, LeaseLost, Store, TooMuchContention
 
 NSG = "Microsoft.Network/networkSecurityGroups"

@@ -1,4 +1,4 @@
-"""What `homeostat.ports.Documents` promises, on every implementation."""
+"""What `homeostat.ports.storage.Documents` promises, on every implementation."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from homeostat.core.json import JsonObject
-from homeostat.ports import Change, Conflict, Document, Insert, Remove, Replace, Unstorable, Upsert
+from homeostat.ports.storage import Change, Conflict, Document, Insert, Remove, Replace, Unstorable, Upsert
 from tests.state.stores import Store
 
 # aiohttp warns of bodies over 1 MiB, since writing them holds up the loop. Batches that large are rare, and the copy

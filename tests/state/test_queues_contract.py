@@ -1,10 +1,10 @@
-"""What `homeostat.ports.Queues` and `Receiver` promise, on every implementation."""
+"""What `homeostat.ports.storage.Queues` and `Receiver` promise, on every implementation."""
 
 from datetime import timedelta
 
 import pytest
 
-from homeostat.ports import Conflict, QueuedMessage, Unstorable
+from homeostat.ports.storage import Conflict, QueuedMessage, Unstorable
 from tests.state.stores import Store
 
 MINUTE = timedelta(minutes=1)

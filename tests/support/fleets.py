@@ -26,7 +26,7 @@ from homeostat.engine import Engine
 from homeostat.fleet.selections import Selections
 from homeostat.fleet.specs import DesiredState
 from homeostat.memory import MemoryStorage
-from homeostat.ports import CloudEventData
+from homeostat.ports.alerts import CloudEventData
 from homeostat.service import Service
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE, Store
 from homeostat.sweeps.course import SweepAccess

@@ -18,7 +18,7 @@ from typing import Final
 import pytest
 
 from homeostat.core import json
-from homeostat.ports import Change, Document, Documents, Insert, QueuedMessage, Queues, Replace, Upsert
+from homeostat.ports.storage import Change, Document, Documents, Insert, QueuedMessage, Queues, Replace, Upsert
 from simulator import identity
 from simulator.environment import ALERT_TOPIC_KEY
 from simulator.worlds import PASSWORD

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from homeostat.core.json import Json
-from homeostat.ports import QueuedMessage, Receiver
+from homeostat.ports.storage import QueuedMessage, Receiver
 
 BATCH: Final = 16
 THRESHOLD: Final = BATCH // 2

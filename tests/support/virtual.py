@@ -19,7 +19,8 @@ from homeostat.core.record import DEFAULT_SETTLE, Settle
 from homeostat.engine import Engine
 from homeostat.fleet.specs import DesiredState
 from homeostat.memory import MemoryStorage
-from homeostat.ports import Blob, BlobInfo, Blobs, Change, CloudEventData, Document, Documents, QueuedMessage, Queues
+from homeostat.ports.alerts import CloudEventData
+from homeostat.ports.storage import Blob, BlobInfo, Blobs, Change, Document, Documents, QueuedMessage, Queues
 from homeostat.service import Service
 from homeostat.store import WORK_QUEUE, Store
 from remediators import REGISTRY, WITHOUT_PROBES

@@ -9,7 +9,7 @@ import pytest
 
 from homeostat.core.arm_types import SITE
 from homeostat.core.model import Read
-from homeostat.ports import Documents, StorageUnavailable
+from homeostat.ports.storage import Documents, StorageUnavailable
 from homeostat.runtime import Runtime
 from homeostat.web import api
 from tests.loop.stand import stand
