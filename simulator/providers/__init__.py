@@ -8,7 +8,17 @@ from importlib import import_module
 
 from simulator.arm import Registry
 
-MODULES = ("resources", "deployments", "network", "privatedns", "web", "backends", "eventgrid", "resourcegraph")
+MODULES = (
+    "resources",
+    "locks",
+    "deployments",
+    "network",
+    "privatedns",
+    "web",
+    "backends",
+    "eventgrid",
+    "resourcegraph",
+)
 
 
 @cache

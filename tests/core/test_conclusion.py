@@ -1,89 +1,41 @@
 """What is remembered and told after a reconcile: every transition of an episode once, and nothing that nobody knows."""
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.core import alerts
-from homeostat.core.alerts import FAILURES_BEFORE_ALERT, Alert, AlertType
-from homeostat.core.approvals import Reason
-from homeostat.core.arm_types import NETWORK_SECURITY_GROUP
-from homeostat.core.attribution import Actor, ActorKind, Source
+from homeostat.core.alerts import FAILURES_BEFORE_ALERT, AlertType
 from homeostat.core.conclusion import Evidence, conclude
-from homeostat.core.gate.standing import CONTAINER_GONE, MODE_ALERT, PAUSED
-from homeostat.core.ids import ResourceId
-from homeostat.core.model import Declared, Drift, Edit, Mode, Place, Verdict, Want
+from homeostat.core.gate.standing import CONTAINER_GONE, MODE_ALERT
+from homeostat.core.model import Mode, Verdict
 from homeostat.core.outcome import Outcome, Status
-from homeostat.core.plan import Action, Held, Hold, Plan, Verb
-from homeostat.core.record import BlindWrite, Intent, Judgement, RootRecord
-from homeostat.core.spec import Root
+from homeostat.core.plan import Plan
+from homeostat.core.record import BlindWrite, Intent, RootRecord
+from tests.core.concluded import (
+    FAILED,
+    FORBIDDEN,
+    IN_SYNC,
+    MINUTE,
+    NOW,
+    NSG,
+    ROOT,
+    UNREADABLE,
+    drift,
+    follow,
+    found,
+    held,
+    missing,
+    root_of,
+    types,
+)
 from tests.support.writes import foreign
 
 pytestmark = pytest.mark.unit
-
-NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-NSG = ResourceId.of("s", "rg-flask", NETWORK_SECURITY_GROUP.name, "nsg-shared")
-KINDS = ("app_settings", "nsg_rules")
-EVE = Actor("Eve", ActorKind.USER, source=Source.EVENT)
-SPEC = Actor("spec version 2", ActorKind.SPEC, source=Source.SPEC)
-
-
-def root_of(modes: Mapping[str, Mode] | None = None, targets: tuple[str, ...] = ("app-a",)) -> Root:
-    wants = {
-        kind: Want(NSG, {"item": Declared(1, mode, targets, Place("spec", 1))}, mode=mode)
-        for kind, mode in (modes or dict.fromkeys(KINDS, Mode.ENFORCE)).items()
-    }
-    return Root(NSG, wants, targets)
-
-
-ROOT = root_of()
-NEVER_SEEN = RootRecord()
-
-
-def drift(kind: str = "nsg_rules", have: str = "Deny", verdict: Verdict = Verdict.DRIFTED) -> Drift:
-    return Drift(kind, NSG, ("properties", "access"), "item", "Allow", have, verdict)
-
-
-def held(of: Drift, code: str = PAUSED) -> Held:
-    return Held(of, Hold(code, "for a reason"))
-
-
-def found(
-    *drifts: Drift,
-    status: Status = Status.DRIFTED,
-    holds: Sequence[Held] = (),
-    written: Sequence[Drift] = (),
-    error: str = "",
-    final: bool = False,
-) -> Outcome:
-    actions = tuple(Action(NSG, NETWORK_SECURITY_GROUP, Verb.PUT, (Edit(each, (), "x"),)) for each in written)
-    plan = Plan(NSG, drifts, held=tuple(holds))
-    return Outcome(NSG, status, plan, actions, ("c",) * len(actions), error, final=final)
-
-
-IN_SYNC = found(status=Status.IN_SYNC)
-FAILED = found(drift(), status=Status.FAILED, error="409 Busy")
-FORBIDDEN = replace(FAILED, final=True)
-UNREADABLE = found(drift(verdict=Verdict.UNKNOWN), status=Status.UNKNOWN, error="503")
-
-
-def follow(*outcomes: Outcome, root: Root = ROOT, before: RootRecord = NEVER_SEEN) -> tuple[RootRecord, list[Alert]]:
-    """The record and all alerts after these outcomes, a minute apart."""
-    told: list[Alert] = []
-    for number, outcome in enumerate(outcomes):
-        before, pending = conclude(root, outcome, before, Evidence(), NOW + number * MINUTE)
-        told.extend(pending)
-    return before, told
-
-
-def types(told: Sequence[Alert]) -> list[str]:
-    return [f"{alert.type.split('.')[1]} {alert.data.get('kind') or alert.data.get('target') or ''}" for alert in told]
 
 
 # --- drift ---
@@ -204,10 +156,6 @@ def test_a_failure_that_comes_back_is_told_anew() -> None:
 # --- gone ---
 
 
-def missing() -> Outcome:
-    return Outcome(NSG, Status.MISSING, Plan(NSG), error="not found")
-
-
 def test_a_root_that_is_missing_is_remembered_from_the_first_time_and_not_told() -> None:
     record, told = follow(missing(), missing())
     assert (record.missing_since, told) == (NOW, [])
@@ -270,104 +218,6 @@ def test_an_event_that_comes_after_the_reconcile_still_finds_the_blind_write() -
     late = foreign("settings", "write", "Eve", NOW, "theirs")
     _, told = conclude(ROOT, IN_SYNC, replace(record, foreign_writes=(late,)), Evidence(), NOW + 10 * MINUTE)
     assert types(told) == ["PossibleOverwrite "]
-
-
-# --- what else is remembered ---
-
-
-@pytest.mark.parametrize(
-    ("by", "name"), [(EVE, "Eve"), (SPEC, ""), (Actor(kind=ActorKind.USER), "")], ids=["somebody", "the spec", "nobody"]
-)
-def test_a_repair_is_remembered_with_whoever_undid_it_but_not_with_the_spec(by: Actor, name: str) -> None:
-    record, _ = conclude(ROOT, found(drift()), NEVER_SEEN, Evidence(changed_by={"nsg_rules": by}), NOW)
-    record, _ = conclude(ROOT, IN_SYNC, record, Evidence(healed=[drift()]), NOW)
-    assert [flap.by for flap in record.flaps.values()] == [name]
-
-
-@pytest.mark.parametrize(
-    ("last", "is_gone"),
-    [
-        (IN_SYNC, True),
-        (found(drift("app_settings")), True),
-        (found(drift(have="Other")), False),
-        (UNREADABLE, False),
-        (found(replace(drift(verdict=Verdict.SETTLING), path=("else",))), False),
-        (replace(IN_SYNC, status=Status.FAILED), False),
-    ],
-    ids=["in sync", "another kind drifts", "it is there", "it is unreadable", "its kind is settling", "it failed"],
-)
-def test_a_repaired_drift_counts_as_gone_once_a_look_could_judge_its_kind(last: Outcome, *, is_gone: bool) -> None:
-    record, _ = conclude(ROOT, IN_SYNC, NEVER_SEEN, Evidence(healed=[drift()]), NOW)
-    there = replace(record, flaps={name: replace(flap, gone_since=None) for name, flap in record.flaps.items()})
-    after, _ = conclude(ROOT, last, there, Evidence(), NOW + MINUTE)
-    assert [flap.gone_since is not None for flap in after.flaps.values()] == [is_gone]
-
-
-def test_looks_that_find_a_write_under_way_are_counted_and_keep_its_intent() -> None:
-    settling = found(drift(verdict=Verdict.SETTLING), status=Status.SETTLING)
-    before = RootRecord(intent=Intent("i", NOW, ("PUT x",), ("nsg_rules",), unprotected={"settings": NOW}))
-    record, _ = follow(settling, settling, before=before)
-    assert record.settling == 2
-    assert record.intent == Intent("i", NOW, ("PUT x",), ("nsg_rules",))  # what was unprotected is a blind write now
-    record, _ = follow(IN_SYNC, before=record)
-    assert (record.settling, record.intent) == (0, None)
-
-
-def test_a_container_whose_creation_waits_for_approval_is_missed() -> None:
-    waits = Hold("approval", "for a person", {"reason": Reason.CONTAINER})
-    other = replace(waits, numbers={"reason": Reason.REMOVAL})
-    for hold, since in ((waits, NOW), (other, None)):
-        record, _ = follow(found(drift(), status=Status.HELD, holds=[Held(drift(), hold)]))
-        assert record.missing_since == since
-
-
-def test_only_kinds_that_were_judged_and_do_not_drift_are_accepted_as_declared() -> None:
-    record, _ = conclude(ROOT, found(drift()), NEVER_SEEN, Evidence(judged=KINDS), NOW)
-    assert list(record.accepted) == ["app_settings"]
-    unclear = found(drift(verdict=Verdict.UNKNOWN), status=Status.UNKNOWN)
-    assert list(conclude(ROOT, unclear, NEVER_SEEN, Evidence(judged=KINDS), NOW)[0].accepted) == ["app_settings"]
-
-
-def test_a_foreign_write_stays_unexplained_until_a_look_could_judge_everything() -> None:
-    before = RootRecord(foreign_writes=(foreign("settings", "write", "Eve", NOW),))
-    for unclear in (missing(), FAILED, UNREADABLE, found(drift(verdict=Verdict.SETTLING), status=Status.SETTLING)):
-        record, _ = conclude(ROOT, unclear, before, Evidence(), NOW)
-        assert record.unexplained == before.foreign_writes
-    partly = found(drift(verdict=Verdict.UNKNOWN), drift("app_settings"))
-    assert conclude(ROOT, partly, before, Evidence(), NOW)[0].unexplained != ()
-    assert conclude(ROOT, found(drift()), before, Evidence(), NOW)[0].unexplained == ()
-
-
-def test_a_look_that_judged_is_remembered_with_its_spec_version_and_one_that_did_not_changes_nothing() -> None:
-    root = replace(ROOT, spec_version="v7")
-    paused = found(drift(), status=Status.HELD, holds=[held(drift())])
-    record, _ = follow(paused, root=root)
-    assert record.judgement == Judgement("v7", "held", (PAUSED,))
-    assert follow(FAILED, root=root, before=record)[0].judgement == record.judgement
-    assert follow(IN_SYNC, before=record)[0].judgement == record.judgement  # no spec has a version
-    retired = Outcome(NSG, Status.RETIRED, Plan(NSG))
-    assert follow(retired, root=root)[0].judgement == Judgement("v7", "retired")
-
-
-@pytest.mark.parametrize(("first", "failures"), [(FAILED, 1), (UNREADABLE, 0)])
-def test_a_hold_keeps_a_series_of_failed_writes_and_ends_one_of_failed_reads(first: Outcome, failures: int) -> None:
-    record, _ = follow(first, found(drift(), status=Status.HELD, holds=[held(drift())]))
-    assert record.failures == failures
-
-
-def test_a_retired_target_is_missing_since_it_was_first_missed() -> None:
-    retired = Outcome(NSG, Status.RETIRED, Plan(NSG))
-    _, told = follow(missing(), retired)
-    assert [alert.data["missingSince"] for alert in told] == [NOW.isoformat()]
-
-
-@pytest.mark.parametrize(("items", "kept"), [(("item",), True), (("other",), False), ((), True), (("",), True)])
-def test_an_episode_stays_for_as_long_as_any_of_its_items_is_declared(items: tuple[str, ...], *, kept: bool) -> None:
-    record, _ = follow(found(drift()))
-    (episode,) = record.episodes.values()
-    before = replace(record, episodes={"nsg_rules": replace(episode, items=items)})
-    _, told = follow(IN_SYNC, before=before)
-    assert types(told) == ["Remediated nsg_rules"] * kept
 
 
 # --- in general ---
