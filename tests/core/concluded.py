@@ -47,11 +47,10 @@ def found(
     holds: Sequence[Held] = (),
     written: Sequence[Drift] = (),
     error: str = "",
-    final: bool = False,
 ) -> Outcome:
     actions = tuple(Action(NSG, NETWORK_SECURITY_GROUP, Verb.PUT, (Edit(each, (), "x"),)) for each in written)
     plan = Plan(NSG, drifts, held=tuple(holds))
-    return Outcome(NSG, status, plan, actions, ("c",) * len(actions), error, final=final)
+    return Outcome(NSG, status, plan, actions, ("c",) * len(actions), error)
 
 
 IN_SYNC = found(status=Status.IN_SYNC)

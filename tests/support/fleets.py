@@ -1,8 +1,8 @@
 """A fleet with several instances at night, over a simulated Azure that throttles, in the virtual time of the loop.
 
 The service, sweep, governor and pipeline are the real ones, driven as the host drives the function app: two queues,
-each polled by every instance. A call to ARM takes `arm` seconds, one to storage `storage`, and the processor takes no
-time, so that times and calls are exact on any machine.
+each polled by every instance. Calls to ARM and to storage take a fixed time, and the processor takes no time, so that
+times and calls are exact on any machine.
 """
 
 import asyncio
@@ -214,18 +214,13 @@ def night_of(
     *,
     subscriptions: int = 10,
     instances: int = 2,
-    days: int = DAYS,
     arm: float = ARM_SECONDS,
-    storage: float = STORAGE_SECONDS,
 ) -> Night:
-    """A fleet of which nothing has been looked at yet, with a settle time of zero.
-
-    days: within so many nights every root is read in full.
-    """
+    """A fleet of which nothing has been looked at yet, with a settle time of zero. arm: seconds of a call to ARM."""
     cloud = worlds.create(f"fleet:{apps}", timing=Timing(retry_after=0), now=DUSK, subscriptions=subscriptions)
     cloud.throttling.on = True
     specs = {"fleet.yaml": spec_of(cloud.subscriptions)}
-    memory, channel, toll = MemoryStorage(OwnAmbient(loop, "storage", 0).now), Channel(), Toll(storage)
+    memory, channel, toll = MemoryStorage(OwnAmbient(loop, "storage", 0).now), Channel(), Toll(STORAGE_SECONDS)
     faults: list[Fault] = []
 
     def instance(number: int) -> Service:
@@ -249,7 +244,7 @@ def night_of(
         )
         selections = Selections(shared.table, open_arm.reader, blobs, ambient)
         desired = DesiredState(Texts(specs), WITHOUT_PROBES, ambient, cloud.subscription, selections=selections)
-        access = SweepAccess(shared.reader, shared.table, days)
+        access = SweepAccess(shared.reader, shared.table, DAYS)
         return Service(engine, desired, {}, open_arm.identity, sweep_access=access)
 
     return Night(loop, cloud, memory, channel, toll, tuple(map(instance, range(instances))), faults)

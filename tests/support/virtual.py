@@ -1,7 +1,7 @@
 """The real loop over the simulated Azure, in the virtual time of the event loop.
 
-Every call to ARM takes `arm` seconds, every call to storage `storage`, and everything else takes no time. So it shows
-to the millisecond what waits for what, however busy the machine is.
+Every call to ARM takes ARM_SECONDS, every call to storage STORAGE_SECONDS, and everything else takes no time. So it
+shows to the millisecond what waits for what, however busy the machine is.
 """
 
 import asyncio
@@ -215,17 +215,18 @@ def place(
     specs: Mapping[str, str],
     *,
     settle: Settle = DEFAULT_SETTLE,
-    arm: float = ARM_SECONDS,
-    storage: float = STORAGE_SECONDS,
 ) -> Place:
     """A place where nothing has happened yet. Building it takes no time."""
     ambient = OwnAmbient(loop, "virtual", 0)
     clock = Clock(ambient.now, ambient.sleep)
     cloud = worlds.create(world, timing=Timing(retry_after=0), now=DUSK)
     open_arm = arm_over(
-        CloudTransport(Exchanger(cloud, clock, latency=arm)), CloudCredential(cloud, clock), cloud_of({}), ambient
+        CloudTransport(Exchanger(cloud, clock, latency=ARM_SECONDS)),
+        CloudCredential(cloud, clock),
+        cloud_of({}),
+        ambient,
     )
-    memory, inbox, toll = MemoryStorage(ambient.now), Inbox(), Toll(storage)
+    memory, inbox, toll = MemoryStorage(ambient.now), Inbox(), Toll(STORAGE_SECONDS)
     store = Store(
         DistantDocuments(memory.documents, toll),
         DistantQueues(memory.queues, toll),
