@@ -1,1 +1,1 @@
-"""Measurements: each module is one question, and `python -m bench` asks them all and prints one table each."""
+"""Measurements: each module answers one question, and `python -m bench` runs them all and prints one table."""

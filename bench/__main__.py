@@ -70,7 +70,7 @@ def main() -> int:
 
 
 def write(rows: Sequence[Row]) -> None:
-    """What stands above BEGINNING is a person's and stays."""
+    """Replaces the table in the page. The text above BEGINNING was written by people, and stays."""
     kept = PAGE.read_text(encoding="utf-8").partition(BEGINNING)[0]
     PAGE.write_text(f"{kept}{BEGINNING}\n\n{_machine()}\n\n{markdown(rows)}\n", encoding="utf-8")
 

@@ -17,9 +17,10 @@ ENDPOINT: Final = "Microsoft.Network/privateEndpoints/pe-sql"
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """root: the end of the root's id, whose event is delivered, with its group where that is not the usual one.
+    """A way to break one kind.
 
-    look: differs from before while it is broken.
+    root: the end of the id of the root whose event is delivered, with its group where that is not the usual one.
+    look: what to read; its value differs from before for as long as it is broken.
     """
 
     kind: str
@@ -29,8 +30,9 @@ class Breakage:
 
 
 def all_kinds() -> tuple[Breakage, ...]:
-    """In the order of the chain from the app to its backends. Kinds that are never written by themselves are not here:
-    containers and endpoints wait for a person's word, and backends are only reported.
+    """One for each kind that is repaired unattended, in the order of the chain from the app to its backends.
+
+    Containers and endpoints are not here, since they wait for a person, nor are backends, which are only reported.
     """
     told = (setting_changed(), integration_removed(), rule_deleted(), link_deleted())
     setting, integration, rule, link = (Breakage(each.kind, each.root, each.do, each.look) for each in told)
@@ -49,7 +51,7 @@ def all_kinds() -> tuple[Breakage, ...]:
 
 
 def _stop_routing(operator: Operator) -> None:
-    """In both places that the guide's world sets: either alone would go on routing."""
+    """Turns routing off in both places that the guide's world sets. Either alone would go on routing."""
     settings = operator.post(f"{SETTINGS}/list")["properties"]
     operator.put(SETTINGS, {"properties": {**settings, "WEBSITE_VNET_ROUTE_ALL": "0"}})
     operator.put(f"{SITE}/config/web", {"properties": {"vnetRouteAllEnabled": False}})

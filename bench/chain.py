@@ -10,7 +10,7 @@ _LOG_RESOLUTION: Final = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One line of `GET /_simulator/requests`. What it took is as the server saw it, added latency included."""
+    """One line of `GET /_simulator/requests`. Its duration is as the server saw it, the added latency included."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Call:
         return other.start + other.took <= self.start + _LOG_RESOLUTION
 
     def __str__(self) -> str:
-        """A name that is the same in every run: an operation's own is made up anew each time."""
+        """A name that is the same in every run. The names of operations are random, so they are left out."""
         collection, name = self.path.partition("?")[0].split("/")[-2:]
         return f"{self.method} {collection}/{'ID' if collection.lower().startswith('operation') else name}"
 

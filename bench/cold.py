@@ -1,4 +1,4 @@
-"""A fresh process with a function app in it, as Azure's worker starts one: the package's own tree, and nothing besides.
+"""A fresh process with a function app in it, as Azure's worker starts one: from the package's own tree alone.
 
 Microsoft's worker library comes from this environment, everything else from the package: with its bytecode, and
 without site-packages (`-S`).
@@ -56,7 +56,7 @@ def write(data: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """at: seconds since the process was asked for. cpu: seconds so far. peak: the most that was resident, in MiB."""
+    """A process at one moment. at: seconds since its start. cpu: seconds so far. peak: of resident memory, in MiB."""
 
     at: float
     cpu: float
@@ -66,14 +66,14 @@ class State:
 
 @dataclass(slots=True)
 class ColdProcess:
-    """ready: its state when its functions were indexed."""
+    """A running process. ready: its state when its functions were indexed."""
 
     process: subprocess.Popen[str]
     began: float
     ready: State
 
     def event(self, event: Mapping[str, Any], root: str) -> State:
-        """One event, and the work on its root that it leads to."""
+        """Delivers one event, and carries out the work on its root that follows. Returns the state afterwards."""
         self.run({"function": "on_resource_event", "json": event})
         return self.run({"function": "reconcile", "text": json.dumps({"root": root})})
 
@@ -86,9 +86,11 @@ class ColdProcess:
 
 @dataclass(frozen=True, slots=True)
 class Apps:
-    """ours: the unpacked package. empty: an app with one HTTP function. worker: what Azure brings along.
+    """The folders of the apps that are compared.
 
-    libraries: an app that imports what ours cannot do without, and does nothing.
+    ours: the unpacked package. empty: an app with one HTTP function. worker: what Azure brings along.
+
+    libraries: an app that imports the libraries that ours cannot do without, and does nothing.
     """
 
     ours: Path
@@ -106,7 +108,7 @@ class Apps:
 
 @contextmanager
 def started(app: Path, path: Sequence[Path], settings: Mapping[str, str]) -> Iterator[ColdProcess]:
-    """Indexes the app in a process that finds modules in its folder and on `path`, and ends it with the block."""
+    """A process that has indexed the app, until the block ends. It finds modules in the app's folder and on `path`."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, path)), **settings}
     began = time.monotonic()
     with subprocess.Popen(
@@ -120,7 +122,7 @@ def started(app: Path, path: Sequence[Path], settings: Mapping[str, str]) -> Ite
 
 
 def built(folder: Path) -> Apps:
-    """Takes half a minute: every dependency is compiled."""
+    """Builds the apps in a folder. It takes half a minute, since every dependency is compiled."""
     apps = Apps(*(folder / name for name in ("package", "empty", "libraries", "worker")))
     specs = folder / "specs"
     specs.mkdir()

@@ -37,7 +37,7 @@ async def run(worker: Worker, asked: Any) -> None:
 
 
 def answer() -> None:
-    """at: seconds on the clock that all processes of a machine share. cpu: seconds so far. peak: MiB, of resident."""
+    """Prints the state. at: seconds on the clock that all processes share. cpu: seconds. peak: resident memory, MiB."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     state = {

@@ -1,9 +1,9 @@
 """How soon a fresh instance is ready, how much memory it takes until it writes, and what its first repair costs.
 
 Ready is from the start of the process until Microsoft's worker library has indexed the functions, beside an empty
-function app of one HTTP function, pair by pair. Then one event of a root that is as declared, whose look writes
-nothing; then the root is broken, and healed, some times over. State is in Azurite: the storage SDKs count. Beside both
-stands an app that only imports the libraries that this cannot be done without: no code of ours can come below it.
+function app of one HTTP function, pair by pair. Then comes one event of a root that is as declared, and its look
+writes nothing. Then the root is broken and healed several times. State is in Azurite, so that the storage SDKs count.
+Both are compared with an app that only imports the libraries that the work needs: Homeostat cannot take less than that.
 """
 
 import tempfile
@@ -32,12 +32,12 @@ NOWHERE: Final = {
     "HOMEOSTAT_ARM_ENDPOINT": "https://localhost:1",
     "AZURE_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000001",
 }
-"""An Azure that is not asked for anything."""
+"""The environment of an Azure that nothing is asked of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """peak: MiB."""
+    """One start of an app. peak: MiB."""
 
     seconds: float
     peak: float
@@ -45,7 +45,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What one instance went through. look: the state after an event that needed no write. repairs: CPU seconds."""
+    """The measurements of one instance. look: its state after an event that needed no write. repairs: CPU seconds."""
 
     ready: State
     look: State | None
@@ -53,7 +53,7 @@ class Life:
 
     @property
     def extra(self) -> float:
-        """CPU seconds that the first repair took more than a later one."""
+        """How many more CPU seconds the first repair took than a later one."""
         return self.repairs[0] - median(self.repairs[1:])
 
 
@@ -80,7 +80,7 @@ def _ready(apps: Apps) -> Iterator[Row]:
 
 
 def _starts(apps: Apps) -> tuple[Start, Start, Start]:
-    """One each, one after the other: of an empty app, of Homeostat, and of Cloud Custodian with one policy loaded."""
+    """Starts an empty app, Homeostat, and Cloud Custodian with one policy loaded, one after the other."""
     found = []
     for app in (apps.empty, apps.ours):
         with apps.process(app, {"HOMEOSTAT_NIGHTLY_SCHEDULE": "0 0 2 * * *"}) as process:
@@ -114,7 +114,7 @@ def _first_work(apps: Apps) -> Iterator[Row]:
 
 
 def _libraries(apps: Apps) -> tuple[float, float]:
-    """The libraries alone: the peak in MiB once those of a look are imported, and the CPU seconds of importing all."""
+    """The libraries alone: the peak in MiB with those of a look imported, and the CPU seconds to import all of them."""
     with apps.process(apps.libraries, {}) as process:
         ready = process.ready
         look = process.run({"function": "look", "text": ""})

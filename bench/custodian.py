@@ -15,7 +15,7 @@ DRIVER: Final = PROJECT / "bench" / "c7n" / "driver.py"
 
 @cache
 def python() -> Path:
-    """Of its environment, which is installed first where it is missing: two minutes."""
+    """The Python of its environment. If that is missing it is installed first, which takes two minutes."""
     made = subprocess.run([PROJECT / "scripts" / "c7n"], check=True, capture_output=True, text=True)
     return Path(made.stdout.strip())
 
@@ -26,7 +26,7 @@ def site_packages() -> Path:
 
 
 def run(cloud: Mapping[str, str], *arguments: str) -> dict[str, Any]:
-    """What it came to: when it was done (`at`, on the machine's clock), `peak` (MiB) and what it `found`.
+    """Runs the driver. Returns when it was done (`at`, on the machine's clock), `peak` (MiB) and what it `found`.
 
     Raises CalledProcessError.
     """

@@ -39,7 +39,7 @@ def rows() -> Iterator[Row]:
 
 
 def _megabytes(folder: Path) -> float:
-    """As `du` counts: whole blocks, which is what a small instance's disk has to hold."""
+    """The size as `du` counts it, in whole blocks, since that is what a small instance's disk has to hold."""
     done = subprocess.run(
         ["du", "--summarize", "--block-size=1", "--exclude=*.pyc", folder], check=True, capture_output=True, text=True
     )

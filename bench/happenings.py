@@ -1,4 +1,4 @@
-"""What happens to the simulated cloud in the measurements, and how Event Grid tells of it."""
+"""What happens to the simulated cloud in the measurements, and the events that Event Grid sends about it."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,7 +18,7 @@ def resource_id(operator: Operator, path: str, group: str = GROUP) -> str:
 
 
 def event_of(operator: Operator, path: str, group: str = GROUP) -> dict[str, Any]:
-    """As Event Grid tells of a write of the resource, with the claims of the person who made it.
+    """The event that Event Grid sends about a write of the resource, with the claims of the person who made it.
 
     https://learn.microsoft.com/azure/event-grid/event-schema-subscriptions
     """

@@ -50,7 +50,7 @@ def _row(what: str, seen: Seen, apps: int, registry: Registry) -> Row:
 
 
 def _seconds(seen: Seen, registry: Registry) -> float:
-    """Of the processor, for one check of all of them."""
+    """Seconds of processor time for one check of all roots."""
     began = time.process_time()
     for _ in range(TIMES):
         for root, facts in seen:

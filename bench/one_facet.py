@@ -1,9 +1,9 @@
-"""The work that both can do: is outbound routing on? For one app's events, and for a sweep over fifty apps.
+"""A task that both tools can do: is outbound routing on? For the events of one app, and in a sweep over fifty.
 
 Cloud Custodian's policy asks `config/web` for `vnetRouteAllEnabled`; Homeostat's specs declare `route_all`. Its sweep
-is any night's: every app was seen as declared before, rows of Resource Graph say whether it still is, and the night's
-share is read in full. Rows of their own: the first sweep of all, which reads each app; and a sweep for which an app
-setting is declared as well, which Cloud Custodian does not ask for, and which takes a call for each app.
+is an ordinary night's: every app was seen as declared before, rows of Resource Graph show whether it still is, and the
+night's share is read in full. Two more sweeps have rows of their own. The first sweep of all reads each app. And if an
+app setting is declared as well, a sweep takes a call for each app; Cloud Custodian does not check that.
 
 Both run against a simulator that adds a latency to every ARM call, in processes that are up: importing is not counted.
 Cloud Custodian only finds here: it has no action that would repair this. The typed SDK used naively asks what the first
@@ -36,7 +36,7 @@ APPS_IN_GROUP: Final = 25
 LATENCY_MS: Final = 100
 EVENTS: Final = 20
 BETTER: Final = 10.0
-"""How many times fewer calls, or less time: the target."""
+"""The target: so many times fewer calls, or less time, than Cloud Custodian."""
 
 SETTING: Final = "app_settings: {settings: {REDIS_PORT: 6380}}\n"
 
@@ -93,7 +93,7 @@ async def _deliver(cloud: Mapping[str, str], specs: Path, events: Sequence[Any])
 
 
 async def _work_off(service: Service) -> None:
-    """As the host does: up to a batch of messages at once, and the next when half of it is done."""
+    """Works as the host does: up to a batch of messages at once, and the next ones when half of it is done."""
     running: set[asyncio.Task[None]] = set()
     while messages := await take(service.engine.store.queues):
         running |= {asyncio.ensure_future(service.work(message)) for message in messages}
@@ -124,7 +124,7 @@ def _sweep(cloud: Mapping[str, str], operator: Operator, specs: Path, with_setti
 async def _swept(
     cloud: Mapping[str, str], specs: Path, before: Callable[[Service], Awaitable[None]] | None = None
 ) -> float:
-    """Seconds, with nothing known but by what `before` does."""
+    """The seconds that a sweep takes, when nothing is known but what `before` has left."""
     memory_storage.cache_clear()
     async with opened(cloud, specs, MEMORY) as service:
         await service.desired.fleet()
@@ -139,7 +139,7 @@ async def _swept(
 
 
 def _naively(operator: Operator, calls: Sequence[Mapping[str, Any]]) -> float:
-    """Seconds for the same reads with the typed client, in turn; it is made and signed in before."""
+    """The seconds for the same reads, one by one, with the typed client. It is made and signed in before."""
     from azure.identity import ManagedIdentityCredential
     from azure.mgmt.web import WebSiteManagementClient
 
@@ -158,7 +158,7 @@ def _naively(operator: Operator, calls: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _calls(operator: Operator) -> list[dict[str, Any]]:
-    """ARM calls since the last time that this was asked."""
+    """The ARM calls since the last time that this was called."""
     requests: list[dict[str, Any]] = operator.simulator("GET", "requests")
     operator.simulator("DELETE", "requests")
     return requests

@@ -1,11 +1,11 @@
 """How long a repair takes beyond what ARM itself takes, for each kind of drift: `--latency 50`, settle time 0.
 
-Measured is from the moment the work message is in the worker's hands to the moment the batch with the ledger entry is
-committed: lease, reads, intent, write, polls, verification. Against it stands the longest chain of dependent ARM calls
-of the same repair. Homeostat runs in this process as the function app runs it (its service over the real SDKs), the
-simulator in its own, over TLS. At the simulator's usual pace ARM asks for no waits (Retry-After: 0), so the chain has
-none. State is in Azurite. The first repair of a kind may load an SDK and fetch a token: `bench/coldstart.py` measures
-that, and it is left out here.
+The time runs from the moment at which the worker has the message to the moment at which the batch with the ledger entry
+is committed: lease, reads, intent, write, polls, verification. It is compared with the longest chain of dependent ARM
+calls of the same repair. Homeostat runs in this process as the function app runs it (its service over the real SDKs),
+and the simulator in its own, over TLS. At the simulator's usual pace ARM asks for no waits (Retry-After: 0), so the
+chain has none. State is in Azurite. The first repair of a kind may load an SDK and fetch a token. It is left out here,
+and `bench/coldstart.py` measures it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from bench.rows import Row, at_most
 from bench.service import opened, take
 from demo.operator import Operator
 from demo.programs import simulator
-from homeostat.ports import Change, Document, Documents, Insert
+from homeostat.ports.storage import Change, Document, Documents, Insert
 from homeostat.service import Service
 from tests.support import azurite
 from tests.support.patience import patient_specs
@@ -38,7 +38,7 @@ TARGET: Final = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """took_ms: from dequeue to ledger entry."""
+    """One measured repair. took_ms: from the dequeued message to the ledger entry."""
 
     took_ms: float
     chain: tuple[Call, ...]

@@ -27,7 +27,7 @@ TARGET: Final = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """took: seconds from the message to the stored ledger entry. chain: of ARM calls that depend on one another."""
+    """One repair. took: seconds from the message to the stored ledger entry. chain: its dependent ARM calls."""
 
     took: float
     chain: tuple[Call, ...]
@@ -38,7 +38,7 @@ class Waits:
 
     @property
     def stores(self) -> int:
-        """Calls to storage that something waited for, one after the other."""
+        """How many calls to storage the repair waited for, one after the other."""
         return round((self.took - self.of_chain) / STORAGE_SECONDS)
 
 
@@ -56,7 +56,7 @@ def rows() -> Iterator[Row]:
 
 
 def measured(breakage: Breakage) -> Waits:
-    """The second repair of this kind of drift: the first one finds no state."""
+    """Measures the second repair of this kind of drift, since the first one finds no state."""
 
     async def night(loop: NightLoop) -> Waits:
         here = place(loop, "guide", patient_texts(), settle=IMMEDIATE)

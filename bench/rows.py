@@ -1,4 +1,4 @@
-"""What a measurement comes to: rows of one table, each with what it stands against and what it has to reach."""
+"""The result of a measurement: rows of one table, each with what it is compared with and the target."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ HEADINGS: Final = ("measure", "Homeostat", "against", "ratio", "to reach", "")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. met: whether the target is reached; None where there is none, and it is only shown."""
+    """One line of the table. met: whether the target is reached; None if there is no target."""
 
     measure: str
     ours: str
@@ -33,7 +33,7 @@ def at_most(limit: float, value: float, unit: str = "") -> tuple[str, bool]:
 
 
 def text(rows: Sequence[Row]) -> str:
-    """For a terminal."""
+    """The rows as a table for a terminal."""
     table = [HEADINGS, *(row.cells for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in table)

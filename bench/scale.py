@@ -1,7 +1,7 @@
 """`python -m bench.scale [--apps N] [--subscriptions N] ...`: a sweep that no one machine could carry out, modelled.
 
-First the model is held to the real thing at a size that this machine can do, in the same virtual time: exit 1 where
-they differ. Then it goes through a night of the size that is asked for. What is printed is Markdown, for docs/scale.md.
+First the model is compared with the real sweep at a size that this machine can do, in the same virtual time. It exits
+with 1 if they differ. Then it models a night of the requested size. It prints Markdown, for docs/scale.md.
 """
 
 import argparse

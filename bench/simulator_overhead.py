@@ -1,4 +1,4 @@
-"""What the simulator itself takes: a GET over one kept TLS connection, without latency. It is in every time above."""
+"""How long the simulator itself takes: a GET over one kept TLS connection, without latency. All times contain it."""
 
 import http.client
 import time
@@ -25,7 +25,7 @@ def rows() -> Iterator[Row]:
 
 
 def _took(operator: Operator, url: str) -> float:
-    """Milliseconds of the median call, as a bare HTTP client sees it."""
+    """The median milliseconds of a call, as a bare HTTP client sees it."""
     connection = http.client.HTTPSConnection(urlsplit(operator.endpoint).netloc, context=operator.tls)
     took = []
     for _ in range(CALLS):

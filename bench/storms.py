@@ -1,4 +1,4 @@
-"""Storms: 10,000 events in ten seconds, and one shared resource that changed. On a clock of their own, so exact.
+"""Storms: 10,000 events in ten seconds, and one changed resource that many share, exact on a virtual clock.
 
 The real loop over the simulated Azure in one process (`tests/support/virtual.py`): a call to ARM takes 50 ms and one to
 storage 5 ms, everything else no time, and one instance works as host.json has it. Roots settle as they do by default.
@@ -15,7 +15,7 @@ ROOTS: Final = 100
 EVENTS: Final = 10_000
 APPS: Final = 1_000
 TARGET: Final = 0.1
-"""ARM calls for each event, beyond one reconcile of each root."""
+"""The ARM calls for each event that are allowed beyond one reconcile of each root."""
 
 
 def rows() -> Iterator[Row]:

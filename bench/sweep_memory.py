@@ -1,4 +1,4 @@
-"""What a sweep takes of one instance: memory at 10,000 apps against 1,000, and the processor's time for each app.
+"""What a sweep costs one instance: memory at 10,000 apps against 1,000, and processor time for each app.
 
 The instance is a process of its own (`bench/sweep_process.py`) with real sessions over TLS. The simulated Azure and the
 storage (Azurite) are processes too, so that nothing of theirs is in these numbers.
@@ -27,7 +27,7 @@ RATIO: Final = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """peak: MiB. cpu, seconds: of the whole process, its start included. checked: roots."""
+    """One measured instance. peak: MiB. cpu: seconds of the whole process, its start included. checked: roots."""
 
     peak: float
     cpu: float
@@ -51,7 +51,7 @@ def rows() -> Iterator[Row]:
 
 
 def measured(apps: int) -> Instance:
-    """A sweep of a fleet at rest."""
+    """Measures a sweep of a fleet at rest."""
     fleet = ("--world", f"fleet:{apps}", "--subscriptions", str(SUBSCRIPTIONS))
     with (
         tempfile.TemporaryDirectory(prefix="homeostat-bench-") as folder,

@@ -1,7 +1,7 @@
-"""One instance that sweeps, in a process of its own with nothing in it but what Azure runs.
+"""One instance that sweeps, in a process of its own that runs only what Azure would run.
 
-`rest`: leaves every root as the sweeps before did. `sweep`: sweeps once, and answers with one line of JSON: what the
-process took at most (`peak`, MiB), its CPU seconds (`cpu`), how long it took (`seconds`) and the sweep's `summary`.
+`rest` leaves every root as earlier sweeps would have left it. `sweep` sweeps once, and prints one line of JSON: the
+peak memory of the process (`peak`, MiB), its CPU seconds (`cpu`), the duration (`seconds`) and the sweep's `summary`.
 """
 
 import asyncio
@@ -9,20 +9,16 @@ import json
 import os
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from homeostat.bootstrap import open_service
 from homeostat.config import load
-from homeostat.ports import QueuedMessage, Receiver
+from homeostat.ports.storage import Receiver
 from homeostat.service import Service
 from homeostat.store import SWEEP_QUEUE
+from tests.support.polling import Polling
 from tests.support.resting import rest
-
-BATCH: Final = 16
-POLL_SECONDS: Final = 0.1
-VISIBILITY: Final = timedelta(minutes=5)
 
 
 async def main() -> None:
@@ -42,26 +38,14 @@ def _peak() -> float:
 
 
 async def _swept(service: Service) -> Any:
-    """As the host drives it: up to a batch of messages at once, and the next when half of it is done."""
+    """Sweeps once, as the host drives it."""
     id_ = await service.sweeps.start("nightly")
-    receiver = cast("Receiver", service.engine.store.queues)
-    running: set[asyncio.Task[None]] = set()
+    polling = Polling(cast("Receiver", service.engine.store.queues), SWEEP_QUEUE, service.sweeps.work)
     while True:
-        if len(running) <= BATCH // 2:
-            for message in await receiver.receive(SWEEP_QUEUE, limit=BATCH, visibility=VISIBILITY):
-                running.add(asyncio.ensure_future(_work(service, receiver, message)))
-        await asyncio.sleep(POLL_SECONDS)
-        for task in [task for task in running if task.done()]:
-            running.remove(task)
-            task.result()
+        await polling.turn()
         (newest, *_) = [*await service.sweeps.latest(1), {}]
-        if newest.get("sweep") == id_ and "ended" in newest and not running:
+        if newest.get("sweep") == id_ and "ended" in newest and not polling.running:
             return newest
-
-
-async def _work(service: Service, receiver: Receiver, message: QueuedMessage) -> None:
-    await service.sweeps.work(json.loads(message.body))
-    await receiver.delete(message)
 
 
 if __name__ == "__main__":

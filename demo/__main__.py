@@ -17,7 +17,7 @@ ENV_FILE: Final = PROJECT / ".cache" / "simulator.env"
 
 
 def main(arguments: list[str] | None = None, story: Callable[[Narrator], None] = tell) -> int:
-    """Exit 0 when all that was told was seen, 1 with a message when it was not."""
+    """Exits with 0 if everything was seen that the story tells, else with 1 and a message."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("what", nargs="?", choices=("story", "up"), default="story")
     act = stay_up if parser.parse_args(arguments).what == "up" else story
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None, story: Callable[[Narrator], None] =
 
 
 def stay_up(narrator: Narrator) -> None:
-    """Simulator, function app and events, until Ctrl-C or SIGTERM."""
+    """Keeps simulator, function app and events running until Ctrl-C or SIGTERM."""
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())

@@ -1,4 +1,4 @@
-"""What goes wrong in the story: who does what to which resource, and how one sees through ARM whether it is whole."""
+"""The damage of the story: who does what to which resource, and how ARM shows whether it is whole."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ type Seen = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """kind: the remediator that defends it. root: the end of the ARM root's id. look: what of it ARM shows."""
+    """One thing that goes wrong. kind: the remediator that repairs it. root: the end of its id. look: reads it."""
 
     title: str
     kind: str

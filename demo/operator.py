@@ -1,4 +1,4 @@
-"""The person at the cloud: changes resources through ARM, and looks at them there. Uses nothing of Homeostat."""
+"""The operator, who changes resources and looks at them through ARM. Nothing of Homeostat is used here."""
 
 import json
 import ssl
@@ -18,7 +18,7 @@ VERSIONS: Final = {
     "Microsoft.Network": "2024-05-01",
     "Microsoft.Web": "2025-05-01",
 }
-"""By the beginning of the type, the more special first."""
+"""The api-versions, by the beginning of the type, the most specific first."""
 
 
 class Refused(Exception):
@@ -31,9 +31,9 @@ class NotSeen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """endpoint: ARM's. Paths leave out the subscription and the usual resource group: `Microsoft.Web/sites/app-flask`.
+    """An operator at an ARM endpoint. Paths omit subscription and usual group: `Microsoft.Web/sites/app-flask`.
 
-    Those in another group name it: `NetworkWatcherRG:Microsoft.Network/networkWatchers/NetworkWatcher_westeurope`.
+    Paths in another group name it: `NetworkWatcherRG:Microsoft.Network/networkWatchers/NetworkWatcher_westeurope`.
     """
 
     endpoint: str
@@ -43,7 +43,7 @@ class Operator:
 
     @classmethod
     def of(cls, cloud: Mapping[str, str]) -> Self:
-        """Signed in with the environment that the simulator gives to everybody."""
+        """An operator who is signed in by the environment that the simulator writes."""
         tls = ssl.create_default_context(cafile=cloud["SSL_CERT_FILE"])
         query = f"?api-version=2019-08-01&resource={quote('https://management.azure.com/')}"
         headers = {"X-IDENTITY-HEADER": cloud["IDENTITY_HEADER"]}
@@ -62,7 +62,7 @@ class Operator:
         self._arm("PUT", path, body)
 
     def change(self, path: str, **properties: Any) -> None:
-        """Writes the resource as it is, but for these properties, and waits until ARM says that it is done."""
+        """Writes the resource with these properties changed, and waits until ARM says that it is done."""
         body = self.get(path)
         self.put(path, {**body, "properties": {**body["properties"], **properties}})
         until(lambda: _is_done(self.get(path)), f"{path} to be written")
@@ -95,7 +95,7 @@ def _is_done(body: Any) -> bool:
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = TIMEOUT) -> float:
-    """Asks again until it holds; how long that took, in seconds. Raises NotSeen."""
+    """Checks repeatedly until the condition holds. Returns the seconds that it took. Raises NotSeen."""
     began = time.monotonic()
     while not condition():
         if time.monotonic() - began > seconds:
@@ -112,7 +112,7 @@ def http(
     headers: Mapping[str, str] | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> tuple[int, Any]:
-    """Status and body, read as JSON where it is JSON."""
+    """The status and body of a request. The body is parsed if it is JSON."""
     data = None if body is None else json.dumps(body).encode()
     sent = {"content-type": "application/json", **(headers or {})}
     request = urllib.request.Request(url, data, sent, method=method)  # noqa: S310  # a program that the demo started

@@ -19,7 +19,7 @@ from devhost.settings import read_env_file
 PROJECT: Final = Path(__file__).parents[1]
 SPEC: Final = "examples/flask-app/homeostat.yaml"
 SETTLE_SECONDS: Final = 1
-"""How long a change is left alone before it is judged: the function app's default, fifteen seconds, made watchable."""
+"""The settle time: one second, so that nobody has to watch for the usual fifteen."""
 
 _FUNCTION: Final = re.compile(r"^(\w+): .*?(https?://\S+)$")
 _STOP_SECONDS: Final = 15
@@ -31,7 +31,7 @@ class ProgramFailed(Exception):
 
 @dataclass(slots=True)
 class Program:
-    """A running program. `lines` is the end of what it said, on either stream; aloud, it is passed on to stderr too."""
+    """A running program. `lines` is the end of its output on both streams. `aloud`: it goes to stderr as well."""
 
     name: str
     process: subprocess.Popen[str]
@@ -58,14 +58,14 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class FunctionApp:
-    """urls: of each function that has one, its key included."""
+    """The running function app. urls: of each function that has one, with its key."""
 
     program: Program
     urls: Mapping[str, str]
 
     @property
     def origin(self) -> str:
-        """Its address, as HOMEOSTAT_URL takes it."""
+        """Its address, for HOMEOSTAT_URL."""
         parts = urlsplit(self.urls["health"])
         return f"{parts.scheme}://{parts.netloc}"
 
@@ -106,7 +106,7 @@ def function_app(
 
 
 def homeostat(arguments: Sequence[str], cloud: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """`python -m homeostat ...`, to its end."""
+    """Runs `python -m homeostat ...` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "homeostat", *arguments],
         cwd=PROJECT,
@@ -118,7 +118,7 @@ def homeostat(arguments: Sequence[str], cloud: Mapping[str, str]) -> subprocess.
 
 
 def _plain_environment() -> dict[str, str]:
-    """Without the settings of a Homeostat or an Azure that the caller really has."""
+    """The environment without settings of a real Homeostat or Azure that the caller may have."""
     foreign = ("HOMEOSTAT_", "AZURE_", "AzureWebJobs", "IDENTITY_", "MSI_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 

@@ -1,4 +1,4 @@
-"""The story, step by step. Each step is only told as done once it has been seen through ARM; else NotSeen is raised."""
+"""The story, step by step. A step is told as done only once ARM has shown it; otherwise NotSeen is raised."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ WRITES: Final = frozenset({"PUT", "PATCH", "DELETE"})
 
 
 def tell(narrator: Narrator) -> None:
-    """The whole story. Raises NotSeen, Refused and ProgramFailed, whose messages say what went wrong."""
+    """Tells the whole story. Raises NotSeen, Refused and ProgramFailed, whose messages say what went wrong."""
     began = time.monotonic()
     with simulator("--role", ROLE) as cloud:
         operator = Operator.of(cloud)
@@ -40,29 +40,29 @@ def tell(narrator: Narrator) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A running function app, and what can be asked about it."""
+    """A running function app, and what can be looked up about it."""
 
     narrator: Narrator
     operator: Operator
     app: FunctionApp
 
     def alerts(self, kind: str = "") -> list[Mapping[str, Any]]:
-        """What the Event Grid topic received, oldest first, about one kind of drift."""
+        """The alerts that the Event Grid topic received, oldest first, of one kind of drift if given."""
         events = [alert["event"] for alert in self.operator.simulator("GET", "alerts")]
         return [event for event in events if not kind or event["data"].get("kind") == kind]
 
     def forget(self) -> None:
-        """What the simulator has noted so far."""
+        """Clears what the simulator has noted so far."""
         for what in ("alerts", "requests", "deliveries"):
             self.operator.simulator("DELETE", what)
 
     def writes(self) -> list[Mapping[str, Any]]:
-        """What Homeostat's identity wrote."""
+        """The writes of Homeostat's identity."""
         requests = self.operator.simulator("GET", "requests")
         return [each for each in requests if each["caller"] == "id-homeostat" and each["method"] in WRITES]
 
     def call(self, function: str, body: Any = None, **route: str) -> Any:
-        """An HTTP function's answer. Raises Refused."""
+        """The answer of an HTTP function. Raises Refused."""
         url = self.app.urls[function]
         for name, value in route.items():
             url = url.replace(f"{{{name}}}", value)
@@ -79,7 +79,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """What was done at `since`, and how it looked before: whole."""
+    """Damage that was done at `since`, and what ARM showed before."""
 
     damage: Damage
     whole: Seen
@@ -177,7 +177,7 @@ def _is_subscribed(operator: Operator) -> bool:
 
 
 def _break(scene: Scene, damage_: Damage) -> Broken:
-    """Does the damage, and sees it through ARM."""
+    """Does the damage, and checks it through ARM."""
     scene.narrator.step(damage_.title)
     scene.forget()
     whole = damage_.look(scene.operator)
@@ -189,7 +189,7 @@ def _break(scene: Scene, damage_: Damage) -> Broken:
 
 
 def _show_healed(scene: Scene, broken: Broken, after: str = "after the damage") -> None:
-    """Waits until ARM shows the whole again and the rest has been told, and tells it."""
+    """Waits until ARM shows the repaired state and the alerts have arrived, and tells it."""
     until(lambda: not broken.is_seen(scene.operator), f"this to be healed: {broken.damage.title}")
     took = time.monotonic() - broken.since
     until(lambda: _told(scene, broken) >= {"DriftDetected", "Remediated"}, "the alerts of the repair")
@@ -230,7 +230,7 @@ def _declared(drift: Mapping[str, Any]) -> str:
 
 
 def _value(drift: Mapping[str, Any], side: str) -> str:
-    """A resource is told by its name."""
+    """A value of a drift, as text. A resource is shown by its name."""
     return str(drift[side]).rpartition("/")[2] if side in drift else "gone"
 
 

@@ -31,9 +31,10 @@ from devhost.timers import StatusStore, Timer
 from devhost.worker import Function, Worker
 
 QUEUES_SETTING: Final = "DEVHOST_QUEUES"
-"""Names a function "module:name" of the app that gives its in-memory queues (both ends, as homeostat.ports has them),
+"""Names a function "module:name" of the app that gives its in-memory queues, both ends of `homeostat.ports.storage`,
 for an app that keeps its state in the process. Without it messages come from the bindings' storage accounts, or from
-Homeostat's own memory where HOMEOSTAT_STATE is `memory`."""
+Homeostat's own memory where HOMEOSTAT_STATE is `memory`.
+"""
 
 _LOOPBACK = "127.0.0.1"
 _MAX_BODY = 100 * 1024 * 1024  # the host's own limit of a request

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from devhost.queues import LostMessageError, QueueMessage
 from homeostat.bootstrap import memory_storage
-from homeostat.ports import Conflict, QueuedMessage, Receiver, Sender
+from homeostat.ports.storage import Conflict, QueuedMessage, Receiver, Sender
 
 
 class MemoryQueues(Sender, Receiver, Protocol):
-    """Both ends of in-memory queues, as homeostat.ports defines them."""
+    """Both ends of in-memory queues, as homeostat.ports.storage defines them."""
 
 
 class InProcessQueues:

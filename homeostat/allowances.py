@@ -12,7 +12,7 @@ from homeostat.core.budget import Lane, reserve_of, shared_part
 from homeostat.core.json import JsonObject
 from homeostat.core.quotas import Quota
 from homeostat.gate.fleetwide import changed
-from homeostat.ports import Documents, StorageUnavailable
+from homeostat.ports.storage import Documents, StorageUnavailable
 from homeostat.store import TooMuchContention
 
 PARTITION: Final = "arm-allowance"

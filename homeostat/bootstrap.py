@@ -19,7 +19,8 @@ from homeostat.fleet.selections import Selections
 from homeostat.fleet.specs import DesiredState, SpecBlobs, SpecFiles, SpecSource
 from homeostat.memory import MemoryStorage
 from homeostat.own import Own, own_site
-from homeostat.ports import AlertChannel, NoProber
+from homeostat.ports.alerts import AlertChannel
+from homeostat.ports.network import NoProber
 from homeostat.probes.network import prober_of
 from homeostat.service import Service
 from homeostat.store import Store

@@ -6,7 +6,7 @@ from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.core import json
-from homeostat.ports import Conflict, Documents, Insert, StorageError
+from homeostat.ports.storage import Conflict, Documents, Insert, StorageError
 
 DIGESTS: Final = "digest"
 """For the digests by which secrets are recognised."""

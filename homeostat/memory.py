@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final, cast
 
 from homeostat.core.json import ABSENT, Absent, JsonObject
-from homeostat.ports import (
+from homeostat.ports.storage import (
     Blob,
     BlobInfo,
     Change,
@@ -51,7 +51,7 @@ class _Stored:
 
 
 class MemoryDocuments:
-    """Implements `homeostat.ports.Documents`. Bodies are stored as text, so that no two readers share an object."""
+    """Implements `homeostat.ports.storage.Documents`. Bodies are stored as text, so that readers share no object."""
 
     def __init__(self) -> None:
         self._partitions: dict[str, dict[str, _Stored]] = defaultdict(dict)
@@ -115,7 +115,7 @@ class _Message:
 
 
 class MemoryQueues:
-    """Implements `homeostat.ports.Queues`: messages are received in the order in which they become visible."""
+    """Implements `homeostat.ports.storage.Queues`: messages are received in the order in which they become visible."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -179,7 +179,7 @@ def _received(queue: str, message: _Message) -> QueuedMessage:
 
 
 class MemoryBlobs:
-    """Implements `homeostat.ports.Blobs`."""
+    """Implements `homeostat.ports.storage.Blobs`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -14,7 +14,8 @@ from homeostat.core.decision import reads_of
 from homeostat.core.model import Fact, Facts, Found, Query, Read, Registry, Unreadable
 from homeostat.core.spec import Root
 from homeostat.eager import begun
-from homeostat.ports import ArmReader, Prober
+from homeostat.ports.azure import ArmReader
+from homeostat.ports.network import Prober
 
 MAX_STAGES: Final = 4
 """The longest chain of reads in which one names the next."""

@@ -11,7 +11,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Outcome
 from homeostat.gate.approvals import Approvals
 from homeostat.gate.fleetwide import FLEET_PARTITION
-from homeostat.ports import AlertChannel, AlertError, CloudEventData
+from homeostat.ports.alerts import AlertChannel, AlertError, CloudEventData
 from homeostat.store import Store
 
 log = logging.getLogger(__name__)

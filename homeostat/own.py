@@ -15,7 +15,7 @@ from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json
 from homeostat.core.model import Found, Read, Unreadable
 from homeostat.core.own import NOTHING_OWN, OwnResources
-from homeostat.ports import ArmReader
+from homeostat.ports.azure import ArmReader
 
 VARIABLE: Final = "HOMEOSTAT_OWN_RESOURCES"
 

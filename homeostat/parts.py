@@ -12,16 +12,9 @@ from homeostat.gate.rollouts import RolloutCache, Rollouts
 from homeostat.gate.situations import Situations
 from homeostat.outbox import Outbox
 from homeostat.own import Own
-from homeostat.ports import (
-    AlertChannel,
-    ArmReader,
-    ArmWriter,
-    ChangeHistory,
-    DeploymentReader,
-    NoChangeHistory,
-    NoProber,
-    Prober,
-)
+from homeostat.ports.alerts import AlertChannel
+from homeostat.ports.azure import ArmReader, ArmWriter, ChangeHistory, DeploymentReader, NoChangeHistory
+from homeostat.ports.network import NoProber, Prober
 from homeostat.snapshots import Snapshots
 from homeostat.store import Store
 

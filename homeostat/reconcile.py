@@ -16,7 +16,7 @@ from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.attribution import Actor, ForeignWrite
 from homeostat.core.causes import asked_here, causes, completed, of_entry
-from homeostat.core.conclusion import conclude
+from homeostat.core.conclusion import Evidence, conclude
 from homeostat.core.decision import (
     Judged,
     creates,
@@ -47,7 +47,8 @@ from homeostat.eager import begun
 from homeostat.gate.situations import expects_a_write
 from homeostat.observing import Observer
 from homeostat.parts import Parts
-from homeostat.ports import Change, StillRunning, StorageError
+from homeostat.ports.azure import StillRunning
+from homeostat.ports.storage import Change, StorageError
 from homeostat.rows import ledger_row, outbox_rows
 from homeostat.store import Leased, LeaseLost, Stored, TooMuchContention
 from homeostat.writing import Writes
@@ -359,17 +360,14 @@ class Reconcile:
     ) -> tuple[RootRecord, Sequence[Change]]:
         """The record after the outcome, and the rows to store with it: the alerts, and a ledger entry if it is news."""
         begun = self.stored.record.intent  # by an earlier reconcile that died before its end
-        after, pending = conclude(
-            self.root,
-            outcome,
-            before,
-            (*written.left_blind(begun, until=self.observer.latest()), *self.writes.blind),
-            now,
+        evidence = Evidence(
             begun,
+            blind=(*written.left_blind(begun, until=self.observer.latest()), *self.writes.blind),
             judged=judged_kinds(self.root, self.parts.registry),
             changed_by=await self._causes(outcome.plan),
             healed=self.writes.repairs(),
         )
+        after, pending = conclude(self.root, outcome, before, evidence, now)
         if outcome.correlations:  # ARM may have used other ids than ours
             after = written.about_to_write(after, outcome.correlations, now=now)
         after = replace(after, retest=self._witnessed(outcome, before.retest, now), secrets=self._known(before))

@@ -11,7 +11,7 @@ from uuid import UUID
 from homeostat.core import alerts
 from homeostat.core.alerts import Alert
 from homeostat.core.json import JsonObject
-from homeostat.ports import Change, Document, Insert, Upsert
+from homeostat.ports.storage import Change, Document, Insert, Upsert
 
 LEDGER: Final = "ledger:"
 OUTBOX: Final = "outbox:"

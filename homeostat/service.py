@@ -13,16 +13,15 @@ from homeostat.config import DEFAULT_RETENTION
 from homeostat.core import approvals, json
 from homeostat.core.access import DEFAULT_ACCESS, Access
 from homeostat.core.approvals import Approval
-from homeostat.core.errors import HomeostatError
 from homeostat.core.events import Hint, parse_event, route
 from homeostat.core.explain import KnownRoot, explain
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.ids import InvalidResourceId, ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.marks import Notice, is_owed
-from homeostat.core.outcome import Decision, Outcome, Status, Trigger, decision_entry, outcome_json, worst
+from homeostat.core.outcome import Decision, Outcome, Trigger, decision_entry
 from homeostat.core.record import IMMEDIATE, RootRecord, Settle
-from homeostat.core.spec import Fleet, Root, Target
+from homeostat.core.spec import Root, Target
 from homeostat.core.target_state import pause_json, target_json
 from homeostat.core.written import is_examined, is_own
 from homeostat.engine import Engine
@@ -31,14 +30,13 @@ from homeostat.fleet.specs import DesiredState
 from homeostat.operations import runs
 from homeostat.operations.poison import Poison
 from homeostat.operations.releases import Releases
+from homeostat.operations.remediations import Remediations
 from homeostat.operations.retention import Retention
 from homeostat.operations.retest import Retests
 from homeostat.operations.rollback import Rollbacks
-from homeostat.operations.run_store import RunStore
 from homeostat.operations.waking import wake_what_waited
-from homeostat.ports import Identity, NoIdentity
+from homeostat.ports.azure import Identity, NoIdentity
 from homeostat.rows import ledger_row
-from homeostat.store import WORK_QUEUE
 from homeostat.sweeps.asks import SweepAsks
 from homeostat.sweeps.course import SweepAccess, Sweeps
 
@@ -51,13 +49,6 @@ NOTHING_DECLARED: Final = "no target is declared, or selected: see HOMEOSTAT_SPE
 
 POISON_REMEDY: Final = "see `python -m homeostat poison`"
 ROLE_REMEDY: Final = "assign infra/role.json, or leave out what needs it"
-
-RUN_BACKUP: Final = timedelta(minutes=5)
-"""When the queue takes over a run whose HTTP request died before the run was done."""
-
-
-class NotConfirmed(HomeostatError):
-    """The caller confirmed another number of targets than are declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +65,8 @@ class Service:
     sweep_access: SweepAccess = field(default_factory=SweepAccess)  # how sweeps read Azure
 
     @property
-    def run_store(self) -> RunStore:
-        return RunStore(self.engine.store.documents, self.engine.store.blobs)
+    def remediations(self) -> Remediations:
+        return Remediations(self.engine, self.desired)
 
     @property
     def retests(self) -> Retests:
@@ -144,7 +135,7 @@ class Service:
     async def work(self, message: Json) -> None:
         """Handles one message of the work queue. One that names nothing known is logged and dropped."""
         if run_id := json.text_at(message, "run"):
-            await self.execute_run(run_id)
+            await self.remediations.execute(run_id)
             return
         if version := json.text_at(message, "rollout"):
             await self.engine.rollouts.look(await self.desired.fleet(), version)
@@ -155,7 +146,7 @@ class Service:
         except InvalidResourceId:
             log.warning("a work message names neither a root, a run nor a rollout; it is dropped")
             return
-        fleet = await self._followed()
+        fleet = await runs.followed_fleet(self.engine, self.desired)
         root = fleet.roots.get(root_id)
         if root is None:
             log.info("%s is no longer declared: nothing to do", root_id.short)
@@ -168,76 +159,10 @@ class Service:
             log.info("%s: %s%s", root_id.short, answer.status, f", {answer.error}" if answer.error else "")
             await wake_what_waited(self.engine.store, fleet, answer)
 
-    async def _followed(self, *, first: bool = True) -> Fleet:
-        """The fleet, once the rollout of its spec version is up to date. Raises SpecError and StorageError."""
-        fleet = await self.desired.fleet()
-        await self.engine.rollouts.follow(fleet, self.desired.loaded or self.engine.ambient.now(), first=first)
-        return fleet
-
     def _settle_of(self, root: Root) -> Settle:
         """The longest settle time of the root's kinds."""
         of_kinds = [self.settle_by_kind.get(kind, self.engine.settle) for kind in root.wants]
         return max(of_kinds, key=lambda settle: settle.after, default=self.engine.settle)
-
-    # --- people: runs ---
-
-    async def all_targets(self, confirm: int) -> tuple[str, ...]:
-        """Every target's name, for a caller who knows how many there are. Raises NotConfirmed."""
-        names = tuple((await self.desired.fleet()).targets)
-        if len(names) != confirm:
-            raise NotConfirmed(f'there are {len(names)} targets, not {confirm}: send "confirm": {len(names)}')
-        return names
-
-    async def start_run(self, targets: Sequence[str], trigger: Trigger, *, backup: bool = False) -> str:
-        """Stores a run and enqueues it: at once, or as the backup of a caller who executes it. Raises UnknownTarget."""
-        runs.roots_of(await self.desired.fleet(), targets)
-        run_id = str(self.engine.ambient.uuid())
-        run: JsonObject = {
-            "id": run_id,
-            "state": "queued",
-            "targets": list(targets),
-            "requestedAt": self.engine.ambient.now().isoformat(),
-            "dryRun": trigger.dry_run,
-            "create": trigger.create,
-            "maxWrites": trigger.max_writes,
-            "caller": trigger.caller,
-            "reason": trigger.reason,
-        }
-        await self.run_store.save(run_id, run)
-        delay = RUN_BACKUP if backup else timedelta()
-        await self.engine.store.queues.send(WORK_QUEUE, json.render({"run": run_id}), delay=delay)
-        return run_id
-
-    async def execute_run(self, run_id: str) -> JsonObject | None:
-        """Carries out a stored run, unless it is done. After a crash it starts over: every root is observed afresh."""
-        run = await self.run_store.load(run_id)
-        if run is None or run["state"] == "done":
-            return run
-        targets = [str(name) for name in _list(run["targets"])]
-        trigger = _trigger_of(run)
-        try:
-            fleet = await self._followed(first=not trigger.dry_run)
-            roots = runs.roots_of(fleet, targets)
-        except runs.UnknownTarget as error:  # no longer declared since the run was asked for
-            return await self._end(run, {"status": Status.FAILED.value, "error": str(error), "roots": []})
-        outcomes = await runs.reconcile(self.engine, roots, trigger)
-        for outcome in outcomes:
-            await wake_what_waited(self.engine.store, fleet, outcome, besides=[root.id for root in roots])
-        status = worst([outcome.status for outcome in outcomes])
-        return await self._end(run, {"status": status.value, "roots": [outcome_json(outcome) for outcome in outcomes]})
-
-    async def _end(self, run: JsonObject, result: JsonObject) -> JsonObject:
-        done: JsonObject = {
-            **run,
-            "state": "done",
-            "finishedAt": self.engine.ambient.now().isoformat(),
-            **result,
-        }
-        await self.run_store.save(json.text_at(run, "id"), done)
-        return done
-
-    async def run(self, run_id: str) -> JsonObject | None:
-        return await self.run_store.load(run_id)
 
     # --- people: what is declared, what happened, pauses ---
 
@@ -353,21 +278,3 @@ class Service:
         records = {root: each.record for root, each in zip(roots, stored, strict=True)}
         pauses = await self._active_pauses()
         return [target_json(target, records, pauses) for target in targets]
-
-
-def _trigger_of(run: JsonObject) -> Trigger:
-    run_id, max_writes = json.text_at(run, "id"), run.get("maxWrites")
-    return Trigger(
-        "manual",
-        (run_id,),
-        caller=json.text_at(run, "caller"),
-        reason=json.text_at(run, "reason"),
-        create=run.get("create") is True,
-        dry_run=run["dryRun"] is True,
-        run=run_id,
-        max_writes=max_writes if isinstance(max_writes, int) else None,
-    )
-
-
-def _list(value: Json) -> Sequence[Json]:
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()

@@ -13,7 +13,7 @@ from homeostat.core import json, snapshot
 from homeostat.core.json import ABSENT
 from homeostat.core.snapshot import Digest, Snapshot
 from homeostat.deployment_keys import DIGESTS, deployment_key
-from homeostat.ports import Blobs, Documents
+from homeostat.ports.storage import Blobs, Documents
 
 CONTAINER: Final = "homeostat-snapshots"
 

@@ -25,7 +25,7 @@ from homeostat.core.leases import DEFAULT_TERMS, LeaseTerms
 from homeostat.core.marks import Later, NothingToDo, Notice
 from homeostat.core.record import Lease, RootRecord, Settle
 from homeostat.deployment_keys import DIGESTS, deployment_key
-from homeostat.ports import (
+from homeostat.ports.storage import (
     MAX_CHANGES,
     MAX_DELAY,
     Blobs,

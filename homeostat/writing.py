@@ -19,7 +19,7 @@ from homeostat.core.refusal import Key, refusal, refused, waits_for_refused
 from homeostat.core.snapshot import Digest, as_seen, inverses
 from homeostat.core.spec import Root
 from homeostat.observing import Observer
-from homeostat.ports import ArmWriter, StillRunning, Written
+from homeostat.ports.azure import ArmWriter, StillRunning, Written
 from homeostat.snapshots import Snapshots
 from homeostat.store import Leased
 

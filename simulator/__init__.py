@@ -6,7 +6,7 @@ has no clock, no I/O and no randomness but the Cloud's seeded generator, so the 
 shipped, and nothing here knows Homeostat.
 
 **Writing a provider.** A module in `simulator/providers` exposes `TYPES`, a tuple of `ResourceType`, and optionally
-`FUNCTIONS` for URLs that are no resource; its name stands in `providers.MODULES`. When a handler runs, the gateway has
+`FUNCTIONS` for URLs that are not a resource. Its name is in `providers.MODULES`. When a handler runs, the gateway has
 checked token, role, api-version, locks, the resource group and the parent; it writes the activity record after::
 
     def put(call: Call) -> Response:
@@ -33,8 +33,8 @@ checked token, role, api-version, locks, the resource group and the parent; it w
 - `cloud.extras["name"]` holds what is no ARM resource (keys, deliveries).
 
 **Quotas.** With `cloud.throttling.on` (`--throttle`) requests are counted on ARM's token buckets and its providers'
-own, answers tell what is left, and what is beyond is refused: `simulator.throttling`. `simulator.virtual` has an event
-loop on which an hour of waiting takes no time.
+own. Answers say what is left, and requests beyond a quota are refused: see `simulator.throttling`. `simulator.virtual`
+has an event loop on which an hour of waiting takes no time.
 
 **Following what happens.** `cloud.activities` is append-only: `since(cursor)` reads, `subscribe(wake)` wakes. Because
 long operations end only when a Cloud is told the time, whoever pushes events also calls `cloud.advance(now)` at

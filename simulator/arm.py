@@ -1,8 +1,9 @@
 """The seam between ARM's front door and the providers behind it.
 
-A provider module lists `ResourceType`s (and `Function`s for URLs that are no resource); the gateway does all that real
-ARM does before and after a provider: authentication, api-versions, locks, the 404s of groups and parents, error
-shapes, correlation ids and the activity log. A handler gets a `Call` and returns a `Response`, or raises `ArmError`.
+A provider module lists `ResourceType`s, and `Function`s for URLs that are not a resource. The gateway does everything
+that real ARM does before and after a provider: authentication, api-versions, locks, the 404s of groups and parents,
+error shapes, correlation ids and the activity log. A handler gets a `Call` and returns a `Response`, or raises
+`ArmError`.
 """
 
 import json
@@ -82,7 +83,7 @@ class ResourceType:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A URL that is no resource. `path` names literal segments only, names between them left out:
+    """A URL that is not a resource. `path` has the literal segments only, without the names between them:
     `Microsoft.Network/locations/availableDelegations` serves
     `.../providers/Microsoft.Network/locations/{l}/availableDelegations`.
     """
@@ -228,7 +229,7 @@ class Call:
             self.cloud.changes.note(self.row, _shown_row(self, self.row.id), self.cloud.activities.newest)
 
     def remember_row(self) -> None:
-        """To be asked before the handler of a write runs."""
+        """Called before the handler of a write runs."""
         if self.type is None or self.type.extension:
             return
         for id_ in ancestors(self.target_id):

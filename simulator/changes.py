@@ -1,8 +1,8 @@
 """What Azure Resource Graph remembers of changes: the rows behind its table `resourcechanges`.
 
-A row is about a resource of the table `resources`: what is nested in one, as an NSG's rules are, shows as a change of
-that one. Fields are told by their first two names, `properties.securityRules`, where the real table goes deeper. Rows
-are there at once; the real ones take up to five minutes.
+A row is about a resource of the table `resources`. A change of something nested in one, such as an NSG's rules, shows
+as a change of that resource. Fields have their first two names only, `properties.securityRules`, where the real table
+goes deeper. Rows appear at once, while the real ones take up to five minutes.
 https://learn.microsoft.com/azure/governance/resource-graph/changes/get-resource-changes
 """
 

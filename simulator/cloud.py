@@ -117,7 +117,10 @@ class Exchange:
 
 
 class Cloud:
-    """subscriptions: the place's own if none is given. The first is the one that `subscription` names."""
+    """One simulated Azure.
+
+    subscriptions: the place's own if none is given. The first is the one that `subscription` names.
+    """
 
     def __init__(
         self,

@@ -1,9 +1,10 @@
 """Event Grid's delivery: the part of the simulator that talks to others.
 
-As the real service ("Event Grid message delivery and retry"): at least once and in no order, each subscription by
-itself, batches only where asked for, 30 s for an answer, success on 200 to 204 alone, a retry schedule from ten seconds
-to twelve hours until the event's time to live or attempts run out, then its dead letter. A webhook that is down for a
-while loses nothing. Not simulated: that a failing endpoint's new events are held back as well.
+It works like the real service ("Event Grid message delivery and retry"). Events come at least once and in no order, for
+each subscription by itself, in batches only where it asks for them. An endpoint has 30 s to answer, and only 200 to 204
+count as success. Retries follow a schedule from ten seconds to twelve hours, until the event's time to live or attempts
+run out; then it becomes a dead letter. So a webhook that is down for a while loses nothing. One thing is not simulated:
+the real service also holds back new events for a failing endpoint.
 
 Disorder is on by default, and mild: events found together are shuffled, and one in twenty is sent twice. A consumer
 that depends on order or on "exactly once" should fail here and not in production. It has a seed of its own.

@@ -1,7 +1,7 @@
 """The Azure clouds that a simulator can be: where each is reached, who issues its tokens, and what things are called.
 
-Providers speak in the names of the public cloud. Those of another are put in their place at its border, in paths,
-bodies and headers, so that no provider knows in which cloud it is; events and the resolver keep the public ones.
+Providers use the names of the public cloud. At the border of another cloud its names replace them in paths, bodies and
+headers, so that no provider knows in which cloud it is. Events and the resolver keep the public names.
 https://learn.microsoft.com/azure/private-link/private-endpoint-dns
 https://learn.microsoft.com/azure/developer/identity/national-clouds
 """
@@ -14,9 +14,9 @@ from simulator.messages import Headers, Principal, Request, Response
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """arm, authority: hosts. audiences: what tokens for ARM are for. subscription: the first of them.
+    """One cloud. arm, authority: hosts. audiences: of tokens for ARM. subscription: the first of its subscriptions.
 
-    application: who Homeostat is there. names: those of the public cloud, each with the one that is used here.
+    application: Homeostat's identity there. names: the public cloud's names, each with the one that is used here.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Place:
 
     @property
     def prefix(self) -> str:
-        """Of the variables that tell a deployment about it."""
+        """The prefix of the variables that tell a deployment about it."""
         return self.name.upper()
 
     def inward(self, request: Request) -> Request:
@@ -59,7 +59,7 @@ def _application(tenant: str, digit: str) -> Principal:
 
 
 def _storage(suffix: str) -> Mapping[str, str]:
-    """By service: the bare suffix is in the names of ARM's audiences too."""
+    """The names of storage by service, since the bare suffix also occurs in ARM's audiences."""
     return {f"{each}.core.windows.net": f"{each}.{suffix}" for each in ("blob", "dfs", "file", "queue", "table", "web")}
 
 

@@ -1,13 +1,13 @@
-"""ARM's quotas: how many requests it takes from whom, what it says of what is left, and how it refuses the rest.
+"""ARM's quotas: how many requests it accepts from whom, what it says is left, and how it refuses the rest.
 
 ARM keeps a token bucket for each region of its front end, subscription, principal and kind of request, and one of
 fifteen times the size for all principals of a subscription together. Providers add quotas of their own: some take the
-place of ARM's bucket and are told in `resource-requests`, Microsoft.Network's come on top and are told nowhere.
+place of ARM's bucket and are shown in `resource-requests`. Microsoft.Network's come on top and are shown nowhere.
 https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
 https://learn.microsoft.com/azure/governance/resource-graph/concepts/guidance-for-throttled-requests
 
-Not documented, and chosen here: that the 12,000 listings of app settings and the 800 writes of sites, which answers of
-Azure show as the most that remains, flow back evenly within an hour.
+One thing is assumed, since it is not documented: the 12,000 listings of app settings and the 800 writes of sites, which
+Azure's answers show as the most that remains, refill evenly within an hour.
 """
 
 import math
@@ -73,7 +73,7 @@ QUERIES: Final = Limit("resource-graph-queries", 15, 5, "tenant-resource-request
 
 
 def limits_of(method: str, address: Address) -> tuple[Limit, ...]:
-    """What a request draws on, the first first."""
+    """The limits that a request draws on, in order."""
     shape = address.shape
     kind = _KINDS.get(method, "writes")
     if shape == _GRAPH:
@@ -135,7 +135,7 @@ class _Window:
 
 @dataclass(slots=True)
 class Tally:
-    """What one bucket gave and how often it refused. `shut` is until when it refuses whoever did not wait."""
+    """How much one bucket gave and how often it refused. Until `shut` it refuses whoever did not wait."""
 
     limit: Limit
     store: _Store

@@ -15,7 +15,7 @@ from simulator import identity
 from simulator.clock import Clock
 from simulator.cloud import HOMEOSTAT, Cloud
 from simulator.exchange import Exchanger
-from simulator.messages import Headers, Principal, Request, Response
+from simulator.messages import Headers, Request, Response
 
 
 class CloudTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponseImpl]):
@@ -68,10 +68,10 @@ class CloudsTransport(CloudTransport):
 
 
 class CloudCredential:
-    """An async credential that a Cloud honours, for one of its principals."""
+    """An async credential of Homeostat's identity that a Cloud honours."""
 
-    def __init__(self, cloud: Cloud, clock: Clock, principal: Principal = HOMEOSTAT) -> None:
-        self._cloud, self._clock, self._principal = cloud, clock, principal
+    def __init__(self, cloud: Cloud, clock: Clock) -> None:
+        self._cloud, self._clock = cloud, clock
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         info = await self.get_token_info(*scopes)
@@ -82,7 +82,7 @@ class CloudCredential:
         now = self._clock.now()
         audience = scopes[0].removesuffix("/.default")
         return AccessTokenInfo(
-            identity.issue(self._cloud, self._principal, audience, now),
+            identity.issue(self._cloud, HOMEOSTAT, audience, now),
             int(now.timestamp()) + identity.LIFETIME,
         )
 

@@ -1,8 +1,8 @@
 """Virtual time: an event loop on which time passes only when nobody has anything left to do at this moment.
 
 There is no I/O and there are no threads: when all that is ready has run, time jumps to the next timer. Callbacks run
-in the order in which they became ready, so that two runs of one program are one run. Real concurrency, an hour of which
-takes as long as its work.
+in the order in which they became ready, so that two runs of one program are identical. Concurrency is real, and an hour
+takes only as long as its work.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from simulator.cloud import EPOCH
 
 
 class Asleep(RuntimeError):
-    """Everything waits for something that will never happen: a mistake in the simulation itself."""
+    """Everything waits for something that will never happen. That is a mistake in the simulation itself."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Its time is the seconds since it began. It fills the two places where a loop of asyncio's touches the machine."""
+    """Its time is the seconds since it began. It replaces the two places where asyncio's loop touches the machine."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,14 +40,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return []
 
     def _process_events(self, event_list: list[Any]) -> None:
-        """There are none."""
+        """Does nothing, since there are no events."""
 
     def _write_to_self(self) -> None:
-        """Wakes a sleeping selector; this one never sleeps."""
+        """Does nothing: it would wake a sleeping selector, and this one never sleeps."""
 
 
 def run_on[L: VirtualLoop, T](loop: L, program: Callable[[L], Coroutine[Any, Any, T]]) -> T:
-    """Runs a program to its end on this loop, which is closed then."""
+    """Runs a program to its end on this loop, and closes the loop."""
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(program(loop))

@@ -39,7 +39,7 @@ class WorldError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One resource group of the guide: `suffix` tells its resources from another group's."""
+    """One resource group of the guide. `suffix` distinguishes its resources from another group's."""
 
     subscription: str
     suffix: str
@@ -265,7 +265,7 @@ def _private_endpoints(site: Site) -> Iterator[Step]:
 def fleet(subscriptions: Sequence[str], apps: int) -> Iterator[Step]:
     """`apps` web apps after the guide, 25 to a resource group, plan, VNet and NSG: app-00001, app-00002, ...
 
-    The groups go round the subscriptions. Every app has the tags of FLEET_TAGS.
+    The groups are dealt out to the subscriptions in turn. Every app has the tags of FLEET_TAGS.
     """
     for number, start in enumerate(range(0, apps, APPS_PER_NETWORK)):
         names = tuple(f"app-{each + 1:05}" for each in range(start, min(start + APPS_PER_NETWORK, apps)))

@@ -4,7 +4,7 @@
     driver.py events EVENT COUNT  what its function does for each of COUNT deliveries of an event (JSON)
     driver.py sweep               its periodic policy over every web app
 
-One line of JSON is what it came to. No code of c7n is replaced: the public cloud's ARM endpoint is set to the
+It prints its result as one line of JSON. No code of c7n is replaced: the public cloud's ARM endpoint is set to the
 simulator's, and its credential is the managed identity that it finds by AZURE_USE_MSI.
 """
 

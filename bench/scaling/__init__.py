@@ -1,1 +1,1 @@
-"""A sweep of any size in virtual time: the model behind `bench/scale.py`, and what holds it to the real thing."""
+"""A sweep of any size in virtual time: the model behind `bench/scale.py`, and its comparison with the real sweep."""

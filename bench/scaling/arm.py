@@ -1,7 +1,7 @@
 """Azure in the model: a call is a wait and a draw on the simulator's buckets. The governor above it is the real one.
 
-No request is built and no body parsed, which is what makes a million of them affordable. What a call is refused is
-told to the governor as the pipeline would tell it, and tried again within the same budget of time.
+No request is built and no body parsed, which makes a million of them affordable. The governor learns of a refusal as
+the pipeline would tell it, and the call is repeated within the same budget of time.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ from simulator.throttling import USER_QUOTA, USER_QUOTA_RESETS, Throttling
 
 _QUERY_PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
 _SENT: Final = {method: HttpRequest(method, "https://management.azure.com/") for method in ("GET", "POST")}
-"""The governor asks a request for its method; its message, should there be one, names no resource."""
+"""What the governor is shown of a request. It looks at the method; the resource only shows in its messages."""
 
 _FOUND: Final = Found({})
 _ROW: Final[JsonObject] = {}
@@ -33,7 +33,7 @@ _ROW: Final[JsonObject] = {}
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """As much of an answer as the governor looks at."""
+    """The part of an answer that the governor looks at."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -44,7 +44,7 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds of a call to Resource Manager, and of a page of Resource Graph."""
+    """How long a call to Resource Manager and a page of Resource Graph take, in seconds."""
 
     arm: float = 0.05
     graph: float = 0.05
@@ -52,7 +52,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """One instance's way to Azure. `throttling` is everybody's."""
+    """One instance's calls to Azure. All instances share `throttling`."""
 
     governor: Governor
     throttling: Throttling
@@ -60,7 +60,7 @@ class Calls:
     latency: Latency
 
     async def call(self, method: str, path: str, pace: Pace, seconds: float) -> Mapping[str, str]:
-        """The answer's headers. Raises ArmError where our budget or Azure has no room within the governor's time."""
+        """The answer's headers. Raises ArmError if the budget or Azure has no room within the time of the governor."""
         until = self.ambient.monotonic() + self.governor.longest
         request = _SENT[method]
         while True:
@@ -89,7 +89,7 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class ModelReader:
-    """The ArmReader port: whatever is asked for is there."""
+    """An ArmReader that finds whatever is read."""
 
     calls: Calls
     pace: Pace = HEALING
@@ -109,7 +109,7 @@ class ModelReader:
 
 @dataclass(frozen=True, slots=True)
 class ModelTable:
-    """The ResourceTable port, with rows that say nothing. `count` tells how many rows a query has."""
+    """A ResourceTable whose rows are empty. `count` says how many rows a query has."""
 
     calls: Calls
     count: Callable[[RowQuery], int]

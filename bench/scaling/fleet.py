@@ -1,8 +1,8 @@
-"""The fleet in one instance of the model: selected by the real `Selections`, and made by the model's processor.
+"""The fleet in one instance of the model: the real `Selections` select it, and the model's processor builds it.
 
-What a fleet takes to read and to make is restated rather than done, since a real one of a million web apps takes
-minutes of a processor in each instance: which is what the model has to tell. Its rows name no app, so that the blob of
-what is selected has its versions and no size.
+Reading and building a fleet is modelled as processor time, since a real fleet of a million web apps takes minutes in
+each instance. That time is what the model is to show. Its rows name no app, so that the blob of the selection has its
+versions, but no size.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from tests.support.virtual import Texts
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Seconds of the processor: for each root that is looked at, each app of a fleet that is made, and each app of the
+    """Processor seconds: for each root that is looked at, each app of a fleet that is built, and each app of the
     selection's blob that is read.
     """
 
@@ -30,7 +30,7 @@ class Work:
 
 @dataclass(slots=True)
 class Processor:
-    """One core: whoever comes while it is taken waits."""
+    """One core. Work that comes while it is busy waits."""
 
     ambient: Ambient
     free_at: float = 0.0
@@ -45,7 +45,7 @@ class Processor:
 
 
 class ModelDesired(DesiredState):
-    """When it looks, what it asks and who waits is as ever; what a fleet takes of the processor is the model's."""
+    """The real desired state, except that reading and building a fleet only takes the model's processor time."""
 
     def __init__(self, whole: Fleet, world: World, selections: Selections, processor: Processor, work: Work) -> None:
         super().__init__(Texts({}), {}, processor.ambient, selections=selections)

@@ -1,8 +1,8 @@
-"""The Functions host in virtual time: instances that take the messages of one queue, and who adds and removes them.
+"""The Functions host in virtual time: instances take the messages of one queue, and are added and removed.
 
-Target-based scaling: as many instances as there are messages, hidden ones included, for each batch of an instance; up
-to four are added at a time, and where it is said at all, every 30 s at most. What Flex Consumption does is not
-documented to the second, so that both are parameters, and docs/scale.md shows what they change.
+Target-based scaling wants one instance for each batch of messages, hidden ones included. It adds up to four instances
+at a time, and at most every 30 s, where that is documented at all. The pace of Flex Consumption is not documented to
+the second, so both are parameters, and docs/scale.md shows what they change.
 https://learn.microsoft.com/azure/azure-functions/functions-target-based-scaling
 https://learn.microsoft.com/azure/azure-functions/event-driven-scaling
 """
@@ -16,16 +16,16 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from homeostat.ambient import Ambient
-from homeostat.ports import QueuedMessage, Queues
+from homeostat.ports.storage import QueuedMessage, Queues
 
 VISIBILITY: Final = timedelta(days=1)
-"""The host prolongs what it hides for as long as a function runs."""
+"""How long a message is hidden. The host renews that for as long as a function runs."""
 
 RETRY: Final = timedelta(seconds=30)  # visibilityTimeout of host.json
 MAX_DEQUEUES: Final = 5
 SHORTEST_POLL, LONGEST_POLL = 0.1, 5.0  # maxPollingInterval of host.json
 SHORTEST_BILLED, BILLED_STEP = 1.0, 0.1
-"""Seconds that an instance is billed for at least once it works, and by which it goes on.
+"""The least number of seconds that a working instance is billed for, and the step by which that grows.
 
 https://learn.microsoft.com/azure/azure-functions/functions-consumption-costs
 """
@@ -39,8 +39,10 @@ class Worker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """batch, threshold: of the queue trigger. most: instances. step: that are added each `every` seconds. cold: from
-    there to the first message.
+    """How the platform runs and adds instances.
+
+    batch, threshold: of the queue trigger. most: instances. step: how many are added, each `every` seconds. cold:
+    seconds from then to the first message.
     """
 
     batch: int = 16
@@ -77,7 +79,7 @@ class _Instance:
 
 @dataclass(slots=True)
 class Host:
-    """`start` makes what runs on a new instance, whose number it is given."""
+    """The host. `start` makes the worker of a new instance, and is given the instance's number."""
 
     queues: Queues  # as the host sees them: each call takes its time and is paid for
     queue: str
@@ -91,7 +93,7 @@ class Host:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def run(self, is_over: asyncio.Event) -> None:
-        """Works until then. Every instance ends what it has in hand."""
+        """Works until `is_over` is set. Then every instance ends what it has in hand."""
         began = self.ambient.monotonic()
         while not is_over.is_set():
             depth = await self.queues.count(self.queue)

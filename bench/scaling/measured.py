@@ -1,4 +1,4 @@
-"""What the real code takes of an instance for each web app: memory of its fleet, and time of a processor."""
+"""What the real code costs an instance for each web app: memory for the fleet, and processor time."""
 
 import asyncio
 import gc
@@ -21,15 +21,17 @@ from remediators import WITHOUT_PROBES
 from tests.support.fleets import APPS
 
 FEW, MANY = 2_000, 8_000
-"""Web apps of the two fleets, the difference of which is what an app takes: what any fleet takes is in both."""
+"""The sizes of the two fleets. Their difference gives the cost of an app, since fixed costs are in both."""
 
 SUBSCRIPTIONS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class PerApp:
-    """kept, peak: bytes of an instance that has the fleet, and while it is made. make, parse: seconds, to make the
-    fleet and to read the selection's blob. blob: bytes of that.
+    """The costs of one web app.
+
+    kept, peak: bytes in an instance that has the fleet, and while it is built. make, parse: seconds to build the fleet
+    and to read the selection's blob. blob: bytes of that blob.
     """
 
     kept: float
@@ -59,7 +61,7 @@ async def _measured(apps: int) -> tuple[float, float, float, float, float]:
 
 
 async def _times(world: World, storage: MemoryStorage) -> tuple[float, float]:
-    """As `_instance` goes, without anything that watches memory. The first look asks Azure and leaves the blob."""
+    """Does what `_instance` does, without watching memory. The first look queries Azure and leaves the blob."""
     wanted = _specs(world).wanted("")
     asking = _selections(world, storage)
     await asking.keep(await asking.look(wanted))
@@ -73,7 +75,7 @@ async def _times(world: World, storage: MemoryStorage) -> tuple[float, float]:
 
 
 async def _instance(world: World, storage: MemoryStorage) -> tuple[Any, ...]:
-    """What an instance has in its memory that starts while the selection's blob is there."""
+    """Everything that an instance holds in memory, if it starts when the selection's blob is there."""
     specs, selections = _specs(world), _selections(world, storage)
     held = await selections.look(specs.wanted(""))
     await selections.keep(held)
@@ -98,7 +100,7 @@ class _Nobody:
 
 @dataclass(frozen=True, slots=True)
 class _Apps:
-    """The ResourceTable port: the rows of the world's web apps, all of them in one page."""
+    """A ResourceTable with the rows of the world's web apps, all in one page."""
 
     world: World
 

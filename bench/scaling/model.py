@@ -1,4 +1,4 @@
-"""A night of the model."""
+"""One night of the model."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -18,12 +18,12 @@ from simulator.throttling import Throttling
 from simulator.virtual import LoopAmbient, VirtualLoop, run_on
 
 ENTITIES_OF_A_ROOT: Final = 4
-"""Rows of the table: its record, and what its ledger has kept of the last weeks."""
+"""How many rows a root has in the table: its record, and the ledger entries of the last weeks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """days: within which every root is read in full. storage: seconds of a call to it."""
+    """What is modelled. days: within these every root is read in full. storage: seconds for each call to it."""
 
     apps: int
     subscriptions: int
@@ -67,12 +67,12 @@ def modelled(size: Size, platform: Platform) -> Came:
 
 
 async def _known(sweeps: ModelSweeps) -> None:
-    """The version of the spec came long ago, and its rollout is done."""
+    """Stores the spec's version as one that came long ago, with its rollout done."""
     await sweeps.engine.rollouts.follow(Fleet(spec_version=VERSION), sweeps.engine.ambient.now())
 
 
 async def _end_all_others() -> None:
-    """An instance may be renewing what its selectors select, of which nobody will hear."""
+    """Cancels tasks that are left, such as a renewal of the selection, whose result nobody needs."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

@@ -1,4 +1,4 @@
-"""What a night happens on, model and real thing alike: storage that costs time, one host, one timer."""
+"""What the model and the real sweep have in common: storage that costs time, one host, one timer."""
 
 import asyncio
 import json
@@ -11,7 +11,8 @@ from bench.scaling.host import Bill, Host, Platform, Sample
 from bench.scaling.queues import QuickQueues
 from homeostat.core.alerts import AlertType
 from homeostat.memory import MemoryStorage
-from homeostat.ports import CloudEventData, Document
+from homeostat.ports.alerts import CloudEventData
+from homeostat.ports.storage import Document
 from homeostat.store import SWEEP_QUEUE, Store
 from homeostat.sweeps.course import Sweeps
 from simulator.throttling import Throttling
@@ -21,18 +22,18 @@ from tests.support.virtual import DistantBlobs, DistantDocuments, DistantQueues,
 SWEEP: Final = "00000000-0000-4000-8000-000000000001"
 
 A_DAY: Final = 24 * 3600.0
-"""Seconds of the night before, in which the real service sees its fleet: so that both read the same share in full."""
+"""Length of the night before, in which the real service first sees its fleet. So both read the same share in full."""
 
 SCANNED: Final = 1000
-"""Entities in one answer of a table, at most."""
+"""The most entities in one answer of a table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """What a night came to. seconds: until the sweep ended. looked: until its last chunk was done.
+    """The results of a night. seconds: until the sweep ended. looked: until its last chunk was done.
 
-    calls: to Azure, by the bucket that they drew on. refused: with 429. stored: calls to storage, by what was asked.
-    processor: seconds of it, of all instances, as the model takes them.
+    calls: to Azure, by the bucket that they drew on. refused: with 429. stored: calls to storage, by operation.
+    processor: the model's processor seconds, of all instances.
     """
 
     seconds: float
@@ -47,7 +48,7 @@ class Came:
 
 @dataclass(slots=True)
 class Inbox:
-    """The channel of the alerts. `over` is set by the one that a sweep has ended."""
+    """The alert channel. The alert that a sweep has ended sets `over`."""
 
     ambient: LoopAmbient
     at: float = 0.0
@@ -61,7 +62,7 @@ class Inbox:
 
 @dataclass(frozen=True, slots=True)
 class VastDocuments(DistantDocuments):
-    """A table that holds more than is stored here: what scans all of it goes through so many entities as well."""
+    """A table with more entities than are stored here: a scan of all of it takes the time for these as well."""
 
     entities: int = 0
 
@@ -75,7 +76,7 @@ class VastDocuments(DistantDocuments):
 
 @dataclass(slots=True)
 class Ground:
-    """looked: when, on the loop's clock, a chunk was worked on last."""
+    """What a night happens on. looked: when a chunk was last worked on, by the loop's clock."""
 
     loop: VirtualLoop
     ambient: LoopAmbient
@@ -88,7 +89,7 @@ class Ground:
 
     @classmethod
     def on(cls, loop: VirtualLoop, storage: float, entities: int = 0) -> "Ground":
-        """storage: seconds of a call to it. entities: of its table, besides what is stored while the night lasts."""
+        """storage: seconds for each call to it. entities: in its table, besides those that the night stores."""
         ambient = LoopAmbient(loop, "the ground")
         memory, queues = MemoryStorage(ambient.now), QuickQueues(ambient.now)
         return cls(loop, ambient, memory, queues, Toll(storage), Inbox(ambient), entities)
@@ -102,7 +103,7 @@ class Ground:
         )
 
     async def sweep(self, start: Callable[[LoopAmbient], Sweeps], platform: Platform, throttling: Throttling) -> Came:
-        """The timer fires; everything that the sweeps' queue gets is worked off until the sweep has ended."""
+        """Fires the timer, and works on the messages of the sweeps' queue until the sweep has ended."""
 
         def instance(number: int) -> Instance:
             return Instance(start(LoopAmbient(self.loop, f"instance {number}")), self)
@@ -135,7 +136,7 @@ class Instance:
 
 
 def drawn(throttling: Throttling) -> Mapping[str, int]:
-    """Calls by the first bucket that each draws on: those of all principals together count the same ones again."""
+    """The calls by the first bucket that each draws on. The buckets of all principals would count them again."""
     found: Counter[str] = Counter()
     for (name, *_), tally in throttling:
         if "-global-" not in name and name not in {"network-reads", "network-writes"}:

@@ -12,7 +12,7 @@ _READING: Final = frozenset({"blobs.read"})
 
 
 def cost(came: Came, gigabytes: float, events: int) -> Mapping[str, float]:
-    """In the currency of the list, by what it is for. gigabytes: of an instance. events: that came during the day."""
+    """The costs, by item, in the currency of the list. gigabytes: of an instance. events: of the whole day."""
     prices = json.loads(_LIST.read_text(encoding="utf-8"))
     stored = came.stored
     tables = sum(count for name, count in stored.items() if name.startswith("documents."))

@@ -1,4 +1,4 @@
-"""A storage queue that stays quick with many messages: `homeostat.memory` looks through all of them for each delete."""
+"""A storage queue that stays fast with many messages. `homeostat.memory` searches all of them for each delete."""
 
 import heapq
 import itertools
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from homeostat.ports import Conflict, QueuedMessage
+from homeostat.ports.storage import Conflict, QueuedMessage
 
 
 @dataclass(slots=True)
@@ -21,14 +21,14 @@ class _Message:
 
 @dataclass(slots=True)
 class _Queue:
-    """`due` may hold entries of before a message was hidden again or deleted: their receipt is an old one."""
+    """One queue. `due` may hold outdated entries of messages that were hidden again or deleted, with old receipts."""
 
     held: dict[str, _Message] = field(default_factory=dict)
     due: list[tuple[datetime, int, str]] = field(default_factory=list)  # when it shows, receipt, id
 
 
 class QuickQueues:
-    """Implements `homeostat.ports.Queues`. What shows first is received first."""
+    """Implements `homeostat.ports.storage.Queues`. Messages are received in the order in which they become visible."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock

@@ -1,6 +1,6 @@
-"""The same night with the real thing: service, sweep, governor and pipeline over the simulated Azure in this process.
+"""The same night with the real service, sweep, governor and pipeline, over the simulated Azure in this process.
 
-Its fleet is the simulator's `fleet:N`, all of whose roots were seen once, so that the sweep finds them at rest.
+Its fleet is the simulator's `fleet:N`. All of its roots were seen once, so that the sweep finds them at rest.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from homeostat.engine import Engine
 from homeostat.fleet.managed import Managed
 from homeostat.fleet.selections import Selections
 from homeostat.fleet.specs import DesiredState
-from homeostat.ports import Queues
+from homeostat.ports.storage import Queues
 from homeostat.service import Service
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
 from homeostat.sweeps.course import SweepAccess, Sweeps
@@ -73,7 +73,7 @@ class Real:
         return Service(engine, desired, {}, arm.identity, managed=managed, sweep_access=access)
 
     async def see_all(self) -> None:
-        """The sweep before, which sees every root for the first time, and a day after it. It takes no quota."""
+        """Runs a first sweep, which sees every root, and lets a day pass. It draws on no quota."""
         service, over = self.service(self.ground.ambient), self.ground.inbox.over
         await service.sweeps.start("nightly")
         while not over.is_set():
@@ -93,7 +93,7 @@ async def _work_off(queues: Queues, queue: str, worker: Callable[[Any], Awaitabl
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """cpu: seconds of this machine's processor for the sweep, the simulator's part among them."""
+    """The real night. cpu: seconds of this machine's processor for the sweep, the simulator's part included."""
 
     came: Came
     cpu: float

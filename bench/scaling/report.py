@@ -1,4 +1,4 @@
-"""What a night came to, as Markdown."""
+"""The results of a night, as Markdown."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,13 +12,13 @@ from bench.scaling.prices import cost, source
 from simulator.worlds import APPS_PER_NETWORK
 
 CLOSE: Final = 0.05
-"""By what part the model's times may differ from the real sweep's."""
+"""The part by which the model's times may differ from the real sweep's."""
 
 SHARED: Final = 3
-"""Roots of a resource group that its web apps share."""
+"""How many roots the web apps of a resource group share."""
 
 EMPTY_MIB: Final = 88
-"""Of an instance that has looked at a guide's resources and has no fleet to speak of (docs/benchmarks.md)."""
+"""Memory of an instance that has looked at the guide's resources and has a tiny fleet (docs/benchmarks.md)."""
 
 SAMPLES: Final = 12
 
@@ -28,7 +28,7 @@ def roots(size: Size) -> int:
 
 
 def agrees(ours: Came, real: Came) -> bool:
-    """Calls to Azure equal, none refused; times within a few percent."""
+    """Whether the calls to Azure are equal, none was refused, and the times differ by a few percent at most."""
     is_close = all(
         math.isclose(mine, its, rel_tol=CLOSE)
         for mine, its in ((ours.seconds, real.seconds), (ours.looked, real.looked))

@@ -1,8 +1,8 @@
-"""One instance of the model: the real sweep, in which a root is a record that is read, some calls, and processor time.
+"""One instance of the model: the real sweep, in which a root is a stored record, some calls, and processor time.
 
-Real are `Sweeps` and `ChunkWork` with all that they use: how a sweep is cut and stored, its messages, rooms, shares and
-end, the sharing of reads, the governor and what instances share of it. Restated is what a root is looked at for: all
-are at rest and as declared. Nothing of the loop runs: there is no drift.
+`Sweeps` and `ChunkWork` are real with all that they use: how a sweep is cut and stored, its messages, places, shares
+and end, the sharing of reads, the governor and its shared allowance. Looking at a root is modelled: all roots are at
+rest and as declared. The loop does not run, since nothing drifts.
 """
 
 import asyncio
@@ -27,7 +27,8 @@ from homeostat.core.sweep import Sweep
 from homeostat.engine import Engine
 from homeostat.fleet.managed import Managed
 from homeostat.fleet.selections import Selections
-from homeostat.ports import AlertChannel, Written
+from homeostat.ports.alerts import AlertChannel
+from homeostat.ports.azure import Written
 from homeostat.store import Store, Stored
 from homeostat.sweeps.chunk import DEFAULT_PUT_OFF, ChunkWork, PutOff, Seen
 from homeostat.sweeps.course import SweepAccess, Sweeps
@@ -39,7 +40,7 @@ VERSION: Final = "of the model"
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """What all instances of the model share. days: within which every root is read in full."""
+    """What all instances of the model share. days: within these every root is read in full."""
 
     world: World
     fleet: Fleet
@@ -53,7 +54,7 @@ class Night:
 
 
 def fleet_of(world: World) -> Fleet:
-    """Of roots of which nothing is wanted: what would be is in `reads`."""
+    """A fleet whose roots declare nothing. What reading them takes is in `reads`."""
     return Fleet(roots={id_: Root(id_, {}, ()) for id_ in world.roots}, spec_version=VERSION)
 
 
@@ -98,7 +99,7 @@ class ModelChunk(ChunkWork):
 
 
 class _Nowhere:
-    """The ports of a model in which nothing is written."""
+    """The writing ports. The model writes nothing."""
 
     async def write(self, action: Action, *, correlation_id: str = "", send_by: float | None = None) -> Written:  # noqa: ARG002  # nothing is
         raise RuntimeError(f"{action}: the model has no drift, and writes nothing")

@@ -1,4 +1,4 @@
-"""What there is to sweep: the layout of the simulator's `fleet:N`, without its resources.
+"""The world that is swept: the layout of the simulator's `fleet:N`, without its resources.
 
 Twenty-five web apps share a resource group with their network, as `simulator/worlds.py` has it and as
 `tests/loop/swept.py` declares it: one security group, one network and one zone of each group are roots of their own.
@@ -37,12 +37,12 @@ ROWS: Final[Mapping[str, Sequence[str]]] = {
     PRIVATE_DNS_ZONE.name.lower(): _ZONES,
     VIRTUAL_NETWORK_LINK.name.lower(): _ZONES,  # one of each
 }
-"""By type, the topmost names of what has rows in each group besides its web apps, declared or not."""
+"""By type, the names of the top-level resources with rows in each group besides its web apps, declared or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """roots: sorted by key. groups: web apps of each resource group, by its name."""
+    """The layout of a fleet. roots: sorted by key. groups: the web apps of each resource group, by its name."""
 
     apps: int
     subscriptions: tuple[str, ...]
@@ -50,7 +50,7 @@ class World:
     groups: Mapping[str, int]
 
     def rows(self, query: RowQuery) -> int:
-        """How many rows a query has: about some groups, or about the web apps of some subscriptions."""
+        """How many rows a query returns. It is about some groups, or about the web apps of some subscriptions."""
         apps = SITE.name.lower() in query.types
         if not query.resource_groups:
             return self.apps * len(query.subscriptions) // len(self.subscriptions)
@@ -85,7 +85,7 @@ def _roots(subscriptions: Sequence[str], groups: Mapping[str, int]) -> Iterator[
 
 
 def reads(root: ResourceId, *, in_full: bool) -> tuple[Read, ...]:
-    """What is asked of Resource Manager about a root: app settings always, the rest where its row does not do."""
+    """What is read of a root through Resource Manager: always app settings, the rest if its row does not suffice."""
     if root.is_type(SITE.name):
         settings = Read(SITE_CONFIG, root.child("config", "appsettings"))
         return (Read(SITE, root), settings) if in_full else (settings,)

@@ -24,7 +24,7 @@ from homeostat.core.spec import Fleet, load
 from homeostat.core.variables import escaped
 from homeostat.engine import Engine
 from homeostat.operations import runs
-from homeostat.ports import SubscriptionReader
+from homeostat.ports.azure import SubscriptionReader
 from remediators import REGISTRY, WITHOUT_PROBES
 
 FILE: Final = "adopted.yaml"

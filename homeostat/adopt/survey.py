@@ -35,7 +35,7 @@ from homeostat.core.ids import InvalidResourceId, ResourceId, same_id
 from homeostat.core.json import JsonObject
 from homeostat.core.model import Fact, Found, Gone, Read, Scope, Unreadable
 from homeostat.core.secret_value import Secret
-from homeostat.ports import ArmReader, SubscriptionReader
+from homeostat.ports.azure import ArmReader, SubscriptionReader
 
 CONCURRENT_READS: Final = 16
 """Concurrent reads; a hub's subscription can hold hundreds of zones."""

@@ -16,7 +16,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpRes
 from homeostat.core.addresses import address_of
 from homeostat.core.errors import HomeostatError
 from homeostat.core.secret_value import Secret
-from homeostat.ports import AlertChannel, AlertError, CloudEventData
+from homeostat.ports.alerts import AlertChannel, AlertError, CloudEventData
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential

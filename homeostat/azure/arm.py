@@ -39,7 +39,7 @@ from homeostat.azure.spared import SparedCredential
 from homeostat.azure.writer import DEADLINE, SdkWriter
 from homeostat.core.budget import DEFAULT_SHARE_LEFT, Lane
 from homeostat.core.json import JsonObject
-from homeostat.ports import Allowance, ArmWriter, Identity
+from homeostat.ports.azure import Allowance, ArmWriter, Identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from homeostat.azure.storage_errors import code, making, settled, translating
 from homeostat.core.json import ABSENT, Absent
-from homeostat.ports import Blob, BlobInfo
+from homeostat.ports.storage import Blob, BlobInfo
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import BlobClient, BlobServiceClient
@@ -19,7 +19,10 @@ WRITE_ID: Final = "homeostatwrite"
 
 
 class AzureBlobs:
-    """Implements `homeostat.ports.Blobs`. client: makes the SDK's client on first need. new_id: makes a write's id."""
+    """Implements `homeostat.ports.storage.Blobs`.
+
+    client: makes the SDK's client on first need. new_id: makes a write's id.
+    """
 
     def __init__(self, client: Callable[[], "BlobServiceClient"], *, new_id: Callable[[], str]) -> None:
         self._connect = client

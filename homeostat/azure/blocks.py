@@ -14,7 +14,8 @@ from typing import Final
 from homeostat.ambient import Ambient
 from homeostat.core.budget import RESERVED_FOR_HEALING, Lane, reserve_of, shared_part
 from homeostat.core.quotas import Quota
-from homeostat.ports import Allowance, StorageError
+from homeostat.ports.azure import Allowance
+from homeostat.ports.storage import StorageError
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from homeostat.azure.storage_errors import code, making, translating
-from homeostat.ports import Conflict, QueuedMessage, check_message, whole_seconds
+from homeostat.ports.storage import Conflict, QueuedMessage, check_message, whole_seconds
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueMessage
@@ -24,7 +24,7 @@ _NOT_HELD: Final = frozenset({"MessageNotFound", "PopReceiptMismatch", "QueueNot
 
 
 class AzureQueues:
-    """Implements `homeostat.ports.Queues`; its `Receiver` part is for programs without the Functions host.
+    """Implements `homeostat.ports.storage.Queues`; its `Receiver` part is for programs without the Functions host.
 
     The SDK's retries may send a message twice, which readers of a queue must expect anyway.
     """

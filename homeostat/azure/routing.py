@@ -21,7 +21,7 @@ from homeostat.core.json import JsonObject, text_at
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
 from homeostat.core.quotas import Quota
-from homeostat.ports import (
+from homeostat.ports.azure import (
     Allowance,
     ArmReader,
     ArmWriter,

@@ -15,7 +15,7 @@ from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 from homeostat.azure.blobs import AzureBlobs
 from homeostat.azure.queues import AzureQueues
 from homeostat.azure.tables import AzureDocuments
-from homeostat.ports import StorageError
+from homeostat.ports.storage import StorageError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential

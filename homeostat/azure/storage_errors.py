@@ -19,7 +19,7 @@ from azure.core.exceptions import (
 )
 
 from homeostat.azure.unanswered import was_sent
-from homeostat.ports import Conflict, OutcomeUnknown, StorageError, StorageUnavailable, Unstorable
+from homeostat.ports.storage import Conflict, OutcomeUnknown, StorageError, StorageUnavailable, Unstorable
 
 PAUSES: Final = (0.2, 0.8, 3.2)
 """Seconds between the attempts of a write."""

@@ -17,7 +17,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from homeostat.azure.keys import CUT, lower_bound, stored, upper_bound
 from homeostat.azure.storage_errors import code, making, settled, translating
 from homeostat.core.json import JsonObject
-from homeostat.ports import Change, Document, Insert, Remove, Replace, Upsert, bodies
+from homeostat.ports.storage import Change, Document, Insert, Remove, Replace, Upsert, bodies
 
 if TYPE_CHECKING:
     from azure.data.tables import TableEntity
@@ -40,7 +40,10 @@ PAGE: Final = 1000
 
 
 class AzureDocuments:
-    """Implements `homeostat.ports.Documents`. client: makes the SDK's client when needed. new_id: the id of a write."""
+    """Implements `homeostat.ports.storage.Documents`.
+
+    client: makes the SDK's client on first need. new_id: makes a write's id.
+    """
 
     def __init__(self, client: Callable[[], "TableClient"], *, new_id: Callable[[], str]) -> None:
         self._connect = client

@@ -59,7 +59,7 @@ from homeostat.core.arm_types import (
 from homeostat.core.errors import HomeostatError
 from homeostat.core.json import revealed, without_secrets
 from homeostat.core.plan import Action, Verb
-from homeostat.ports import StillRunning, Written
+from homeostat.ports.azure import StillRunning, Written
 
 
 class NoSuchWrite(HomeostatError):

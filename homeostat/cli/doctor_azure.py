@@ -34,7 +34,7 @@ from homeostat.core.model import Found, Unreadable
 from homeostat.core.own import OwnResources
 from homeostat.core.spec import Fleet
 from homeostat.observing import Observer
-from homeostat.ports import NoProber
+from homeostat.ports.network import NoProber
 from remediators import WITHOUT_PROBES
 
 _GAVE: Final = re.compile(r"acquired a token from (\w+)")

@@ -16,7 +16,7 @@ from homeostat.core.own import NOTHING_OWN, OwnResources
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
 from homeostat.operations import runs
-from homeostat.ports import ArmReader
+from homeostat.ports.azure import ArmReader
 from homeostat.render.report import Report
 
 COMMAND: Final = "command"

@@ -1,9 +1,8 @@
 """What is remembered after a reconcile, and which alerts it causes. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from homeostat.core import alerts, flapping
@@ -21,53 +20,66 @@ from homeostat.core.versions import accepted
 from homeostat.core.written import MAX_FOREIGN_WRITES, examining, possible_overwrites
 
 
-def conclude(
-    root: Root,
-    outcome: Outcome,
-    before: RootRecord,
-    blind: Sequence[BlindWrite],
-    now: datetime,
-    begun: Intent | None = None,
-    *,
-    judged: Collection[str] = (),
-    changed_by: Mapping[str, Actor] = MappingProxyType({}),
-    healed: Sequence[Drift] = (),
-) -> tuple[RootRecord, tuple[Alert, ...]]:
-    """The record after the outcome, and the alerts to send. Lease and marks are left as they were.
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a reconcile knows of its work besides the outcome.
 
     begun: the writes that an earlier reconcile left unfinished; what they have repaired by now counts as ours.
-    judged: the kinds that were looked at. changed_by: by kind, who or what caused the drifts.
+    blind: the writes that no ETag protected, that reconcile's among them.
+    judged: the kinds that were looked at.
+    changed_by: by kind, who or what caused the drifts.
     healed: drifts that were repaired and are not counted in the record yet.
     """
-    failing = _failing(outcome, before.failing, now)
-    settling = before.settling + 1 if outcome.status is Status.SETTLING else 0
-    missing_since = (before.missing_since or now) if _was_missed(outcome) else None
-    blind_writes = (*before.blind_writes, *blind)[-MAX_FOREIGN_WRITES:]
-    after = replace(
-        examining(before, judged=_is_judged(outcome)),
-        failing=failing,
-        settling=settling,
-        missing_since=missing_since,
-        blind_writes=blind_writes,
-        intent=_unfinished(before.intent) if outcome.status is Status.SETTLING else None,
-        retired=False,
-        flaps=_flaps(root, outcome, before, healed, now),
-        judgement=_judgement(root, outcome, before),
-    )
-    overwritten = alerts.overwrites(root, possible_overwrites(replace(before, blind_writes=blind_writes)), now)
+
+    begun: Intent | None = None
+    blind: tuple[BlindWrite, ...] = ()
+    judged: Collection[str] = ()
+    changed_by: Mapping[str, Actor] = field(default_factory=dict)
+    healed: Sequence[Drift] = ()
+
+
+def conclude(
+    root: Root, outcome: Outcome, before: RootRecord, evidence: Evidence, now: datetime
+) -> tuple[RootRecord, tuple[Alert, ...]]:
+    """The record after the outcome, and the alerts to send. Lease and marks are left as they were."""
+    after = _remembered(root, outcome, before, evidence, now)
+    overwritten = _overwritten(root, before, after, now)
     if outcome.status is Status.MISSING:
         return after, overwritten
     if outcome.status is Status.RETIRED:
         by = end_of(root.id, (*before.unexplained, *before.foreign_writes))
-        told = () if before.retired else alerts.retired(root, missing_since or now, now, by)
+        told = () if before.retired else alerts.retired(root, after.missing_since or now, now, by)
         return replace(after, episodes={}, retired=True), (*overwritten, *told)
+    begun = evidence.begun.kinds if evidence.begun else ()
     watched = _watched(root, outcome, before.episodes)
-    episodes, detected = alerts.opened(root, outcome.plan.drifts, watched, now, changed_by)
-    episodes, ended_or_held = alerts.settled(root, outcome, episodes, now, begun.kinds if begun else ())
-    episodes, of_failure = alerts.failing(root, outcome, episodes, failing, now)
-    as_declared = [kind for kind in judged if _is_as_declared(kind, outcome)]
+    episodes, detected = alerts.opened(root, outcome.plan.drifts, watched, now, evidence.changed_by)
+    episodes, ended_or_held = alerts.settled(root, outcome, episodes, now, begun)
+    episodes, of_failure = alerts.failing(root, outcome, episodes, after.failing, now)
+    as_declared = [kind for kind in evidence.judged if _is_as_declared(kind, outcome)]
     after = replace(after, episodes=episodes, accepted=accepted(root, as_declared, before, now))
     return after, (*overwritten, *detected, *ended_or_held, *of_failure)
+
+
+def _remembered(root: Root, outcome: Outcome, before: RootRecord, evidence: Evidence, now: datetime) -> RootRecord:
+    """The record after the outcome, but for its episodes and what they depend on."""
+    is_settling = outcome.status is Status.SETTLING
+    return replace(
+        examining(before, judged=_is_judged(outcome)),
+        failing=_failing(outcome, before.failing, now),
+        settling=before.settling + 1 if is_settling else 0,
+        missing_since=(before.missing_since or now) if _was_missed(outcome) else None,
+        blind_writes=(*before.blind_writes, *evidence.blind)[-MAX_FOREIGN_WRITES:],
+        intent=_unfinished(before.intent) if is_settling else None,
+        retired=False,
+        flaps=_flaps(root, outcome, before, evidence.healed, now),
+        judgement=_judgement(root, outcome, before),
+    )
+
+
+def _overwritten(root: Root, before: RootRecord, after: RootRecord, now: datetime) -> tuple[Alert, ...]:
+    """What the foreign writes known so far may have lost to the blind writes, the newest included."""
+    possible = possible_overwrites(replace(before, blind_writes=after.blind_writes))
+    return alerts.overwrites(root, possible, now)
 
 
 def _is_as_declared(kind: str, outcome: Outcome) -> bool:

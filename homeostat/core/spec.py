@@ -101,22 +101,16 @@ class Fleet:
 
 
 def load(
-    texts: Mapping[str, str],
-    registry: Registry,
-    *,
-    subscription: str = "",
-    own: OwnResources = NOTHING_OWN,
-    selection: Selection = _NOTHING,
+    texts: Mapping[str, str], registry: Registry, *, subscription: str = "", own: OwnResources = NOTHING_OWN
 ) -> Fleet:
-    """The fleet that the texts (by file name) declare. subscription: for documents that name none.
+    """The fleet that the texts (by file name) declare. Selectors are checked, and select nothing.
 
-    own: what Homeostat runs on, which nothing may declare.
-    selection: the apps that selectors select; without it they are checked, and select none.
+    subscription: for documents that name none. own: what Homeostat runs on, which nothing may declare.
     Raises SpecError with every problem of every text at once.
     """
     specs = Specs(registry, own)
     specs.update(texts)
-    return specs.fleet(subscription, selection)
+    return specs.fleet(subscription)
 
 
 def spec_version(texts: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from homeostat.core.asks import Ask
-from homeostat.core.conclusion import conclude
+from homeostat.core.conclusion import Evidence, conclude
 from homeostat.core.graph import MAX_TOP
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
@@ -276,7 +276,7 @@ def is_at_rest(root: Root, record: RootRecord, judged: Iterable[str], now: datet
     if record.mark or record.working or record.lease or (record.retest and record.retest.runs(now)):
         return False
     as_declared = Outcome(root.id, Status.IN_SYNC, Plan(root.id))
-    after, told = conclude(root, as_declared, record, (), now, record.intent, judged=tuple(judged))
+    after, told = conclude(root, as_declared, record, Evidence(record.intent, judged=tuple(judged)), now)
     return not told and _without_times(after) == _without_times(record)
 
 

@@ -16,7 +16,7 @@ from typing import Final, Self
 from homeostat.ambient import Ambient
 from homeostat.core import json
 from homeostat.core.json import ABSENT, Json, JsonObject
-from homeostat.ports import Blobs, Conflict, StorageError
+from homeostat.ports.storage import Blobs, Conflict, StorageError
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from homeostat.core.json import ABSENT, Absent, JsonObject
 from homeostat.core.outcome import Decision, Trigger, decision_entry
 from homeostat.core.spec import Fleet
 from homeostat.fleet.selections import CONTAINER
-from homeostat.ports import Blobs, Conflict
+from homeostat.ports.storage import Blobs, Conflict
 from homeostat.rows import ledger_row, outbox_rows
 from homeostat.store import Store
 

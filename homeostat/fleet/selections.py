@@ -30,7 +30,8 @@ from homeostat.core.spec import Wanted
 from homeostat.fleet.ages import Ages
 from homeostat.fleet.claim import Claims
 from homeostat.paging import picked
-from homeostat.ports import ArmReader, Blobs, Conflict, ResourceTable, StorageError
+from homeostat.ports.azure import ArmReader, ResourceTable
+from homeostat.ports.storage import Blobs, Conflict, StorageError
 
 log = logging.getLogger(__name__)
 

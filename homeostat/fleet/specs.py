@@ -22,7 +22,7 @@ from homeostat.core.selectors import Selection
 from homeostat.core.source import SpecError, SpecProblem
 from homeostat.core.spec import Fleet, Specs, Wanted
 from homeostat.fleet.selections import Answers, Selections
-from homeostat.ports import Blobs
+from homeostat.ports.storage import Blobs
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json, JsonObject
 from homeostat.core.model import Edit
 from homeostat.deployment_keys import LINKS, deployment_key
-from homeostat.ports import Conflict, Document, Documents, Insert, Remove, Replace, Upsert
+from homeostat.ports.storage import Conflict, Document, Documents, Insert, Remove, Replace, Upsert
 
 _PARTITION: Final = "approvals"
 _TRIES: Final = 5

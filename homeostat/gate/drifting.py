@@ -19,7 +19,7 @@ from homeostat.core.rollout import Rollout
 from homeostat.core.spec import Root
 from homeostat.core.uses import mark_of
 from homeostat.gate.fleetwide import FLEET_PARTITION, MASS_DRIFT, RELEASE, Fleetwide, Rows
-from homeostat.ports import MAX_CHANGES, Change, Conflict, Documents, Remove, Upsert
+from homeostat.ports.storage import MAX_CHANGES, Change, Conflict, Documents, Remove, Upsert
 from homeostat.rows import outbox_rows
 
 DRIFTING: Final = "drifting"

@@ -11,7 +11,7 @@ from typing import Final
 
 from homeostat.ambient import Ambient
 from homeostat.core.json import JsonObject
-from homeostat.ports import Change, Conflict, Document, Documents, Insert, Replace, Upsert
+from homeostat.ports.storage import Change, Conflict, Document, Documents, Insert, Replace, Upsert
 from homeostat.store import TooMuchContention
 
 FLEET_PARTITION: Final = "fleet"

@@ -25,7 +25,7 @@ from homeostat.core.uses import (
     run_to_json,
 )
 from homeostat.gate.fleetwide import FLEET_PARTITION, HOUR, Fleetwide, Rows, changed
-from homeostat.ports import Document, Documents, Remove
+from homeostat.ports.storage import Document, Documents, Remove
 
 RUNS: Final = "run-uses"
 RUNS_KEPT: Final = timedelta(days=8)

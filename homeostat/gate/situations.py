@@ -30,7 +30,7 @@ from homeostat.gate.fleetwide import Fleetwide, Rows
 from homeostat.gate.reservations import Reservations, hour_in
 from homeostat.gate.rollouts import RolloutCache, Rollouts, rollout_in
 from homeostat.own import Own
-from homeostat.ports import ArmReader, DeploymentReader
+from homeostat.ports.azure import ArmReader, DeploymentReader
 from homeostat.store import Store
 
 

@@ -27,7 +27,7 @@ from homeostat.core.sweep import State
 from homeostat.engine import Engine
 from homeostat.fleet.specs import DesiredState
 from homeostat.operations.run_store import RunStore
-from homeostat.ports import Conflict, QueuedMessage, Queues
+from homeostat.ports.storage import Conflict, QueuedMessage, Queues
 from homeostat.rows import ledger_row
 from homeostat.store import EVENT_QUEUE, SWEEP_QUEUE, WORK_QUEUE
 from homeostat.sweeps.store import SweepStore

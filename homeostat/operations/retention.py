@@ -14,7 +14,7 @@ from homeostat.config import DEFAULT_RETENTION
 from homeostat.core import snapshot
 from homeostat.core.record import RootRecord
 from homeostat.operations.run_store import RunStore
-from homeostat.ports import Blobs
+from homeostat.ports.storage import Blobs
 from homeostat.rows import entry_time
 from homeostat.snapshots import CONTAINER
 from homeostat.store import Store

@@ -6,7 +6,7 @@ from typing import Final
 
 from homeostat.core import json
 from homeostat.core.json import JsonObject
-from homeostat.ports import MAX_CHANGES, Blobs, Documents, Remove, Upsert
+from homeostat.ports.storage import MAX_CHANGES, Blobs, Documents, Remove, Upsert
 
 RUN_BLOBS: Final = "homeostat-runs"
 

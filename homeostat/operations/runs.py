@@ -13,6 +13,7 @@ from homeostat.core.outcome import Outcome, Status, Trigger, unmet
 from homeostat.core.plan import in_dependency_order
 from homeostat.core.spec import Fleet, Root
 from homeostat.engine import Engine
+from homeostat.fleet.specs import DesiredState
 
 MAX_PASSES: Final = 3
 """How many times a run may go through its roots."""
@@ -34,6 +35,16 @@ def roots_of(fleet: Fleet, targets: Sequence[str]) -> tuple[Root, ...]:
         raise UnknownTarget(f"no spec declares {', '.join(map(repr, unknown))}; declared targets: {known}")
     ids = sorted({root for name in targets for root in fleet.targets[name].roots})
     return tuple(fleet.roots[root] for root in ids)
+
+
+async def followed_fleet(engine: Engine, desired: DesiredState, *, first: bool = True) -> Fleet:
+    """The fleet, once the rollout of its spec version is up to date. Raises SpecError and StorageError.
+
+    first: whether its version may become the first one ever recorded.
+    """
+    fleet = await desired.fleet()
+    await engine.rollouts.follow(fleet, desired.loaded or engine.ambient.now(), first=first)
+    return fleet
 
 
 async def examine(engine: Engine, roots: Sequence[Root], trigger: Trigger) -> tuple[Outcome, ...]:

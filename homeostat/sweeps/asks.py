@@ -13,7 +13,7 @@ from homeostat.core.asks import Ask, ask_json
 from homeostat.core.json import JsonObject
 from homeostat.core.sweep import State
 from homeostat.gate.fleetwide import FLEET_PARTITION
-from homeostat.ports import Change
+from homeostat.ports.storage import Change
 from homeostat.rows import ledger_row
 from homeostat.store import Store
 from homeostat.sweeps.course import Sweeps

@@ -25,7 +25,7 @@ from homeostat.core.spec import Fleet, Root
 from homeostat.core.sweep import MAX_REFUSED, Chunk, Sweep, is_at_rest, is_read_in_full
 from homeostat.engine import Engine
 from homeostat.observing import Observer
-from homeostat.ports import ArmReader, ResourceTable
+from homeostat.ports.azure import ArmReader, ResourceTable
 from homeostat.store import Stored
 from homeostat.sweeps.reads import CountedPages, RowsFirst, SharedReads
 

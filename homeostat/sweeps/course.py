@@ -26,7 +26,9 @@ from homeostat.core.sweep_summary import summary_json, summed_up
 from homeostat.engine import Engine
 from homeostat.fleet.managed import Managed
 from homeostat.fleet.specs import DesiredState
-from homeostat.ports import AlertError, ArmReader, Conflict, ResourceTable, StorageError
+from homeostat.ports.alerts import AlertError
+from homeostat.ports.azure import ArmReader, ResourceTable
+from homeostat.ports.storage import Conflict, StorageError
 from homeostat.rows import ledger_row, outbox_rows
 from homeostat.store import SWEEP_QUEUE
 from homeostat.sweeps.chunk import ChunkWork, PutOff

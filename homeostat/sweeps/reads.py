@@ -14,7 +14,7 @@ from homeostat.core.indexed import Rows, queries
 from homeostat.core.json import JsonObject
 from homeostat.core.model import Fact, Read, Unreadable
 from homeostat.paging import every_row
-from homeostat.ports import ArmReader, ResourceTable
+from homeostat.ports.azure import ArmReader, ResourceTable
 
 
 @dataclass(slots=True)

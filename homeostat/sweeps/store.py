@@ -12,7 +12,7 @@ from homeostat.core.asks import Ask
 from homeostat.core.json import JsonObject
 from homeostat.core.sweep import Chunk, State, Sweep, chunk_from_json, chunk_to_json, from_json, further, to_json
 from homeostat.gate.fleetwide import FLEET_PARTITION, changed
-from homeostat.ports import MAX_CHANGES, Change, Insert, Remove, Replace
+from homeostat.ports.storage import MAX_CHANGES, Change, Insert, Remove, Replace
 from homeostat.store import Store
 
 CHUNKS: Final = "sweep-chunks"

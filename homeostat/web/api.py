@@ -107,7 +107,7 @@ async def _remediate(service: "Service", req: func.HttpRequest, caller: Caller) 
     from homeostat.web.requests import RemediateBody, parse_body
 
     body = parse_body(RemediateBody, req.get_body())
-    names = await service.all_targets(body.confirm) if body.all else tuple(body.targets or ())
+    names = await service.remediations.all_targets(body.confirm) if body.all else tuple(body.targets or ())
     trigger = Trigger(
         "manual",
         caller=caller.name,
@@ -116,10 +116,10 @@ async def _remediate(service: "Service", req: func.HttpRequest, caller: Caller) 
         dry_run=body.dry_run,
         max_writes=body.max_writes,
     )
-    run_id = await service.start_run(names, trigger, backup=body.wait)
+    run_id = await service.remediations.start(names, trigger, backup=body.wait)
     if body.wait:
         try:
-            done = await asyncio.wait_for(asyncio.shield(service.execute_run(run_id)), WAIT)
+            done = await asyncio.wait_for(asyncio.shield(service.remediations.execute(run_id)), WAIT)
         except TimeoutError:
             log.info("run %s takes longer than a request may; it goes on", run_id)
         else:
@@ -130,7 +130,7 @@ async def _remediate(service: "Service", req: func.HttpRequest, caller: Caller) 
 
 
 async def _run(service: "Service", req: func.HttpRequest, _caller: Caller) -> func.HttpResponse:
-    run = await service.run(req.route_params["id"])
+    run = await service.remediations.load(req.route_params["id"])
     return answer(run) if run else refusal(404, "UnknownRun", "there is no such run")
 
 

@@ -11,10 +11,10 @@ from homeostat.core.errors import HomeostatError
 from homeostat.gate.approvals import BadLink, UnknownApproval
 from homeostat.operations.poison import NoSuchMessage
 from homeostat.operations.releases import NothingToRelease
+from homeostat.operations.remediations import NotConfirmed
 from homeostat.operations.retest import NoRetest, RetestFailed, RetestRefused
 from homeostat.operations.rollback import RollbackFailed, RollbackRefused
 from homeostat.operations.runs import UnknownTarget
-from homeostat.service import NotConfirmed
 from homeostat.web.answers import refusal
 from homeostat.web.limits import TooManyRequests
 from homeostat.web.principals import NotSignedIn, RoleMissing

@@ -1,4 +1,4 @@
-"""Every provider, one module each. A module lists TYPES and, for URLs that are no resource, FUNCTIONS.
+"""Every provider, a module or package each. A module lists TYPES and, for URLs that are no resource, FUNCTIONS.
 
 Adding a provider is adding its name here.
 """
@@ -8,7 +8,17 @@ from importlib import import_module
 
 from simulator.arm import Registry
 
-MODULES = ("resources", "deployments", "network", "privatedns", "web", "backends", "eventgrid", "resourcegraph")
+MODULES = (
+    "resources",
+    "locks",
+    "deployments",
+    "network",
+    "privatedns",
+    "web",
+    "backends",
+    "eventgrid",
+    "resourcegraph",
+)
 
 
 @cache

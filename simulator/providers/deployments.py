@@ -1,6 +1,6 @@
 """Template deployments, as far as others wait for them: a PUT runs for as long as an operation does, and ends.
 
-Templates are not carried out, so only empty ones are taken.
+Templates are not carried out, so only empty ones are accepted.
 https://learn.microsoft.com/rest/api/resources/deployments
 """
 
@@ -46,7 +46,7 @@ def _put(call: Call) -> Response:
 
 
 def _list(call: Call) -> Response:
-    """Those of one resource group; of filters only the provisioning state is known."""
+    """Lists those of one resource group. The only known filter is the provisioning state."""
     name, operator, state = (*call.request.query.get("$filter", "").split(" ", 2), "", "", "")[:3]
     if name and (name, operator) != ("provisioningState", "eq"):
         raise bad_request("InvalidFilterInQueryString", "Only `provisioningState eq 'STATE'` is simulated.")

@@ -17,16 +17,16 @@ def object_at(parent: Json, name: str) -> Json:
     return found
 
 
-def objects_at(parent: Json, name: str, *, key: str = "name") -> list[Json] | None:
-    """A list of objects that each have a text under `key`; None when it is absent or null."""
+def objects_at(parent: Json, name: str) -> list[Json] | None:
+    """A list of objects that each have a name; None when it is absent or null."""
     found = parent.get(name)
     if found is None:
         return None
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise _invalid(name)
     for each in found:
-        if not text_at(each, key):
-            raise _invalid(f"{name}.{key}")
+        if not text_at(each, "name"):
+            raise _invalid(f"{name}.name")
     return found
 
 

@@ -1,7 +1,7 @@
 """Rows of Resource Graph's table `resources`: tracked resources, and the nested ones with rows of their own.
 
 A row's `properties` are what a GET in the newest api-version shows, nested bodies included: a network has its subnets
-in it, an NSG its rules. App settings, zone groups and record sets are in none.
+in it, an NSG its rules. App settings, zone groups and record sets are in no row.
 https://learn.microsoft.com/azure/governance/resource-graph/reference/supported-tables-resources
 """
 
@@ -28,7 +28,7 @@ COLUMNS = frozenset({"id", "name", "type", "tenantId", "location", "resourceGrou
 def candidates(call: Call, types: frozenset[str]) -> Iterator[Candidate]:
     """What a query about these types can select; a row is rendered only when a page shows it.
 
-    Where rows may be old, the index goes through a type no more often than that, and shows what it saw then.
+    Where rows may be old, the index reads a type no more often than that, and shows what it read then.
     """
     old = timedelta(seconds=call.cloud.timing.row_seconds)
     for name in sorted(_kinds(call, types)):
@@ -49,7 +49,7 @@ def _as_seen(call: Call, name: str, old: timedelta) -> list[Candidate]:
 
 
 def _kept(candidate: Candidate) -> Candidate:
-    """As it is now, whatever becomes of the resource."""
+    """The row as it is now, whatever happens to the resource."""
     shown = deepcopy(candidate.row())
     return replace(candidate, tags=dict(candidate.tags), row=lambda: shown)
 

@@ -6,7 +6,7 @@
     | mv-expand bagexpansion=array tag = tags | where tag[0] =~ 'name' and tostring(tag[1]) in ('value')
     | project id, name, tags | order by id asc
 
-Whatever else stands there is refused. https://learn.microsoft.com/azure/governance/resource-graph/concepts/query-language
+Everything else is refused. https://learn.microsoft.com/azure/governance/resource-graph/concepts/query-language
 """
 
 import re
@@ -54,7 +54,7 @@ _FIELDS: Mapping[str, Callable[[Candidate], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """The field's value, in lower case, is one of these."""
+    """A condition: the field's value, in lower case, is one of these."""
 
     field: str
     among: frozenset[str]
@@ -65,7 +65,7 @@ class _Where:
 
 @dataclass(frozen=True, slots=True)
 class _Topmost:
-    """The name in the ninth part of the id is one of these, in lower case, or the type is."""
+    """A condition: the name in the ninth part of the id is one of these, in lower case, or the type is."""
 
     types: frozenset[str]
     names: frozenset[str]
@@ -76,7 +76,7 @@ class _Topmost:
 
 @dataclass(frozen=True, slots=True)
 class _Tagged:
-    """name: in any case; values: exactly, or any when there are none."""
+    """A condition on a tag. name: in any case. values: exact; any value if there are none."""
 
     name: str
     values: frozenset[str]
@@ -93,14 +93,14 @@ type _Condition = _Where | _Topmost | _Tagged
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """columns: none for all."""
+    """A parsed query. columns: empty for all."""
 
     conditions: tuple[_Condition, ...]
     columns: tuple[str, ...]
 
     @property
     def types(self) -> frozenset[str]:
-        """The types that it can be about, in lower case; none for all."""
+        """The types that it can be about, in lower case; empty for all."""
         named = [each.among for each in self.conditions if isinstance(each, _Where) and each.field == "type"]
         return frozenset.intersection(*named) if named else frozenset()
 

@@ -19,7 +19,7 @@ from homeostat.alerts.eventgrid import (
     channel_of,
 )
 from homeostat.azure.pipeline import http_session, session_transport
-from homeostat.ports import AlertError, CloudEventData
+from homeostat.ports.alerts import AlertError, CloudEventData
 from tests.azure.scripted import Answer, Script, Tokens, VirtualAmbient, refusal
 from tests.azure.tls import serving
 

@@ -1,107 +1,44 @@
 """The governor in the real pipeline, over a simulated ARM that throttles, in virtual time with real concurrency."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from homeostat.allowances import SharedAllowance
-from homeostat.azure.arm import Arm, Sharing, arm_over
+from homeostat.azure.arm import Sharing
 from homeostat.azure.blocks import MIN_BLOCK
-from homeostat.azure.clouds import cloud_of
 from homeostat.core.arm_errors import ErrorClass
-from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, PRIVATE_DNS_ZONE, SITE, SITE_CONFIG, ArmType
-from homeostat.core.budget import Budget, Lane
-from homeostat.core.graph import RowQuery
-from homeostat.core.ids import ResourceId
+from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, PRIVATE_DNS_ZONE, SITE, SITE_CONFIG
+from homeostat.core.budget import Lane
 from homeostat.core.model import Fact, Found, Read, Unreadable
-from homeostat.core.quotas import ARM as ARM_QUOTAS
 from homeostat.memory import MemoryStorage
-from homeostat.ports import Document, StorageUnavailable
-from simulator import worlds
-from simulator.cloud import EPOCH, HOMEOSTAT, Cloud
-from simulator.exchange import Exchanger
-from simulator.faults import Fault, parse
-from simulator.throttling import ARM, QUERIES, SETTINGS
-from simulator.transport import CloudCredential, CloudTransport
-from simulator.virtual import LoopAmbient, VirtualLoop, run_on
+from homeostat.ports.storage import Document, StorageUnavailable
+from simulator.cloud import HOMEOSTAT
+from simulator.faults import parse
+from simulator.throttling import SETTINGS
+from simulator.virtual import LoopAmbient
+from tests.azure.governed import (
+    CONCURRENCY,
+    LATENCY,
+    MINE,
+    READS,
+    REFILL,
+    RESERVE,
+    SHARE_LEFT,
+    Ground,
+    NoDocuments,
+    all_found,
+    many,
+    on_virtual_time,
+)
 from tests.support.simulation import Client
 from tests.support.virtual import DistantDocuments, Toll
 
 pytestmark = pytest.mark.wire
-
-SHARE_LEFT = 0.25
-READS = ARM["subscription", "reads"][0]
-MINE = 0.75 * READS.size
-REFILL = 0.75 * READS.size / READS.seconds
-RESERVE = Budget(ARM_QUOTAS["subscription", "reads"][0], SHARE_LEFT, 0.0).reserve
-CONCURRENCY = 64
-LATENCY = 0.05
-
-
-@dataclass(slots=True)
-class Ground:
-    """A throttled cloud and what its instances share."""
-
-    loop: VirtualLoop
-    cloud: Cloud
-    memory: MemoryStorage
-    ambient: LoopAmbient
-    arms: list[Arm] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-
-    def instance(self) -> tuple[Arm, Sharing]:
-        ambient = LoopAmbient(self.loop, f"instance {len(self.arms)}")
-        clock = ambient.clock()
-        transport = CloudTransport(Exchanger(self.cloud, clock, LATENCY, self.faults))
-        arm = arm_over(transport, CloudCredential(self.cloud, clock), cloud_of({}), ambient, share_left=SHARE_LEFT)
-        self.arms.append(arm)
-        return arm, arm.sharing(SharedAllowance(self.memory.documents, ambient, SHARE_LEFT))
-
-    @property
-    def site(self) -> ResourceId:
-        return self._id(SITE, "app-flask")
-
-    @property
-    def group(self) -> ResourceId:
-        return self._id(NETWORK_SECURITY_GROUP, "nsg-appservice-integration")
-
-    @property
-    def zone(self) -> ResourceId:
-        return self._id(PRIVATE_DNS_ZONE, "privatelink.database.windows.net")
-
-    def _id(self, type_: ArmType, name: str) -> ResourceId:
-        return ResourceId.of(self.cloud.subscription, "rg-flask", type_.name, name)
-
-    def statuses(self) -> set[int]:
-        return {exchange.status for exchange in self.cloud.exchanges}
-
-
-def on_virtual_time[T](program: Callable[[Ground], Coroutine[Any, Any, T]]) -> T:
-    async def begun(loop: VirtualLoop) -> T:
-        cloud = worlds.create("guide")
-        cloud.throttling.on = True
-        ambient = LoopAmbient(loop, "the ground")
-        return await program(Ground(loop, cloud, MemoryStorage(ambient.now), ambient))
-
-    return run_on(VirtualLoop(), begun)
-
-
-async def many(count: int, call: Callable[[], Awaitable[Fact]], at_once: int = CONCURRENCY) -> list[Fact]:
-    gate = asyncio.Semaphore(at_once)
-
-    async def one() -> Fact:
-        async with gate:
-            return await call()
-
-    return list(await asyncio.gather(*(one() for _ in range(count))))
-
-
-def all_found(facts: list[Fact]) -> bool:
-    return all(isinstance(fact, Found) for fact in facts)
 
 
 def test_a_sweep_of_5000_reads_is_never_refused_and_takes_no_longer_than_its_part_of_the_bucket() -> None:
@@ -224,7 +161,7 @@ def test_anothers_load_on_the_same_buckets_slows_a_sweep_down_and_nobody_is_refu
 def test_without_a_store_a_sweep_waits_and_a_repair_goes_on() -> None:
     async def program(ground: Ground) -> None:
         arm, _ = ground.instance()
-        sweep = arm.sharing(SharedAllowance(_NoDocuments(ground.memory), ground.ambient, SHARE_LEFT))  # type: ignore[arg-type]  # it has the one method that is asked
+        sweep = arm.sharing(SharedAllowance(NoDocuments(ground.memory), ground.ambient, SHARE_LEFT))  # type: ignore[arg-type]  # it has the one method that is asked
         fact = await sweep.reader.read(Read(SITE, ground.site))
         assert isinstance(fact, Unreadable)
         assert fact.error.error_class is ErrorClass.THROTTLED
@@ -235,14 +172,6 @@ def test_without_a_store_a_sweep_waits_and_a_repair_goes_on() -> None:
         assert ground.loop.time() - started == pytest.approx(LATENCY)
 
     on_virtual_time(program)
-
-
-@dataclass(slots=True)
-class _NoDocuments:
-    memory: MemoryStorage
-
-    async def read(self, partition: str, row: str) -> Document | None:
-        raise StorageUnavailable(f"{partition}/{row}: the store is not there")
 
 
 def test_a_sweep_goes_on_when_its_store_is_back() -> None:
@@ -307,89 +236,6 @@ def test_the_store_is_asked_once_for_all_who_wait() -> None:
         return at_once, toll.calls["documents.apply"] - at_once
 
     assert on_virtual_time(program) == (2, 400 // MIN_BLOCK)  # the first asks before the others wait
-
-
-def test_queries_stay_below_the_quota_of_resource_graph() -> None:
-    async def program(ground: Ground) -> float:
-        _, sweep = ground.instance()
-        query = RowQuery(("microsoft.web/sites",), ("id",))
-        for _ in range(100):
-            await sweep.table.page(query)
-        assert (ground.cloud.throttling.drawn(QUERIES), ground.cloud.throttling.refused) == (100, 0)
-        return ground.loop.time()
-
-    rate = 9 / 5  # of 15, a quarter is the owner's and a fifth of the rest is for healing, in whole queries
-    assert on_virtual_time(program) <= 1.05 * 100 / rate
-
-
-@dataclass(slots=True)
-class Asked:
-    """took: seconds until each of those who asked who changed something could go on. named: how many were told."""
-
-    took: list[float] = field(default_factory=list)
-    named: int = 0
-
-
-async def _ask_who(ground: Ground, shared: Sequence[Sharing], count: int, every: float) -> Asked:
-    """One repair after the other asks who denied what must be allowed, on one instance after the other."""
-    operator, rule = Client(ground.cloud, ground.ambient.now()), ground.group.child("securityRules", "allow-sql")
-    shown = operator("GET", rule.text).body["properties"]
-    assert operator("PUT", rule.text, {"properties": {**shown, "access": "Deny"}}).status < 300
-    asked = Asked()
-
-    async def ask(number: int) -> None:
-        await ground.ambient.sleep(number * every)
-        began = ground.loop.time()
-        told = await shared[number % len(shared)].changes.changes(ground.group, EPOCH)
-        asked.named += bool(told)
-        asked.took.append(ground.loop.time() - began)
-
-    await asyncio.gather(*map(ask, range(count)))
-    assert (ground.cloud.throttling.refused, ground.statuses()) == (0, {200})
-    return asked
-
-
-@pytest.mark.parametrize("instances", [2, 10])
-@pytest.mark.parametrize("sweeps", [True, False])
-def test_a_storm_of_repairs_on_several_instances_asks_for_names_and_is_never_refused(
-    instances: int, *, sweeps: bool
-) -> None:
-    async def program(ground: Ground) -> Asked:
-        shared = [ground.instance()[1] for _ in range(instances)]
-        sweeping = [asyncio.create_task(_pages(each)) for each in shared[:3] if sweeps]
-        asked = await _ask_who(ground, shared, 600, 0.05)
-        for each in sweeping:
-            each.cancel()
-        return asked
-
-    asked = on_virtual_time(program)
-    assert asked.named > (600 / 2 if instances == 2 else 600 / 4)
-    assert max(asked.took) < 2.1
-
-
-def test_a_handful_of_repairs_waits_for_no_name_longer_than_for_its_query() -> None:
-    async def program(ground: Ground) -> Asked:
-        return await _ask_who(ground, [ground.instance()[1]], 6, 0.01)
-
-    asked = on_virtual_time(program)
-    assert asked.named == 6
-    assert max(asked.took) <= 2 * LATENCY
-
-
-async def _pages(sweep: Sharing) -> None:
-    while True:
-        await sweep.table.page(RowQuery(("microsoft.web/sites",), ("id",)))
-
-
-def test_without_a_store_a_repair_has_no_name_at_once() -> None:
-    async def program(ground: Ground) -> float:
-        arm, _ = ground.instance()
-        shared = arm.sharing(SharedAllowance(_NoDocuments(ground.memory), ground.ambient, SHARE_LEFT))  # type: ignore[arg-type]  # as above
-        assert await shared.changes.changes(ground.group, EPOCH) == ()
-        assert not ground.cloud.exchanges
-        return ground.loop.time()
-
-    assert on_virtual_time(program) == 0.0
 
 
 def test_networks_and_zones_are_read_within_their_providers_windows() -> None:

@@ -32,7 +32,7 @@ async def test_an_answer_that_names_another_bucket_moves_what_follows_there() ->
     assert low(talk) == [("requests: GET microsoft.network/networksecuritygroups", 25, 375)]
 
 
-async def test_a_bucket_that_is_nearly_empty_leaves_the_owner_his_share_before_the_next_request() -> None:
+async def test_a_bucket_that_is_nearly_empty_leaves_the_owner_their_share_before_the_next_request() -> None:
     talk = conversation(found(reads=10), found(reads=63))
     await read(talk, 2)
     beyond, own = (62.5 - 11) / 25, 1 / 18.75  # what others overdrew comes back as the whole quota fills, ours slower

@@ -117,7 +117,7 @@ async def test_an_application_proves_itself_by_its_secret() -> None:
     await credential.close()
 
 
-async def test_or_by_its_certificate(tmp_path: Path) -> None:
+async def test_an_application_proves_itself_by_its_certificate(tmp_path: Path) -> None:
     path = tmp_path / "homeostat.pem"
     path.write_bytes(certificate(b"opened"))
     given = {**WHO, "AZUREUSGOVERNMENT_CLIENT_CERTIFICATE_PATH": str(path)}

@@ -33,7 +33,7 @@ from homeostat.core.arm_types import (
 )
 from homeostat.core.plan import Action, Verb
 from homeostat.core.secret_value import MASK
-from homeostat.ports import Written
+from homeostat.ports.azure import Written
 from tests.azure.scripted import ARM, Answer, conversation, refusal, resource
 from tests.azure.writes import (
     ACCEPTED,

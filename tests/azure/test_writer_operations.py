@@ -8,7 +8,7 @@ from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from homeostat.core.arm_errors import ErrorClass, Executed
 from homeostat.core.arm_types import SECURITY_RULE, SITE_CONFIG, SITE_NETWORK_CONFIG
 from homeostat.core.plan import Action
-from homeostat.ports import StillRunning
+from homeostat.ports.azure import StillRunning
 from tests.azure.scripted import Answer, conversation, refusal
 from tests.azure.writes import (
     ACCEPTED,

@@ -42,7 +42,7 @@ def of_statuses(*statuses: Status) -> Report:
 # --- text -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_plan_as_text() -> None:
+def test_a_plan_as_text_shows_each_root_with_its_drifts_and_holds() -> None:
     assert (
         text.render(PLAN)
         == """\
@@ -174,7 +174,7 @@ def test_a_run_told_by_the_service_looks_like_one_made_here() -> None:
 # --- Markdown -------------------------------------------------------------------------------------------------------
 
 
-def test_a_plan_as_markdown() -> None:
+def test_a_plan_as_markdown_shows_the_same_as_tables() -> None:
     assert (
         markdown.render(DRIFT)
         == """\

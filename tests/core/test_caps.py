@@ -143,6 +143,20 @@ def test_a_hold_says_what_is_allowed_what_was_used_and_what_was_wanted() -> None
     assert "one was written 2 times" in by_resource.message
 
 
+def test_a_cap_allows_exactly_as_much_as_it_says_and_nothing_more() -> None:
+    limits = {"writes_per_run": 5, "writes_per_hour": 5, "writes_per_resource_and_hour": 2, "roots_at_least": 2}
+    caps = Caps.model_validate({**limits, "share_per_run": 0, "share_per_hour": 0})
+    run, hour = RunUse().with_plan(plan(0, 3)), HourUse().with_plan(plan(0, 3), NOW)
+    once = with_plan({}, plan(0, 1, same=True), NOW)
+    for wanted, is_held in ((2, False), (3, True)):
+        assert (over_run(plan(1, wanted), run, caps, DECLARED, None) is not None) is is_held
+        assert (over_hour(plan(1, wanted), hour, caps, DECLARED, NOW) is not None) is is_held
+        assert (over_resource(plan(0, wanted - 1, same=True), once, caps, NOW) is not None) is is_held
+    run, hour = run.with_plan(plan(1)), hour.with_plan(plan(1), NOW)  # of two roots the third is too many
+    assert over_run(plan(2), run, caps, DECLARED, None) is not None
+    assert over_hour(plan(2), hour, caps, DECLARED, NOW) is not None
+
+
 def test_a_root_that_was_written_to_before_takes_no_more_of_the_share() -> None:
     caps = Caps(share_per_run=0.01, share_per_hour=0.01, roots_at_least=0)
     run, hour = RunUse().with_plan(plan(0)), HourUse().with_plan(plan(0), NOW)

@@ -1,85 +1,41 @@
 """What is remembered and told after a reconcile: every transition of an episode once, and nothing that nobody knows."""
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from homeostat.core import alerts
-from homeostat.core.alerts import FAILURES_BEFORE_ALERT, Alert, AlertType
-from homeostat.core.arm_types import NETWORK_SECURITY_GROUP
-from homeostat.core.conclusion import conclude
-from homeostat.core.gate.standing import CONTAINER_GONE, MODE_ALERT, PAUSED
-from homeostat.core.ids import ResourceId
-from homeostat.core.model import Declared, Drift, Edit, Mode, Place, Verdict, Want
+from homeostat.core.alerts import FAILURES_BEFORE_ALERT, AlertType
+from homeostat.core.conclusion import Evidence, conclude
+from homeostat.core.gate.standing import CONTAINER_GONE, MODE_ALERT
+from homeostat.core.model import Mode, Verdict
 from homeostat.core.outcome import Outcome, Status
-from homeostat.core.plan import Action, Held, Hold, Plan, Verb
+from homeostat.core.plan import Plan
 from homeostat.core.record import BlindWrite, Intent, RootRecord
-from homeostat.core.spec import Root
+from tests.core.concluded import (
+    FAILED,
+    FORBIDDEN,
+    IN_SYNC,
+    MINUTE,
+    NOW,
+    NSG,
+    ROOT,
+    UNREADABLE,
+    drift,
+    follow,
+    found,
+    held,
+    missing,
+    root_of,
+    types,
+)
 from tests.support.writes import foreign
 
 pytestmark = pytest.mark.unit
-
-NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-NSG = ResourceId.of("s", "rg-flask", NETWORK_SECURITY_GROUP.name, "nsg-shared")
-KINDS = ("app_settings", "nsg_rules")
-
-
-def root_of(modes: Mapping[str, Mode] | None = None, targets: tuple[str, ...] = ("app-a",)) -> Root:
-    wants = {
-        kind: Want(NSG, {"item": Declared(1, mode, targets, Place("spec", 1))}, mode=mode)
-        for kind, mode in (modes or dict.fromkeys(KINDS, Mode.ENFORCE)).items()
-    }
-    return Root(NSG, wants, targets)
-
-
-ROOT = root_of()
-NEVER_SEEN = RootRecord()
-
-
-def drift(kind: str = "nsg_rules", have: str = "Deny", verdict: Verdict = Verdict.DRIFTED) -> Drift:
-    return Drift(kind, NSG, ("properties", "access"), "item", "Allow", have, verdict)
-
-
-def held(of: Drift, code: str = PAUSED) -> Held:
-    return Held(of, Hold(code, "for a reason"))
-
-
-def found(
-    *drifts: Drift,
-    status: Status = Status.DRIFTED,
-    holds: Sequence[Held] = (),
-    written: Sequence[Drift] = (),
-    error: str = "",
-    final: bool = False,
-) -> Outcome:
-    actions = tuple(Action(NSG, NETWORK_SECURITY_GROUP, Verb.PUT, (Edit(each, (), "x"),)) for each in written)
-    plan = Plan(NSG, drifts, held=tuple(holds))
-    return Outcome(NSG, status, plan, actions, ("c",) * len(actions), error, final=final)
-
-
-IN_SYNC = found(status=Status.IN_SYNC)
-FAILED = found(drift(), status=Status.FAILED, error="409 Busy")
-FORBIDDEN = replace(FAILED, final=True)
-UNREADABLE = found(drift(verdict=Verdict.UNKNOWN), status=Status.UNKNOWN, error="503")
-
-
-def follow(*outcomes: Outcome, root: Root = ROOT, before: RootRecord = NEVER_SEEN) -> tuple[RootRecord, list[Alert]]:
-    """The record and all alerts after these outcomes, a minute apart."""
-    told: list[Alert] = []
-    for number, outcome in enumerate(outcomes):
-        before, pending = conclude(root, outcome, before, (), NOW + number * MINUTE)
-        told.extend(pending)
-    return before, told
-
-
-def types(told: Sequence[Alert]) -> list[str]:
-    return [f"{alert.type.split('.')[1]} {alert.data.get('kind') or alert.data.get('target') or ''}" for alert in told]
 
 
 # --- drift ---
@@ -122,7 +78,7 @@ def test_what_is_in_order_again_without_a_write_of_ours_was_repaired_by_somebody
 @pytest.mark.parametrize(("kinds", "by"), [(("nsg_rules",), "homeostat"), (("app_settings",), "somebody else")])
 def test_what_an_interrupted_reconcile_of_ours_began_is_ours(kinds: tuple[str, ...], by: str) -> None:
     record, _ = follow(found(drift()))
-    _, told = conclude(ROOT, IN_SYNC, record, (), NOW, Intent("i", NOW, ("PUT x",), kinds))
+    _, told = conclude(ROOT, IN_SYNC, record, Evidence(Intent("i", NOW, ("PUT x",), kinds)), NOW)
     assert told[0].data["by"] == by
 
 
@@ -200,10 +156,6 @@ def test_a_failure_that_comes_back_is_told_anew() -> None:
 # --- gone ---
 
 
-def missing() -> Outcome:
-    return Outcome(NSG, Status.MISSING, Plan(NSG), error="not found")
-
-
 def test_a_root_that_is_missing_is_remembered_from_the_first_time_and_not_told() -> None:
     record, told = follow(missing(), missing())
     assert (record.missing_since, told) == (NOW, [])
@@ -241,7 +193,7 @@ def test_what_is_held_again_after_it_was_different_meanwhile_is_told_under_an_id
     record, ids = RootRecord(), list[str]()
     for minutes, seen in enumerate((drift(), drift(have="Other"), drift())):
         outcome = found(seen, status=Status.HELD, holds=[held(seen)])
-        record, told = conclude(ROOT, outcome, record, (), NOW + minutes * MINUTE)
+        record, told = conclude(ROOT, outcome, record, Evidence(), NOW + minutes * MINUTE)
         ids += [alert.id for alert in told]
     assert len(ids) == len(set(ids)) == 6
 
@@ -252,19 +204,19 @@ def test_what_is_held_again_after_it_was_different_meanwhile_is_told_under_an_id
 def test_a_foreign_write_in_the_window_of_a_blind_one_is_told_with_its_actor_and_once() -> None:
     blind = BlindWrite("settings", NOW, NOW + MINUTE, "ours")
     before = RootRecord(foreign_writes=(foreign("settings", "write", "Eve", NOW + MINUTE / 2, "theirs"),))
-    record, told = conclude(ROOT, IN_SYNC, before, (blind,), NOW)
+    record, told = conclude(ROOT, IN_SYNC, before, Evidence(blind=(blind,)), NOW)
     assert types(told) == ["PossibleOverwrite "]
     assert (told[0].data["actor"], told[0].data["correlationId"]) == ("Eve", "theirs")
     assert record.foreign_writes == ()
     assert record.blind_writes == (blind,)
-    assert conclude(ROOT, IN_SYNC, record, (), NOW)[1] == ()
+    assert conclude(ROOT, IN_SYNC, record, Evidence(), NOW)[1] == ()
 
 
 def test_an_event_that_comes_after_the_reconcile_still_finds_the_blind_write() -> None:
     blind = BlindWrite("settings", NOW, NOW + MINUTE, "ours")
-    record, _ = conclude(ROOT, IN_SYNC, RootRecord(), (blind,), NOW)
+    record, _ = conclude(ROOT, IN_SYNC, RootRecord(), Evidence(blind=(blind,)), NOW)
     late = foreign("settings", "write", "Eve", NOW, "theirs")
-    _, told = conclude(ROOT, IN_SYNC, replace(record, foreign_writes=(late,)), (), NOW + 10 * MINUTE)
+    _, told = conclude(ROOT, IN_SYNC, replace(record, foreign_writes=(late,)), Evidence(), NOW + 10 * MINUTE)
     assert types(told) == ["PossibleOverwrite "]
 
 
@@ -307,14 +259,14 @@ def test_a_reconcile_that_is_repeated_after_a_crash_repeats_its_alerts_with_thei
     steps: list[Outcome], last: Outcome
 ) -> None:
     before, _ = follow(*steps)
-    once, again = (conclude(ROOT, last, before, (), NOW)[1] for _ in range(2))
+    once, again = (conclude(ROOT, last, before, Evidence(), NOW)[1] for _ in range(2))
     assert [alert.id for alert in once] == [alert.id for alert in again]
 
 
 @given(st.lists(outcomes, max_size=8), outcomes.filter(lambda outcome: not outcome.error))
 def test_a_look_that_finds_nothing_new_tells_nothing(steps: list[Outcome], last: Outcome) -> None:
     record, _ = follow(*steps, last)
-    assert conclude(ROOT, last, record, (), NOW + timedelta(days=1))[1] == ()
+    assert conclude(ROOT, last, record, Evidence(), NOW + timedelta(days=1))[1] == ()
 
 
 @given(st.lists(outcomes, max_size=8))

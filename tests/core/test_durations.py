@@ -32,7 +32,7 @@ def test_anything_else_is_refused_with_how_to_write_one(text: str) -> None:
 
 
 @given(st.integers(1, 9999), st.sampled_from("smhd"))
-def test_words_and_lengths_agree(number: int, unit: str) -> None:
+def test_the_words_for_a_duration_say_how_long_it_is(number: int, unit: str) -> None:
     length = duration(f"{number}{unit}")
     assert duration_of(in_words(length)) == length
 

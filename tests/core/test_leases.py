@@ -18,6 +18,12 @@ def test_a_lease_that_was_just_renewed_is_long_enough_for_a_write(terms: LeaseTe
     assert terms.lasts > terms.for_a_write > terms.after_sending > terms.skew > timedelta()
 
 
+@pytest.mark.parametrize("terms", TERMS, ids=str)
+def test_a_write_that_may_still_be_sent_has_landed_before_any_clock_may_end_the_lease(terms: LeaseTerms) -> None:
+    assert terms.after_sending >= terms.lands + terms.skew
+    assert terms.for_a_write >= terms.waits + terms.after_sending
+
+
 def test_a_request_is_over_before_it_is_said_to_have_landed() -> None:
     assert timedelta(seconds=CONNECT_SECONDS + READ_SECONDS) <= DEFAULT_TERMS.lands
 

@@ -353,7 +353,7 @@ def accepted(text: str) -> bool:
     return SCHEMA.is_valid(editors)
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_a_valid_json_schema() -> None:
     Draft202012Validator.check_schema(SCHEMA.schema)
 
 

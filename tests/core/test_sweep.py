@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from homeostat.core import marks
 from homeostat.core.attribution import Actor, ForeignWrite
-from homeostat.core.conclusion import conclude
+from homeostat.core.conclusion import Evidence, conclude
 from homeostat.core.decision import judged_kinds
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Outcome, Status
@@ -41,7 +41,7 @@ from homeostat.core.sweep import (
     to_json,
 )
 from homeostat.core.sweep_summary import End, end_of, summary_json, summed_up
-from homeostat.ports import MAX_BODY, serialised
+from homeostat.ports.storage import MAX_BODY, serialised
 from remediators import REGISTRY
 from tests.loop.stand import SPEC
 
@@ -223,7 +223,7 @@ def root(text: str = SPEC) -> Root:
 def looked_at(of: Root) -> RootRecord:
     """The record after a look that found everything as declared."""
     outcome = Outcome(of.id, Status.IN_SYNC, Plan(of.id))
-    return conclude(of, outcome, RootRecord(), (), NOW, judged=judged_kinds(of, REGISTRY))[0]
+    return conclude(of, outcome, RootRecord(), Evidence(judged=judged_kinds(of, REGISTRY)), NOW)[0]
 
 
 def rests(of: Root, record: RootRecord, later: timedelta = timedelta(days=1)) -> bool:
@@ -275,7 +275,7 @@ def test_what_a_look_in_sync_leaves_behind_is_at_rest() -> None:
     for changes in RESTLESS.values():
         before = replace(looked_at(of), **changes)
         outcome = Outcome(of.id, Status.IN_SYNC, Plan(of.id))
-        after, _ = conclude(of, outcome, before, (), NOW, before.intent, judged=judged_kinds(of, REGISTRY))
+        after, _ = conclude(of, outcome, before, Evidence(before.intent, judged=judged_kinds(of, REGISTRY)), NOW)
         assert rests(of, marks.released(replace(after, mark=None, pending=None)))
 
 

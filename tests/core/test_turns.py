@@ -34,7 +34,7 @@ def test_healing_that_came_last_goes_before_all_sweeping() -> None:
     assert served(turns, 60.0) == ["first", "second"]
 
 
-def test_within_a_lane_who_came_first_goes_first_whatever_else_he_needs() -> None:
+def test_within_a_lane_who_came_first_goes_first_whatever_else_they_need() -> None:
     reads, writes, turns = emptied(), Budget(NETWORK_WRITES, 0.25, 0.0), Turns[str]()
     turns.join(HEALING, (reads, writes), "first")
     turns.join(HEALING, (reads,), "second")
@@ -50,7 +50,7 @@ def test_who_lacks_one_budget_holds_up_nobody_who_needs_only_another() -> None:
     assert served(turns, 0.0) == ["writes"]
 
 
-def test_nobody_takes_of_one_budget_while_he_waits_for_the_other() -> None:
+def test_nobody_takes_from_one_budget_while_waiting_for_the_other() -> None:
     reads, writes, turns = emptied(), Budget(NETWORK_WRITES, 0.25, 0.0), Turns[str]()
     left = writes.left(0.0)
     turns.join(HEALING, (reads, writes), "waits for reads")
@@ -71,11 +71,12 @@ def test_a_place_that_was_given_up_is_nobodys() -> None:
     assert turns.next_turn(0.1) == float("inf")
 
 
-def test_who_has_waited_for_as_long_as_he_would_is_gone() -> None:
+def test_who_has_waited_for_as_long_as_they_would_is_gone() -> None:
     budget, turns = emptied(), Turns[str]()
     turns.join(HEALING, (budget,), "patient", until=30.0)
     turns.join(SWEEPING, (budget,), "hasty", until=0.5)
     assert turns.next_turn(0.0) <= 0.5
+    assert turns.next_turn(0.4) <= 0.1 + 1e-9
     assert [waiter.ticket for waiter in turns.overdue(0.5)] == ["hasty"]
     assert served(turns, 10.0) == ["patient"]
 
@@ -90,7 +91,7 @@ def test_healing_expects_to_wait_behind_healing_alone_and_sweeping_behind_all() 
 
 
 @given(st.lists(st.tuples(st.sampled_from(Lane), st.integers(0, 2), st.booleans()), max_size=60))
-def test_everybody_who_stays_is_served_once_in_the_order_of_his_lane_and_route(
+def test_everybody_who_stays_is_served_once_in_the_order_of_their_lane_and_route(
     arrivals: list[tuple[Lane, int, bool]],
 ) -> None:
     budgets = (emptied(), Budget(EVERYONES, 0.25, 0.0), Budget(NETWORK_WRITES, 0.25, 0.0))

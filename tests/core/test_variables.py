@@ -139,5 +139,5 @@ def test_any_texts_come_to_an_end(texts: dict[str, str]) -> None:
 
 
 @given(_TEXTS)
-def test_no_name_no_reference(text: str) -> None:
+def test_a_text_without_an_opening_brace_refers_to_no_variable(text: str) -> None:
     assert bool(names_in(text)) == ("${" in text)

@@ -19,6 +19,28 @@ def seconds(amount: float) -> timedelta:
     return timedelta(seconds=amount)
 
 
+def test_our_writes_are_known_by_their_ids_for_as_long_as_their_events_may_come() -> None:
+    record = written.about_to_write(RootRecord(), ["a", "b"], now=NOW)
+    later = NOW + written.OWN_WRITES_KEPT - seconds(1)
+    record = written.about_to_write(record, ["b", "c"], now=later)
+    assert [(write.correlation_id, write.at) for write in record.own_writes] == [("a", NOW), ("b", NOW), ("c", later)]
+    assert [written.is_own(record, each) for each in ("a", "c", "theirs")] == [True, True, False]
+    record = written.about_to_write(record, ["d"], now=NOW + written.OWN_WRITES_KEPT)
+    assert [write.correlation_id for write in record.own_writes] == ["c", "d"]
+
+
+def test_a_foreign_write_is_examined_once_a_look_could_judge_it_and_a_nameless_one_never() -> None:
+    named, nameless = foreign("r", "op", "Eve", NOW, "theirs"), foreign("r", "op", "Eve", NOW, "")
+    judged = written.examining(RootRecord(foreign_writes=(named, nameless)), judged=True)
+    assert (judged.unexplained, judged.foreign_writes) == ((), ())
+    assert written.is_examined(judged, named)
+    assert not written.is_examined(judged, nameless)
+    assert not written.is_examined(judged, foreign("other", "op", "Eve", NOW, "theirs"))
+    unclear = written.examining(RootRecord(foreign_writes=(named,)), judged=False)
+    assert unclear.unexplained == (named,)
+    assert not written.is_examined(unclear, named)
+
+
 def test_an_intent_keeps_what_was_begun_before_it_and_not_ended() -> None:
     first = Intent("1", NOW, ("PUT a",), ("app_settings",), {"a": NOW}, ("s1",))
     later = Intent("2", NOW + seconds(60), ("PUT b", "PUT a"), ("nsg_rules",), {"a": NOW + seconds(60)}, ("s2", "s3"))

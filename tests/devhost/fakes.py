@@ -1,11 +1,11 @@
-"""In-memory queues as small as the dev host's tests need them, in the shape of homeostat.ports."""
+"""In-memory queues as small as the dev host's tests need them, in the shape of homeostat.ports.storage."""
 
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from homeostat.ports import Conflict, QueuedMessage
+from homeostat.ports.storage import Conflict, QueuedMessage
 
 INSERTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

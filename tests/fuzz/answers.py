@@ -23,7 +23,7 @@ from homeostat.core.errors import HomeostatError
 from homeostat.core.marks import LEASE_TIME
 from homeostat.core.model import Found, Gone, Read, Unreadable
 from homeostat.core.plan import Action, Verb
-from homeostat.ports import StillRunning, Written
+from homeostat.ports.azure import StillRunning, Written
 from tests.azure.scripted import ARM, Answer, Conversation, conversation, resource
 from tests.fuzz.junk import Junk
 from tests.fuzz.target import Target, worked

@@ -20,7 +20,7 @@ from homeostat.core.plan import Action
 from homeostat.core.probes import Probe, Probed, Result
 from homeostat.core.spec import Root
 from homeostat.memory import MemoryStorage
-from homeostat.ports import StillRunning, Written
+from homeostat.ports.azure import StillRunning, Written
 from homeostat.store import Store
 from tests.fuzz.junk import Junk
 from tests.fuzz.target import Target, worked

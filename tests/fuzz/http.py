@@ -91,7 +91,7 @@ def run(data: bytes) -> None:
 
 
 def _principal(junk: Junk) -> dict[str, str]:
-    """As App Service vouches for somebody who may do everything, damaged."""
+    """The headers by which App Service vouches for somebody with every role, damaged."""
     roles = [{"typ": "roles", "val": role.value} for role in AppRole]
     claims = [{"typ": "oid", "val": "o"}, {"typ": "preferred_username", "val": "ops@example.org"}, *roles]
     sent = {"auth_typ": "aad", "role_typ": "roles", "claims": claims}

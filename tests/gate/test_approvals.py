@@ -72,7 +72,9 @@ def container(recreate: bool | None) -> Edit:
         (container(recreate=True), {"containers": Containers.ALWAYS}, True, None),
     ],
 )
-def test_who_needs_a_word(subject: Edit, rules: dict[str, Any], *, create: bool, expected: Reason | None) -> None:
+def test_an_edit_needs_approval_for_the_reason_that_the_rules_name(
+    subject: Edit, rules: dict[str, Any], *, create: bool, expected: Reason | None
+) -> None:
     assert reason(subject, ApprovalRules(**rules), frozenset(), create=create) is expected
     marked = reason(subject, ApprovalRules(**rules), frozenset({"nsg", "nsg_rules"}), create=create)
     assert marked is Reason.MARKED

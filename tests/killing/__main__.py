@@ -1,7 +1,7 @@
 """`python -m tests.killing [--times 100] [--seed N]`: kill the function app in the middle of repairs.
 
-Exit code 0 when after every kill everything came to its end and nothing was lost, else 1. What is broken and when the
-process dies is the seed's; between which two of its instructions that is, is the machine's.
+It exits with 0 if after every kill all work was finished and nothing was lost, else with 1. The seed decides what is
+broken and when the process dies; between which two of its instructions that is depends on the machine.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Where the function app is killed: a simulator over TLS, Azurite, an Event Grid that delivers into a queue, damage.
 
-One ground serves many kills; what the dead left behind is what the next one starts from. Everything that is seen of it
-is seen from outside: through ARM as an operator, and in the storage account.
+One ground serves many kills, and each process starts from what the dead one left behind. Tests look at it only from
+outside: through ARM as an operator, and in the storage account.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from tests.support.simulation import Simulation, running_simulator
 
 LEASE_SECONDS: Final = 4
 LOCK_SECONDS: Final = 6
-"""How long the dead hold roots and messages: in Azure five and ten minutes. A busy machine has to renew both."""
+"""How long dead processes hold roots and messages. In Azure it is five and ten minutes."""
 LATENCY: Final = 0.06  # seconds, of every ARM call: a repair then lasts about a second
 PATIENCE: Final = 150.0  # seconds; only a run that has failed waits for so long
 
@@ -71,7 +71,7 @@ class Durable:
     messages: Mapping[str, int]
 
     def unfinished(self) -> list[str]:
-        """What is still to be done, in words; nothing when everything has come to its end."""
+        """What is still to be done, in words. Empty once all work is finished."""
         of_records = {root: self.left(root, "lease", "mark", "working", "intent", "episodes") for root in self.records}
         return [
             *(f"{root.rpartition('/')[2]}: {', '.join(names)}" for root, names in of_records.items() if names),
@@ -80,14 +80,14 @@ class Durable:
         ]
 
     def left(self, root: str, *names: str) -> tuple[str, ...]:
-        """Which of these fields of its record say something; a lease that has run out does not."""
+        """Which of these fields of its record are set. An expired lease does not count."""
         record, has_lease = self.records[root], not is_free(self.records[root], now=self.at)
         return tuple(name for name in names if (has_lease if name == "lease" else getattr(record, name)))
 
 
 @dataclass(slots=True)
 class Ground:
-    """whole: what everything is to be in the end. earlier: values that the unowned setting had in this round.
+    """The place of the kills. whole: the state to return to. earlier: values of the unowned setting in this round.
 
     told: how many alerts there were when the round began.
     """
@@ -116,7 +116,7 @@ class Ground:
         self.arm("PUT", SETTINGS, WEB, {"properties": {**self.settings(), **changes}})
 
     def leave_unowned(self, mark: str) -> None:
-        """Values that nobody declares, beside those that are declared: a setting, a rule, tags. They must stay."""
+        """Sets values that nobody declares beside the declared ones: a setting, a rule, tags. They must stay."""
         self.earlier, self.told = set(), len(self.alerts())
         self.change_settings(**{SETTING: mark})
         body = {"priority": 3000, "direction": "Inbound", "access": "Allow", "protocol": "Tcp", "description": mark}
@@ -127,14 +127,14 @@ class Ground:
         self.arm("PATCH", NSG, NETWORK, {"tags": {TAG: mark}})
 
     def change_unowned(self, mark: str) -> None:
-        """The setting that nobody declares gets another value."""
+        """Gives the setting that nobody declares another value."""
         settings = self.whole["settings"]
         self.earlier.add(settings[SETTING])
         self.change_settings(**{SETTING: mark})
         self.whole = {**self.whole, "settings": {**settings, SETTING: mark}}
 
     def damage(self, kind: str) -> None:
-        """One call, so that no look can see the half of it."""
+        """Breaks a kind in one call, so that no look sees half of the damage."""
         match kind:
             case "nsg_rules":
                 properties = {**self.arm("GET", RULE, NETWORK)["properties"], "access": "Deny"}
@@ -149,7 +149,7 @@ class Ground:
                 self.arm("DELETE", LINK, DNS)
 
     def seen(self) -> dict[str, Any]:
-        """What ARM shows of all that damage is done to, and of what is unowned beside it."""
+        """What ARM shows of everything that gets damaged, and of the unowned values beside it."""
         rules = {
             each["name"]: each["properties"] for each in self.arm("GET", NSG, NETWORK)["properties"]["securityRules"]
         }
@@ -166,11 +166,11 @@ class Ground:
         }
 
     def own_calls(self) -> int:
-        """How many calls the function app's identity has been answered so far."""
+        """How many calls of the function app's identity have been answered so far."""
         return sum(each.caller == "id-homeostat" for each in list(self.simulation.cloud.exchanges))
 
     def alerts(self) -> list[dict[str, Any]]:
-        """What the custom topic received, oldest first."""
+        """The alerts that the custom topic received, oldest first."""
         return [published.event for published in eventgrid.state(self.simulation.cloud).published]
 
     # --- the storage account ---
@@ -192,7 +192,7 @@ class Ground:
         return properties.approximate_message_count or 0
 
     async def ledger(self, since: datetime) -> list[JsonObject]:
-        """Every root's entries from then on."""
+        """The ledger entries of every root from then on."""
         return [
             row.body
             async for row in self.storage.documents.scan_all(first="ledger:", last="ledger;")
@@ -217,7 +217,7 @@ class Ground:
         return seen
 
     async def is_over(self) -> Durable:
-        """Waits until ARM shows everything whole and nothing durable is left to do. AssertionError if it never is."""
+        """Waits until ARM shows everything whole and no stored work is left. AssertionError if it never happens."""
         deadline = time.monotonic() + PATIENCE
         calm = 0
         while True:
@@ -232,7 +232,7 @@ class Ground:
 
     @contextmanager
     def app(self, *options: str, **settings: str) -> Iterator[FunctionApp]:
-        """The function app on this ground."""
+        """Runs the function app on this ground."""
         named = {
             **self.simulation.env,
             "AzureWebJobsStorage": self.connection,
@@ -246,7 +246,7 @@ class Ground:
 
 @asynccontextmanager
 async def ground(*, events: bool = True) -> AsyncIterator[Ground]:
-    """A world after the guide, with an event subscription if asked for, and nothing yet in the storage account."""
+    """The guide's world, with an event subscription if `events`, and an empty storage account."""
     with (
         TemporaryDirectory() as folder,
         azurite.running("--inMemoryPersistence") as connection,

@@ -1,8 +1,8 @@
-"""Kills the function app again and again in the middle of repairs, and judges what comes of each.
+"""Kills the function app again and again in the middle of repairs, and judges the outcome each time.
 
-A round: somebody leaves new unowned values and breaks some of what is declared; the events flow; at a moment that
-chance picks the process gets SIGKILL, while it is dead somebody changes an unowned value, and another process starts
-on what the dead one left. Some rounds kill that one too. Then everything has to come to its end, and is judged.
+In a round, somebody sets new unowned values and breaks some of what is declared. Events arrive, and at a random moment
+the process gets SIGKILL. While it is dead somebody changes an unowned value. Then another process starts on what the
+dead one left; some rounds kill that one too. Then all work has to be finished, and the round is judged.
 """
 
 import asyncio
@@ -20,24 +20,24 @@ from tests.killing.ground import DAMAGE, LATENCY, Durable, Ground
 from tests.support.function_app import FunctionApp
 
 CALLS: Final = 24
-"""ARM calls of a round with all damage done, the looks at the function app's own writes included."""
+"""How many ARM calls a round with all damage takes, including the looks at the function app's own writes."""
 
 SECONDS: Final = 1.5
-"""How long its repairs last."""
+"""How long its repairs take."""
 
 MAX_KILLS: Final = 3
-"""In one round: a message that five processes died of goes to the poison queue, and has to."""
+"""The most kills in one round. A message that five processes died of goes to the poison queue, as it has to."""
 
 STAGES: Final = (("intent", "writing"), ("lease", "looking"), ("working", "looking again"), ("mark", "about to look"))
-"""What a record that was left behind tells, the furthest first."""
+"""What a record that was left behind says about the stage of the work, the furthest first."""
 
 AGAIN: Final = 0.35
-"""How likely the next process is killed too."""
+"""How likely it is that the next process is killed too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """After so many more answers of ARM to the function app, or without regard to them; then so many seconds later."""
+    """When to kill: after so many more answers of ARM, or regardless of them; and so many seconds after that."""
 
     calls: int
     seconds: float
@@ -54,7 +54,7 @@ class Moment:
         return cls(0, chance.uniform(0, SECONDS))
 
     async def comes(self, ground: Ground, since: int) -> bool:
-        """Waits for it. Whether it came before the work was over."""
+        """Waits for the moment. Returns whether it came before the work was over."""
         deadline = time.monotonic() + 2 * SECONDS + 10 * (self.calls > 0)
         while ground.own_calls() - since < self.calls:
             if time.monotonic() > deadline:
@@ -66,14 +66,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """left: what the dead process left behind, by root; empty where it had nothing in hand."""
+    """A death. left: what the process left behind, by root. Empty if it had no work in hand."""
 
     moment: Moment
     left: dict[str, tuple[str, ...]]
 
     @property
     def stage(self) -> str:
-        """How far the furthest of the roots in its hands had come."""
+        """The furthest stage that any of the roots in its hands had reached."""
         held = {name for names in self.left.values() for name in names}
         for name, stage in STAGES:
             if name in held:
@@ -96,7 +96,7 @@ class Round:
 
 
 async def rounds(ground: Ground, chance: Random, times: int) -> AsyncIterator[Round]:
-    """As many rounds as it takes to kill `times` times; fewer when one ends badly."""
+    """Plays rounds until there were `times` kills. It stops early if a round ends badly."""
     killed = number = 0
     with ExitStack() as stack:
         app = stack.enter_context(ground.app())
@@ -144,7 +144,7 @@ def _in_hand(durable: Durable) -> dict[str, tuple[str, ...]]:
 
 
 async def _verdict(ground: Ground, kinds: tuple[str, ...], began: datetime, told: int) -> tuple[str, ...]:
-    """What is wrong when everything has come to its end, or has not."""
+    """What is wrong at the end of a round, in sentences."""
     try:
         await ground.is_over()
     except AssertionError as error:

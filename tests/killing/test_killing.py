@@ -68,7 +68,7 @@ async def test_a_manual_run_whose_process_was_killed_ends_in_the_next() -> None:
 
 
 async def test_a_nightly_sweep_whose_process_was_killed_goes_on_in_the_next(tmp_path: Path) -> None:
-    """As the host's timer does: a run whose end was not noted is past due at the next start."""
+    """Fires the timer as the host does: a run whose end was not noted is past due at the next start."""
     missed = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     timers = tmp_path / "timers.json"
     timers.write_text(json.dumps({"nightly_reconcile": {"Last": missed, "Next": missed, "LastUpdated": missed}}))

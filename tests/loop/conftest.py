@@ -1,4 +1,4 @@
-"""Where the loop's memory is kept decides about crashes and leases: those tests run on both of its stores."""
+"""Tests of crashes and leases depend on the store, so they run on both: in memory, and on Azurite."""
 
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from homeostat.azure.storage import AzureStorage, account_from
-from homeostat.ports import Change, Document, Documents
+from homeostat.ports.storage import Change, Document, Documents
 from tests.loop.stand import Stand, stand
 from tests.state.stores import NoIdentity, write_ids
 from tests.support.azurite import azurite as azurite  # noqa: PLC0414  the fixture, under the name that pytest looks for
@@ -19,7 +19,7 @@ type Make = Callable[[], Stand]
 
 @dataclass(frozen=True)
 class Apart:
-    """A part of a store that the session's tests share: every partition gets a prefix of its own."""
+    """A separate part of the store that the session's tests share, by a prefix of every partition."""
 
     inner: Documents
     prefix: str
@@ -47,7 +47,7 @@ class Apart:
     params=[pytest.param("memory", marks=pytest.mark.wire), pytest.param("azure", marks=pytest.mark.storage)]
 )
 async def new_stand(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
-    """Makes stands of which each remembers nothing yet."""
+    """Makes stands with an empty store each."""
     if request.param == "memory":
         yield stand
         return

@@ -1,7 +1,6 @@
 """Ports that die: at one chosen call the process is gone, before or after the call took effect.
 
-A crash is no exception that anybody could handle: `Crash` passes every `except Exception`, and nothing of the instance
-runs afterwards.
+Code cannot handle a crash: `Crash` passes every `except Exception`, and nothing of the instance runs afterwards.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -12,22 +11,9 @@ from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.json import Absent
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
-from homeostat.ports import (
-    AlertChannel,
-    ArmReader,
-    ArmWriter,
-    Blob,
-    BlobInfo,
-    Blobs,
-    Change,
-    CloudEventData,
-    Document,
-    Documents,
-    QueuedMessage,
-    Queues,
-    ResourceTable,
-    Written,
-)
+from homeostat.ports.alerts import AlertChannel, CloudEventData
+from homeostat.ports.azure import ArmReader, ArmWriter, ResourceTable, Written
+from homeostat.ports.storage import Blob, BlobInfo, Blobs, Change, Document, Documents, QueuedMessage, Queues
 from tests.loop.stand import Stand
 
 
@@ -39,7 +25,7 @@ class Crash(BaseException):
 class Fate:
     """Counts the calls of all ports, and strikes at one of them: by its number, or at the first of a name.
 
-    `names` tells what they were. What goes on beside the call that is struck ends with it.
+    `names` has their names. Whatever runs beside the struck call ends with it.
     """
 
     at: int | str | None = None
@@ -216,7 +202,7 @@ class MortalChannel:
 
 
 def mortal(stand: Stand, fate: Fate) -> Stand:
-    """The same stand as an instance that meets its fate."""
+    """The same stand as an instance that dies at the call that `fate` strikes."""
     store = stand.engine.store
     arm = MortalArm(stand.engine.reader, stand.engine.writer, fate)
     engine = replace(

@@ -1,4 +1,4 @@
-"""A fleet of web apps on the test stand, each with a document of its own, and what goes wrong with many of them."""
+"""A fleet of web apps on the test stand, each with a document of its own, and ways to break many of them."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from homeostat.core.arm_types import SITE
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Outcome, Trigger
-from homeostat.ports import Documents
+from homeostat.ports.storage import Documents
 from tests.loop.stand import WEB_VERSION, Stand, stand
 
 APPS_PER_GROUP = 25  # of the simulator's world
@@ -18,7 +18,7 @@ def name(number: int) -> str:
 
 
 def text(ports: Mapping[int, int], policy: str = "") -> str:
-    """A document for each app, which declares one setting of it; and the fleet's policy, if any is given."""
+    """A document for each app that declares one setting, and the fleet's policy, if one is given."""
     documents = [
         f"target: {name(number)}\nweb_app: {name(number)}\nresource_group: {group(number)}\n"
         f"app_settings: {{settings: {{REDIS_PORT: {port}}}}}\n"
@@ -54,7 +54,7 @@ def break_app(world: Stand, number: int, value: str = "1") -> None:
 def fleet_stand(
     apps: int, policy: str = "", *, documents: Callable[[Documents], Documents] = lambda documents: documents
 ) -> Stand:
-    """A stand with so many apps, each declared as it is."""
+    """A stand with so many apps, each as declared."""
     ports = dict.fromkeys(range(1, apps + 1), 6380)
     return stand(f"fleet:{apps}", spec=text(ports, policy), documents=documents)
 
@@ -65,7 +65,7 @@ async def heal(world: Stand, number: int, **trigger: Any) -> Outcome:
 
 
 async def heal_all(worlds: list[Stand], numbers: range, **trigger: Any) -> list[Outcome]:
-    """All at once, dealt out to the instances in turn."""
+    """Reconciles all of them at once, dealt out to the instances in turn."""
     return await asyncio.gather(
         *(heal(worlds[index % len(worlds)], number, **trigger) for index, number in enumerate(numbers))
     )

@@ -1,4 +1,4 @@
-"""What Event Grid would tell of all that happens in a stand's cloud, in the events' real shape."""
+"""The events that Event Grid would send about a stand's cloud, in their real shape."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from tests.loop.stand import Stand
 
 @dataclass(slots=True)
 class Happenings:
-    """The events of what happened since this was asked last, oldest first."""
+    """Makes events of what has happened since the last call, oldest first."""
 
     world: Stand
     cursor: int = 0
@@ -21,7 +21,7 @@ class Happenings:
         return [event.rendered("EventGridSchema", f"/subscriptions/{cloud.subscription}") for event in found]
 
     async def deliver(self) -> list[dict[str, Any]]:
-        """Takes them and hands each to the service."""
+        """Takes the events and hands each to the service."""
         events = self.take()
         for event in events:
             await self.world.service.on_event(event)

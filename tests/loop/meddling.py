@@ -1,4 +1,4 @@
-"""Something happens around one of the loop's calls to ARM: somebody writes at the same moment, or time passes."""
+"""Something that happens during one of the loop's calls to ARM: somebody else writes, or time passes."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from typing import Any
 
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
-from homeostat.ports import ArmReader, ArmWriter, Written
+from homeostat.ports.azure import ArmReader, ArmWriter, Written
 from tests.loop.stand import Stand
 
 

@@ -1,4 +1,4 @@
-"""A repair that somebody wants back, for the tests of snapshots and rollbacks."""
+"""A repair that somebody wants undone, for the tests of snapshots and rollbacks."""
 
 import json
 from datetime import timedelta
@@ -29,7 +29,7 @@ async def roll_back(world: Stand, entry: str = "", *, dry_run: bool = False) -> 
 
 
 async def healed() -> Stand:
-    """A rule was wrong, and has been repaired."""
+    """A stand on which a wrong rule has been repaired."""
     world = stand()
     world.change_rule("allow-sql", access="Deny")
     assert (await world.reconcile("nsg")).status is Status.HEALED
@@ -37,7 +37,7 @@ async def healed() -> Stand:
 
 
 async def refused(world: Stand, words: str, entry: str = "") -> None:
-    """Nothing is written, and no pause but those that were is left."""
+    """Checks that a rollback is refused, nothing is written, and no new pause is left."""
     writes, pauses = world.writes(), await world.engine.store.pauses()
     with pytest.raises(RollbackRefused, match=words):
         await roll_back(world, entry)

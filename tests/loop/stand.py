@@ -27,7 +27,8 @@ from homeostat.fleet.managed import Managed
 from homeostat.fleet.selections import Selections
 from homeostat.fleet.specs import DesiredState
 from homeostat.memory import MemoryStorage
-from homeostat.ports import AlertError, CloudEventData, Documents, QueuedMessage
+from homeostat.ports.alerts import AlertError, CloudEventData
+from homeostat.ports.storage import Documents, QueuedMessage
 from homeostat.service import Service
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE, Store
 from homeostat.sweeps.course import SweepAccess
@@ -85,7 +86,7 @@ REMOVALS_UNASKED = """
 policy: fleet
 approvals: {removals: none}
 """
-"""A policy behind a spec, under which nobody is asked before something is removed."""
+"""A policy to append to a spec, under which removals need no approval."""
 
 PUBLIC = "https://homeostat.example"
 SETTLE = Settle(timedelta(seconds=15), timedelta(minutes=2))
@@ -115,7 +116,7 @@ class Texts:
 
 @dataclass(slots=True)
 class Inbox:
-    """A channel that keeps what it is given, unless it is `down`. What tells of sweeps is kept apart."""
+    """An alert channel that keeps what it is given, unless it is `down`. Alerts about sweeps are kept apart."""
 
     events: list[CloudEventData] = field(default_factory=list)
     sweeps: list[CloudEventData] = field(default_factory=list)
@@ -164,7 +165,7 @@ class Stand:
         return (await self.fleet()).roots[id_]
 
     def id(self, name: str) -> ResourceId:
-        """`site`, `nsg` or a zone's name."""
+        """The id of `site`, `nsg` or a zone, by name."""
         types = {"site": (SITE.name, "app-flask"), "nsg": (NETWORK_SECURITY_GROUP.name, "nsg-appservice-integration")}
         type_, resource = types.get(name, (PRIVATE_DNS_ZONE.name, name))
         return ResourceId.of(self.cloud.subscription, "rg-flask", type_, resource)
@@ -191,7 +192,7 @@ class Stand:
         return found
 
     def change_settings(self, **changes: str | None) -> None:
-        """A setting that is None is removed."""
+        """Changes app settings. A setting that is None is removed."""
         values = {name: value for name, value in {**self.settings(), **changes}.items() if value is not None}
         target = self.id("site").child("config", "appsettings")
         self.operator("PUT", target, {"properties": values}, WEB_VERSION)
@@ -213,7 +214,7 @@ class Stand:
         return [each["name"] for each in listed]
 
     def event(self, resource: ResourceId, operation: str, **data: Any) -> dict[str, Any]:
-        """What Event Grid tells of a write that succeeded now."""
+        """The event of a write that has just succeeded."""
         type_ = "Delete" if operation.endswith("delete") else "Write"
         return {
             "id": str(self.ambient.uuid()),
@@ -234,7 +235,7 @@ class Stand:
         return fault
 
     def calls(self, *methods: str) -> list[str]:
-        """`PUT securityRules/allow-sql 200`: what Homeostat asked of ARM, in order, polls left out."""
+        """Homeostat's calls to ARM as `PUT securityRules/allow-sql 200`, in order, without polls."""
         found = []
         for each in self.cloud.exchanges:
             path = each.path.partition("?")[0]
@@ -262,7 +263,7 @@ class Stand:
         return [f"{partition}/{row}" for partition in held for row in held[partition]]
 
     def shown(self) -> Iterator[tuple[str, str]]:
-        """What it sent, and how its work failed: what it stored and enqueued was looked at on its way."""
+        """The alerts that it sent, and how its work failed. What it stored and enqueued was checked on its way."""
         for event in (*self.inbox.events, *self.inbox.sweeps):
             yield f"the alert {event.id}", f"{event} {json.dumps(event.data)}"
         for failure in self.failures:
@@ -276,14 +277,14 @@ class Stand:
         return sorted(message.visible for message in self.memory.queues._queues[WORK_QUEUE])
 
     async def sweep(self, cause: str = "nightly") -> str:
-        """The timer fires, and what the sweep has to do at once is done: every root was seen, or is marked. Its id."""
+        """Fires the timer and does the sweep's own work: every root is seen or marked. Returns the sweep's id."""
         id_ = await self.service.sweeps.start(cause)
         while await self.deliver(SWEEP_QUEUE):
             pass
         return id_
 
     async def deliver(self, queue: str = WORK_QUEUE) -> int:
-        """Hands out the messages of a queue that are due now, each once. How many there were."""
+        """Hands out the messages of a queue that are due now, each once. Returns how many there were."""
         due = await self.memory.queues.receive(queue, limit=32, visibility=VISIBILITY)
         for message in due:
             await self._process(message)
@@ -305,7 +306,7 @@ class Stand:
             await queues.delete(message)
 
     async def work_for(self, limit: timedelta) -> int:
-        """Lets time pass to each next message and delivers it, for at most so long. How many deliveries of work."""
+        """Lets time pass to each next message and delivers it, for at most so long. Returns how many there were."""
         end, delivered = self.ambient.now() + limit, 0
         while (due := self._next_due()) is not None and due <= end:
             self.ambient.time = max(self.ambient.time, due)
@@ -329,7 +330,7 @@ class Stand:
 
 
 def error(code: str, message: str = "no") -> Any:
-    """ARM's body of a refusal, for a strike."""
+    """The body of an error answer of ARM, for a fault."""
     return {"error": {"code": code, "message": message}}
 
 
@@ -337,15 +338,14 @@ def stand(
     world: str = "guide",
     *,
     spec: str = SPEC,
-    settle: Settle = SETTLE,
     timing: Timing | None = None,
     subscriptions: int = 1,
     documents: Callable[[Documents], Documents] = lambda documents: documents,
     role: Role = ROLE,
 ) -> Stand:
-    """A stand on which nothing has happened yet. `documents` may put something around, or in the place of, memory's.
+    """A stand on which nothing has happened yet. `documents` may wrap or replace those in memory.
 
-    Homeostat is held to `role`: an action that it lacks fails a test, as it would fail in Azure.
+    `role` is enforced: an action that it lacks fails a test, as it would fail in Azure.
     """
     ambient = VirtualAmbient()
     clock = Clock(ambient.now, ambient.sleep)
@@ -365,7 +365,7 @@ def stand(
         store,
         inbox,
         ambient,
-        settle=settle,
+        settle=SETTLE,
         deployments=arm.reader,
         changes=shared.changes,
         public_url=PUBLIC,

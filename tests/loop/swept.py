@@ -1,4 +1,4 @@
-"""A fleet of selected apps in several subscriptions, all of whose roots were seen once, for the tests of sweeps."""
+"""A fleet of selected apps in several subscriptions, for the tests of sweeps. All of its roots were seen once."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,11 +14,11 @@ HOUR = timedelta(hours=1)
 GRAPH = "Microsoft.ResourceGraph/resources"
 PER_GROUP = 25
 NEVER = 10_000
-"""Days within which nothing is read in full, in practice."""
+"""So many days that in practice nothing is read in full."""
 
 
 def fleet_of(apps: int, subscriptions: int = 2, days: int = NEVER) -> Stand:
-    """Nothing has happened on it yet."""
+    """A fleet on which nothing has happened yet."""
     world = stand(f"fleet:{apps}", subscriptions=subscriptions)
     world.specs.by_name = {"homeostat.yaml": APPS % ", ".join(world.cloud.subscriptions)}
     world.service = replace(world.service, sweep_access=replace(world.service.sweep_access, full_read_days=days))
@@ -26,7 +26,7 @@ def fleet_of(apps: int, subscriptions: int = 2, days: int = NEVER) -> Stand:
 
 
 async def seen(apps: int, subscriptions: int = 2, days: int = NEVER) -> Stand:
-    """The same a day after the sweep that saw everything for the first time."""
+    """The same fleet, a day after the sweep that saw everything for the first time."""
     world = fleet_of(apps, subscriptions, days)
     await world.sweep()
     await world.work_for(timedelta(hours=24))
@@ -40,7 +40,7 @@ def forget(world: Stand) -> None:
 
 
 async def swept(world: Stand) -> Any:
-    """A sweep from its begin to its end; its summary."""
+    """Runs a sweep from its begin to its end. Returns its summary."""
     await world.sweep()
     await world.work_for(HOUR)
     (summary,) = world.inbox.swept()
@@ -48,12 +48,12 @@ async def swept(world: Stand) -> Any:
 
 
 async def sweeps(world: Stand) -> list[Any]:
-    """What is told of the sweep that is under way and of those that ended, newest first."""
+    """The running sweep and those that ended, newest first, as the API shows them."""
     return list(await world.service.sweeps.latest(50))
 
 
 def asked(world: Stand, word: str) -> list[str]:
-    """The calls to ARM in which there is this word."""
+    """The calls to ARM that contain this word."""
     return [call for call in world.calls() if word in call]
 
 
@@ -76,7 +76,7 @@ def site(world: Stand, number: int) -> ResourceId:
 
 
 def nsg(world: Stand, number: int) -> ResourceId:
-    """Of the group that the app is in."""
+    """The security group of the resource group that the app is in."""
     return in_group(world, number, NETWORK_SECURITY_GROUP.name, "nsg-appservice-integration")
 
 

@@ -10,7 +10,7 @@ from homeostat.core.gate.caps import CAP_FLEET, CAP_RESOURCE
 from homeostat.core.outcome import Status, Trigger
 from homeostat.gate.fleetwide import FLEET_PARTITION, HOUR
 from homeostat.gate.reservations import RUNS, RUNS_KEPT
-from homeostat.ports import Upsert
+from homeostat.ports.storage import Upsert
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.fleet import break_app, codes, fleet_stand, heal, heal_all, port
 from tests.loop.stand import SPEC, stand
@@ -62,13 +62,15 @@ async def test_a_run_makes_no_more_writes_than_its_cap_unless_a_person_says_how_
     for number in range(1, 11):
         break_app(world, number)
     names = tuple((await world.fleet()).targets)
-    run = await world.service.execute_run(await world.service.start_run(names, Trigger("manual", caller="Anna")))
+    run = await world.service.remediations.execute(
+        await world.service.remediations.start(names, Trigger("manual", caller="Anna"))
+    )
     assert run is not None
     assert run["status"] == "held"
     assert [port(world, number) for number in range(1, 11)].count("6380") == 4
     world.pass_time(minutes=1)
     forced = Trigger("manual", caller="Anna", reason="all of them", max_writes=6)
-    run = await world.service.execute_run(await world.service.start_run(names, forced))
+    run = await world.service.remediations.execute(await world.service.remediations.start(names, forced))
     assert run is not None
     assert (run["status"], run["maxWrites"]) == ("healed", 6)
     entries = [entry for name in names for entry in await world.service.history(name, 1)]

@@ -7,7 +7,7 @@ import pytest
 
 from homeostat.fleet.claim import MAX_DURATION, RENEWALS_PER_TERM, Claims
 from homeostat.memory import MemoryStorage
-from homeostat.ports import StorageUnavailable
+from homeostat.ports.storage import StorageUnavailable
 from tests.azure.scripted import VirtualAmbient
 
 pytestmark = pytest.mark.unit

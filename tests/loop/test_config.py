@@ -93,7 +93,7 @@ def test_the_share_of_arms_quotas_that_is_left_to_the_owner_is_whole_percent() -
             load({"HOMEOSTAT_ARM_SHARE_LEFT": wrong}, home=HOME)
 
 
-def test_nothing_need_settle() -> None:
+def test_a_settle_time_of_zero_is_allowed() -> None:
     assert load({"HOMEOSTAT_SETTLE_SECONDS": "0"}, home=HOME).settle.after == timedelta()
 
 

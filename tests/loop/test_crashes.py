@@ -82,13 +82,13 @@ async def test_a_run_that_dies_at_any_call_of_a_waiting_request_is_ended_by_its_
     for call in count(1):
         world, fate = stand(), Fate(call, after)
         world.change_rule("allow-sql", access="Deny")
-        run_id = await world.service.start_run(["app-flask"], Trigger("manual"), backup=True)
+        run_id = await world.service.remediations.start(["app-flask"], Trigger("manual"), backup=True)
         world.pass_time(seconds=20)
         try:
-            await mortal(world, fate).service.execute_run(run_id)
+            await mortal(world, fate).service.remediations.execute(run_id)
         except Crash:
             await world.work_for(HOUR)
-        run = await world.service.run(run_id)
+        run = await world.service.remediations.load(run_id)
         assert run is not None
         assert (run["state"], world.failures) == ("done", []), (call, fate.names)
         record = await world.record("nsg")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from homeostat.core.model import Mode, Read
-from homeostat.ports import Change, Documents
+from homeostat.ports.storage import Change, Documents
 from tests.loop.meddling import meddled, once
 from tests.loop.stand import Stand, stand
 

@@ -159,9 +159,9 @@ async def test_a_mistake_of_ours_on_one_root_is_told_and_keeps_no_other_from_its
             raise Mistaken("there is no row for it")
 
     world = meddled(world, before=mistake)
-    run_id = await world.service.start_run(["app-flask"], Trigger("manual"))
+    run_id = await world.service.remediations.start(["app-flask"], Trigger("manual"))
     await world.deliver()
-    run = await world.service.run(run_id)
+    run = await world.service.remediations.load(run_id)
     assert run is not None
     assert (run["status"], world.settings()["REDIS_PORT"]) == ("failed", "6380")
     assert "there is no row for it" in (await world.history("nsg"))[0]["error"]

@@ -11,7 +11,7 @@ from homeostat.azure.identity import TokenIdentity
 from homeostat.core.attribution import Principal
 from homeostat.core.claims import principal_of
 from homeostat.core.plan import Action
-from homeostat.ports import ArmWriter, NoIdentity, Written
+from homeostat.ports.azure import ArmWriter, NoIdentity, Written
 from simulator.cloud import HOMEOSTAT, OPERATOR
 from tests.loop.happenings import Happenings
 from tests.loop.stand import ZONES, Stand, stand

@@ -94,7 +94,7 @@ async def test_an_explanation_tells_where_replaying_would_do_nothing() -> None:
     assert "looked at since" in await explained(world, await poisoned(world, {"root": world.id("nsg").text}))
     assert "no longer declared" in await explained(world, await poisoned(world, {"root": other}))
     assert "not known any more" in await explained(world, await poisoned(world, {"run": "old"}))
-    run = await world.service.start_run(["app-flask"], Trigger("manual", caller="Anna"))
+    run = await world.service.remediations.start(["app-flask"], Trigger("manual", caller="Anna"))
     assert f"run {run} of Anna is carried out" in await explained(world, await poisoned(world, {"run": run}))
     await world.deliver()
     assert f"Run {run} is done: in-sync" in await explained(world, await poisoned(world, {"run": run}))

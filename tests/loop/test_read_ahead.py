@@ -16,7 +16,7 @@ from homeostat.core.outcome import Outcome, Status
 from homeostat.core.uses import HourUse, hour_to_json, minute_of
 from homeostat.gate.fleetwide import HOUR, Fleetwide
 from homeostat.observing import AS_GOOD_AS_NEW
-from homeostat.ports import Change, Documents
+from homeostat.ports.storage import Change, Documents
 from tests.loop.meddling import meddled
 from tests.loop.stand import Stand, stand
 

@@ -37,7 +37,7 @@ async def past(world: Stand) -> tuple[int, int, int]:
 async def test_what_is_older_than_the_set_time_goes_and_what_is_newer_stays() -> None:
     world = stand()
     await repair(world)
-    await world.service.start_run(["app-flask"], Trigger("manual"))
+    await world.service.remediations.start(["app-flask"], Trigger("manual"))
     await world.deliver()
     world.pass_time(days=89)
     await repair(world)
@@ -50,18 +50,18 @@ async def test_what_is_older_than_the_set_time_goes_and_what_is_newer_stays() ->
 
 async def test_of_a_run_that_is_forgotten_nothing_is_left() -> None:
     world = stand()
-    run_id = await world.service.start_run(["app-flask"], Trigger("manual"))
+    run_id = await world.service.remediations.start(["app-flask"], Trigger("manual"))
     await world.deliver()
     assert await world.memory.blobs.read(RUN_BLOBS, f"{run_id}.json") is not None
     world.pass_time(days=91)
     assert (await world.service.retention.run()).runs == 1
-    assert await world.service.run(run_id) is None
+    assert await world.service.remediations.load(run_id) is None
     assert await world.memory.blobs.read(RUN_BLOBS, f"{run_id}.json") is None
 
 
 async def test_a_run_that_has_not_ended_is_kept() -> None:
     world = stand()
-    await world.service.start_run(["app-flask"], Trigger("manual"))
+    await world.service.remediations.start(["app-flask"], Trigger("manual"))
     world.pass_time(days=400)
     assert (await world.service.retention.run()).runs == 0
 

@@ -266,7 +266,7 @@ async def test_what_the_gate_holds_by_the_time_of_the_write_is_not_switched_off(
 
 
 @pytest.mark.parametrize("cap", [Mode.ALERT, Mode.IGNORE])
-async def test_the_kill_switch_refuses_it(cap: Mode) -> None:
+async def test_the_kill_switch_refuses_a_retest(cap: Mode) -> None:
     await refused(stand(spec=ROUTED).capped(cap), f"HOMEOSTAT_MODE is {cap}")
 
 
@@ -294,7 +294,7 @@ async def test_a_slot_is_tested_like_its_app() -> None:
     assert len([call for call in world.writes() if "appsettings" in call]) == 3
 
 
-async def test_routing_that_is_not_as_declared_is_repaired_first() -> None:
+async def test_a_retest_is_refused_while_routing_is_not_as_declared() -> None:
     world = stand(spec=ROUTED)
     world.change_settings(WEBSITE_VNET_ROUTE_ALL="0")
     await refused(world, "not as declared")

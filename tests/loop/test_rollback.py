@@ -12,7 +12,7 @@ from homeostat.core.model import Mode
 from homeostat.core.outcome import Status
 from homeostat.core.plan import Action
 from homeostat.operations.rollback import RollbackFailed, RollbackRefused
-from homeostat.ports import Queues, StorageUnavailable
+from homeostat.ports.storage import Queues, StorageUnavailable
 from homeostat.render import explanation
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.meddling import meddled, once

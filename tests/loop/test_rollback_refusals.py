@@ -135,7 +135,7 @@ async def test_a_tag_that_pauses_what_would_be_restored_holds_it() -> None:
     assert world.writes() == writes
 
 
-async def test_the_kill_switch_holds_it() -> None:
+async def test_the_kill_switch_holds_a_rollback() -> None:
     world = await healed()
     world.pass_time(minutes=1)
     await refused(world.capped(Mode.ALERT), "held: HOMEOSTAT_MODE says mode alert")

@@ -14,7 +14,7 @@ from homeostat.core.outcome import Status, Trigger
 from homeostat.core.rollout import State
 from homeostat.gate.rollouts import CONTAINER, STALE_FOR
 from homeostat.operations.poison import QUEUES
-from homeostat.ports import Change, Document, Documents
+from homeostat.ports.storage import Change, Document, Documents
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.fleet import break_app, codes, fleet_stand, heal, port, site, text
 from tests.loop.stand import Stand

@@ -11,7 +11,7 @@ from homeostat.core.outcome import Trigger
 from homeostat.core.selectors import SelectedApp
 from homeostat.fleet.selections import BLOB, CONTAINER, FORGOTTEN_AFTER, RETRY_EVERY, Selections
 from homeostat.fleet.specs import CHECK_EVERY, DesiredState
-from homeostat.ports import StorageUnavailable
+from homeostat.ports.storage import StorageUnavailable
 from remediators import REGISTRY
 from tests.loop.stand import WEB_VERSION, Stand, stand
 

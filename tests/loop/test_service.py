@@ -11,8 +11,8 @@ from homeostat.core.events import MalformedEvent
 from homeostat.core.gate.situation import FLEET, Pause
 from homeostat.core.outcome import Trigger
 from homeostat.core.record import Settle
+from homeostat.operations.remediations import NotConfirmed
 from homeostat.operations.runs import UnknownTarget
-from homeostat.service import NotConfirmed
 from homeostat.store import WORK_QUEUE
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.loop.stand import SPEC, ZONES, Stand, stand
@@ -97,12 +97,12 @@ async def test_a_root_that_is_no_longer_declared_is_left_alone() -> None:
 async def test_a_run_is_queued_then_done_and_tells_every_root() -> None:
     world = stand()
     world.change_settings(REDIS_PORT="1")
-    run_id = await world.service.start_run(["app-flask"], MANUAL)
-    queued = await world.service.run(run_id)
+    run_id = await world.service.remediations.start(["app-flask"], MANUAL)
+    queued = await world.service.remediations.load(run_id)
     assert queued is not None
     assert (queued["state"], queued["caller"], queued["reason"]) == ("queued", "Anna", "a test")
     await world.deliver()
-    done = await world.service.run(run_id)
+    done = await world.service.remediations.load(run_id)
     assert done is not None
     assert (done["state"], done["status"]) == ("done", "healed")
     roots = {root["root"]: root["status"] for root in done["roots"]}  # type: ignore[index, union-attr, call-overload]  # JSON
@@ -114,7 +114,7 @@ async def test_a_run_is_queued_then_done_and_tells_every_root() -> None:
 
 async def test_a_run_that_is_done_is_not_done_again() -> None:
     world = stand()
-    run_id = await world.service.start_run(["app-flask"], MANUAL)
+    run_id = await world.service.remediations.start(["app-flask"], MANUAL)
     await world.deliver()
     calls = len(world.calls())
     await world.service.work({"run": run_id})
@@ -124,11 +124,11 @@ async def test_a_run_that_is_done_is_not_done_again() -> None:
 async def test_a_run_whose_instance_dies_is_taken_up_again_by_the_queue() -> None:
     world = stand()
     world.change_settings(REDIS_PORT="1")
-    run_id = await world.service.start_run(["app-flask"], MANUAL)
+    run_id = await world.service.remediations.start(["app-flask"], MANUAL)
     with pytest.raises(Crash):
         await mortal(world, Fate(at=12)).deliver()
     await world.work_for(HOUR)
-    done = await world.service.run(run_id)
+    done = await world.service.remediations.load(run_id)
     assert done is not None
     assert (done["state"], world.settings()["REDIS_PORT"]) == ("done", "6380")
 
@@ -138,9 +138,9 @@ async def test_a_run_gives_up_after_a_while_on_a_root_that_another_instance_work
     world.change_rule("allow-sql", access="Deny")
     held = await world.engine.store.lease(world.id("nsg"), "somebody")
     assert held is not None
-    run_id = await world.service.start_run(["app-flask"], MANUAL)
+    run_id = await world.service.remediations.start(["app-flask"], MANUAL)
     await world.deliver()
-    done = await world.service.run(run_id)
+    done = await world.service.remediations.load(run_id)
     assert done is not None
     assert done["status"] == "busy"
     assert world.writes() == []
@@ -149,9 +149,9 @@ async def test_a_run_gives_up_after_a_while_on_a_root_that_another_instance_work
 async def test_a_dry_run_is_stored_and_touches_nothing_else() -> None:
     world = stand()
     world.change_rule("allow-sql", access="Deny")
-    run_id = await world.service.start_run(["app-flask"], Trigger("manual", dry_run=True))
+    run_id = await world.service.remediations.start(["app-flask"], Trigger("manual", dry_run=True))
     await world.deliver()
-    done = await world.service.run(run_id)
+    done = await world.service.remediations.load(run_id)
     assert done is not None
     assert (done["status"], done["dryRun"]) == ("planned", True)
     assert world.writes() == []
@@ -161,18 +161,18 @@ async def test_a_dry_run_is_stored_and_touches_nothing_else() -> None:
 async def test_a_run_of_an_unknown_target_is_refused_with_the_known_ones() -> None:
     world = stand()
     with pytest.raises(UnknownTarget, match=r"'nobody'.*app-flask"):
-        await world.service.start_run(["app-flask", "nobody"], MANUAL)
+        await world.service.remediations.start(["app-flask", "nobody"], MANUAL)
     assert messages(world) == []
 
 
 async def test_a_run_whose_target_is_no_longer_declared_ends_and_says_why() -> None:
     world = stand()
-    run_id = await world.service.start_run(["app-flask"], MANUAL)
+    run_id = await world.service.remediations.start(["app-flask"], MANUAL)
     world.specs.by_name["homeostat.yaml"] = SPEC.replace("target: app-flask", "target: app-renamed")
     world.pass_time(minutes=1)
     await world.deliver()
     assert world.failures == []
-    done = await world.service.run(run_id)
+    done = await world.service.remediations.load(run_id)
     assert done is not None
     assert (done["state"], done["status"]) == ("done", "failed")
     assert "app-flask" in str(done["error"])
@@ -182,17 +182,17 @@ async def test_roots_on_which_others_depend_have_their_turn_first() -> None:
     world = stand()
     world.leave_network()
     world.change_rule("allow-sql", access="Deny")
-    await world.service.start_run(["app-flask"], MANUAL)
+    await world.service.remediations.start(["app-flask"], MANUAL)
     await world.deliver()
     assert [write.split()[1].split("/")[0] for write in world.writes()] == ["securityRules", "networkConfig"]
 
 
 async def test_whoever_means_all_targets_says_how_many_there_are() -> None:
     world = stand()
-    assert await world.service.all_targets(1) == ("app-flask",)
+    assert await world.service.remediations.all_targets(1) == ("app-flask",)
     for wrong in (0, 2, -1):
         with pytest.raises(NotConfirmed, match='"confirm": 1'):
-            await world.service.all_targets(wrong)
+            await world.service.remediations.all_targets(wrong)
 
 
 async def test_a_pause_that_is_longer_than_a_message_can_wait_holds_to_its_end() -> None:

@@ -9,7 +9,7 @@ import pytest
 from homeostat.core.outcome import Status, Trigger
 from homeostat.memory import MemoryBlobs
 from homeostat.observing import Observer
-from homeostat.ports import StorageUnavailable
+from homeostat.ports.storage import StorageUnavailable
 from homeostat.writing import Writes
 from tests.loop.rolling_back import SECRET, access, healed, kept
 from tests.loop.stand import NSG_VERSION, SPEC, Stand, stand

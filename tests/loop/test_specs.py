@@ -10,7 +10,7 @@ import pytest
 from homeostat.core.source import SpecError
 from homeostat.fleet.specs import CHECK_EVERY, DesiredState, SpecBlobs, SpecFiles
 from homeostat.memory import MemoryStorage
-from homeostat.ports import Blob, BlobInfo, StorageUnavailable
+from homeostat.ports.storage import Blob, BlobInfo, StorageUnavailable
 from remediators import REGISTRY
 from simulator.virtual import LoopAmbient, VirtualLoop, run_on
 from tests.azure.scripted import SUBSCRIPTION, VirtualAmbient

@@ -11,7 +11,7 @@ import pytest
 
 from homeostat.core.sweep import is_read_in_full
 from homeostat.gate.fleetwide import FLEET_PARTITION
-from homeostat.ports import Change, Documents
+from homeostat.ports.storage import Change, Documents
 from homeostat.store import SWEEP_QUEUE
 from homeostat.sweeps.course import POISON, SweepAccess
 from homeostat.sweeps.store import REPORTS

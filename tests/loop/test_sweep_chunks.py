@@ -11,7 +11,8 @@ import pytest
 from homeostat.core.graph import MAX_TOP, Page, RowQuery
 from homeostat.core.json import JsonObject
 from homeostat.core.sweep import DEFAULT_ROWS_PER_ROOT
-from homeostat.ports import Document, ResourceTable, StorageUnavailable
+from homeostat.ports.azure import ResourceTable
+from homeostat.ports.storage import Document, StorageUnavailable
 from homeostat.store import SWEEP_QUEUE
 from homeostat.sweeps.slots import ChunkSlots
 from homeostat.sweeps.store import SweepStore

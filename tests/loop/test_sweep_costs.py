@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.sweep import CALLS, NAME, STORM, Nights, nights
+from bench.sweep import CALLS, Nights, nights
+from bench.sweep_storm import NAME, STORM
 
 pytestmark = pytest.mark.wire
 

@@ -1,4 +1,4 @@
-"""`make sim SEED=1 RUNS=10000`: lives through as many nights as are asked for, and tells what broke."""
+"""`make sim SEED=1 RUNS=10000`: runs as many nights as requested, and reports which promises broke."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from tests.nights.schedule import Schedule
 from tests.nights.shrink import smallest
 
 SHRUNK = 3
-"""Of how many failed nights the smallest form is looked for."""
+"""How many failed nights are shrunk."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +53,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _one(night: Schedule) -> int:
-    """One night in full: what was to happen, what was seen, what broke."""
+    """Shows one night in full: its schedule, its trace, and the broken promises."""
     print(night)
     dawn = play(night)
     for each in dawn.trace.seen:

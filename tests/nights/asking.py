@@ -6,7 +6,7 @@ from datetime import timedelta
 from homeostat.core.gate.situation import Pause
 from homeostat.core.json import JsonObject
 from homeostat.core.outcome import Trigger
-from homeostat.ports import serialised
+from homeostat.ports.storage import serialised
 from tests.nights import schedule
 from tests.nights.azure import WORK
 from tests.nights.host import Host
@@ -65,7 +65,8 @@ class Asking:
 
         async def run(instance: Instance) -> None:
             trigger = Trigger("manual", caller=WHO_ASKS, dry_run=dry, create=create)
-            await instance.service.execute_run(await instance.service.start_run([target], trigger, backup=True))
+            remediations = instance.service.remediations
+            await remediations.execute(await remediations.start([target], trigger, backup=True))
 
         await self._request(f"{'creating ' if create else ''}run of {target}", run)
 

@@ -1,7 +1,7 @@
-"""The simulated Azure of a night, and the line on which an instance speaks to it.
+"""The simulated Azure of a night, and the line over which an instance talks to it.
 
-Whatever is written, by whom and however late, is seen by its effect on the world. What goes wrong on the line is data
-of the schedule; so are the writes of others that reach ARM at the worst moment.
+Every write, whoever makes it and however late it lands, is noted by its effect on the world. The schedule says what
+goes wrong on the line, and which writes of others reach ARM at the worst moment.
 """
 
 import asyncio
@@ -32,10 +32,10 @@ from tests.nights.schedule import Fault, Race
 from tests.nights.trace import Call, Changed, Happened, Refused, Trace
 
 WORK: ContextVar[str] = ContextVar("work", default="")
-"""What the running task works at. Tasks that it starts inherit it."""
+"""The piece of work of the running task. Tasks that it starts inherit it."""
 
 STALE_FOR: Final = timedelta(seconds=60)
-"""How long a cache in front of ARM may answer with what was."""
+"""For how long a cache in front of ARM may answer with an earlier state."""
 
 GRAPH: Final = "/providers/Microsoft.ResourceGraph/resources"
 
@@ -49,7 +49,7 @@ LIMITS: Final[Mapping[str, Limit]] = {
         throttling.NETWORK_WRITES,
     )
 }
-"""Those on which something in a night draws, by name."""
+"""The quotas that a night draws on, by name."""
 
 _ASKED_BY_POST = ("/list", "/microsoft.resourcegraph/resources")
 _POLLS = ("/operations/", "/operationresults/", "/privatednsoperationstatuses/", "/privatednsoperationresults/")
@@ -63,7 +63,7 @@ def verb_of(request: Request) -> str:
 
 
 class Azure:
-    """The cloud, with eyes. All that reaches it passes `execute`."""
+    """The cloud, observed. Everything that reaches it passes `execute`."""
 
     def __init__(self, loop: NightLoop, cloud: Cloud, trace: Trace, dice: Random) -> None:
         self.loop, self.cloud, self.trace, self.dice = loop, cloud, trace, dice
@@ -82,13 +82,13 @@ class Azure:
         return DUSK + timedelta(seconds=self.loop.time())
 
     def advance(self) -> None:
-        """Ends the operations that are due. Each has its own finish, which tells what it changed."""
+        """Completes the operations that are due. The finish of each notes what it changed."""
         self.cloud.advance(self.now())
 
     def execute(
         self, request: Request, who: str, work: str, *, strike: Strike = KINDS["slow"], amount: float = 0.0
     ) -> Response:
-        """Carries a request out, now. Tells what it changed by itself, and has its operation tell the rest."""
+        """Carries a request out now. Notes what it changed at once, and has its operation note the rest."""
         return self.observed(who, work, lambda: self._handled(request, strike, amount))
 
     def observed(self, who: str, work: str, write: Callable[[], Response]) -> Response:
@@ -106,18 +106,18 @@ class Azure:
         return answer
 
     def lag(self, seconds: float) -> None:
-        """From now on rows may be so old; the index has seen the world as it is now."""
+        """From now on rows may be so many seconds old. The index has seen the world as it is now."""
         self.cloud.timing = replace(self.cloud.timing, row_seconds=seconds)
         query: Json = {"query": "resources | project id"}
         request = Request.of("POST", GRAPH, query, api_version="2021-03-01", caller=OPERATOR)
         assert handle(self.cloud, request, self.now()).status == 200, "it can be asked for all rows"
 
     def spend(self, quota: str, part: float) -> None:
-        """Another tool in Homeostat's name is busy."""
+        """Another tool with Homeostat's identity draws on a quota."""
         self.cloud.throttling.spend(LIMITS[quota], part, SUBSCRIPTION, HOMEOSTAT, self.now())
 
     def tell(self, who: str, work: str, correlation: str) -> None:
-        """Notes how the world differs from when it was last looked at."""
+        """Notes how the world has changed since the last note."""
         if self.cloud.revision == self._revision:
             return
         self._revision = self.cloud.revision
@@ -155,7 +155,7 @@ class Azure:
         return answer
 
     def _family(self, path: str) -> list[Resource]:
-        """Copies of what a write at this path can touch: its root with all below it."""
+        """Copies of everything that a write at this path can touch: its root, and all below it."""
         name = place.root_at(path)
         prefix = place.ROOTS[name].lower() if name else path.lower()
         return [
@@ -165,7 +165,7 @@ class Azure:
         ]
 
     def _fail(self, operation: Operation, kept: list[Resource], path: str) -> None:
-        """At its end the operation leaves the world as it was, under a new ETag, and says so."""
+        """Makes the operation fail: at its end the world is as before, under a new ETag."""
         name = place.root_at(path)
         root = place.ROOTS[name].lower() if name and "networksecuritygroups" in path.lower() else path.lower()
         original = operation.finish
@@ -184,7 +184,7 @@ class Azure:
     # --- reads of a moment ago ---
 
     def remember(self, request: Request) -> None:
-        """Keeps this read in mind, so that what it answered before a change can be answered after it."""
+        """Remembers this read, so that its answer of before a change can be given after the change."""
         self._asked.setdefault(_key(request), request)
 
     def _recall(self) -> None:
@@ -193,7 +193,7 @@ class Azure:
 
     @contextmanager
     def _unthrottled(self) -> Iterator[None]:
-        """What is looked at for the night's own sake draws on nobody's quota."""
+        """Reads that the night itself makes draw on no quota."""
         quotas = self.cloud.throttling
         on, quotas.on = quotas.on, False
         try:
@@ -208,7 +208,7 @@ class Azure:
             kept.append((self.now(), answer))
 
     def of_a_moment_ago(self, request: Request) -> Response | None:
-        """What was answered before the last change, if that was but a moment ago."""
+        """The answer of before the last change, if that was only a moment ago."""
         for at, answer in reversed(self._answers.get(_key(request), ())):
             if self.now() - at <= STALE_FOR:
                 return Response(answer.status, answer.headers.copy(), answer.body)
@@ -230,14 +230,14 @@ class Azure:
         return fault.kind != "stale" or self.of_a_moment_ago(request) is not None
 
     def race(self, request: Request, *, after: bool) -> None:
-        """Lets the writes of others through that were waiting for one of Homeostat's."""
+        """Carries out the writes of others that were waiting for one of Homeostat's."""
         path, now = request.path.lower(), self.loop.time()
         for race in [each for each in self.races if each.at <= now and each.on in path and each.after == after]:
             self.races.remove(race)
             self.on_race(race)
 
     def tag(self, path: str) -> str | None:
-        """The ETag by which ARM judges a write to this path; None when nothing is there."""
+        """The ETag that ARM compares with a write's If-Match at this path. None if nothing is there."""
         found = self.cloud.get(path)
         if found is None:
             return None
@@ -249,7 +249,7 @@ def _key(request: Request) -> str:
 
 
 class Line(Exchanger):
-    """One instance's connection to ARM: takes time both ways, and can be struck."""
+    """One instance's connection to ARM. It takes time both ways, and faults strike it."""
 
     def __init__(self, azure: Azure, who: str) -> None:
         super().__init__(azure.cloud, Clock(azure.now, asyncio.sleep))
@@ -291,7 +291,7 @@ class Line(Exchanger):
         return shown
 
     def _refusals(self) -> Counter[str]:
-        """By quota, how often ARM has refused so far."""
+        """How often ARM has refused a request so far, by quota."""
         return Counter({limit: tally.refused for (limit, *_), tally in self._azure.cloud.throttling})
 
     def _executed(self, request: Request, verb: str, work: str, strike: Strike, amount: float) -> Response | None:

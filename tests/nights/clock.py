@@ -8,7 +8,7 @@ from typing import Any, Final
 from simulator.virtual import LoopAmbient, VirtualLoop, run_on
 
 DUSK: Final = datetime(2026, 3, 1, 20, tzinfo=UTC)
-"""When every night begins."""
+"""The time at which every night begins."""
 
 
 class NightLoop(VirtualLoop):
@@ -20,7 +20,7 @@ class NightLoop(VirtualLoop):
 
 
 def _say_nothing(_loop: asyncio.AbstractEventLoop, _context: dict[str, Any]) -> None:
-    """What a dead instance's tasks left behind is no news. Failures are collected where they happen."""
+    """Ignores what the tasks of a dead instance leave behind. Failures are collected where they happen."""
 
 
 def spend[T](night: Callable[[NightLoop], Coroutine[Any, Any, T]]) -> T:

@@ -1,6 +1,6 @@
-"""What the two documents of a night declare, as data: rendered as YAML for Homeostat, and as paths for the oracle.
+"""The declarations of a night's two documents, as data: YAML for Homeostat, and paths for the oracle.
 
-Both web apps declare the NSG's rules and the zones' links alike, so that three roots of five have two owners.
+Both web apps declare the same NSG rules and zone links, so that three of the five roots have two owners.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ from tests.nights.place import (
 from tests.nights.schedule import Contain, Govern, Respec, Routing
 
 SECRET_SETTING: Final = "DB_PASSWORD"
-"""Declared `secret: true`: its presence is defended, and another value than the first that was seen is told."""
+"""Declared `secret: true`. Its presence is enforced, and a value that differs from the first one seen is reported."""
 
 _RULES: Final = (
     ("allow-sql", 100, "Allow", "Tcp", "1433"),
@@ -54,9 +54,9 @@ ROUTE_PREFIX: Final = "10.10.0.0/16"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One declared thing: its root, kind and mode, and what has to be where once it is as declared.
+    """One declared thing: its root, kind and mode, and the values that it has once it is as declared.
 
-    instead: what does as well.
+    instead: values that are as good.
     """
 
     root: str
@@ -76,7 +76,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """modes: by kind, where it is not `enforce`. ports: of rules, where it is not the usual one."""
+    """The spec of a night. modes: by kind, if not `enforce`. ports: of rules, if not the usual ones."""
 
     settings: tuple[tuple[str, str], ...] = _SETTINGS
     ports: tuple[tuple[str, str], ...] = ()
@@ -111,7 +111,7 @@ class Declared:
         return (*APPS, SLOT) if self.has_slot else APPS
 
     def settings_of(self, site: str) -> tuple[tuple[str, str], ...]:
-        """The slot has its own values of two that both declare."""
+        """The declared settings of a site. The slot has its own values for two of them."""
         own = SLOT_SETTINGS if site == SLOT else {}
         legacy = ((LEGACY, "1"),) if self.routing and self.routing.by_setting else ()
         return tuple((name, own.get(name, value)) for name, value in (*self.settings, *legacy))
@@ -127,7 +127,7 @@ class Declared:
                 yield name, priority, access, protocol, ports.get(name, port)
 
     def targets(self, root: str) -> tuple[str, ...]:
-        """Who owns a root."""
+        """The targets that own a root."""
         if root == NETWORK:
             return self.sites
         return (root,) if root in SITES else APPS
@@ -160,7 +160,7 @@ def _policy(policy: Govern) -> str:
 
 
 def _site(app: str, declared: Declared) -> list[str]:
-    """What is a site's own."""
+    """The YAML of a site's own sections."""
     web_app = app.replace("--", "/")
     lines = [f"target: {app}", f"web_app: {web_app}", "resource_group: rg-flask", "vnet_integration:"]
     lines += [f"  mode: {declared.mode('vnet_integration')}", "  subnet: vnet-appservice/snet-appservice-integration"]
@@ -218,7 +218,7 @@ def _name(root: str) -> str:
 
 @lru_cache(maxsize=512)
 def items(declared: Declared) -> tuple[Item, ...]:
-    """Everything that is declared, with its place in the world."""
+    """All declared items, with their places in the world."""
     return tuple(_items(declared))
 
 
@@ -264,7 +264,7 @@ def _items(declared: Declared) -> Iterator[Item]:
 
 @lru_cache(maxsize=512)
 def owned(declared: Declared) -> frozenset[Path]:
-    """Every path that Homeostat may write to. Names of settings are one whatever their case."""
+    """Every path that Homeostat may write to. Names of settings are compared without regard to case."""
     return frozenset(
         (root, path.lower()) for item in items(declared) if item.mode == "enforce" for root, path in item.wanted
     )

@@ -1,7 +1,7 @@
-"""Deliberate defects of the product's own source, each as the text that is there and the text that takes its place.
+"""Deliberate defects of the product's own source. Each is a text of the source and the text that replaces it.
 
-`mutants` puts them in, one at a time, and tells what caught them. A defect whose place is gone fails loudly: whoever
-changes such a line says anew what would be wrong with it.
+`mutants` applies them one at a time, and reports what caught them. If the source no longer has a text, the run fails:
+whoever changes such a line says here what would now be a defect of it.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """file: in the project. old: there exactly once."""
+    """A replacement in one file of the project. old: occurs there exactly once."""
 
     file: str
     old: str
@@ -19,7 +19,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """tests: that catch it, where nights cannot, because what it does wrong does not happen in them."""
+    """A defect. tests: those that catch it, if nights cannot, since its effect does not occur in them."""
 
     name: str
     patches: tuple[Patch, ...]
@@ -58,7 +58,7 @@ DEFECTS: Final = (
         (Patch(WRITER, 'return {"If-None-Match": "*"}', "return {}"),),
     ),
     Defect(
-        "the leases of others are not seen",
+        "another instance's lease is ignored",
         (
             Patch(
                 "homeostat/core/marks.py", "return record.lease is None or record.lease.expires <= now", "return True"
@@ -87,7 +87,7 @@ DEFECTS: Final = (
         ("tests/core/test_guards.py", "tests/gate/test_surroundings.py"),
     ),
     Defect(
-        "a 409 is taken for done",
+        "a 409 counts as success",
         (
             Patch(
                 WRITER,
@@ -101,23 +101,23 @@ DEFECTS: Final = (
         (Patch(RECONCILE, "replace(written.intending(named, intent), episodes", "replace(named, episodes"),),
     ),
     Defect(
-        "pauses are not heard",
+        "pauses are ignored",
         (Patch(STANDING, "    if not active:\n", "    if True:\n"),),
     ),
     Defect(
-        "pause tags are not heard",
+        "pause tags are ignored",
         (Patch(SURROUNDINGS, "if end > situation.now and", "if False and"),),
     ),
     Defect(
-        "HOMEOSTAT_MODE is not heard",
+        "HOMEOSTAT_MODE is ignored",
         (Patch(STANDING, "return None if situation.cap is Mode.ENFORCE else", "return None if True else"),),
     ),
     Defect(
-        "windows are not looked at",
+        "windows are ignored",
         (Patch("homeostat/core/gate/windows.py", "    if not barriers:\n", "    if True:\n"),),
     ),
     Defect(
-        "running deployments are not minded",
+        "running deployments are ignored",
         (Patch(SURROUNDINGS, "    if not fresh:\n", "    if True:\n"),),
     ),
     Defect(
@@ -140,11 +140,11 @@ DEFECTS: Final = (
         (Patch(WRITING, "for action, _ in self.written[self.counted :] for", "for action, _ in () for"),),
     ),
     Defect(
-        "our own events are not recognised",
+        "Homeostat's own events are not recognised",
         (Patch("homeostat/service.py", "if ours or (foreign and", "if (foreign and"),),
     ),
     Defect(
-        "a failed read is taken for absence",
+        "a failed read counts as absence",
         (
             Patch(
                 "homeostat/azure/reader.py",
@@ -163,8 +163,7 @@ DEFECTS: Final = (
         (
             Patch(
                 "homeostat/core/conclusion.py",
-                "overwritten = alerts.overwrites(root, possible_overwrites("
-                "replace(before, blind_writes=blind_writes)), now)",
+                "overwritten = _overwritten(root, before, after, now)",
                 "overwritten = ()",
             ),
         ),
@@ -193,11 +192,11 @@ DEFECTS: Final = (
         ),
     ),
     Defect(
-        "our part of a quota is not kept",
+        "Homeostat's part of a quota is exceeded",
         (Patch("homeostat/core/budget.py", "start - now + self._store.due(kept + place, start)", "start - now"),),
     ),
     Defect(
-        "what ARM refuses is asked again at once",
+        "a throttled request is repeated at once",
         (
             Patch(
                 "homeostat/azure/governor.py",
@@ -208,12 +207,12 @@ DEFECTS: Final = (
         ("tests/azure/test_governor_answers.py",),
     ),
     Defect(
-        "what other tools drew comes back by our part alone",
+        "what other tools drew comes back only at the rate of Homeostat's part",
         (Patch("homeostat/core/budget.py", "* whole, at, tokens, whole)", "* whole, at, tokens)"),),
         (ONCE_BROKEN,),
     ),
     Defect(
-        "a rollback puts up no pause",
+        "a rollback sets no pause",
         (
             Patch(
                 "homeostat/operations/rollback.py",
@@ -228,7 +227,7 @@ DEFECTS: Final = (
         (ONCE_BROKEN,),
     ),
     Defect(
-        "a rollback does not mind the tags of what it restores",
+        "a rollback ignores the tags of what it restores",
         (Patch("homeostat/operations/rollback.py", "own=pause, facts=facts)", "own=pause)"),),
         (ONCE_BROKEN,),
     ),
@@ -305,7 +304,7 @@ DEFECTS: Final = (
         ),
     ),
     Defect(
-        "a container is made without a word",
+        "a container is created without permission",
         (Patch("homeostat/core/gate/approval.py", "    if reason is None:\n", "    if True:\n"),),
     ),
     Defect(
@@ -330,7 +329,7 @@ DEFECTS: Final = (
         (ONCE_BROKEN, "tests/loop/test_gone.py"),
     ),
     Defect(
-        "a subnet is made without a word",
+        "a subnet is created without permission",
         (Patch("remediators/subnet.py", "recreate=wanted.recreate)", "recreate=True)"),),
     ),
     Defect(
@@ -338,15 +337,15 @@ DEFECTS: Final = (
         (Patch("homeostat/core/arm_types.py", '"interfaceEndpoints",', '"interfaceEndpoints", "serviceEndpoints",'),),
     ),
     Defect(
-        "a container is made again at its first 404",
+        "a container is recreated at its first 404",
         (Patch(RECONCILE, "by_word or self.trigger.dry_run or self.ending.was_missed_twice()", "True"),),
     ),
     Defect(
-        "a group is made over what somebody made meanwhile",
+        "a group is created over one that somebody created meanwhile",
         (Patch("homeostat/core/plan.py", "return not self.type.if_none_match", "return False"),),
     ),
     Defect(
-        "what is gone and held is not looked at when the hold ends",
+        "a container that is gone and held is not looked at when the hold ends",
         (
             Patch(
                 "homeostat/core/endings.py",
@@ -357,7 +356,7 @@ DEFECTS: Final = (
         (ONCE_BROKEN,),
     ),
     Defect(
-        "a slot's settings are written amid a swap",
+        "a slot's settings are written during a swap",
         (
             Patch(
                 "remediators/app_settings.py",
@@ -371,7 +370,7 @@ DEFECTS: Final = (
         (Patch("homeostat/core/events.py", "if id_ == site or id_.key.startswith(below))", "if id_ == site)"),),
     ),
     Defect(
-        "what failed is not tried again",
+        "a failed root is not tried again",
         (
             Patch(
                 "homeostat/core/endings.py",

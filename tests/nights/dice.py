@@ -1,4 +1,4 @@
-"""What is drawn by chance, and the edits that people make anyway."""
+"""The random draws of a night, and the ordinary edits that people make."""
 
 from collections.abc import Iterator
 from random import Random
@@ -9,7 +9,7 @@ from tests.nights.place import APPS, NSG, ZONES
 from tests.nights.schedule import Change, Edit, Entry, Who
 
 LAST: Final = 2100.0
-"""Seconds since dusk, after which nothing new is begun."""
+"""Seconds since dusk after which nothing new begins."""
 
 RULES: Final = ("allow-sql", "allow-redis", "allow-https", "deny-all-outbound")
 _SETTINGS: Final = ("SQL_SERVER_FQDN", "REDIS_PORT", "KEY_VAULT_URI")
@@ -17,7 +17,7 @@ WHO: Final[tuple[Who, ...]] = ("anna", "terraform")
 
 
 def planted(seed: int) -> str:
-    """The secret of a night: it must show nowhere."""
+    """The planted secret of a night, which must show nowhere."""
     return f"planted-{seed}-kept-to-itself"
 
 
@@ -33,7 +33,7 @@ class Dice:
         return round(self.random.uniform(5, LAST), 1)
 
     def after(self, start: float, least: float, most: float) -> float:
-        """Some time after, and before the night's last entries can happen."""
+        """A random time after `start`, but before the last entries of the night."""
         return round(min(start + self.between(least, most), LAST + 100), 1)
 
     def between(self, least: float, most: float) -> float:
@@ -44,7 +44,7 @@ class Dice:
 
 
 def edits(dice: Dice) -> Iterator[Entry]:
-    """Edits in bursts: what comes close together is what races."""
+    """Edits in bursts, since edits that are close together race."""
     for _ in dice.some(1, 4):
         start = dice.at()
         for _ in dice.some(1, 3):
@@ -55,7 +55,7 @@ def edits(dice: Dice) -> Iterator[Entry]:
 
 
 def owned(dice: Dice) -> Change:
-    """Something that the spec declares becomes different."""
+    """A change of something that the spec declares."""
     app, zone, rule = dice.pick(*APPS), dice.pick(*ZONES), dice.pick(*RULES)
     return dice.pick(
         Change("rule field", NSG, rule, dice.pick("access=Deny", "destinationPortRange=9999", "protocol=Udp")),
@@ -71,7 +71,7 @@ def owned(dice: Dice) -> Change:
 
 
 def unowned(dice: Dice) -> Change:
-    """Something that is nobody's business but a person's."""
+    """A change of something that the spec does not declare."""
     app, zone, number = dice.pick(*APPS), dice.pick(*ZONES), dice.random.randint(1, 3)
     return dice.pick(
         Change("new rule", NSG, f"human-{number}", str(2000 + number)),

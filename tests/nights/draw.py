@@ -1,6 +1,6 @@
-"""A night out of a seed: what happens when, drawn so that most nights are about two or three kinds of trouble.
+"""Draws a night from a seed, so that most nights are about two or three kinds of trouble.
 
-A night of everything at once teaches little and shrinks badly; so each draws its themes first.
+A night with everything at once teaches little and shrinks badly. So each night draws its themes first.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -74,7 +74,7 @@ def _amount(dice: Dice, kind: str) -> float:
 
 
 def _storm(dice: Dice) -> Iterator[Entry]:
-    """One fault, many times over: longer than retries are patient."""
+    """One fault, many times in a row, for longer than the retries last."""
     kind = dice.pick("throttled without a word", "unavailable", "reset", "busy", "gateway timeout", "broken")
     verb = dice.pick(*KINDS[kind].verbs.split())
     start, amount = dice.at(), _amount(dice, kind)
@@ -83,7 +83,7 @@ def _storm(dice: Dice) -> Iterator[Entry]:
 
 
 def _races(dice: Dice) -> Iterator[Entry]:
-    """The same moment: somebody's write lands between Homeostat's look and its write."""
+    """Somebody's write lands between Homeostat's read and its write."""
     for _ in dice.some(1, 4):
         change = dice.pick(owned, unowned, unowned)(dice)
         at = dice.pick(0.0, dice.at())
@@ -91,7 +91,7 @@ def _races(dice: Dice) -> Iterator[Entry]:
 
 
 def _made_again(dice: Dice) -> Iterator[Entry]:
-    """Something goes, and somebody makes it anew at the moment at which Homeostat does."""
+    """Something is deleted, and somebody recreates it at the same moment as Homeostat."""
     at, zone, rule = dice.at(), dice.pick(*ZONES), dice.pick(*RULES)
     gone, made = dice.pick(
         (Change("link gone", zone), Change("link", zone, "", "owner=team-1")),
@@ -108,7 +108,7 @@ def _where(change: Change) -> Where:
 
 
 def _lost_answers(dice: Dice) -> Iterator[Entry]:
-    """Writes that took effect and were never acknowledged, and the writes of others at that moment."""
+    """Writes that take effect and are never acknowledged, and the writes of others at that moment."""
     for _ in dice.some(1, 3):
         kind = dice.pick(
             "reset, executed", "time-out, executed", "gateway timeout, executed", "broken, executed", "late"
@@ -123,7 +123,7 @@ def _crashes(dice: Dice) -> Iterator[Entry]:
 
 
 def _crash_in_a_repair(dice: Dice) -> Iterator[Entry]:
-    """An edit, and an instance that dies in what it leads to, with others writing around it."""
+    """An edit, and an instance that dies while it handles the edit, with others writing at the same time."""
     for _ in dice.some(1, 2):
         at, change = dice.at(), owned(dice)
         yield Edit(at, dice.pick(*WHO), change)
@@ -135,7 +135,7 @@ def _crash_in_a_repair(dice: Dice) -> Iterator[Entry]:
 
 
 def _stale_reads(dice: Dice) -> Iterator[Entry]:
-    """Reads that a cache answers, soon after something was written."""
+    """Reads that a cache answers soon after a write."""
     for _ in dice.some(2, 6):
         yield Fault(dice.pick(0.0, dice.at()), "", "read", "stale")
     yield from _races(dice)
@@ -193,7 +193,7 @@ def _requests(dice: Dice) -> Iterator[Entry]:
 
 
 def _old_rows(dice: Dice) -> Iterator[Entry]:
-    """Resource Graph lags, by hours or for as long as the night lasts, and no event tells of what changes."""
+    """Resource Graph lags, by hours or for as long as the night lasts, and no event reports what changes."""
     yield OldRows(dice.pick(300.0, 3600.0, 30 * 86_400.0))
     yield from _no_mail(dice)
     for _ in dice.some(1, 3):

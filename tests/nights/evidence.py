@@ -1,4 +1,4 @@
-"""What a trace proves, looked up once for all promises: who knew what, when the world was how, what was stored."""
+"""What a trace shows, looked up once for all promises: who knew what, the states of the world, what was stored."""
 
 import json
 from bisect import bisect_right
@@ -18,7 +18,7 @@ from tests.nights.trace import Acted, Began, Call, Changed, Ended, Happened, Loo
 
 OUTBOX: Final = "outbox:"
 PARTITIONS: Final[Mapping[str, str]] = {id_.lower(): name for name, id_ in ROOTS.items()}
-"""By partition of the durable state, the root that is kept there."""
+"""The root of each partition of the durable state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Evidence:
         return began
 
     def specs_of(self, work: str, until: int) -> list[Declared]:
-        """By which versions of the spec a work may have decided: the one its instance had, and what it read since."""
+        """The versions of the spec that a work may have used: its instance's, and those it read since."""
         who, begun = work.partition("/")[0], self._began[work]
         read = [(place, each.declared) for place, each in self.of(Read) if each.who == who and place <= until]
         before = [declared for place, declared in read if place < begun][-1:]
@@ -109,7 +109,7 @@ class Evidence:
         return [(place, call) for place, call in self.of(Call) if call.verb == "write" and call.executed]
 
     def is_blind_creation(self, write: Call) -> bool:
-        """Whether it makes a container for which Azure knows no precondition: a zone has one."""
+        """Whether it creates a container for which Azure has no precondition. For a zone there is one."""
         blind = {id_.lower() for name, id_ in CONTAINERS.items() if name not in ZONES}
         return write.method == "PUT" and write.path.lower() in blind and not write.if_match
 
@@ -124,12 +124,12 @@ class Evidence:
 
     @cached_property
     def own_changes(self) -> list[tuple[int, Changed]]:
-        """What became different by Homeostat's doing."""
+        """The changes of the world that Homeostat made."""
         return [(place, change) for place, change in self.of(Changed) if change.work]
 
     @property
     def recreated(self) -> tuple[str, ...]:
-        """The containers that the spec has made again by themselves."""
+        """The containers that the spec allows Homeostat to recreate unattended."""
         containers = self.trace.declared.containers
         return containers.recreated if containers and containers.declared else ()
 
@@ -145,7 +145,7 @@ class Evidence:
         return found
 
     def last_read(self, write: Call, path: str) -> int | None:
-        """Where a write's work had last read what is at a path, or ends with it, and ARM had answered."""
+        """Where the write's work last read a path that is or ends with this one, with an answer of ARM."""
         reads = [
             place
             for place, call in self._calls[write.work]
@@ -154,17 +154,17 @@ class Evidence:
         return reads[-1] if reads else None
 
     def intent_of(self, write: Call) -> int:
-        """Where the intent of a write was stored first; a lease that is renewed stores it again."""
+        """Where the intent of a write was first stored. Renewing a lease stores it again."""
         intents = self._intents(write)
         return next((place for place, intent in intents if intent["id"] == intents[-1][1]["id"]), -1)
 
     def snapshots_of(self, write: Call) -> Sequence[str]:
-        """The names that the intent of a write has for the snapshots before its writes."""
+        """The names of the snapshots that the intent of a write announces."""
         intents = self._intents(write)
         return intents[-1][1].get("snapshots", ()) if intents else ()
 
     def _intents(self, write: Call) -> list[tuple[int, Mapping[str, Any]]]:
-        """Those in the record, as it was stored before a write by the same work, in order."""
+        """The intents in the record that the same work stored before a write, in order."""
         root = root_at(write.path)
         assert root is not None, f"nobody else's resources are written: {write.path}"
         records = self.records_by(root, write.work, write.sent)
@@ -175,7 +175,7 @@ class Evidence:
         return self.trace.seen[place].at if place >= 0 else write.sent_at
 
     def clock_of(self, write: Call) -> datetime:
-        """What its writer's clock showed when a write was sent, had it not jumped since the look at the pauses."""
+        """The time of its writer's clock when a write was sent, without jumps since the look at the pauses."""
         look = self.last_look_at_pauses(write.work, write.sent)
         if look is None:
             return DUSK + timedelta(seconds=write.sent_at)
@@ -186,14 +186,14 @@ class Evidence:
         return {ended.work: ended for _, ended in self.of(Ended)}
 
     def ended_well(self, work: str) -> bool:
-        """Whether a work lived to its end, and could store what it had done."""
+        """Whether a work reached its end, and could store what it had done."""
         return work in self._endings and not self._endings[work].failure
 
     def place_of(self, work: str) -> int:
         return self._began[work]
 
     def told_writers(self, root: str, kind: str, until: int) -> frozenset[str]:
-        """Whose events had been taken by then, if that of the last foreign change of a kind's items was among them."""
+        """The writers whose events had been taken by then, if the last foreign change of the kind was among them."""
         paths = {path for item in self.items() if (item.root, item.kind) == (root, kind) for path in item.wanted}
         changes = [each for at, each in self.of(Changed) if at < until and not each.work and paths & each.values.keys()]
         taken = {each.about for at, each in self.of(Happened) if at < until and each.what == "event taken"}
@@ -220,12 +220,12 @@ class Evidence:
         return records[index][2] if index >= 0 else {}
 
     def records_by(self, root: str, work: str, until: int) -> list[tuple[int, Mapping[str, Any]]]:
-        """What a work made of a root's record until then, oldest first."""
+        """The records of a root that a work stored until then, oldest first."""
         return [(place, record) for place, by, record in self._records[root] if by == work and place < until]
 
     @cached_property
     def alerts(self) -> list[Alert]:
-        """Every alert that was stored to be sent, in that order; one that was stored again is there again."""
+        """Every alert that was stored to be sent, in order. One that was stored twice is there twice."""
         found = []
         for place, stored in self.of(Stored):
             for row, text in stored.rows:
@@ -237,7 +237,7 @@ class Evidence:
         return found
 
     def pauses_at(self, place: int) -> Mapping[str, datetime]:
-        """Every stored pause, by its row, with its end. What a row begins with is whose pause it is."""
+        """The end of every stored pause, by its row. The row's beginning tells whose pause it is."""
         found: dict[str, datetime] = {}
         for at, stored in self.of(Stored):
             if at > place:
@@ -255,7 +255,7 @@ class Evidence:
         return next(((at, each) for at, each in reversed(looks) if at < before), None)
 
     def held_codes(self, root: str, kind: str, before: int) -> frozenset[str]:
-        """Why a kind of a root is held, as the last alert of it until then tells."""
+        """The codes of the holds of a root's kind, by its last alert until then."""
         told = [
             each for each in self.alerts if each.place < before and (each.root, each.data.get("kind")) == (root, kind)
         ]
@@ -264,7 +264,7 @@ class Evidence:
     # --- excuses ---
 
     def is_looked_at(self, root: str, kind: str, state: State) -> bool:
-        """Whether a kind whose items hold is in order to Homeostat too: nothing that is no item of it differs."""
+        """Whether a kind whose items are as declared is also in order to Homeostat: nothing else of it differs."""
         caps = self.entries(schedule.Cap)
         if caps and max(caps, key=lambda each: each.at).mode == "ignore":
             return False
@@ -294,7 +294,7 @@ class Evidence:
         return sum(jumps)
 
     def roots_without_news(self) -> frozenset[str]:
-        """The roots of which some event, or the work it led to, never arrived."""
+        """The roots with an event, or the work that followed from it, that never arrived."""
         return self.roots_of("event lost", "event given up", "poison")
 
     def roots_of(self, *whats: str) -> frozenset[str]:

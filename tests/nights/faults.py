@@ -9,11 +9,12 @@ from simulator.messages import Response
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """status: of the answer given instead of ARM's; 0 for none at all, None for ARM's own.
+    """What a fault does to a call.
 
-    executed: whether ARM carries the request out. waits: seconds before the answer, or its absence.
-    way: seconds that the request itself is on its way. held: the operation that it starts takes `amount` seconds, or
-    fails at its end (`fails`). stale: the answer is of a moment ago.
+    status: of the answer that replaces ARM's; 0 for no answer, None for ARM's own answer. executed: whether ARM carries
+    the request out. waits: seconds until the answer, or until it is clear that there is none. way: seconds until the
+    request reaches ARM. held: the operation that it starts takes `amount` seconds, or fails at its end (`fails`).
+    stale: the answer shows an earlier state.
     """
 
     status: int | None = None

@@ -1,4 +1,4 @@
-"""The theme of containers: a group, a route table, a zone or a subnet goes, with all that was in it."""
+"""The theme of containers: a security group, a route table, a zone or a subnet is deleted, with all that is in it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -11,7 +11,7 @@ _WORDS: Final[Mapping[str, str]] = {NSG: "group", TABLE: "table"}
 
 
 def containers(dice: Dice) -> Iterator[Entry]:
-    """Some are made again by themselves, some on a person's word; and somebody may make one anew meanwhile."""
+    """Some are recreated unattended, some after a person allows it. Somebody else may recreate one meanwhile."""
     names = tuple(CONTAINERS)
     recreated = tuple(sorted(dice.random.sample(names, k=dice.random.randint(0, len(names)))))
     yield Contain(recreated, declared=dice.pick(True, True, True, False))
@@ -23,7 +23,7 @@ def containers(dice: Dice) -> Iterator[Entry]:
 
 
 def _goes(dice: Dice, at: float, name: str) -> Iterator[Entry]:
-    """Of a zone first the link, of a subnet the apps. Where these come back in time, Azure lets nothing go."""
+    """Deletes a container; of a zone first the link, of a subnet the apps: Azure refuses while they are there."""
     who = dice.pick(*WHO)
     if name in _WORDS:
         yield Edit(at, who, Change(f"{_WORDS[name]} gone", name), honest=False)
@@ -42,7 +42,7 @@ def _made(dice: Dice, at: float, name: str) -> Iterator[Entry]:
 
 
 def _raced(dice: Dice, at: float, name: str) -> Iterator[Entry]:
-    """At the moment at which Homeostat makes it anew."""
+    """Somebody recreates it at the same moment as Homeostat."""
     places: Mapping[str, Where] = {NSG: "networksecuritygroups", TABLE: "routetables", NETWORK: "/subnets/"}
     yield Race(at + 1, places.get(name, "privatednszones"), dice.pick(*WHO), _maker(dice, name))
 

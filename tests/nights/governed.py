@@ -1,4 +1,4 @@
-"""Themes of the gate: policies under which next to nothing may be written, and what holds a repair back."""
+"""Themes of the gate: policies that allow very few writes, and other reasons that hold a repair."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,7 +13,7 @@ PAUSE_TAG: Final = "homeostat-pause-until"
 
 
 def caps(dice: Dice) -> Iterator[Entry]:
-    """A policy that allows next to nothing, and more to repair than that."""
+    """The policy allows very few writes, and there is more to repair."""
     yield Govern(writes_per_resource=dice.random.randint(1, 3), writes_per_hour=dice.pick(2, 3, 5, 500))
     yield from edits(dice)
     for _ in dice.some(0, 2):
@@ -21,7 +21,7 @@ def caps(dice: Dice) -> Iterator[Entry]:
 
 
 def long_fights(dice: Dice) -> Iterator[Entry]:
-    """The same drift after each repair, by a tool that is told by events, or runs every so often."""
+    """A tool puts the same drift back after each repair. Events trigger it, or it runs at intervals."""
     yield Govern(times=dice.pick(2, 3), backoff=dice.pick(1, 5, 15), stop_after=dice.random.randint(1, 5))
     change, at, who = owned(dice), dice.between(5, 600), dice.pick(*WHO)
     yield Edit(at, who, change, honest=False)

@@ -1,7 +1,7 @@
-"""What stands around the instances: the Functions host with its queue, and Event Grid.
+"""The environment of the instances: the Functions host with its queue, and Event Grid.
 
-Both deliver at least once. A message that fails comes again at once and goes to the poison queue after five times; one
-whose instance died comes again when it shows again. An event that is not taken comes again ever later.
+Both deliver at least once. A message that fails comes again at once, and goes to the poison queue after five times. A
+message whose instance died comes again once it is visible again. An event that is not taken comes again, ever later.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
-from homeostat.ports import Conflict, QueuedMessage
+from homeostat.ports.storage import Conflict, QueuedMessage
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE
 from simulator.activity import Activity
 from simulator.providers.eventgrid.events import event_of
@@ -25,7 +25,7 @@ from tests.nights.trace import Began, Ended, Happened
 MAX_DEQUEUES: Final = 5
 VISIBILITY: Final = timedelta(minutes=10)
 RENEWED_EVERY: Final = 240.0
-"""Seconds after which the host prolongs the time that a message stays hidden, while its instance works on it."""
+"""Seconds after which the host renews the hiding of a message, while its instance works on it."""
 
 QUEUES: Final = (WORK_QUEUE, SWEEP_QUEUE)
 
@@ -69,7 +69,7 @@ class Host:
             self._look_at(queue)
 
     def _look_at(self, queue: str) -> None:
-        """Hands out what is due, and looks again when the next message shows."""
+        """Hands out the messages that are due, and looks again when the next one becomes visible."""
         loop, due = self._ground.loop, self._ground.memory.queues.next_visible(queue)
         if due is None:
             return
@@ -119,7 +119,7 @@ class Host:
         return failure
 
     def _forget(self) -> None:
-        """The host of a dead instance is dead as well; its message shows again by itself."""
+        """Forgets a dead instance's messages. Its host is dead as well, and they become visible again by themselves."""
         self.busy -= 1
 
     def begin(self, instance: Instance, work: str, what: str) -> None:
@@ -159,7 +159,7 @@ class Host:
     # --- Event Grid ---
 
     def _post(self) -> None:
-        """Each new record of the activity log becomes an event, and meets its fate on the way."""
+        """Makes an event of each new record of the activity log. The schedule decides what happens to it on its way."""
         records, self._cursor = self._ground.azure.cloud.activities.since(self._cursor)
         for record in records:
             self._send(record)
@@ -215,7 +215,7 @@ class Host:
 
 
 class _Renewal:
-    """Keeps a message hidden for as long as its instance lives and works."""
+    """Keeps a message hidden for as long as its instance is alive and works on it."""
 
     def __init__(self, ground: Ground, instance: Instance, message: QueuedMessage) -> None:
         self.message = message

@@ -32,7 +32,7 @@ _NEVER_EXPIRES: Final = 4_000_000_000
 
 
 class Credential:
-    """One token for ever: when tokens end is another test's affair."""
+    """A credential whose token never expires. Other tests are about expiry."""
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         del scopes
@@ -54,7 +54,7 @@ class Credential:
 
 @dataclass(slots=True)
 class Specs:
-    """The documents as they are now, and which of them this instance has read last."""
+    """The current documents, and the version that this instance has read last."""
 
     ground: Ground
     who: str
@@ -88,12 +88,12 @@ class Instance:
         return self.service.engine.cap
 
     def capped(self, mode: Mode) -> None:
-        """What begins from now on goes by another HOMEOSTAT_MODE."""
+        """Work that begins from now on runs under another HOMEOSTAT_MODE."""
         self.service = replace(self.service, engine=replace(self.service.engine, cap=mode))
 
 
 type Make = Callable[[Service], Service]
-"""What is done to every instance before it runs: nothing, or a deliberate mistake."""
+"""What is changed in every instance before it runs: nothing, or one deliberate mistake."""
 
 
 def as_it_is(service: Service) -> Service:
@@ -101,7 +101,7 @@ def as_it_is(service: Service) -> Service:
 
 
 class Ourselves:
-    """Homeostat knows who it is to Azure, as events name it."""
+    """The Identity port: Homeostat's principal, as events name it."""
 
     async def principal(self, subscription: str) -> Principal | None:
         return Principal(HOMEOSTAT.object_id, HOMEOSTAT.app_id)

@@ -1,4 +1,4 @@
-"""Many nights, on as many processes as asked for, and what came of them."""
+"""Runs many nights, on as many processes as requested, and gathers their results."""
 
 import time
 from collections import Counter
@@ -14,12 +14,12 @@ from tests.nights.promises import Breach, breaches
 from tests.nights.trace import Call, Happened
 
 PART: Final = 50
-"""Nights that a process is given at a time."""
+"""How many nights a process is given at a time."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """failed: by seed, what was broken. seconds: of CPU."""
+    """The results of some nights. failed: the broken promises, by seed. seconds: of CPU."""
 
     nights: int = 0
     calls: int = 0
@@ -67,7 +67,7 @@ def live_through(seeds: Sequence[int]) -> Tally:
 
 
 def many(first: int, nights: int, processes: int) -> Iterator[Tally]:
-    """The tallies of all parts, in no promised order of time but always in that of their seeds."""
+    """The tallies of all parts, in the order of their seeds."""
     seeds = range(first, first + nights)
     parts = [seeds[start : start + PART] for start in range(0, nights, PART)]
     if processes == 1:

@@ -1,4 +1,4 @@
-"""Deliberate mistakes, each put into every engine of a night through its ports: what promises are there to catch."""
+"""Deliberate mistakes that promises have to catch. Each is put into every engine of a night through its ports."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -11,7 +11,8 @@ from homeostat.core.gate.situation import Pause
 from homeostat.core.model import Fact, Read
 from homeostat.core.plan import Action
 from homeostat.engine import Engine
-from homeostat.ports import ArmReader, ArmWriter, Change, Document, Documents, NoIdentity, Queues, Replace, Written
+from homeostat.ports.azure import ArmReader, ArmWriter, NoIdentity, Written
+from homeostat.ports.storage import Change, Document, Documents, Queues, Replace
 from homeostat.store import Store
 from tests.nights.azure import WORK
 from tests.nights.instance import Make
@@ -19,7 +20,7 @@ from tests.nights.instance import Make
 
 @dataclass(frozen=True)
 class WithoutEtag:
-    """Writes whatever is there."""
+    """Writes without regard to what is there."""
 
     writer: ArmWriter
 
@@ -30,7 +31,7 @@ class WithoutEtag:
 
 @dataclass(frozen=True)
 class Acknowledging:
-    """Takes a refusal for a success."""
+    """Treats a refusal as a success."""
 
     writer: ArmWriter
 
@@ -43,7 +44,7 @@ class Acknowledging:
 
 @dataclass(frozen=True)
 class ReadsOnce:
-    """Answers the second time, within one piece of work, what it read the first time."""
+    """Answers repeated reads of one piece of work with the first answer."""
 
     reader: ArmReader
     known: dict[tuple[str, Read], Fact] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class HearsNoPause(Store):
 
 @dataclass(frozen=True)
 class Losing:
-    """Documents that lose a member of the roots' records: when they are read, or when they are written."""
+    """Documents that lose a member of the roots' records, on reading or on writing."""
 
     inner: Documents
     member: str
@@ -94,7 +95,7 @@ class Losing:
 
 @dataclass(frozen=True)
 class NoConflicts(Losing):
-    """Documents that write over whatever is there."""
+    """Documents that overwrite rows without a conflict."""
 
     async def apply(self, partition: str, changes: Sequence[Change]) -> dict[str, str]:
         known = await self.inner.read(partition, "root")
@@ -106,7 +107,7 @@ class NoConflicts(Losing):
 
 @dataclass(frozen=True)
 class Mute:
-    """Sends nothing that is due later."""
+    """A sender that drops delayed messages."""
 
     queues: Queues
 

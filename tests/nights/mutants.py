@@ -1,6 +1,6 @@
-"""`python -m tests.nights.mutants`: puts each deliberate defect into a copy of the project, and tells what catches it.
+"""`python -m tests.nights.mutants`: puts each defect into a copy of the project, and reports what caught it.
 
-Writes docs/mutations.md. A defect that nothing catches fails the run: then a promise is missing, or a test.
+It writes docs/mutations.md. A defect that nothing catches fails the run, since a promise or a test is missing then.
 """
 
 import argparse
@@ -28,20 +28,20 @@ FIRST: Final = 1
 """The seed of the first night; each further night has the next."""
 
 NIGHTS: Final = 300
-"""How many nights a defect may live through unseen."""
+"""How many nights a defect may pass unnoticed."""
 
 
 NAMED: Final = 3
-"""How many promises or tests the page names of those that caught a defect."""
+"""At most so many of the promises or tests that caught a defect are named on the page."""
 
 
 class Gone(Exception):
-    """The text that a defect takes the place of is not there, or more than once."""
+    """The source does not have the text that a defect replaces exactly once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """by: the promises that were broken, or the tests that failed. nights: up to the first that broke one."""
+    """What caught a defect. by: the broken promises, or the failed tests. nights: up to the first that broke one."""
 
     defect: Defect
     by: tuple[str, ...]
@@ -56,7 +56,7 @@ class Verdict:
 
 
 def caught(defect: Defect, nights: int = NIGHTS) -> Verdict:
-    """Lives through nights with a defect until a promise breaks, or runs its tests. Raises Gone."""
+    """Runs nights with a defect until a promise breaks, or runs its tests. Raises Gone."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder)
         _copy(copy)
@@ -77,7 +77,7 @@ def _copy(folder: Path) -> None:
 
 
 def put_in(defect: Defect, folder: Path) -> None:
-    """Raises Gone."""
+    """Applies a defect to the copy of the project in a folder. Raises Gone."""
     for patch in defect.patches:
         file = folder / patch.file
         text = file.read_text(encoding="utf-8")
@@ -97,7 +97,7 @@ def _failed_tests(folder: Path, tests: Sequence[str]) -> tuple[str, ...]:
 
 
 def live(nights: int) -> None:
-    """In the copy: nights until a promise breaks. Its last line is what came of it, as JSON."""
+    """Runs in the copy: nights until a promise breaks. Its last line is the result as JSON."""
     for number, seed in enumerate(range(FIRST, FIRST + nights), 1):
         if by := sorted(broken_by(draw(seed))):
             print(json.dumps({"by": by, "nights": number}))
@@ -111,24 +111,24 @@ def page(verdicts: Iterable[Verdict]) -> str:
 
 _PAGE: Final = """# Deliberate defects
 
-A promise that never breaks proves little. So the product's own source is broken on purpose, one line at a time, in a
-copy of the project; then [nights](simulation.md) are lived through until one of their promises breaks. What cannot
-happen in a night has tests of its own.
+How do we know that the tests would notice a mistake? `python -m tests.nights.mutants` copies the project, breaks one
+line of the copy's source on purpose, and runs [simulated nights](simulation.md) until one of their promises breaks.
+Some defects cannot show in a night. For those it runs the tests that are named in the table.
 
 ```sh
-python -m tests.nights.mutants     # makes this page; ends with 1 if a defect is caught by nothing
+python -m tests.nights.mutants     # makes this page; exits with 1 if nothing catches a defect
 ```
 
-The nights are those of the seeds from {first} on, {most} at most. The table of defects is
-`tests/nights/defects.py`: each is the text that is there, and the text that takes its place. If the
-text is gone, the run fails.
+The nights are those of the seeds from {first} on, {most} at most. `tests/nights/defects.py` lists the defects. Each
+names the text that is in the source and the text that replaces it. If the source no longer has that text, the run
+fails.
 
 | defect | caught by | after |
 |---|---|---|
 {rows}
 
-Further mistakes, which come from outside of the source (storage that loses fields, answers that are repeated), stand in
-`tests/nights/mistakes.py` and are caught by every `make test`.
+`tests/nights/mistakes.py` has further mistakes, which come from outside the source, such as storage that loses fields
+and answers that are repeated. Every `make test` checks that the nights catch them.
 """
 
 

@@ -24,18 +24,18 @@ from tests.nights.schedule import Change, Fight, Schedule
 from tests.nights.trace import Acted, Call, Happened, Logged, Trace
 
 HORIZON: Final = 2400.0
-"""Seconds: nothing of a schedule happens later."""
+"""Seconds since dusk after which nothing of a schedule happens."""
 
 RESTART: Final = 8.0
-"""Seconds from the death of an instance to the next one in its place."""
+"""Seconds from the death of an instance to the start of the next one."""
 
 PATIENCE: Final = 10 * 3600.0
-"""Seconds in which all retries have come to their end."""
+"""Seconds after which all retries have ended."""
 
 
 @dataclass(slots=True)
 class Dawn:
-    """What is left of a night: what was seen, and what the durable state holds at its end."""
+    """The result of a night: its trace, and the durable state at its end."""
 
     schedule: Schedule
     trace: Trace
@@ -47,7 +47,7 @@ class Dawn:
 
 
 def play(night: Schedule, make: Make = as_it_is) -> Dawn:
-    """Lives through a night. `make` may put a deliberate mistake into every engine."""
+    """Runs a night. `make` may put a deliberate mistake into every engine."""
     return spend(lambda loop: _Night(loop, night, make).live())
 
 
@@ -91,7 +91,7 @@ class _Night:
         self.azure.on_write = self._fight_back
 
     def _let_go(self, cloud: Cloud) -> None:
-        """Nothing is associated with the containers, so that they can go."""
+        """Detaches the containers from everything, so that they can be deleted."""
         change = Change("subnet alone")
         base = people.look(cloud, "anna", change, DUSK)
         people.act(cloud, "anna", change, base, DUSK, honest=False, correlation="")
@@ -222,7 +222,7 @@ class _Night:
     # --- the end ---
 
     async def _morning(self) -> Dawn:
-        """Faults stop; what is under way ends; one sweep; what it finds ends."""
+        """The faults stop, work that is under way ends, a sweep runs, and the work that it starts ends."""
         self.azure.faults.clear()
         self.azure.races.clear()
         self.fights.clear()
@@ -247,14 +247,14 @@ class _Night:
         return Dawn(self.night, self.trace, rows, queued, self.azure.struck, len(self.lives), before_sweep)
 
     async def _further_nights(self) -> None:
-        """As many as it may take until no old row hides anything any more."""
+        """Runs as many nights as it takes until no old row can hide anything."""
         for _ in range(FULL_READ_DAYS):
             await asyncio.sleep(24 * 3600)
             await self.asking.sweep()
             await self._until_quiet()
 
     async def _until_quiet(self) -> None:
-        """Until no message waits and none is worked on, for longer than any event takes to come again."""
+        """Waits until no message is queued or worked on, for longer than any event takes to come again."""
         end = self.loop.time() + PATIENCE
         calm = 0
         while calm < 5 and self.loop.time() < end:
@@ -262,7 +262,7 @@ class _Night:
             calm = calm + 1 if self.host.quiet else 0
 
     async def _tidy(self) -> None:
-        """Nothing is seen any more; what waits is let go, so that no task outlives its loop."""
+        """Stops recording, and ends what still waits, so that no task outlives its loop."""
         self.trace.sealed = True
         for instance in self.lives:
             instance.life.end()
@@ -278,7 +278,7 @@ def _is_about(change: Change, path: str) -> bool:
 
 
 class _Ear(logging.Handler):
-    """Hears what is logged."""
+    """Adds what is logged to the trace."""
 
     def __init__(self, trace: Trace, loop: NightLoop) -> None:
         super().__init__()

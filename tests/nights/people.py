@@ -1,6 +1,6 @@
-"""What people and other tools do to the place, through ARM as anybody does: read, think, write.
+"""What people and other tools do to the place. They use ARM as anybody does: they read, think and write.
 
-A `Change` says what: the functions below make the body to write of the body that was read.
+A `Change` says what they do. The functions below turn the body that was read into the body to write.
 """
 
 import json
@@ -29,14 +29,14 @@ PEOPLE: Final = {
 }
 
 WHO_ASKS: Final = "anna"
-"""For runs, rollbacks, re-tests and approvals."""
+"""The person who asks for runs, rollbacks, re-tests and approvals."""
 
 type Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a kind of change is made. `make` gives the body to PUT of the one that was read, or None to delete."""
+    """How a kind of change is made. `make` turns the body that was read into the body to PUT, or None to delete."""
 
     path: Callable[[Change], str]
     version: str
@@ -93,7 +93,7 @@ def _integration(change: Change) -> str:
 
 
 def _with_field(body: Body, change: Change) -> Body:
-    """`name=value` of a rule that is there; a rule that is not gets the value beside what a rule needs."""
+    """A rule with `name=value`. A missing rule is created with that and what else a rule needs."""
     key, _, text = change.value.partition("=")
     value: Any = int(text) if key == "priority" else text
     there = body.get("properties") or _rule_properties("100")
@@ -118,7 +118,7 @@ def _rule_properties(priority: str) -> Body:
 
 
 def _tagged(body: Body, change: Change) -> Body:
-    """The whole group, as the portal and Terraform write it."""
+    """The whole group with a tag, as the portal and Terraform write it."""
     return {**body, "tags": {**(body.get("tags") or {}), change.name: change.value}}
 
 
@@ -127,7 +127,7 @@ def _untagged(body: Body, change: Change) -> Body:
 
 
 def _let_go(body: Body, _: Change) -> Body:
-    """The subnet without what protects and routes it."""
+    """The subnet without its security group and route table."""
     kept = {
         name: value for name, value in body["properties"].items() if name not in {"networkSecurityGroup", "routeTable"}
     }
@@ -142,7 +142,7 @@ def _subnetted(body: Body, change: Change) -> Body:
 
 
 def _located(body: Body, change: Change) -> Body:
-    """A container that is made anew, with a tag by which its maker knows it."""
+    """A recreated container, with a tag that tells who created it."""
     return {"location": "westeurope", "properties": {}, **body, "tags": {"owner": change.value}}
 
 
@@ -155,7 +155,7 @@ def _routed(_: Body, change: Change) -> Body:
 
 
 def _renewed(body: Body, change: Change) -> Body:
-    """The whole group with one rule more, as a tool writes it that has the group as one document."""
+    """The whole group with one more rule, as a tool writes it that keeps the group as one document."""
     properties = body.get("properties") or {}
     rules = [each for each in properties.get("securityRules") or () if each["name"] != change.name]
     added = {"name": change.name, "properties": _rule_properties(change.value)}
@@ -177,7 +177,7 @@ def _unset(body: Body, change: Change) -> Body:
 
 
 def _linked(body: Body, change: Change) -> Body:
-    """registration=true, or a tag."""
+    """A link with registration=true, or with a tag."""
     there = body.get("properties") or {"virtualNetwork": {"id": VNET}, "registrationEnabled": False}
     key, _, value = change.value.partition("=")
     if key == "registration":
@@ -238,14 +238,14 @@ WAYS: Final[Mapping[str, Way]] = {
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a person saw before thinking."""
+    """What a person read before thinking."""
 
     body: Body
     etag: str
 
 
 def look(cloud: Cloud, who: str, change: Change, now: datetime) -> Base:
-    """What is not there reads as an empty body, over which the person writes anew."""
+    """What the person reads. Something that does not exist reads as an empty body, and the write creates it."""
     way = WAYS[change.what]
     path = way.path(change)
     if path.endswith("/appsettings"):

@@ -1,7 +1,7 @@
-"""The place where every night happens: two web apps on one network, and what of it is looked at.
+"""The place of every night: two web apps on one network, and the parts of it that are judged.
 
-The world is built once a process and copied for each night. It is looked at flat, `(root, path)` to value, straight in
-what the simulated ARM stores: an oracle that shares no code with what Homeostat reads and compares.
+The world is built once in a process and copied for each night. Its state is a flat mapping from `(root, path)` to
+value, read directly from what the simulated ARM stores. This oracle shares no code with Homeostat's own reading.
 """
 
 import pickle
@@ -15,11 +15,11 @@ from tests.nights.clock import DUSK
 
 APPS: Final = ("app-flask", "app-two")
 SLOT: Final = "app-flask--staging"
-"""The first app's slot: a site of its own, by the name that a target of it has. Declared in nights with slots."""
+"""The first app's slot, named like its target. It is a site of its own, declared in nights with slots."""
 
 SITES: Final = (SLOT, *APPS)
 STICKY: Final = "SQL_SERVER_FQDN"
-"""The setting that stays where it is on a swap."""
+"""The setting that stays with its slot in a swap."""
 
 LEGACY: Final = "WEBSITE_VNET_ROUTE_ALL"
 """The setting that routes an app's traffic as the flag does."""
@@ -30,7 +30,7 @@ NSG: Final = "nsg"
 TABLE: Final = "routes"
 NETWORK: Final = "network"
 THERE: Final = "there"
-"""The path that says that a container is there."""
+"""The path whose value says that a container exists."""
 
 GROUP: Final = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-flask"
 _NETWORK: Final = f"{GROUP}/providers/Microsoft.Network"
@@ -51,7 +51,7 @@ CONTAINERS: Final[Mapping[str, str]] = {name: ROOTS[name] for name in (NSG, TABL
 """What can go with all that is in it, by its root: that itself, or of the network a subnet. The web apps do not go."""
 
 _KINDS: Final[Mapping[str, str]] = {"securityRules": "rules", "virtualNetworkLinks": "links"}
-"""What children are called in a path, where it is not the last part of their type."""
+"""The name of children in a path, if it is not the last part of their type."""
 
 SLOT_SETTINGS: Final[Mapping[str, str]] = {STICKY: "sql-staging.database.windows.net", "REDIS_PORT": "6381"}
 
@@ -60,7 +60,7 @@ WITHOUT_ETAG: Final = ("settings/", "routing/")
 
 type Path = tuple[str, str]
 type State = Mapping[Path, Any]
-"""By root and path within it. What is absent, or null, has no entry."""
+"""Values by root and path within it. What is absent or null has no entry."""
 
 
 @cache
@@ -74,7 +74,7 @@ def _built() -> bytes:
 
 
 def _slot(cloud: Cloud) -> Iterator[worlds.Step]:
-    """The first app's slot, which holds what the app does but for its own values of two settings."""
+    """The first app's slot. It is like the app, except for its own values of two settings."""
     app = cloud.get(ROOTS[APPS[0]])
     assert app is not None, "the guide has been followed"
     properties = {name: app.properties[name] for name in ("serverFarmId", "virtualNetworkSubnetId")}
@@ -86,7 +86,7 @@ def _slot(cloud: Cloud) -> Iterator[worlds.Step]:
 
 
 def fresh(seed: int, operation_seconds: float) -> Cloud:
-    """The place at dusk, where nothing differs from what is declared."""
+    """The place at dusk, with everything as declared."""
     cloud = Cloud(seed=seed, timing=Timing(operation_seconds=operation_seconds, retry_after=None))
     for resource in pickle.loads(_built()):
         cloud.put(resource)
@@ -94,13 +94,13 @@ def fresh(seed: int, operation_seconds: float) -> Cloud:
 
 
 def root_at(path: str) -> str | None:
-    """The root that an ARM path lies in, by name."""
+    """The name of the root that an ARM path lies in."""
     lowered = path.lower()
     return next((name for name, id_ in ROOTS.items() if f"{lowered}/".startswith(f"{id_.lower()}/")), None)
 
 
 def state(cloud: Cloud) -> State:
-    """All that a person could lose, or miss, at this place."""
+    """Everything at this place that a person could lose or miss."""
     found: dict[Path, Any] = {}
     for app in SITES:
         site = cloud.get(ROOTS[app])
@@ -139,13 +139,13 @@ def _subnet(subnet: Resource) -> Iterator[tuple[Path, Any]]:
 
 
 def changes(before: State, after: State) -> Mapping[Path, tuple[Any, Any]]:
-    """What differs, with both values."""
+    """The differences, with both values."""
     paths = sorted(before.keys() | after.keys())
     return {path: (before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)}
 
 
 def _frozen(value: Any) -> Any:
-    """Lists and objects as tuples, so that a later change of the body does not change what was seen."""
+    """Lists and objects as tuples, so that a later change of the body does not change what was recorded."""
     if isinstance(value, dict):
         return tuple(sorted((key, _frozen(each)) for key, each in value.items()))
     return tuple(map(_frozen, value)) if isinstance(value, list) else value

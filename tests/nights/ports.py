@@ -1,7 +1,7 @@
-"""The ports of an instance, as watched ones: they take time, can fail, and can be the last that their instance does.
+"""The watched ports of an instance. They take time and can fail, and the instance can die in them.
 
-A dead instance is no exception that anybody could handle: its ports never return, and nothing of it is seen any more.
-What it had sent by then is on its way all the same.
+A death is not an exception, which code could handle. The ports of a dead instance never return, and nothing of it is
+recorded any more. What it had sent by then still arrives.
 """
 
 import asyncio
@@ -17,12 +17,11 @@ from azure.core.rest._http_response_impl_async import AsyncHttpResponseImpl  # w
 from homeostat.core.budget import DEFAULT_SHARE_LEFT
 from homeostat.core.json import Absent
 from homeostat.memory import MemoryStorage
-from homeostat.ports import (
-    AlertError,
+from homeostat.ports.alerts import AlertError, CloudEventData
+from homeostat.ports.storage import (
     Blob,
     BlobInfo,
     Change,
-    CloudEventData,
     Document,
     OutcomeUnknown,
     QueuedMessage,
@@ -39,12 +38,12 @@ from tests.nights.trace import Happened, Looked, Published, Queued, Stored, Trac
 
 
 class Over(BaseException):
-    """The night is over: what a dead instance still waits for ends with it."""
+    """The night is over. This ends what the tasks of a dead instance still wait for."""
 
 
 @dataclass(slots=True)
 class Life:
-    """Whether an instance lives, and when it is to die."""
+    """Whether an instance is alive, and when it is to die."""
 
     loop: NightLoop
     trace: Trace
@@ -119,7 +118,7 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class _Port:
-    """What every port has: it takes time, and may be the last that its instance does."""
+    """The base of every port: a call takes time, and may be the last one of its instance."""
 
     ground: Ground
     life: Life
@@ -297,7 +296,7 @@ class Channel(_Port):
 
 
 class Transport(CloudTransport):
-    """What reaches ARM is on its way, whatever becomes of who sent it."""
+    """The transport to ARM. A request that is on its way arrives even if its sender dies."""
 
     def __init__(self, line: Line, life: Life) -> None:
         super().__init__(line)

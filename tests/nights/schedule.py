@@ -1,7 +1,6 @@
-"""What happens in one night, as data: so that a night can be drawn from a seed, run again, shrunk and printed.
+"""The events of one night as data, so that a night can be drawn from a seed, repeated, shrunk and printed.
 
-Times are seconds since dusk. An entry that says `at` without a moment of its own waits from then on for its chance:
-the next call that fits it, the next message, the next event.
+Times are seconds since dusk. An entry that is about a call, message or event takes the next one after `at` that fits.
 """
 
 from collections.abc import Collection
@@ -27,7 +26,7 @@ type StoreKind = Literal["unavailable", "answer lost"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What somebody does to the world. What `what` can be, and what it does with the rest, is in `people`."""
+    """What somebody does to the world. `people` defines the values of `what`, and their use of the other fields."""
 
     what: str
     where: str = ""  # a root, by the name that `place` gives it
@@ -37,7 +36,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Somebody reads, thinks, and writes. `honest`: with the ETag of what was read, where there is one."""
+    """Somebody reads, thinks and writes. `honest`: with the ETag that was read, if there is one."""
 
     at: float
     who: Who
@@ -48,7 +47,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """Somebody's write reaches ARM just before Homeostat's next one does, or (`after`) between it and its answer."""
+    """Somebody's write reaches ARM just before Homeostat's next one, or (`after`) between that and its answer."""
 
     at: float
     on: Where
@@ -59,7 +58,7 @@ class Race:
 
 @dataclass(frozen=True, slots=True)
 class Fight:
-    """For so many seconds, another writer undoes what Homeostat writes, `delay` seconds after each time."""
+    """For so many seconds another writer undoes each write of Homeostat's, `delay` seconds later."""
 
     at: float
     seconds: float
@@ -70,7 +69,7 @@ class Fight:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The next call of an instance that fits is struck. `amount` is seconds where the kind has any."""
+    """The next call of an instance that fits fails. `amount`: seconds, if the kind has any."""
 
     at: float
     on: Where
@@ -90,7 +89,7 @@ class StoreFault:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """An instance dies at its so-many-th call of a port from then on: before it was made, or with it on its way."""
+    """An instance dies at its n-th call of a port from then on: before it is made, or while it is on its way."""
 
     at: float
     instance: int
@@ -109,7 +108,7 @@ class Jump:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What becomes of the so-many-th event of the night."""
+    """What happens to the n-th event of the night."""
 
     number: int
     fate: Fate
@@ -127,7 +126,7 @@ class Pausing:
 
 @dataclass(frozen=True, slots=True)
 class Respec:
-    """Another spec is in force from then on; what can be said is in `declared`."""
+    """Another spec is in force from then on. `declared` defines its content."""
 
     at: float
     what: str
@@ -137,7 +136,7 @@ class Respec:
 
 @dataclass(frozen=True, slots=True)
 class Govern:
-    """The fleet's policy of this night, from its beginning. A shut window is minutes of the hour of dusk.
+    """The fleet's policy in this night, from its beginning. A deny window is given in minutes of the hour of dusk.
 
     times, backoff (in minutes) and stop_after: of the flap breaker, which counts repairs within an hour.
     """
@@ -153,9 +152,9 @@ class Govern:
 
 @dataclass(frozen=True, slots=True)
 class Contain:
-    """The spec of this night declares the containers, too: those named are made again by themselves when they go.
+    """The spec of this night declares the containers too. Those that are named are recreated unattended.
 
-    From dusk on nothing is associated with the group or the table, so that Azure lets them go.
+    From dusk on the group and the table are not associated with anything, so that Azure lets people delete them.
     """
 
     recreated: tuple[str, ...]
@@ -180,7 +179,7 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """From dusk on ARM refuses what is beyond its quotas, of each of which so large a part is left to other tools."""
+    """From dusk on ARM refuses what is beyond its quotas. So large a part of each is left to other tools."""
 
     share_left: float
     at: float = 0.0
@@ -188,7 +187,7 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """Another tool in Homeostat's name draws so large a part of a quota at once."""
+    """Another tool with Homeostat's identity draws so large a part of a quota at once."""
 
     at: float
     quota: str
@@ -206,7 +205,7 @@ class Deploy:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """HOMEOSTAT_MODE is another from then on, for work that begins then."""
+    """HOMEOSTAT_MODE has another value for work that begins from then on."""
 
     at: float
     mode: Literal["enforce", "alert", "ignore"]
@@ -214,7 +213,7 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A person asks for a reconcile of a target, and perhaps for what is gone of it to be made again."""
+    """A person asks for a reconcile of a target, perhaps with permission to recreate what is gone."""
 
     at: float
     target: str
@@ -224,7 +223,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Approve:
-    """A person says yes to everything that waits for approval."""
+    """A person approves everything that waits for approval."""
 
     at: float
 
@@ -280,7 +279,7 @@ class Deaf:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """The queue hands out the next message twice: what came of its first delivery could not be acknowledged."""
+    """The queue hands out the next message twice, since its first delivery could not be acknowledged."""
 
     at: float
 
@@ -320,7 +319,7 @@ type Entry = (
 class Schedule:
     """A night: how many instances there are, how long operations take in ARM, and what happens.
 
-    kept: of the entries that the seed drew, the numbers of those that happen; None for all of them.
+    kept: the numbers of the drawn entries that happen; None for all of them.
     """
 
     seed: int
@@ -330,7 +329,7 @@ class Schedule:
     kept: tuple[int, ...] | None = None
 
     def only(self, numbers: Collection[int]) -> Self:
-        """The same night with a part of its entries, by their numbers in the night as it was drawn."""
+        """The same night with some of its entries, by their numbers in the night as it was drawn."""
         mine = range(len(self.entries)) if self.kept is None else self.kept
         pairs = [(number, entry) for number, entry in zip(mine, self.entries, strict=True) if number in numbers]
         return replace(self, entries=tuple(entry for _, entry in pairs), kept=tuple(number for number, _ in pairs))
@@ -341,7 +340,7 @@ class Schedule:
 
     @property
     def command(self) -> str:
-        """What reproduces it."""
+        """The command that reproduces it."""
         part = "" if self.kept is None else f" KEEP={','.join(map(str, self.kept)) or 'none'}"
         return f"make sim SEED={self.seed} RUNS=1{part}"
 

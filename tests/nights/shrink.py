@@ -1,4 +1,4 @@
-"""A night that breaks a promise, made as small as it still breaks it."""
+"""Reduces a night that breaks a promise, for as long as it still breaks it."""
 
 from collections.abc import Callable
 from typing import Final
@@ -9,7 +9,7 @@ from tests.nights.promises import breaches
 from tests.nights.schedule import Schedule
 
 MAX_NIGHTS: Final = 300
-"""Nights that one search may take: half a minute."""
+"""How many nights one search may run: half a minute."""
 
 
 def broken_by(night: Schedule, make: Make = as_it_is) -> frozenset[str]:
@@ -18,10 +18,10 @@ def broken_by(night: Schedule, make: Make = as_it_is) -> frozenset[str]:
 
 
 def smallest(night: Schedule, make: Make = as_it_is) -> Schedule:
-    """The night with as few entries as keep one of its promises broken: none of them can be left out.
+    """The night with the fewest entries that still break one of its promises: none of them can be left out.
 
-    Delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input"): ever smaller parts
-    are left out, and what is not needed stays out.
+    This is delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input"): it leaves out
+    ever smaller parts, and what is not needed stays out.
     """
     wanted = broken_by(night, make)
     tries = 0

@@ -1,4 +1,4 @@
-"""The theme of slots: a slot's own site is declared, drifts as any does, and is swapped with its app."""
+"""The theme of slots: a slot is declared, drifts like any site, and is swapped with its app."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,10 +11,10 @@ from tests.nights.schedule import Change, Edit, Entry, Race, Run, Slots, Who
 APP: Final = APPS[0]
 
 SWAP: Final = Change("swap", SLOT, "slotsswap", "production")
-"""As the portal and the command line do it: what is swapped is the slot, into its app."""
+"""As the portal and the command line swap: the slot into its app."""
 
 FROM_APP: Final = Change("swap", APP, "slotsswap", SLOT.rpartition("--")[2])
-"""As Azure's API also has it: the app, into its slot."""
+"""As Azure's API allows too: the app into its slot."""
 
 
 def slots(dice: Dice) -> Iterator[Entry]:
@@ -31,7 +31,7 @@ def slots(dice: Dice) -> Iterator[Entry]:
 
 
 def _drift(dice: Dice, at: float) -> Edit:
-    """Of the app, its slot, or anything else."""
+    """A drift of the app, its slot, or anything else."""
     change = dice.pick(owned, owned, unowned)(dice)
     where = dice.pick(APP, SLOT, SLOT) if change.where in APPS else change.where
     return Edit(at, dice.pick(*WHO), replace(change, where=where), honest=False)
@@ -42,13 +42,13 @@ def _swap(dice: Dice, at: float, who: Who) -> Iterator[Entry]:
 
 
 def _preview(dice: Dice, at: float, who: Who) -> Iterator[Entry]:
-    """A swap that is looked at first, and then completed or taken back."""
+    """A swap with preview, which is then completed or taken back."""
     yield Edit(at, who, Change("swap", SLOT, "applySlotConfig", "production"), honest=False)
     end = dice.pick("slotsswap", "resetSlotConfig")
     yield Edit(dice.after(at, 30, 400), who, Change("swap", SLOT, end, "production"), honest=False)
 
 
 def _race(dice: Dice, at: float, who: Who) -> Iterator[Entry]:
-    """At the moment at which a drift is repaired."""
+    """A swap at the moment at which a drift is repaired."""
     yield Edit(at, who, Change("setting", dice.pick(APP, SLOT), "KEY_VAULT_URI", "1"), honest=False)
     yield Race(at, "/sites/app-flask", who, SWAP, after=dice.pick(True, False))

@@ -1,4 +1,4 @@
-"""The simulation itself: it repeats exactly, it sees what goes wrong, and it makes what failed small."""
+"""The simulation itself: it repeats exactly, it notices what goes wrong, and it shrinks what failed."""
 
 import os
 import subprocess

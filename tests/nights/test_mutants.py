@@ -1,4 +1,4 @@
-"""Deliberate defects of the source: each can still be put in, the page tells of all, and some are caught each time."""
+"""Deliberate defects of the source: each can still be applied, the page lists all, and some are caught each time."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ CAUGHT_AT_ONCE = {
     "the intent is not stored": "every write has its intent",
     "the snapshot is stored after the write": "every write has its snapshot",
 }
-"""By defect, a promise that it breaks within a few nights."""
+"""A promise that each defect breaks within a few nights."""
 
 
 def _copy_of(file: str, folder: Path) -> Path:

@@ -1,6 +1,6 @@
-"""What Homeostat promises holds through nights of trouble: other ones each time, so that chance has its chance.
+"""Homeostat keeps its promises through nights of trouble, with fresh seeds in each run.
 
-A night that fails names itself; `make sim SEED=... RUNS=1` lives through it again (docs/simulation.md).
+A night that fails names its seed, and `make sim SEED=... RUNS=1` repeats it (docs/simulation.md).
 """
 
 import secrets
@@ -34,7 +34,7 @@ from tests.nights.shrink import smallest
 pytestmark = pytest.mark.wire
 
 NIGHTS = 100
-"""A dozen seconds. `make sim` takes as many as one has time for."""
+"""They take a dozen seconds. `make sim` runs as many as there is time for."""
 
 
 def test_every_promise_holds_through_fresh_nights(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +51,7 @@ def test_every_promise_holds_through_fresh_nights(capsys: pytest.CaptureFixture[
 
 
 THEIRS = Race(0.0, "/sites/", "anna", Change("setting", "app-flask", "HUMAN_1", "theirs"))
-"""Reaches ARM between Homeostat's last look at the settings and its write."""
+"""A write that reaches ARM between Homeostat's last read of the settings and its write."""
 
 DRIFT = Edit(100.0, "terraform", Change("setting", "app-flask", "REDIS_PORT", "1"))
 

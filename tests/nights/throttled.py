@@ -1,4 +1,4 @@
-"""The theme of ARM's quotas: so small a part of each is Homeostat's that a night can spend it."""
+"""The theme of ARM's quotas: Homeostat's part of each is so small that a night can use it up."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -19,9 +19,9 @@ SPENT: Final = (
 
 
 def quotas(dice: Dice) -> Iterator[Entry]:
-    """ARM throttles; people and sweeps ask for more at once than the part allows, and other tools draw as well.
+    """ARM throttles. People and sweeps need more at once than the part allows, and other tools draw as well.
 
-    Some of those keep to the owner's share, and some take all that there is.
+    Some of those tools keep to the owner's share, and some take the whole quota.
     """
     yield Quotas(dice.pick(0.9, 0.95, 0.97, 0.98))
     yield from edits(dice)

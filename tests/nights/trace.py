@@ -1,6 +1,6 @@
-"""What was seen of a night, in the order in which it happened. Promises are judged by this alone.
+"""The record of a night, in the order in which things happened. Promises are judged by this alone.
 
-Everything in it is frozen and shows itself the same in every process, so that a digest tells two nights apart.
+Everything in it is frozen, and has the same `repr` in every process, so that a digest tells two nights apart.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """ARM refused the call before for a quota of which nothing is left, and said in how many seconds there will be."""
+    """ARM refused the call before, since a quota is used up, and said in how many seconds there will be more."""
 
     at: float
     who: str
@@ -64,7 +64,7 @@ class Acted:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The world became different, by one write: the caller, its work, the write's correlation id, the values."""
+    """One write changed the world: the caller, its work, the write's correlation id, the values."""
 
     at: float
     who: str
@@ -107,7 +107,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One alert that the channel took."""
+    """One alert that the channel accepted."""
 
     at: float
     who: str
@@ -140,7 +140,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a person's request came to, as JSON."""
+    """The result of a person's request, as JSON."""
 
     at: float
     who: str
@@ -150,7 +150,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """With what it failed, or ""."""
+    """Work ended: with what error, or ""."""
 
     at: float
     who: str
@@ -160,7 +160,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """Anything else that is told for people: crashes, jumps, lost events, poison."""
+    """Anything else that readers want to know: crashes, jumps, lost events, poison."""
 
     at: float
     what: str
@@ -204,11 +204,11 @@ class Trace:
             self.seen.append(seen)
 
     def of[T](self, type_: type[T]) -> Iterator[tuple[int, T]]:
-        """What was seen of one type, with its place in the night."""
+        """All records of one type, with their places in the trace."""
         return ((place, each) for place, each in enumerate(self.seen) if isinstance(each, type_))
 
     def states(self) -> Iterator[tuple[int, State]]:
-        """The world after each change, with the place from which on it was so."""
+        """The world after each change, with the place of the change."""
         state = dict(self.dusk)
         yield -1, dict(state)
         for place, change in self.of(Changed):

@@ -1,4 +1,4 @@
-"""The theme of rollbacks: a person puts back what was there before a repair, while things drift, crash and race."""
+"""The theme of rollbacks: a person restores the state before a repair, while things drift, crash and race."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ def _drifts(dice: Dice, at: float, target: str) -> Iterator[Entry]:
 
 
 def _crash(dice: Dice, at: float, target: str) -> Iterator[Entry]:
-    """At any of the calls that a rollback makes."""
+    """A crash at any of the calls that a rollback makes."""
     del target
     for number in range(3):
         yield Crash(at - 0.1, number, dice.random.randint(8, 40), after=dice.pick(True, False))
@@ -49,7 +49,7 @@ def _resumed(dice: Dice, at: float, target: str) -> Iterator[Entry]:
 
 
 def _tagged(dice: Dice, at: float, target: str) -> Iterator[Entry]:
-    """A link that was repaired is tagged before the repair of it is to be undone."""
+    """A repaired link gets a pause tag before its repair is to be undone."""
     zone, end = dice.pick(*ZONES), PAUSE_TAG + "=soon"
     yield Edit(dice.after(at, -130, -100), dice.pick(*WHO), Change("link", zone, "", "registration=true"), honest=False)
     yield Edit(dice.after(at, -9, -2), dice.pick(*WHO), Change("link", zone, "", end), honest=False)

@@ -61,7 +61,7 @@ class TestContract(ProbeContract):
 
 
 @pytest.mark.parametrize(("rules", "probed", "words"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_is_placed(rules: tuple[object, ...], probed: Probed, words: str) -> None:
+def test_the_note_says_where_the_path_is_broken(rules: tuple[object, ...], probed: Probed, words: str) -> None:
     (drift,) = look(REMEDIATOR, Case(WANT, world(*rules), network(probed)))
     assert (drift.item, drift.note) == (ITEM, words)
 

@@ -11,7 +11,7 @@ import pytest
 
 from homeostat.core.alerts import AlertType
 from homeostat.core.gate.situation import FLEET, Pause
-from homeostat.ports import CloudEventData
+from homeostat.ports.alerts import CloudEventData
 from simulator.faults import parse
 from tests.loop.stand import SPEC, WEB_VERSION, Stand, stand
 

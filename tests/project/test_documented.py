@@ -84,7 +84,7 @@ def _core(module: str) -> str:
 
 @pytest.mark.parametrize(
     "page",
-    sorted(PROJECT.glob("*.md")) + sorted((PROJECT / "docs").rglob("*.md")),
+    sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md"), *(PROJECT / "examples").rglob("*.md")]),
     ids=lambda page: str(page.relative_to(PROJECT)),
 )
 def test_every_link_between_pages_leads_somewhere(page: Path) -> None:

@@ -27,7 +27,7 @@ def test_logs(): logging.getLogger("homeostat").error("found %s", PASSWORD)
 def test_encodes(): print(base64.b64encode(PASSWORD.encode()).decode())
 def test_raises(): raise ValueError(PASSWORD)
 def test_answers(): watch("an answer", json.render({"have": PASSWORD}))
-def test_stores(): run(lambda it: it.service.run_store.save("1", {"reason": PASSWORD}))
+def test_stores(): run(lambda it: it.service.remediations.run_store.save("1", {"reason": PASSWORD}))
 def test_enqueues(): run(lambda it: it.engine.store.queues.send("homeostat-work", PASSWORD))
 def test_alerts():
     it = stand()
@@ -41,7 +41,7 @@ def test_sets_up(leaves): pass
 def test_keeps_to_itself(): assert PASSWORD
 
 import asyncio
-from homeostat.ports import CloudEventData
+from homeostat.ports.alerts import CloudEventData
 def run(what, it=None): asyncio.run(what(it or stand()))
 """
 

@@ -13,7 +13,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Outcome, Status, Trigger
 from homeostat.core.plan import Action
 from homeostat.operations import runs
-from homeostat.ports import ArmWriter, Written
+from homeostat.ports.azure import ArmWriter, Written
 from tests.loop.stand import DNS_VERSION, WEB_VERSION, ZONES, Stand, stand
 from tests.reachability.reach import Flow, bodies_of, reach
 

@@ -1,6 +1,7 @@
 """Network security groups and their rules, as ARM gives them and as a spec declares them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -51,10 +52,9 @@ def world_of(rules: Mapping[str, Mapping[str, Json]], **properties: Json) -> Wor
     return {NSG: body_of(NSG, {"provisioningState": "Succeeded", **properties, "securityRules": listed}, **envelope)}
 
 
-def declared(properties: Mapping[str, Json], *, description: bool = False) -> Rule:
-    """The rule that these properties would be declared as."""
-    rule = rule_of(properties)
-    return rule if description else Rule(**{**{f: getattr(rule, f) for f in rule.__slots__}, "description": None})
+def declared(properties: Mapping[str, Json]) -> Rule:
+    """The rule that these properties would be declared as, without a description."""
+    return replace(rule_of(properties), description=None)
 
 
 def wanted(

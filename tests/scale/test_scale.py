@@ -16,7 +16,7 @@ from bench.scaling.queues import QuickQueues
 from bench.scaling.real import swept
 from bench.scaling.report import agrees, roots
 from bench.scaling.world import world_of
-from homeostat.ports import Conflict
+from homeostat.ports.storage import Conflict
 from simulator.virtual import LoopAmbient, VirtualLoop, run_on
 
 pytestmark = pytest.mark.wire

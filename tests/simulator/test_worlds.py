@@ -33,7 +33,7 @@ def test_after_the_guide_everything_is_there_and_has_settled() -> None:
     assert {each.provisioning for each in client.cloud} == {"Succeeded"}
 
 
-def test_a_fleet_shares_networks() -> None:
+def test_the_apps_of_a_fleet_share_networks() -> None:
     cloud = worlds.create("fleet:30")
     assert len(cloud.of_type("Microsoft.Web/sites")) == 30
     assert len(cloud.of_type("Microsoft.Network/virtualNetworks")) == 2

@@ -45,12 +45,12 @@ def whole_example() -> str:
     return "\n---\n".join(map(yaml.safe_dump, (document, slot)))
 
 
-def slotted(spec: str, *, sticky: tuple[str, ...] = (STICKY,), **values: str) -> Stand:
-    """The guide's world with a slot that holds these settings; names of `sticky` stay on a swap."""
+def slotted(spec: str, **values: str) -> Stand:
+    """The guide's world with a slot that holds these settings. The setting STICKY stays on a swap."""
     world = _without_probes(stand("guide", spec=spec))
     world.operator("PUT", slot(world), {"location": "westeurope", "properties": {}}, WEB_VERSION)
     world.operator("PUT", slot(world).child("config", "appsettings"), {"properties": values}, WEB_VERSION)
-    names = {"properties": {"appSettingNames": list(sticky)}}
+    names = {"properties": {"appSettingNames": [STICKY]}}
     world.operator("PUT", world.id("site").child("config", "slotConfigNames"), names, WEB_VERSION)
     world.cloud.exchanges.clear()
     return world

@@ -2,7 +2,7 @@
 
 What runs is the real `Store` on the in-memory ports. An actor is a coroutine that stops before each call of a port, so
 that a step is one call with all that is decided between it and the next. A crash is an actor that is never stepped
-again. Promised is only what the platform promises: a hint or message that was not handled to its end comes again.
+again. The tests rely only on what the platform promises: a hint or message that was not handled to its end comes again.
 """
 
 import json
@@ -18,7 +18,7 @@ from homeostat.core.ids import ResourceId
 from homeostat.core.leases import DEFAULT_TERMS
 from homeostat.core.record import RootRecord, Settle
 from homeostat.memory import MemoryStorage
-from homeostat.ports import Change, Conflict, Document, QueuedMessage
+from homeostat.ports.storage import Change, Conflict, Document, QueuedMessage
 from homeostat.store import WORK_QUEUE, Leased, LeaseLost, Store, TooMuchContention
 
 NSG = "Microsoft.Network/networkSecurityGroups"

@@ -11,7 +11,7 @@ from typing import Any, Self
 from azure.core.credentials import AccessToken
 
 from homeostat.memory import MemoryStorage
-from homeostat.ports import Blobs, Documents, Queues
+from homeostat.ports.storage import Blobs, Documents, Queues
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from azure.data.tables.aio import TableClient
 from azure.storage.queue.aio import QueueClient
 
 from homeostat.azure.storage import TABLE, AzureStorage, account_from
-from homeostat.ports import Insert, StorageUnavailable, Upsert
+from homeostat.ports.storage import Insert, StorageUnavailable, Upsert
 from tests.state.stores import NoIdentity, write_ids
 from tests.support.azurite import running
 

@@ -1,11 +1,11 @@
-"""What `homeostat.ports.Blobs` promises, on every implementation."""
+"""What `homeostat.ports.storage.Blobs` promises, on every implementation."""
 
 import asyncio
 
 import pytest
 
 from homeostat.core.json import ABSENT
-from homeostat.ports import Blob, Conflict
+from homeostat.ports.storage import Blob, Conflict
 from tests.state.stores import Store
 
 

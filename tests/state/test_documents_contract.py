@@ -1,4 +1,4 @@
-"""What `homeostat.ports.Documents` promises, on every implementation."""
+"""What `homeostat.ports.storage.Documents` promises, on every implementation."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from homeostat.core.json import JsonObject
-from homeostat.ports import Change, Conflict, Document, Insert, Remove, Replace, Unstorable, Upsert
+from homeostat.ports.storage import Change, Conflict, Document, Insert, Remove, Replace, Unstorable, Upsert
 from tests.state.stores import Store
 
 # aiohttp warns of bodies over 1 MiB, since writing them holds up the loop. Batches that large are rare, and the copy
@@ -261,7 +261,7 @@ async def test_names_that_differ_in_case_are_different(store: Store, unique: str
     assert (await read(store, unique, "ROW")).body == {"n": 2}
 
 
-async def test_partitions_keep_apart(store: Store, unique: str) -> None:
+async def test_a_row_is_read_from_its_own_partition_alone(store: Store, unique: str) -> None:
     await store.documents.apply(f"{unique}/a", [Insert("r", {"n": 1})])
     await store.documents.apply(f"{unique}/b", [Insert("r", {"n": 2})])
     assert (await read(store, f"{unique}/a", "r")).body == {"n": 1}

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from homeostat.core.leases import DEFAULT_TERMS
 from homeostat.core.marks import LEASE_TIME
 from homeostat.core.record import IMMEDIATE, Settle
-from homeostat.ports import QueuedMessage
+from homeostat.ports.storage import QueuedMessage
 from tests.state.schedules import World
 
 pytestmark = pytest.mark.unit

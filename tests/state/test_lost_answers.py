@@ -8,7 +8,7 @@ import pytest
 
 from homeostat.azure.storage import AzureStorage, account_from
 from homeostat.core.json import ABSENT
-from homeostat.ports import Conflict, Insert, OutcomeUnknown, Remove, Replace, StorageUnavailable, Upsert
+from homeostat.ports.storage import Conflict, Insert, OutcomeUnknown, Remove, Replace, StorageUnavailable, Upsert
 from tests.state.lossy import Loss, LossyTransport
 from tests.state.stores import NoIdentity, write_ids
 from tests.support.azurite import running

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from homeostat.memory import MemoryStorage
-from homeostat.ports import Insert, QueuedMessage, Upsert
+from homeostat.ports.storage import Insert, QueuedMessage, Upsert
 
 pytestmark = pytest.mark.unit
 

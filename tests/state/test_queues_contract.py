@@ -1,10 +1,10 @@
-"""What `homeostat.ports.Queues` and `Receiver` promise, on every implementation."""
+"""What `homeostat.ports.storage.Queues` and `Receiver` promise, on every implementation."""
 
 from datetime import timedelta
 
 import pytest
 
-from homeostat.ports import Conflict, QueuedMessage, Unstorable
+from homeostat.ports.storage import Conflict, QueuedMessage, Unstorable
 from tests.state.stores import Store
 
 MINUTE = timedelta(minutes=1)
@@ -109,7 +109,7 @@ async def test_a_postponed_message_stays_hidden_and_keeps_its_body(store: Store,
         await store.queues.delete(again)
 
 
-async def test_queues_keep_apart(store: Store, unique: str) -> None:
+async def test_a_message_is_received_from_its_own_queue_alone(store: Store, unique: str) -> None:
     await store.queues.send(f"{unique}-a", "m")
     assert await receive(store, f"{unique}-b") == []
     assert (await receive_one(store, f"{unique}-a")).body == "m"

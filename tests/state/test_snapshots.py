@@ -12,7 +12,7 @@ from homeostat.core.outcome import Trigger
 from homeostat.core.plan import merge
 from homeostat.core.record import Intent
 from homeostat.core.spec import Root
-from homeostat.ports import Conflict
+from homeostat.ports.storage import Conflict
 from homeostat.snapshots import Snapshots
 from tests.azure.scripted import VirtualAmbient
 from tests.state.stores import Store

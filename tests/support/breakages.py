@@ -41,10 +41,10 @@ type Command = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """`root` is the type of the ARM root resource that is broken, `kind` the remediator whose field it is.
+    """One way to break something.
 
-    `show` reads the part of the state that breaks, `broken` is what it then holds of it. `forced`: a container is gone,
-    which only a person's word brings back.
+    `root` is the type of the ARM root that is broken, `kind` the remediator that keeps it. `show` reads the part of the
+    state that breaks, and `broken` is its broken value. `forced`: a container is gone, which only a person brings back.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Breakage:
 
 @dataclass(frozen=True, slots=True)
 class _Facet:
-    """A part of the state: the type of root that it is on, the kind that repairs it, and what shows it."""
+    """A part of the state: the type of its root, the kind that repairs it, and the command that shows it."""
 
     root: str
     kind: str
@@ -327,16 +327,16 @@ BREAKAGES = (*FOUR_KINDS, *SUBNETS, *ROUTING_TABLES, *FLOW_LOGS, *ENDPOINTS, *CO
 
 
 def page() -> str:
-    """docs/breakages.md."""
+    """The text of docs/breakages.md."""
     lines = [
-        "# Ways to break a web app's network, each healed",
+        "# Ways to break a web app's network, and what repairs them",
         "",
-        "Made from `tests/support/breakages.py` by `python -m tests.support.breakages`. Each row is done with the real",
-        "Azure CLI to the guide's world, healed by the function app, and confirmed by the CLI again",
-        "(`tests/end_to_end/test_self_healing.py`). A container that is gone waits for a person: it comes back by a",
-        "forced remediation with `create`.",
+        "`python -m tests.support.breakages` makes this page from `tests/support/breakages.py`. For each row,",
+        "`tests/end_to_end/test_self_healing.py` breaks the guide's world with the real Azure CLI, waits until the",
+        "function app has repaired it, and confirms that with the CLI. A container that is gone waits for a person: a",
+        "forced remediation with `create` brings it back.",
         "",
-        "| # | what somebody does | found and repaired by | healed |",
+        "| # | what somebody does | repaired by | when |",
         "|---|---|---|---|",
     ]
     for number, breakage in enumerate(BREAKAGES, start=1):

@@ -1,12 +1,11 @@
-"""A fleet at night over a simulated Azure that throttles: several instances, and all that takes time takes the loop's.
+"""A fleet with several instances at night, over a simulated Azure that throttles, in the virtual time of the loop.
 
-The real service, sweep, governor and pipeline, as the function app has them and the host drives them: two queues, each
-polled by every instance. A call to ARM takes `arm` seconds, one to storage `storage`, and the processor none, so that
+The service, sweep, governor and pipeline are the real ones, driven as the host drives the function app: two queues,
+each polled by every instance. Calls to ARM and to storage take a fixed time, and the processor takes no time, so that
 times and calls are exact on any machine.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,7 +26,7 @@ from homeostat.engine import Engine
 from homeostat.fleet.selections import Selections
 from homeostat.fleet.specs import DesiredState
 from homeostat.memory import MemoryStorage
-from homeostat.ports import CloudEventData, QueuedMessage
+from homeostat.ports.alerts import CloudEventData
 from homeostat.service import Service
 from homeostat.store import SWEEP_QUEUE, WORK_QUEUE, Store
 from homeostat.sweeps.course import SweepAccess
@@ -38,14 +37,11 @@ from simulator.exchange import Exchanger
 from simulator.faults import Fault
 from simulator.transport import CloudCredential, CloudTransport
 from tests.nights.clock import DUSK, NightLoop, OwnAmbient
+from tests.support.polling import POLL_SECONDS, Polling
 from tests.support.simulation import Answer, Client
 from tests.support.virtual import (
     ARM_SECONDS,
-    BATCH,
-    POLL_SECONDS,
     STORAGE_SECONDS,
-    THRESHOLD,
-    VISIBILITY,
     DistantBlobs,
     DistantDocuments,
     DistantQueues,
@@ -79,7 +75,7 @@ caps: {roots_at_least: 20000, writes_per_hour: 20000}
 """
 
 FLEET: Final = APPS + MUCH_IS_REPAIRED
-"""What all apps of a simulated fleet declare. Whatever drifts is repaired, however much it is."""
+"""The spec of all apps of a simulated fleet. Whatever drifts is repaired, however much it is."""
 
 
 WEB_VERSION, NETWORK_VERSION = "2025-05-01", "2024-05-01"
@@ -88,8 +84,10 @@ DAYS: Final = DEFAULT_FULL_READ_DAYS
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """seconds: from its begin until its summary was told, by the loop's time. cpu: of this process, the simulated
-    Azure's part included. refused: calls that were answered with 429.
+    """The results of a sweep.
+
+    seconds: from its begin until its summary was told, by the loop's time. cpu: of this process, the simulated Azure's
+    part included. refused: calls that were answered with 429.
     """
 
     summary: Any
@@ -112,7 +110,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Keeps the summaries of sweeps, and who is told to have caused what was repaired; lets go of all other alerts."""
+    """An alert channel that keeps the summaries of sweeps and the writers whom repairs name, and drops the rest."""
 
     summaries: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     blamed: list[str] = field(default_factory=list)
@@ -127,7 +125,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """Instances that work until it ends. faults: of their calls to Azure."""
+    """A night of several instances. faults: of their calls to Azure."""
 
     loop: NightLoop
     cloud: Cloud
@@ -139,14 +137,14 @@ class Night:
 
     @property
     def service(self) -> Service:
-        """One of them: whoever has an event."""
+        """The service of one instance, for events."""
         return self.services[0]
 
     async def fleet(self) -> Fleet:
         return await self.service.desired.fleet()
 
     async def sweep(self, meanwhile: Awaitable[Any] | None = None) -> Swept:
-        """A sweep from its begin to its end, with quotas and counts as new."""
+        """Runs a sweep from its begin to its end, with fresh quotas and counts."""
         self.forget()
         began, cpu = self.loop.time(), time.process_time()
         await self.service.sweeps.start("nightly")
@@ -158,12 +156,12 @@ class Night:
         return Swept(summary, took, cpu, tuple(self.cloud.exchanges), self.cloud.throttling.refused)
 
     def forget(self) -> None:
-        """What was called, and what is left of the quotas."""
+        """Forgets the calls so far, and refills the quotas."""
         self.cloud.exchanges.clear()
         self.cloud.throttling.forget()
 
     def event(self, resource: ResourceId) -> dict[str, Any]:
-        """What Event Grid tells of a write that succeeded now, by nobody that it names."""
+        """The event of a write that has just succeeded. It names no caller."""
         ambient = self.service.engine.ambient
         return {
             "id": str(ambient.uuid()),
@@ -184,7 +182,7 @@ class Night:
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        """All instances work, until the block ends. Raises what one of them raised."""
+        """Lets all instances work until the block ends. Raises what one of them raised."""
         async with asyncio.TaskGroup() as group:
             hosts = [
                 group.create_task(self._poll(queue, work, POLL_SECONDS * place / len(self.services)))
@@ -196,24 +194,14 @@ class Night:
                 host.cancel()
 
     async def _poll(self, queue: str, work: Callable[[Json], Awaitable[Any]], later: float) -> None:
-        """As the host does: up to a batch at once, and the next when half of it is done.
+        """Polls a queue for one instance.
 
-        later: seconds, so that no instance is always the first of all that ask at one moment.
+        later: seconds of delay, so that no instance is always the first of those that poll at one moment.
         """
         await asyncio.sleep(later)
-        running: set[asyncio.Task[None]] = set()
+        polling = Polling(self.memory.queues, queue, work)
         while True:
-            if len(running) <= THRESHOLD:
-                for message in await self.memory.queues.receive(queue, limit=BATCH, visibility=VISIBILITY):
-                    running.add(asyncio.ensure_future(self._process(message, work)))
-            await asyncio.sleep(POLL_SECONDS)
-            for task in [task for task in running if task.done()]:
-                running.remove(task)
-                task.result()
-
-    async def _process(self, message: QueuedMessage, work: Callable[[Json], Awaitable[Any]]) -> None:
-        await work(json.loads(message.body))
-        await self.memory.queues.delete(message)
+            await polling.turn()
 
 
 def spec_of(subscriptions: Sequence[str]) -> str:
@@ -226,18 +214,13 @@ def night_of(
     *,
     subscriptions: int = 10,
     instances: int = 2,
-    days: int = DAYS,
     arm: float = ARM_SECONDS,
-    storage: float = STORAGE_SECONDS,
 ) -> Night:
-    """A fleet on which nothing has been looked at yet, and where events do not settle first.
-
-    days: within how many nights every root is read in full.
-    """
+    """A fleet of which nothing has been looked at yet, with a settle time of zero. arm: seconds of a call to ARM."""
     cloud = worlds.create(f"fleet:{apps}", timing=Timing(retry_after=0), now=DUSK, subscriptions=subscriptions)
     cloud.throttling.on = True
     specs = {"fleet.yaml": spec_of(cloud.subscriptions)}
-    memory, channel, toll = MemoryStorage(OwnAmbient(loop, "storage", 0).now), Channel(), Toll(storage)
+    memory, channel, toll = MemoryStorage(OwnAmbient(loop, "storage", 0).now), Channel(), Toll(STORAGE_SECONDS)
     faults: list[Fault] = []
 
     def instance(number: int) -> Service:
@@ -261,7 +244,7 @@ def night_of(
         )
         selections = Selections(shared.table, open_arm.reader, blobs, ambient)
         desired = DesiredState(Texts(specs), WITHOUT_PROBES, ambient, cloud.subscription, selections=selections)
-        access = SweepAccess(shared.reader, shared.table, days)
+        access = SweepAccess(shared.reader, shared.table, DAYS)
         return Service(engine, desired, {}, open_arm.identity, sweep_access=access)
 
     return Night(loop, cloud, memory, channel, toll, tuple(map(instance, range(instances))), faults)

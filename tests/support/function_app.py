@@ -23,7 +23,7 @@ _STOP_SECONDS = 30
 
 @dataclass(slots=True)
 class FunctionApp:
-    """A running dev host. `urls` has the full URL of each function that has one; `log` what it said so far."""
+    """A running dev host. `urls` has the full URL of each function that has one, `log` its output so far."""
 
     process: subprocess.Popen[str]
     urls: dict[str, str] = field(default_factory=dict)
@@ -101,7 +101,7 @@ def running_function_app(settings: Mapping[str, str], *options: str) -> Iterator
 
 
 def _read(app: FunctionApp, ready: threading.Event) -> None:
-    """Until the process ends: what it says, the URLs among it, and `ready`."""
+    """Reads the output until the process ends, with the URLs in it, and sets `ready`."""
     assert app.process.stdout is not None
     for line in app.process.stdout:
         app.log.append(line)

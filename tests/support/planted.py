@@ -1,10 +1,10 @@
 """Secrets that are planted in the worlds and the environments of all tests, and a watch on every way out of them.
 
-A pytest plugin. It looks at what each test printed and logged and at how it failed; the stand, the function app, the
-command line and the pages hand it what they store, send, say and answer (`watch`). Where a planted value turns up, the
-test that was running fails, whatever it is about.
+This is a pytest plugin. It checks what each test printed and logged, and how it failed. The stand, the function app,
+the command line and the pages pass it what they store, send, print and answer (`watch`). If a planted value turns up,
+the running test fails, whatever it is about.
 
-What test code itself shows of a planted value counts as well, so that a new test that prints one is noticed.
+Output of test code counts as well, so that a new test that prints a planted value is noticed.
 """
 
 import base64
@@ -18,14 +18,14 @@ from typing import Final
 import pytest
 
 from homeostat.core import json
-from homeostat.ports import Change, Document, Documents, Insert, QueuedMessage, Queues, Replace, Upsert
+from homeostat.ports.storage import Change, Document, Documents, Insert, QueuedMessage, Queues, Replace, Upsert
 from simulator import identity
 from simulator.environment import ALERT_TOPIC_KEY
 from simulator.worlds import PASSWORD
 from tests.support import azurite
 
 HOST_KEY: Final = "planted-host-key-q8Wz3nVb61"
-"""Opens every function of a dev host that a test starts with it."""
+"""A key that opens every function of a dev host that a test starts with it."""
 
 PLANTED: Final = {
     "the database password among a simulated app's settings": PASSWORD,
@@ -34,7 +34,7 @@ PLANTED: Final = {
     "the managed identity's header": identity.HEADER,
     "the host key": HOST_KEY,
 }
-"""What it is, by words for people: those stand in the report, not the value."""
+"""The planted values, by a description. Reports show the description and not the value."""
 
 _TOKEN: Final = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")
 _SECTION: Final = "planted secrets that got out"
@@ -47,28 +47,28 @@ _at_end: list[Callable[[], Shown]] = []
 
 
 def found_in(text: str) -> list[str]:
-    """What secrets a text holds, as they are or in base64."""
+    """The planted secrets that a text contains, in the clear or in base64."""
     found = [name for name, value in PLANTED.items() if value in text or _encoded(value) in text]
     return [*found, "an access token"] if _TOKEN.search(text) else found
 
 
 def _encoded(value: str) -> str:
-    """Without its end, which depends on what follows."""
+    """Its base64 without the end, which depends on what follows."""
     return base64.b64encode(value.encode()).decode().rstrip("=")[:-1]
 
 
 def watch(where: str, text: str) -> None:
-    """Looks at a text that left Homeostat. The running test fails at its end if a secret is in it."""
+    """Checks a text that left Homeostat. If a secret is in it, the running test fails at its end."""
     _leaks.extend(f"{name}: in {where}" for name in found_in(text))
 
 
 def watch_at_end(shown: Callable[[], Shown]) -> None:
-    """Looks at what `shown` gives once the running test is over."""
+    """Checks what `shown` gives, once the running test is over."""
     _at_end.append(shown)
 
 
 def told(error: BaseException) -> str:
-    """An exception as a log would tell it, with all that led to it."""
+    """An exception as a log would show it, with its whole chain."""
     return "".join(traceback.format_exception(error))
 
 
@@ -94,7 +94,7 @@ def pytest_runtest_makereport(
 
 
 def _of_report(report: pytest.TestReport) -> Shown:
-    """What was captured in this phase alone: a report carries those of the phases before as well."""
+    """The output of this phase alone, since a report repeats that of earlier phases."""
     yield "how it failed", report.longreprtext
     for name, text in report.sections:
         if name.endswith(f" {report.when}"):
@@ -106,7 +106,7 @@ def _of_report(report: pytest.TestReport) -> Shown:
 
 @dataclass(frozen=True, slots=True)
 class WatchedDocuments:
-    """Documents of which everything that is ever written is looked at, whichever store it goes to."""
+    """Documents whose every write is checked, whichever store it goes to."""
 
     inner: Documents
 

@@ -1,4 +1,4 @@
-"""The role that Homeostat is deployed with. Every test that lets it loose on a simulated Azure holds it to this one."""
+"""The role that Homeostat is deployed with. Every test that runs it on a simulated Azure enforces this role."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ CLOSE_DOORS: Final = (
     "Microsoft.Cache/redis/write",
     "Microsoft.Cache/locations/asyncOperations/read",
 )
-"""What docs/access.md has people add who enforce `backend_access`."""
+"""The actions that docs/access.md tells people to add to enforce `backend_access`."""
 
 LEAVE_NETWORK: Final = ("Microsoft.Web/sites/networkConfig/read", "Microsoft.Web/sites/networkConfig/delete")
-"""And who rolls back `vnet_integration`."""
+"""And to roll back `vnet_integration`."""

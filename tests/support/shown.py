@@ -1,4 +1,4 @@
-"""What the Azure CLI shows of the guide's world, a facet of it at a time: the state as a person would look it up."""
+"""The state of the guide's world, one facet at a time, as the Azure CLI shows it to a person."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,7 +29,7 @@ def app_settings(az: AzureCli) -> Shown:
 
 
 def rules(az: AzureCli) -> Shown:
-    """`RULE.property` of every rule, and `RULE` for its being there."""
+    """`RULE.property` of every rule, and `RULE` for its existence."""
     shown: dict[str, Any] = {}
     for rule in az("network", "nsg", "rule", "list", *IN_GROUP, "--nsg-name", NSG):
         shown[rule["name"]] = True
@@ -102,7 +102,7 @@ def zones(az: AzureCli) -> Shown:
 
 
 def containers(az: AzureCli) -> Shown:
-    """Which of the guide's NSG and route table are there."""
+    """Whether the guide's NSG and route table exist."""
     found = (*az("network", "nsg", "list", *IN_GROUP), *az("network", "route-table", "list", *IN_GROUP))
     return {each["name"]: True for each in found if each["name"] in {NSG, ROUTES}}
 

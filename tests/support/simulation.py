@@ -117,7 +117,6 @@ def running_simulator(
     world: str = "prerequisites",
     *,
     latency: float = 0.0,
-    seed: int = 0,
     timing: Timing | None = None,
     faults: list[Fault] | None = None,
     clock: Clock | None = None,
@@ -129,7 +128,7 @@ def running_simulator(
     Homeostat's identity is held to `role`, if it is to one.
     """
     clock = clock or wall_clock()
-    cloud = worlds.create(world, seed=seed, timing=timing or Timing(retry_after=0), now=clock.now(), place=place)
+    cloud = worlds.create(world, timing=timing or Timing(retry_after=0), now=clock.now(), place=place)
     cloud.role = role
     exchanger = Exchanger(cloud, clock, latency, faults or [])
     with tempfile.TemporaryDirectory(prefix="simulation-") as folder:

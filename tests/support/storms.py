@@ -1,4 +1,4 @@
-"""Storms of events over a place where calls take time: what happens in them, and what they cost."""
+"""Storms of events on the virtual clock: what happens in them, and what they cost."""
 
 import asyncio
 import time
@@ -17,10 +17,10 @@ from tests.support.virtual import Place, place
 WEB: Final = "2025-05-01"
 STORM_SECONDS: Final = 10.0
 AFTERWARDS: Final = 60.0
-"""Seconds for what was marked to settle and to be repaired."""
+"""Seconds in which marked roots settle and are repaired."""
 
 WHATEVER_DRIFTS: Final = "mass_drift: {at_least: 20000}\ncaps: {roots_at_least: 20000, writes_per_hour: 20000}"
-"""All of it drifts within seconds, which is otherwise held as a mass drift."""
+"""A policy without the mass-drift stop, since everything drifts within seconds."""
 
 RULES: Final = """
 target: {target}
@@ -35,10 +35,10 @@ nsg_rules:
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """What came of it. wrong: roots that are not as declared at the end. slowest: seconds until an event was stored.
+    """The results of a storm.
 
-    stores: writes of root records and all else, by events and repairs. cpu: seconds of this process, the simulated
-    Azure's included.
+    wrong: roots that are not as declared at the end. reads, stores: reads and batches of documents, by events and
+    repairs. slowest: seconds until an event was stored. cpu: of this process, the simulated Azure's part included.
     """
 
     roots: int
@@ -57,13 +57,13 @@ class Storm:
 
     @property
     def kinds_of_calls(self) -> list[str]:
-        """`PUT allow-sql`, polls left out."""
+        """The calls as `PUT allow-sql`, without polls."""
         paths = ((call.method, call.path.partition("?")[0]) for call in self.calls)
         return [f"{method} {path.rpartition('/')[2]}" for method, path in paths if "/operations/" not in path]
 
 
 def over_fleet(roots: int, events: int) -> Storm:
-    """Events on so many web apps, one of whose settings is changed at some moment of the storm."""
+    """Events on so many web apps. Each has a setting changed at some moment of the storm."""
 
     async def night(loop: NightLoop) -> Storm:
         specs = {"fleet.yaml": fleet.text(dict.fromkeys(range(1, roots + 1), 6380), WHATEVER_DRIFTS)}
@@ -75,7 +75,7 @@ def over_fleet(roots: int, events: int) -> Storm:
 
 
 def over_one_group(apps: int, events: int) -> Storm:
-    """Events on one network security group that so many web apps declare, and of which a rule is changed once."""
+    """Events on one network security group that so many web apps declare. One of its rules is changed once."""
 
     async def night(loop: NightLoop) -> Storm:
         specs = {f"{name}.yaml": RULES.format(target=name) for name in map(fleet.name, range(1, apps + 1))}
@@ -95,7 +95,7 @@ async def _storm(
     breaks: Callable[[Place, ResourceId], None],
     is_right: Callable[[ResourceId], bool],
 ) -> Storm:
-    """Each root is broken at some moment; most of the events tell of nothing."""
+    """Breaks each root at some moment. Most of the events are about no change."""
     dice, slowest = Random(5), 0.0
     breaking = dict(zip(dice.sample(range(events), len(roots)), roots, strict=True))
 

@@ -1,11 +1,10 @@
-"""The real loop over the simulated Azure where calls take time and that time is the loop's own.
+"""The real loop over the simulated Azure, in the virtual time of the event loop.
 
-What waits for what, and what can go on at once, shows in it to the millisecond, however busy the machine is: every
-call to ARM takes `arm` seconds, every call to storage `storage`, and everything else takes none.
+Every call to ARM takes ARM_SECONDS, every call to storage STORAGE_SECONDS, and everything else takes no time. So it
+shows to the millisecond what waits for what, however busy the machine is.
 """
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ from homeostat.core.record import DEFAULT_SETTLE, Settle
 from homeostat.engine import Engine
 from homeostat.fleet.specs import DesiredState
 from homeostat.memory import MemoryStorage
-from homeostat.ports import Blob, BlobInfo, Blobs, Change, CloudEventData, Document, Documents, QueuedMessage, Queues
+from homeostat.ports.alerts import CloudEventData
+from homeostat.ports.storage import Blob, BlobInfo, Blobs, Change, Document, Documents, QueuedMessage, Queues
 from homeostat.service import Service
 from homeostat.store import WORK_QUEUE, Store
 from remediators import REGISTRY, WITHOUT_PROBES
@@ -30,25 +30,16 @@ from simulator.cloud import Cloud, Exchange, Timing
 from simulator.exchange import Exchanger
 from simulator.transport import CloudCredential, CloudTransport
 from tests.nights.clock import DUSK, NightLoop, OwnAmbient
+from tests.support.polling import Polling
 from tests.support.simulation import Answer, Client
 
 ARM_SECONDS: Final = 0.05
 STORAGE_SECONDS: Final = 0.005
 
-BATCH: Final = 16
-THRESHOLD: Final = BATCH // 2
-"""`batchSize` in host.json, and below how many that run the host fetches the next batch, by default.
-
-https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#host-json
-"""
-
-POLL_SECONDS: Final = 0.1
-VISIBILITY: Final = timedelta(minutes=10)
-
 
 @dataclass(slots=True)
 class Toll:
-    """What each call to storage costs, and how many there were, by what was asked."""
+    """The time that each call to storage takes, and the number of calls by operation."""
 
     seconds: float
     calls: Counter[str] = field(default_factory=Counter)
@@ -158,7 +149,7 @@ class Inbox:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The documents by name. They never change, so that this takes no time."""
+    """The spec's documents, by name. They never change, so reading them takes no time."""
 
     by_name: Mapping[str, str]
 
@@ -197,14 +188,11 @@ class Place:
         return self.toll.recorded
 
     def calls(self) -> list[Exchange]:
-        """What Homeostat asked of ARM, in the order of the answers."""
+        """Homeostat's calls to ARM, in the order of the answers."""
         return list(self.cloud.exchanges)
 
-    def calls_of(self, method: str) -> int:
-        return sum(call.method == method for call in self.calls())
-
     def event(self, resource: ResourceId, operation: str = "") -> dict[str, Any]:
-        """What Event Grid tells of a write that succeeded now, by nobody that it names."""
+        """The event of a write that has just succeeded. It names no caller."""
         return {
             "id": str(self.ambient.uuid()),
             "eventType": "Microsoft.Resources.ResourceWriteSuccess",
@@ -214,21 +202,11 @@ class Place:
         }
 
     async def work_off(self, seconds: float) -> None:
-        """Works as the host has one instance work, for so long and then until nothing is left that is due."""
+        """Works as one instance does under the host, for so long and then until nothing more is due."""
         until = self.loop.time() + seconds
-        running: set[asyncio.Task[None]] = set()
-        while running or self.loop.time() < until:
-            if len(running) <= THRESHOLD:
-                for message in await self.memory.queues.receive(WORK_QUEUE, limit=BATCH, visibility=VISIBILITY):
-                    running.add(asyncio.ensure_future(self._process(message)))
-            await asyncio.sleep(POLL_SECONDS)
-            for task in [task for task in running if task.done()]:
-                running.remove(task)
-                task.result()
-
-    async def _process(self, message: QueuedMessage) -> None:
-        await self.service.work(json.loads(message.body))
-        await self.memory.queues.delete(message)
+        polling = Polling(self.memory.queues, WORK_QUEUE, self.service.work)
+        while polling.running or self.loop.time() < until:
+            await polling.turn()
 
 
 def place(
@@ -237,17 +215,18 @@ def place(
     specs: Mapping[str, str],
     *,
     settle: Settle = DEFAULT_SETTLE,
-    arm: float = ARM_SECONDS,
-    storage: float = STORAGE_SECONDS,
 ) -> Place:
     """A place where nothing has happened yet. Building it takes no time."""
     ambient = OwnAmbient(loop, "virtual", 0)
     clock = Clock(ambient.now, ambient.sleep)
     cloud = worlds.create(world, timing=Timing(retry_after=0), now=DUSK)
     open_arm = arm_over(
-        CloudTransport(Exchanger(cloud, clock, latency=arm)), CloudCredential(cloud, clock), cloud_of({}), ambient
+        CloudTransport(Exchanger(cloud, clock, latency=ARM_SECONDS)),
+        CloudCredential(cloud, clock),
+        cloud_of({}),
+        ambient,
     )
-    memory, inbox, toll = MemoryStorage(ambient.now), Inbox(), Toll(storage)
+    memory, inbox, toll = MemoryStorage(ambient.now), Inbox(), Toll(STORAGE_SECONDS)
     store = Store(
         DistantDocuments(memory.documents, toll),
         DistantQueues(memory.queues, toll),

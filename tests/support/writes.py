@@ -1,4 +1,4 @@
-"""Writes of other people, as events tell of them."""
+"""Writes of other people, as their events describe them."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ def foreign(
     *,
     fields: tuple[str, ...] | None = None,
 ) -> ForeignWrite:
-    """With `fields` it is one of which Resource Graph told."""
+    """A foreign write. With `fields` it is one that Resource Graph reported."""
     actor = Actor(
         name,
         ActorKind.USER,

@@ -9,7 +9,7 @@ import pytest
 
 from homeostat.core.arm_types import SITE
 from homeostat.core.model import Read
-from homeostat.ports import Documents, StorageUnavailable
+from homeostat.ports.storage import Documents, StorageUnavailable
 from homeostat.runtime import Runtime
 from homeostat.web import api
 from tests.loop.stand import stand
@@ -129,7 +129,7 @@ async def test_the_dashboard_shows_the_fleet_and_runs_nothing(http: Http) -> Non
 
 
 async def test_values_that_are_no_proper_text_can_still_be_answered(http: Http) -> None:
-    await http.world.service.run_store.save("odd", {"id": "odd", "error": "\ud800"})
+    await http.world.service.remediations.run_store.save("odd", {"id": "odd", "error": "\ud800"})
     assert (await http("GET", "/runs/odd")).body["error"] == "\ud800"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from homeostat.core.access import HOLDER
-from homeostat.service import RUN_BACKUP
+from homeostat.operations.remediations import RUN_BACKUP
 from homeostat.web import api
 from tests.loop.crashes import Crash, Fate, mortal
 from tests.web.http import Http, broken

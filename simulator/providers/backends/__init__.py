@@ -1,7 +1,7 @@
 """The backends behind private endpoints: SQL servers, key vaults, Redis caches, storage accounts.
 
-Only what a network posture touches is modelled: existence, publicNetworkAccess, firewalls, connections. Each row here
-tells how one provider differs; `kind` holds what they share.
+Only what matters to the network is modelled: existence, publicNetworkAccess, firewalls, connections. Each row here says
+how one provider differs. `kind` has what they share.
 """
 
 from simulator.arm import Call

@@ -111,9 +111,9 @@ def _data(cloud: Cloud, activity: Activity, subject: str) -> Json:
 
 
 def _claims(cloud: Cloud, caller: Principal) -> dict[str, str]:
-    """Of a person with name and upn, of a managed identity with neither, but with the identity's resource id.
+    """The claims of an event: a person's have name and upn, a managed identity's the identity's resource id instead.
 
-    Of another application with its id alone.
+    Another application's have only its id.
     """
     claims = {
         "aud": "https://management.core.windows.net/",

@@ -5,8 +5,8 @@
 
 from simulator.arm import Call, Function
 from simulator.messages import Response
-from simulator.providers.network import endpoints, routes, security, vnets, watchers
-from simulator.providers.network.vnets import join_app_service, leave_app_service
+from simulator.providers.network import endpoints, routes, security, subnets, vnets, watchers, zone_groups
+from simulator.providers.network.subnets import join_app_service, leave_app_service
 
 __all__ = ["FUNCTIONS", "TYPES", "join_app_service", "leave_app_service"]
 
@@ -27,5 +27,13 @@ def _available_delegations(call: Call) -> Response:
     return Response.json(200, {"value": value})
 
 
-TYPES = (*vnets.TYPES, *security.TYPES, *routes.TYPES, *endpoints.TYPES, *watchers.TYPES)
+TYPES = (
+    *vnets.TYPES,
+    *subnets.TYPES,
+    *security.TYPES,
+    *routes.TYPES,
+    *endpoints.TYPES,
+    *zone_groups.TYPES,
+    *watchers.TYPES,
+)
 FUNCTIONS = (Function("GET", "Microsoft.Network/locations/availableDelegations", _available_delegations),)

@@ -7,7 +7,7 @@ from simulator.ids import name_of
 from simulator.messages import Json, Response
 from simulator.providers.network import nrp
 from simulator.providers.network.security import GROUP
-from simulator.providers.network.vnets import NIC, SUBNET, VNET
+from simulator.providers.network.subnets import NIC, SUBNET, VNET
 
 WATCHER = "Microsoft.Network/networkWatchers"
 FLOW_LOG = f"{WATCHER}/flowLogs"

@@ -1,11 +1,11 @@
 """Microsoft.Web: App Service plans, web apps and their slots.
 
-What is peculiar to this provider, as recorded from Azure: no If-Match is honoured and the ETag is a header only; a
-write of app settings replaces them all; locations are shown in display form; a site has about 95 properties, most of
-them null, and which ones depends on the api-version; VNet integration has two doors and route-all four places.
+This provider has peculiarities, which were recorded from Azure. It ignores If-Match, and its ETag is only a header. A
+write of app settings replaces all of them. Locations are shown in display form. A site has about 95 properties, most of
+them null, and the api-version decides which ones. VNet integration has two doors, and route-all four places.
 
-`state` is what a site really is, `shape` how each api-version shows it, `types` which URLs there are; the other modules
-answer them.
+`state` is what a site really is, `shape` how each api-version shows it, and `types` which URLs there are. The other
+modules answer them.
 """
 
 from simulator.providers.web.types import FUNCTIONS, TYPES

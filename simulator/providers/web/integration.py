@@ -109,7 +109,7 @@ def _joinable(call: Call, site: Site, subnet_id: str, plan_id: str) -> Resource:
             f"VNET {vnet.name} is in {vnet.body['location']}, but regional integration needs it in {site.location}."
         )
         raise bad_request("BadRequest", message)
-    if network.vnets.prefixes(subnet)[0].prefixlen > _SMALLEST_PREFIX:
+    if network.subnets.prefixes(subnet)[0].prefixlen > _SMALLEST_PREFIX:
         message = (
             f"Subnet {subnet.name} is smaller than the /{_SMALLEST_PREFIX} that virtual network integration needs."
         )

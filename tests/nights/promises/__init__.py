@@ -1,7 +1,7 @@
 """What Homeostat promises, each as one small function over the evidence of a night.
 
-A promise yields one sentence for each time it was broken. To add one, write it into the module that it belongs to, and
-put it into `PROMISES`: its name is what a report calls it, its docstring what it means.
+A promise yields one sentence for each time that it was broken. To add one, write it in the module where it belongs, and
+add it to `PROMISES`. Reports show its name; its docstring says what it means.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""It comes right: what differs is as declared in the end."""
+"""It comes right: in the end everything is as declared."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -11,13 +11,13 @@ from tests.nights.place import CONTAINERS, NETWORK, NSG, ROOTS, THERE, Path, Sta
 from tests.nights.trace import Changed
 
 LEFT_ALONE: Final = frozenset({"flapping", "cap-resource", "cap-fleet", "waits-for-held", "pause-tag-unreadable"})
-"""What may hold a difference until the morning, if it is told: other promises see to it that there was a reason."""
+"""The holds that may keep a difference until the morning if they are told. Other promises check their reasons."""
 
 WORDLESS: Final = frozenset({"approval-needed", "container-gone"})
 
 
 def converges_once_faults_stop(evidence: Evidence) -> Iterator[str]:
-    """Once faults have stopped and a sweep has been, everything that is enforced and not held is as declared."""
+    """Once faults have stopped and a sweep has run, everything that is enforced and not held is as declared."""
     for item, differs in _amiss(evidence, len(evidence.trace.seen), frozenset()):
         yield f"{item.root}: {item.name} is not as declared: {differs}"
 
@@ -84,7 +84,7 @@ def _amiss(evidence: Evidence, until: int, excused: frozenset[str]) -> Iterator[
 
 
 def _is_blocked(item: Item, state: State) -> bool:
-    """A rule whose priority an undeclared one holds waits for a person (`priority-conflict`)."""
+    """A rule whose priority an undeclared rule has waits for a person (`priority-conflict`)."""
     if item.kind != "nsg_rules":
         return False
     priority = item.wanted[NSG, f"rules/{item.name}/priority"]
@@ -97,7 +97,7 @@ def _is_blocked(item: Item, state: State) -> bool:
 
 
 def _waits_for_a_word(evidence: Evidence, item: Item, state: State, until: int) -> bool:
-    """A container that is gone and not made again by itself waits with all that is in it, and that is told."""
+    """A container that is gone and not recreated unattended waits with everything in it, and that is told."""
     if item.root not in CONTAINERS or (item.root, THERE) in state or item.root in evidence.recreated:
         return False
     kinds = {each.kind for each in evidence.items() if each.root == item.root}
@@ -105,7 +105,7 @@ def _waits_for_a_word(evidence: Evidence, item: Item, state: State, until: int) 
 
 
 def _waits_for_records(evidence: Evidence, item: Item, state: State, until: int) -> bool:
-    """A zone that was made anew is linked once it answers for something, or else public names would be hidden."""
+    """A recreated zone is linked only once it has records. Before, it would hide public names."""
     held = "zone-empty" in evidence.held_codes(item.root, item.kind, until)
     return held and not any(root == item.root and path.startswith("A/") for root, path in state)
 

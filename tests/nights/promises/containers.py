@@ -1,4 +1,4 @@
-"""A container is made again on the spec's or a person's word alone, and only once it is known to be gone for good."""
+"""A container is recreated only if the spec or a person allows it, and only once it is surely gone."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,7 +10,7 @@ from tests.nights.trace import Began, Call, Changed
 
 
 def a_container_is_made_on_a_word_alone(evidence: Evidence) -> Iterator[str]:
-    """The spec says `recreate: true`, or a person asked for it or approved of it."""
+    """The spec says `recreate: true`, or a person asked for it or approved it."""
     asked = any(run.create for run in evidence.entries(schedule.Run))
     for place, change, root in _made(evidence):
         what = evidence.beginning(change.work).what
@@ -21,7 +21,7 @@ def a_container_is_made_on_a_word_alone(evidence: Evidence) -> Iterator[str]:
 
 
 def a_container_is_made_when_it_was_missed_twice(evidence: Evidence) -> Iterator[str]:
-    """Twice ARM had said that it is not there, half a minute apart; who asks for it to be made has it made at once."""
+    """ARM had answered twice, half a minute apart, that it is gone. If a person asks for it, it is created at once."""
     if evidence.clocks_apart:
         return
     misses = _misses(evidence)
@@ -42,7 +42,7 @@ def _made(evidence: Evidence) -> Iterator[tuple[int, Changed, str]]:
 
 
 def _misses(evidence: Evidence) -> Mapping[str, list[float]]:
-    """By container, when ARM answered that it is not there."""
+    """The times at which ARM answered that a container is gone, by container."""
     found: dict[str, list[float]] = {}
     names = {id_.lower(): name for name, id_ in CONTAINERS.items()}
     for _, call in evidence.of(Call):

@@ -1,6 +1,6 @@
 """The gate holds what it has to hold, whatever instances, crashes and clocks do; and it says so.
 
-Each is judged by what ARM had by then and what the writer had read, not by what the gate says of itself.
+The promises judge by the state of ARM and by what the writer had read, not by what the gate says.
 """
 
 from collections import defaultdict
@@ -20,10 +20,10 @@ HOUR = 3600.0
 
 
 def writes_stay_within_the_caps(evidence: Evidence) -> Iterator[str]:
-    """In no hour is more written than the policy says, to one resource or over all, whoever writes and dies meanwhile.
+    """In no hour is more written than the policy allows, to one resource or in total, whoever writes or dies meanwhile.
 
-    A write counts from its intent, as it was reserved then; one that is sent again is one. Caps are kept by the
-    instances' clocks: where these jump, hours are not the same.
+    A write counts from its intent, when it was reserved. A write that is sent again counts once. Instances keep the
+    caps by their own clocks; if these jump, their hours differ.
     """
     if evidence.clocks_apart:
         return
@@ -47,9 +47,9 @@ def _most_in_an_hour(times: list[float]) -> int:
 
 
 def a_drift_that_comes_back_is_left_alone(evidence: Evidence) -> Iterator[str]:
-    """What was repaired as often as the policy says is not repaired again before the backoff has passed.
+    """What was repaired as often as the policy allows is not repaired again before the backoff has passed.
 
-    Repairs count whose work heard of them and lived to store it. Who resumes a target has all of it forgotten.
+    A repair counts if its work had heard of it and lived to store it. Resuming a target forgets its repairs.
     """
     resumes = [each for each in evidence.entries(schedule.Pausing) if not each.seconds]
     if evidence.clocks_apart or resumes:
@@ -64,7 +64,7 @@ def a_drift_that_comes_back_is_left_alone(evidence: Evidence) -> Iterator[str]:
 
 
 def _repairs(evidence: Evidence) -> Mapping[tuple[str, tuple[str, ...]], list[tuple[float, bool]]]:
-    """When each difference was repaired, and whether the breaker can know: a difference is the paths of one item."""
+    """When each difference was repaired, and whether the breaker can know. A difference is the paths of one item."""
     calls = {call.correlation: call for _, call in evidence.writes}
     unheard = {call.work for _, call in evidence.of(Call) if call.verb == "poll" and call.struck}
     found: dict[tuple[str, tuple[str, ...]], list[tuple[float, bool]]] = defaultdict(list)
@@ -86,7 +86,7 @@ def _repairs(evidence: Evidence) -> Mapping[tuple[str, tuple[str, ...]], list[tu
 
 
 def _was_read(evidence: Evidence, call: Call, path: Path, undone: object) -> bool:
-    """Of a setting, all of which are written at once: whether the writer had read what it undid, or undid it unseen.
+    """Whether the writer of a setting had read what it undid. All settings are written at once, so it may not have.
 
     What was undone unseen was not repaired, but carried over.
     """
@@ -97,10 +97,10 @@ def _was_read(evidence: Evidence, call: Call, path: Path, undone: object) -> boo
 
 
 def a_fight_is_told_with_the_other_writer(evidence: Evidence) -> Iterator[str]:
-    """What is said to flap was repaired before; once the event of what undid it last has come, the hold names a writer.
+    """A flapping drift was repaired before. Once the event of the last change has come, the hold names a writer.
 
-    Of two who wrote it may be either: who deletes what is gone already is told of like who did it. So it may be who
-    asked for a rollback or a re-test.
+    If two wrote, it may name either, since deleting what is already gone raises the same event as the deletion itself.
+    It may also name the person who asked for a rollback or a re-test.
     """
     asked = {WHO_ASKS for _ in (*evidence.entries(schedule.Rollback), *evidence.entries(schedule.Retest))}
     for alert in evidence.alerts:
@@ -119,13 +119,13 @@ def a_fight_is_told_with_the_other_writer(evidence: Evidence) -> Iterator[str]:
 
 
 def _names(who: str) -> tuple[str, ...]:
-    """As events and Resource Graph name them."""
+    """The names that events and Resource Graph use for a person."""
     principal = PEOPLE[who]
     return principal.upn or principal.app_id, principal.name
 
 
 def no_write_under_a_pause_tag(evidence: Evidence) -> Iterator[str]:
-    """Nothing of a root is written while a tag that its decision had read, on it or on what it looks at, pauses it."""
+    """A root is not written to while a pause tag holds that its decision had read, on it or on what it looks at."""
     if "stale" in evidence.dawn.struck:
         return  # what was read was not what was there
     for _, call in evidence.writes:
@@ -154,7 +154,7 @@ def _tags(state: State, root: str) -> Iterator[str]:
 
 
 def no_write_in_a_shut_window(evidence: Evidence) -> Iterator[str]:
-    """Nothing is written by a decision that was made while the policy's deny window was open, by its own clock."""
+    """Nothing is written if the decision was made while the policy's deny window was open, by its own clock."""
     shut = evidence.policy.shut
     if shut is None:
         return
@@ -166,7 +166,7 @@ def no_write_in_a_shut_window(evidence: Evidence) -> Iterator[str]:
 
 
 def no_write_while_a_deployment_runs(evidence: Evidence) -> Iterator[str]:
-    """Each write's decision had read which deployments run, and none of them did.
+    """Each write's decision had read the running deployments, and there were none.
 
     By a clock that is an hour ahead a deployment seems to run for longer than it holds.
     """
@@ -185,7 +185,7 @@ def no_write_while_a_deployment_runs(evidence: Evidence) -> Iterator[str]:
 
 
 def every_write_has_its_snapshot(evidence: Evidence) -> Iterator[str]:
-    """Before a write is sent, the state before it is stored, by the same work and under a name that its intent has."""
+    """Before a write is sent, the same work has stored the state before it, under a name that its intent announced."""
     stored = [(place, each) for place, each in evidence.of(Stored) if each.partition == "homeostat-snapshots"]
     for _, call in evidence.writes:
         names = evidence.snapshots_of(call)
@@ -201,7 +201,7 @@ def every_write_has_its_snapshot(evidence: Evidence) -> Iterator[str]:
 
 
 def healing_does_not_trigger_itself(evidence: Evidence) -> Iterator[str]:
-    """An event of a write of Homeostat's own marks nothing, though others may be stored in the turn that it has."""
+    """An event of Homeostat's own write marks nothing. Other events may be stored together with it."""
     ours = {call.correlation for _, call in evidence.writes}
     told = [began.what.split() for _, began in evidence.of(Began) if began.what.startswith("event ")]
     own = {event for _, event, *_, correlation in told if correlation in ours}

@@ -1,4 +1,4 @@
-"""Nothing is lost: what is nobody's business but a person's stays as that person left it."""
+"""Nothing is lost: what the spec does not enforce stays as people left it."""
 
 from collections.abc import Collection, Iterator
 
@@ -8,7 +8,7 @@ from tests.nights.trace import Changed
 
 
 def nothing_unowned_is_touched_in_network_and_dns(evidence: Evidence) -> Iterator[str]:
-    """In network and DNS no value is ever changed or lost by Homeostat that the spec does not enforce."""
+    """In network and DNS resources Homeostat never changes or loses a value that the spec does not enforce."""
     for place, change in evidence.own_changes:
         mine = evidence.may_write(change.work, place)
         if (write := evidence.write_of(change)) and evidence.is_blind_creation(write):
@@ -24,7 +24,7 @@ def nothing_unowned_is_touched_in_network_and_dns(evidence: Evidence) -> Iterato
 
 
 def _comes_with(mine: Collection[Path], before: State, added: Path) -> bool:
-    """Whether a value is Azure's own of something that was not there and that the spec has made."""
+    """Whether a value came from Azure itself, with something new that the spec had Homeostat create."""
     root, path = added
     own = f"{path.rpartition('/')[0]}/"
     is_new = not any(whose == root and each.startswith(own) for whose, each in before)
@@ -32,7 +32,7 @@ def _comes_with(mine: Collection[Path], before: State, added: Path) -> bool:
 
 
 def no_container_is_replaced_in_silence(evidence: Evidence) -> Iterator[str]:
-    """What somebody made in the moment in which Homeostat made it anew is told, if it is lost and its event arrived."""
+    """If somebody created a container at the same moment as Homeostat, its loss is told once its event has arrived."""
     told = {alert.data.get("correlationId") for alert in evidence.alerts if "PossibleOverwrite" in alert.type}
     for place, change in evidence.own_changes:
         if not (write := evidence.write_of(change)) or not evidence.is_blind_creation(write):
@@ -44,7 +44,7 @@ def no_container_is_replaced_in_silence(evidence: Evidence) -> Iterator[str]:
 
 
 def no_setting_is_lost_in_silence(evidence: Evidence) -> Iterator[str]:
-    """Somebody else's setting, or flag, that Homeostat overwrote is told as PossibleOverwrite, once its event came."""
+    """If Homeostat overwrote somebody else's setting or flag, it tells PossibleOverwrite once the event has arrived."""
     told = {alert.data.get("correlationId") for alert in evidence.alerts if "PossibleOverwrite" in alert.type}
     for place, change in evidence.own_changes:
         mine = evidence.may_write(change.work, place)

@@ -1,6 +1,6 @@
-"""ARM's quotas: Homeostat keeps to its part, so that it is not refused; and where it is, it waits.
+"""ARM's quotas: Homeostat keeps to its part, so that it is not refused. If it is refused, it waits.
 
-What a request draws on is told by the simulated ARM's own table, and counted anew here.
+The simulated ARM's own table says what a request draws on, and the draws are counted anew here.
 """
 
 import math
@@ -15,11 +15,11 @@ from tests.nights.evidence import Evidence
 from tests.nights.trace import Call, Refused
 
 ON_THE_WAY = 0.25
-"""Seconds that an answer is on its way at most, unless it is struck."""
+"""The most seconds that an answer is on its way, unless a fault strikes it."""
 
 
 def homeostats_part_of_a_quota_is_not_exceeded(evidence: Evidence) -> Iterator[str]:
-    """No instance sends more in any time than its part of a quota holds and regains in it."""
+    """In no span of time does an instance send more than its part of a quota holds and regains."""
     for quotas in evidence.entries(schedule.Quotas):
         for (who, name), times in _draws(evidence).items():
             limit = LIMITS[name]
@@ -29,7 +29,7 @@ def homeostats_part_of_a_quota_is_not_exceeded(evidence: Evidence) -> Iterator[s
 
 
 def _draws(evidence: Evidence) -> Mapping[tuple[str, str], list[float]]:
-    """By instance and quota, when requests were sent that draw on it."""
+    """The times at which requests that draw on a quota were sent, by instance and quota."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for _, call in evidence.of(Call):
         for limit in limits_of(call.method, address(call.path)):
@@ -39,7 +39,7 @@ def _draws(evidence: Evidence) -> Mapping[tuple[str, str], list[float]]:
 
 
 def _beyond(limit: Limit, ours: float, times: Sequence[float]) -> float | None:
-    """When the part was exceeded first."""
+    """When the part was first exceeded. None if it never was."""
     if limit.window:
         most = math.floor(ours + 1e-6)
         late = (at for earlier, at in zip(times, times[most:], strict=False) if at - earlier < limit.seconds)
@@ -53,7 +53,7 @@ def _beyond(limit: Limit, ours: float, times: Sequence[float]) -> float | None:
 
 
 def nothing_is_refused_for_a_quota(evidence: Evidence) -> Iterator[str]:
-    """While other tools keep to the owner's share of a quota, ARM refuses nothing of Homeostat's for it."""
+    """While other tools keep to the owner's share of a quota, ARM refuses no request of Homeostat's because of it."""
     for quotas in evidence.entries(schedule.Quotas):
         spends = evidence.entries(schedule.Spend)
         for place, refused in evidence.of(Refused):
@@ -65,7 +65,7 @@ def nothing_is_refused_for_a_quota(evidence: Evidence) -> Iterator[str]:
 
 
 def what_is_refused_is_not_sent_again_too_soon(evidence: Evidence) -> Iterator[str]:
-    """An instance that was refused sends nothing that draws on that quota until ARM said that there is more."""
+    """A refused instance sends nothing that draws on that quota before the time that ARM named."""
     draws = _draws(evidence)
     for place, refused in evidence.of(Refused):
         call = evidence.trace.seen[place - 1]

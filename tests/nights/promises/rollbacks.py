@@ -14,7 +14,7 @@ from tests.nights.trace import Answered, Began, Changed, Ended
 def a_rollback_puts_back_what_was_there(evidence: Evidence) -> Iterator[str]:
     """Each value that a rollback changes is as Homeostat's write left it, and becomes what was there before one.
 
-    What is lost of settings that somebody wrote in the same moment is told (`no setting is lost in silence`).
+    If settings that somebody wrote at the same moment are lost, that is told (`no setting is lost in silence`).
     """
     for place, change in evidence.own_changes:
         if not evidence.is_rollback(change.work) or _is_over(evidence, change, place):
@@ -71,7 +71,7 @@ def _repairs(evidence: Evidence, path: Path) -> list[tuple[int, Changed]]:
 
 
 def a_refused_rollback_changes_nothing(evidence: Evidence) -> Iterator[str]:
-    """Who is told that it was refused finds the target as it was, and no pause of it left behind."""
+    """After a refused rollback the target is as it was, without a pause of the rollback."""
     for place, ended in evidence.of(Ended):
         if not ended.failure.startswith("RollbackRefused"):
             continue
@@ -86,7 +86,7 @@ def a_refused_rollback_changes_nothing(evidence: Evidence) -> Iterator[str]:
 
 
 def _others(evidence: Evidence, target: str, work: str, first: int, last: int) -> list[Began]:
-    """What else was done about a target's pauses meanwhile."""
+    """Other work about the target's pauses at that time."""
     ends = {ended.work: place for place, ended in evidence.of(Ended)}
     words = (f"rollback of {target}", f"pause of {target} ")
     return [

@@ -28,7 +28,7 @@ def healed_is_said_only_of_what_was_right(evidence: Evidence) -> Iterator[str]:
 
 
 def a_difference_is_told_only_where_there_was_one(evidence: Evidence) -> Iterator[str]:
-    """DriftDetected is told only if ARM had something else than was declared while its work looked."""
+    """DriftDetected is told only if ARM differed from the declaration while the work looked."""
     if "stale" in evidence.dawn.struck:
         return  # what was read was not what was there
     for alert in _once(evidence.alerts):
@@ -49,7 +49,7 @@ def a_difference_is_told_only_where_there_was_one(evidence: Evidence) -> Iterato
 
 
 def _first_places(evidence: Evidence) -> Mapping[str, int]:
-    """Where each episode was first told of."""
+    """The place at which each episode was first told."""
     found: dict[str, int] = {}
     for alert in evidence.alerts:
         found.setdefault(alert.episode, alert.place)
@@ -89,13 +89,13 @@ def _twice_told(told: Sequence[Alert]) -> Iterator[str]:
 
 
 def _content(alert: Alert) -> object:
-    """A request for approval that ran out and was made anew is news."""
+    """The content by which alerts are compared. A request for approval that expired and was made again is news."""
     held = {(each["code"], each["numbers"].get("expires", "")) for each in alert.data.get("held", ())}
     return alert.data.get("drifts") or sorted(held)
 
 
 def the_ledger_says_written_only_of_what_was(evidence: Evidence) -> Iterator[str]:
-    """What the ledger says was written, ARM had accepted: a refused or failed write is never acknowledged."""
+    """ARM had accepted what the ledger calls written. A refused or failed write is never acknowledged."""
     accepted = {call.correlation for _, call in evidence.writes} | {
         call.correlation for _, call in evidence.of(Call) if call.method == "DELETE" and call.status == 404
     }
@@ -108,9 +108,9 @@ def the_ledger_says_written_only_of_what_was(evidence: Evidence) -> Iterator[str
 
 
 def every_end_is_told(evidence: Evidence) -> Iterator[str]:
-    """Of what was told to differ and is as declared in the morning, the end was told as well.
+    """If a difference was told and is gone in the morning, its end was told as well.
 
-    How it ended with what nobody declares any more cannot be said.
+    For what nobody declares any more, no end can be told.
     """
     state = evidence.state_at(len(evidence.trace.seen))
     last: dict[tuple[str, str], Alert] = {}
@@ -129,7 +129,7 @@ def every_end_is_told(evidence: Evidence) -> Iterator[str]:
 
 
 def every_alert_is_sent(evidence: Evidence) -> Iterator[str]:
-    """What was stored to be told has been told by the morning, and nothing was told that had not been stored."""
+    """Every stored alert is sent by the morning, and no alert is sent that was not stored."""
     published = {each.id for _, each in evidence.of(Published)}
     stored = {alert.id for alert in evidence.alerts}
     for alert in _once(evidence.alerts):
@@ -140,7 +140,7 @@ def every_alert_is_sent(evidence: Evidence) -> Iterator[str]:
 
 
 def no_secret_gets_out(evidence: Evidence) -> Iterator[str]:
-    """No secret value stands in any row, message, alert, log line or error."""
+    """No secret value is in any row, message, alert, log line or error."""
     secret = planted(evidence.dawn.schedule.seed)
     kinds = (Stored, Queued, Published, Logged, Ended, Happened)
     for kind in kinds:
@@ -150,7 +150,7 @@ def no_secret_gets_out(evidence: Evidence) -> Iterator[str]:
 
 
 def nothing_fails_by_mistake(evidence: Evidence) -> Iterator[str]:
-    """What fails, fails with an error of ours, which names what is wrong."""
+    """Every failure is an error of Homeostat's own, which names what is wrong."""
     expected = (
         *("StorageUnavailable", "OutcomeUnknown", "AlertError", "TooMuchContention", "Conflict", "LeaseLost"),
         *("RollbackRefused", "RollbackFailed", "RetestRefused", "RetestFailed", "NoRetest"),

@@ -15,7 +15,7 @@ from tests.nights.trace import Call
 def no_network_write_without_a_precondition(evidence: Evidence) -> Iterator[str]:
     """A write over something in network or DNS carries the ETag of what is there, or is refused.
 
-    For a group or a table that is to be made Azure knows none: it is looked for again right before.
+    For creating a group or table Azure has no precondition, so it is looked for again right before.
     """
     for _, call in evidence.writes:
         if "/microsoft.network/" not in call.path.lower() or call.tag is None:
@@ -56,7 +56,7 @@ def _base_of(evidence: Evidence, write: Call, path: str) -> Call | None:
 
 
 def no_setting_is_written_amid_a_swap(evidence: Evidence) -> Iterator[str]:
-    """While a swap is under way or previewed, as far as a work had read, the settings of who is swapped are left."""
+    """No settings of a swapped site are written while a swap runs or is previewed, as far as the work had read."""
     if "stale" in evidence.dawn.struck:
         return  # what was read was not what was there
     for _, call in evidence.writes:
@@ -70,7 +70,7 @@ def no_setting_is_written_amid_a_swap(evidence: Evidence) -> Iterator[str]:
 
 
 def no_write_while_held(evidence: Evidence) -> Iterator[str]:
-    """Nothing is written while a pause holds, as far as its decision could know; nor by a look that skipped pauses."""
+    """Nothing is written under a pause that its decision could know of, or by a look that skipped pauses."""
     for _, call in evidence.writes:
         root = root_at(call.path)
         look = evidence.last_look_at_pauses(call.work, call.sent)
@@ -112,7 +112,7 @@ def every_write_has_its_intent(evidence: Evidence) -> Iterator[str]:
 
 
 def one_writer_at_a_time(evidence: Evidence) -> Iterator[str]:
-    """A write is sent and takes effect under its writer's lease, while clocks differ by no more than is allowed for."""
+    """A write is sent and takes effect under its writer's lease, if clocks differ by no more than is allowed."""
     if evidence.clocks_apart > DEFAULT_TERMS.skew.total_seconds():
         return
     for place, call in evidence.writes:
@@ -127,7 +127,7 @@ def one_writer_at_a_time(evidence: Evidence) -> Iterator[str]:
 
 
 def a_reconcile_writes_a_few_times_at_most(evidence: Evidence) -> Iterator[str]:
-    """Against another writer a reconcile gives up after its rounds."""
+    """A reconcile against another writer gives up after its rounds."""
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for _, call in evidence.writes:
         counts[call.work, call.path] += 1
@@ -137,7 +137,7 @@ def a_reconcile_writes_a_few_times_at_most(evidence: Evidence) -> Iterator[str]:
 
 
 def _is_run(evidence: Evidence, work: str) -> bool:
-    """A person's run comes back to a root, each time with rounds of its own."""
+    """Whether the work is a person's run. A run comes back to a root, each time with its own rounds."""
     return evidence.beginning(work).what.startswith(("run", "creating run", 'message {"run"'))
 
 
