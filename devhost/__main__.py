@@ -20,7 +20,6 @@ def main() -> int:
     """Exit code 0 after an orderly stop, 2 where the app, its settings or the port cannot be used."""
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="[%(asctime)s] %(message)s")
-    logging.getLogger("azure").setLevel(logging.WARNING)
     app_dir = arguments.app.resolve()
     try:
         settings = read_local_settings(app_dir) | dict(os.environ)
