@@ -69,6 +69,24 @@ def _writes(*resources: str) -> frozenset[str]:
     return frozenset(f"{resource}/{verb}".lower() for resource in resources for verb in ("write", "delete"))
 
 
+SWAPS = frozenset(
+    f"microsoft.web/{site}/{action}/action"
+    for site in ("sites", "sites/slots")
+    for action in ("slotsswap", "applyslotconfig", "resetslotconfig")
+)
+"""POST actions that change a site and a slot without a write: a swap, a swap's preview, and the end of a preview.
+
+https://learn.microsoft.com/azure/role-based-access-control/permissions/web-and-mobile#microsoftweb
+"""
+
+_RESTORES = ("backups/restore", "recover", "restoresnapshot", "restorefrombackupblob", "restorefromdeletedapp")
+"""Those that put a site's content and configuration back as they once were, from the same page."""
+
+
+def _restores(site: str) -> frozenset[str]:
+    return frozenset(f"{site}/{action}/action".lower() for action in _RESTORES)
+
+
 NETWORK_VERSION = "2025-03-01"
 WEB_VERSION = "2025-05-01"
 DNS_VERSION = "2024-06-01"
@@ -110,7 +128,7 @@ def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType, ArmType, ArmType]
             api_version=WEB_VERSION,
             concurrency=Concurrency.NONE,
             put=Shape.MERGE,
-            operations=_writes(site),
+            operations=_writes(site) | _restores(site),
             root=True,
             row=(),
         ),
@@ -119,7 +137,8 @@ def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType, ArmType, ArmType]
             api_version=WEB_VERSION,
             concurrency=Concurrency.NONE,
             put=Shape.REPLACE,
-            operations=_writes(f"{site}/config"),
+            # A single setting has operations of its own, which are of no documented API.
+            operations=_writes(f"{site}/config", f"{site}/config/appsettings", f"{site}/config/web/appsettings"),
             listed=frozenset({"appsettings"}),
         ),
         ArmType(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from homeostat.core import json
-from homeostat.core.arm_types import ARM_TYPES
+from homeostat.core.arm_types import ARM_TYPES, SWAPS, root_of
 from homeostat.core.attribution import NOBODY, Actor, ForeignWrite, Principal, Source
 from homeostat.core.claims import OBJECT_ID, kind_of, name_of, object_in, tool_of
 from homeostat.core.errors import HomeostatError
@@ -27,16 +27,6 @@ SUCCESSES = frozenset(
     }
 )
 """Events of changes. Failures and cancellations change nothing; other topics have other types."""
-
-SWAPS = frozenset(
-    f"microsoft.web/{site}/{action}/action"
-    for site in ("sites", "sites/slots")
-    for action in ("slotsswap", "applyslotconfig", "resetslotconfig")
-)
-"""POST actions that change a site and a slot without a write: a swap, a swap's preview, and the end of a preview.
-
-https://learn.microsoft.com/azure/role-based-access-control/permissions/web-and-mobile#microsoftweb
-"""
 
 _DELETES_SLOTS = "microsoft.web/sites/delete"
 
@@ -95,6 +85,8 @@ def parse_event(event: Json, now: datetime) -> Hint | None:
         resource = ResourceId.parse(_without_extension(_bounded(resource_text, MAX_ID)))
     except InvalidResourceId:
         return None  # a subscription, a resource group or a tenant resource: no spec can declare those
+    if json.text_at(event, "data", "operationName").lower().endswith("/action"):
+        resource = root_of(resource) or resource  # of a restore the subject is the backup, which only says from where
     claims = object_in(_part(event, "claims"))
     return Hint(
         id=_bounded(json.text_at(event, "id")) or "unnamed",

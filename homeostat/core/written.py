@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from homeostat.core.arm_types import SWAPS
 from homeostat.core.attribution import ForeignWrite
 from homeostat.core.record import BlindWrite, Intent, OwnWrite, RootRecord
 
@@ -98,9 +99,9 @@ def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
 def _wrote(foreign: ForeignWrite, resource: str) -> bool:
     """Whether it wrote the resource, or something in it.
 
-    A swap writes what is below the app and its slots, and names only one of them.
+    A swap writes what is below the app and its slots, and names only one of them; a restore, what is below that one.
     """
     if not foreign.operation.endswith("/action"):
         return f"{foreign.resource}/".startswith(f"{resource}/")
-    app, _, _ = foreign.resource.partition("/slots/")
-    return resource.startswith(f"{app}/")
+    above = foreign.resource.partition("/slots/")[0] if foreign.operation in SWAPS else foreign.resource
+    return resource.startswith(f"{above}/")

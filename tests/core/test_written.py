@@ -45,3 +45,21 @@ def test_only_a_foreign_write_within_the_window_of_ours_may_be_overwritten(
     blind = BlindWrite("r", NOW, NOW + seconds(2), "ours")
     found = written.possible_overwrites(RootRecord(foreign_writes=(write,), blind_writes=(blind,)))
     assert bool(found) is expected
+
+
+@pytest.mark.parametrize(
+    ("named", "operation", "undone"),
+    [
+        ("app", "microsoft.web/sites/slotsswap/action", {"app/config", "app/slots/stage/config"}),
+        ("app/slots/stage", "microsoft.web/sites/slots/slotsswap/action", {"app/config", "app/slots/stage/config"}),
+        ("app/slots/stage", "microsoft.web/sites/slots/recover/action", {"app/slots/stage/config"}),
+    ],
+)
+def test_a_swap_writes_both_sides_and_a_restore_the_one_that_it_names(
+    named: str, operation: str, undone: set[str]
+) -> None:
+    action = foreign(named, operation, "someone", NOW + seconds(1), "theirs")
+    ours = ("app/config", "app/slots/stage/config", "application/config")
+    blind = {each: BlindWrite(each, NOW, NOW + seconds(2), "ours") for each in ours}
+    records = {each: RootRecord(foreign_writes=(action,), blind_writes=(blind[each],)) for each in ours}
+    assert {each for each, record in records.items() if written.possible_overwrites(record)} == undone
