@@ -137,8 +137,7 @@ def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType, ArmType, ArmType]
             api_version=WEB_VERSION,
             concurrency=Concurrency.NONE,
             put=Shape.REPLACE,
-            # A single setting has operations of its own, which are of no documented API.
-            operations=_writes(f"{site}/config", f"{site}/config/appsettings", f"{site}/config/web/appsettings"),
+            operations=_writes(f"{site}/config"),
             listed=frozenset({"appsettings"}),
         ),
         ArmType(

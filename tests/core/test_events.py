@@ -171,7 +171,7 @@ def test_times_are_kept_in_utc(text: str, at: datetime) -> None:
         (f"{SITE}/config/appsettings", "Microsoft.Web/sites/config/Write", SITE),
         (SITE, "Microsoft.Web/sites/slotsswap/action", SITE),
         (f"{SITE}/config/web/appsettings/REDIS_PORT", "microsoft.web/sites/config/web/appsettings/write", SITE),
-        (f"{SITE}/config/web/appsettings/REDIS_PORT", "microsoft.web/sites/config/appsettings/delete", SITE),
+        (f"{ZONE}/virtualNetworkLinks/link", "Microsoft.Network/linksByAnotherName/write", ZONE),
         (f"{SITE}/backups/12", "microsoft.web/sites/backups/restore/action", SITE),
         (SITE, "microsoft.web/sites/restoresnapshot/action", SITE),
         (f"{ZONE}/virtualNetworkLinks/link", "Microsoft.Network/privateDnsZones/virtualNetworkLinks/delete", ZONE),
@@ -190,6 +190,8 @@ def test_a_change_leads_to_the_declared_root_above_it(fleet: Fleet, subject: str
         (SITE, "Microsoft.Web/sites/config/list/action"),  # what our own reads of the settings cause
         (f"{SITE}/config/appsettings", "Microsoft.Web/sites/config/list/action"),
         (SITE, "Microsoft.Web/sites/restart/action"),
+        (f"{SITE}/deployments/12", "Microsoft.Web/sites/deployments/write"),
+        (f"{ZONE}/AAAA/db", "Microsoft.Network/privateDnsZones/AAAA/write"),
         (f"{SITE}/hostNameBindings/www", "Microsoft.Web/sites/hostNameBindings/write"),
         (f"{NSG}/providers/Microsoft.Authorization/locks/l", "Microsoft.Authorization/locks/write"),
         (f"{NSG}/providers/Microsoft.Insights/diagnosticSettings/d", "Microsoft.Insights/diagnosticSettings/write"),
