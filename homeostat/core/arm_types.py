@@ -79,8 +79,13 @@ SWAPS = frozenset(
 https://learn.microsoft.com/azure/role-based-access-control/permissions/web-and-mobile#microsoftweb
 """
 
-_RESTORES = ("backups/restore", "recover", "restoresnapshot", "restorefrombackupblob", "restorefromdeletedapp")
-"""Those that put a site's content and configuration back as they once were, from the same page."""
+_RESTORES = (
+    *("backups/restore", "recover", "restoresnapshot", "restorefrombackupblob", "restorefromdeletedapp"),
+    "config/snapshots/recover",
+)
+"""Those that put a site's content, configuration, or both back as they once were, from the same page and from
+https://learn.microsoft.com/rest/api/appservice/web-apps/recover-site-configuration-snapshot
+"""
 
 
 def _restores(site: str) -> frozenset[str]:

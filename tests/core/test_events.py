@@ -174,6 +174,7 @@ def test_times_are_kept_in_utc(text: str, at: datetime) -> None:
         (f"{ZONE}/virtualNetworkLinks/link", "Microsoft.Network/linksByAnotherName/write", ZONE),
         (f"{SITE}/backups/12", "microsoft.web/sites/backups/restore/action", SITE),
         (SITE, "microsoft.web/sites/restoresnapshot/action", SITE),
+        (f"{SITE}/config/web/snapshots/12", "Microsoft.Web/sites/config/snapshots/recover/action", SITE),
         (f"{ZONE}/virtualNetworkLinks/link", "Microsoft.Network/privateDnsZones/virtualNetworkLinks/delete", ZONE),
         (NSG, "", NSG),
     ],
