@@ -54,7 +54,9 @@ def _stop_routing(operator: Operator) -> None:
     """Turns routing off in both places that the guide's world sets. Either alone would go on routing."""
     settings = operator.post(f"{SETTINGS}/list")["properties"]
     operator.put(SETTINGS, {"properties": {**settings, "WEBSITE_VNET_ROUTE_ALL": "0"}})
-    operator.put(f"{SITE}/config/web", {"properties": {"vnetRouteAllEnabled": False}})
+    body = operator.get(SITE)
+    properties = {**body["properties"], "outboundVnetRouting": {"applicationTraffic": False}}
+    operator.put(SITE, {**body, "properties": properties})
 
 
 def _routing(operator: Operator) -> Any:

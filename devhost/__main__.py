@@ -20,7 +20,7 @@ def main() -> int:
     """Exit code 0 after an orderly stop, 2 where the app, its settings or the port cannot be used."""
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="[%(asctime)s] %(message)s")
-    logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.getLogger("azure").setLevel(logging.WARNING)  # of the dev host's own looks into queues, many a second
     app_dir = arguments.app.resolve()
     try:
         settings = read_local_settings(app_dir) | dict(os.environ)

@@ -6,14 +6,18 @@ answers for its health stays small.
 
 import asyncio
 import gc
+import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from homeostat.service import Service
+
+_TALKATIVE: Final = ("azure.core.pipeline.policies.http_logging_policy", "azure.identity")
+"""Loggers that write several lines for every request to the storage account, and for every token."""
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class Runtime:
         Modules and clients stay for the life of the process. The collector would traverse them again and again while
         they are made, and at every full collection afterwards (docs.python.org/3/library/gc.html).
         """
+        _quieten()
         was_enabled = gc.isenabled()
         gc.disable()
         try:
@@ -53,3 +58,14 @@ class Runtime:
             if was_enabled:
                 gc.enable()
         return service
+
+
+def _quieten() -> None:
+    """Leaves the SDKs' warnings in the log, without a line for each request.
+
+    host.json cannot do this: the Functions host files whatever a function logs under the function's own category, and
+    does not look at the name of the Python logger.
+    https://learn.microsoft.com/azure/azure-functions/configure-monitoring#configure-categories
+    """
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -174,6 +174,8 @@ class Writes:
             if error.executed is not Executed.NO:  # it may still take effect
                 self._keep_blind(action, since, name, leased.store.terms.lands)
             raise
+        if ids.not_told:
+            self.observer.note(ids.not_told)
         self._keep(action, ids, since)
 
     def _rebased(self, planned: Action, fact: Fact) -> Action:

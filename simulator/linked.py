@@ -49,6 +49,7 @@ LINKS: dict[str, tuple[Link, ...]] = {
         Link("properties.networkSecurityGroup.id"),
         Link("properties.routeTable.id"),
         Link("properties.natGateway.id"),
+        Link("properties.serviceEndpointPolicies.*.id"),
     ),
     "microsoft.network/networksecuritygroups/securityrules": _RULE,
     "microsoft.network/networksecuritygroups": tuple(

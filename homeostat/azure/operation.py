@@ -31,6 +31,10 @@ _MALFORMED_ANSWER: Final = (AzureError, AttributeError, KeyError, TypeError, Val
 """How azure-core's polling fails on an answer that is not the JSON object which it expects."""
 
 
+class NotTold(ArmError):
+    """ARM accepted the write, and does not let us ask how its operation goes on. Reading the resource tells."""
+
+
 class _Unfinished(Exception):
     """Not an error: it leaves azure-core's polling loop."""
 
@@ -46,7 +50,7 @@ async def follow(
 
     Returns None when it succeeded. Otherwise it is still running, or ARM is too busy to tell or tells nothing that can
     be read: then it returns how long to wait before looking again. Raises ArmError when the operation failed, with its
-    own code.
+    own code, and NotTold when our role does not allow to ask.
     """
     polling = _Polling(ambient, ambient.monotonic() + seconds)
     try:
@@ -113,7 +117,8 @@ def _own_wait(polls: int) -> float:
 def _after_acceptance(error: ArmError) -> ArmError:
     """A poll's error as the write's error: an operation that cannot be read says nothing about its resource."""
     missing = error.error_class in {ErrorClass.MISSING, ErrorClass.MISSING_PARENT}
-    return ArmError(
+    kind = NotTold if error.error_class is ErrorClass.DENIED else ArmError
+    return kind(
         status=error.status,
         code=error.code,
         message=f"accepted, but its operation cannot be followed: {error.message}",

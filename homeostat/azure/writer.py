@@ -9,7 +9,7 @@ the first answer is taken from the pipeline, not from the SDK's return value, an
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from json import dumps
@@ -23,7 +23,7 @@ from azure.mgmt.core import AsyncARMPipelineClient
 
 from homeostat.ambient import Ambient
 from homeostat.azure.clouds import Cloud
-from homeostat.azure.operation import follow
+from homeostat.azure.operation import NotTold, follow
 from homeostat.azure.pipeline import CORRELATION_ID, REQUEST_ID, SEND_BY, Pipeline
 from homeostat.azure.retry import Response, named
 from homeostat.core.arm_errors import ArmError, ErrorClass, Executed
@@ -184,7 +184,10 @@ class SdkWriter:
         if _is_over(action, answer):
             return written
         left = self._deadline.total_seconds() - (self._ambient.monotonic() - started)
-        unfinished = await follow(self._thin, answer, self._ambient, left)
+        try:
+            unfinished = await follow(self._thin, answer, self._ambient, left)
+        except NotTold as refusal:
+            return replace(written, not_told=refusal)
         if unfinished is not None:
             raise StillRunning(action.resource, written, unfinished)
         return written

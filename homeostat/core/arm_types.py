@@ -69,6 +69,29 @@ def _writes(*resources: str) -> frozenset[str]:
     return frozenset(f"{resource}/{verb}".lower() for resource in resources for verb in ("write", "delete"))
 
 
+SWAPS = frozenset(
+    f"microsoft.web/{site}/{action}/action"
+    for site in ("sites", "sites/slots")
+    for action in ("slotsswap", "applyslotconfig", "resetslotconfig")
+)
+"""POST actions that change a site and a slot without a write: a swap, a swap's preview, and the end of a preview.
+
+https://learn.microsoft.com/azure/role-based-access-control/permissions/web-and-mobile#microsoftweb
+"""
+
+_RESTORES = (
+    *("backups/restore", "recover", "restoresnapshot", "restorefrombackupblob", "restorefromdeletedapp"),
+    "config/snapshots/recover",
+)
+"""Those that put a site's content, configuration, or both back as they once were, from the same page and from
+https://learn.microsoft.com/rest/api/appservice/web-apps/recover-site-configuration-snapshot
+"""
+
+
+def _restores(site: str) -> frozenset[str]:
+    return frozenset(f"{site}/{action}/action".lower() for action in _RESTORES)
+
+
 NETWORK_VERSION = "2025-03-01"
 WEB_VERSION = "2025-05-01"
 DNS_VERSION = "2024-06-01"
@@ -110,7 +133,7 @@ def _site_types(site: str) -> tuple[ArmType, ArmType, ArmType, ArmType, ArmType]
             api_version=WEB_VERSION,
             concurrency=Concurrency.NONE,
             put=Shape.MERGE,
-            operations=_writes(site),
+            operations=_writes(site) | _restores(site),
             root=True,
             row=(),
         ),

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from homeostat.core.arm_types import SWAPS
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import JsonObject
 from homeostat.core.model import Drift
@@ -140,7 +141,7 @@ def _relation(resource: ResourceId, write: ForeignWrite) -> int:
     if write.resource.startswith(f"{resource.key}/"):
         return 2
     # A swap changes what is below the app and below its slots, but names only one of them.
-    above = write.resource.partition("/slots/")[0] if write.operation.endswith("/action") else write.resource
+    above = write.resource.partition("/slots/")[0] if write.operation in SWAPS else write.resource
     return 1 if f"{resource.key}/".startswith(f"{above}/") else 0
 
 

@@ -5,12 +5,13 @@ people to read and for recognising our own writes, never for deciding what to wr
 https://learn.microsoft.com/azure/event-grid/event-schema-subscriptions
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 
 from homeostat.core import json
-from homeostat.core.arm_types import ARM_TYPES
+from homeostat.core.arm_types import ARM_TYPES, SWAPS, ArmType, root_of
 from homeostat.core.attribution import NOBODY, Actor, ForeignWrite, Principal, Source
 from homeostat.core.claims import OBJECT_ID, kind_of, name_of, object_in, tool_of
 from homeostat.core.errors import HomeostatError
@@ -27,16 +28,6 @@ SUCCESSES = frozenset(
     }
 )
 """Events of changes. Failures and cancellations change nothing; other topics have other types."""
-
-SWAPS = frozenset(
-    f"microsoft.web/{site}/{action}/action"
-    for site in ("sites", "sites/slots")
-    for action in ("slotsswap", "applyslotconfig", "resetslotconfig")
-)
-"""POST actions that change a site and a slot without a write: a swap, a swap's preview, and the end of a preview.
-
-https://learn.microsoft.com/azure/role-based-access-control/permissions/web-and-mobile#microsoftweb
-"""
 
 _DELETES_SLOTS = "microsoft.web/sites/delete"
 
@@ -95,6 +86,8 @@ def parse_event(event: Json, now: datetime) -> Hint | None:
         resource = ResourceId.parse(_without_extension(_bounded(resource_text, MAX_ID)))
     except InvalidResourceId:
         return None  # a subscription, a resource group or a tenant resource: no spec can declare those
+    if json.text_at(event, "data", "operationName").lower().endswith("/action"):
+        resource = root_of(resource) or resource  # of a restore the subject is the backup, which only says from where
     claims = object_in(_part(event, "claims"))
     return Hint(
         id=_bounded(json.text_at(event, "id")) or "unnamed",
@@ -122,8 +115,25 @@ def route(fleet: Fleet, hint: Hint, registry: Registry) -> tuple[Root, ...]:
     cared_for = {row.name for kind in root.wants if kind in registry for row in registry[kind].touches} | {
         row.name for row in ARM_TYPES.values() if row.root and root.id.is_type(row.name)
     }
-    operations = (ARM_TYPES[name.lower()].operations for name in cared_for)
-    return (root,) if any(hint.operation in known for known in operations) else ()
+    rows = (ARM_TYPES[name.lower()] for name in cared_for)
+    wrote = tuple(_wrote(hint, root))
+    return (root,) if any(hint.operation in row.operations or _is_of(row, wrote) for row in rows) else ()
+
+
+def _wrote(hint: Hint, root: Root) -> Iterator[ResourceId]:
+    """What was written, and what that is a part of, below the root. An action writes nothing that it names.
+
+    Not every operation is named after the type that it writes: a single app setting has operations of its own. An
+    extension resource, such as a lock, has those of its own namespace.
+    """
+    namespace = hint.resource.type.partition("/")[0].lower()
+    if hint.operation.startswith(f"{namespace}/") and hint.operation.endswith(("/write", "/delete")):
+        yield hint.resource
+        yield from takewhile(lambda each: each != root.id, hint.resource.lineage)
+
+
+def _is_of(row: ArmType, resources: Iterable[ResourceId]) -> bool:
+    return any(each.is_type(row.name) for each in resources)
 
 
 def _without_extension(text: str) -> str:

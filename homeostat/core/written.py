@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from homeostat.core.arm_types import ARM_TYPES
+from homeostat.core.arm_types import ARM_TYPES, SWAPS
 from homeostat.core.attribution import ForeignWrite
 from homeostat.core.ids import ResourceId
 from homeostat.core.record import BlindWrite, Intent, OwnWrite, RootRecord
@@ -101,12 +101,13 @@ def possible_overwrites(record: RootRecord) -> tuple[ForeignWrite, ...]:
 def _wrote(foreign: ForeignWrite, resource: str) -> bool:
     """Whether it wrote the resource, or something that is in its body.
 
-    A swap writes the app and its slots with what is below them, and names only one of them.
+    A swap writes the app and its slots, with what is below them, and names only one of them. A restore writes the one
+    that it names.
     """
     if not foreign.operation.endswith("/action"):
         return foreign.resource == resource or _is_embedded(foreign.resource, resource)
-    app, _, _ = foreign.resource.partition("/slots/")
-    return f"{resource}/".startswith(f"{app}/")
+    above = foreign.resource.partition("/slots/")[0] if foreign.operation in SWAPS else foreign.resource
+    return f"{resource}/".startswith(f"{above}/")
 
 
 def _is_embedded(child: str, resource: str) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from homeostat.core.arm_errors import ArmError
 from homeostat.core.arm_types import ArmType
 from homeostat.core.attribution import ForeignWrite, Principal
 from homeostat.core.budget import Lane
@@ -32,11 +33,13 @@ class Written:
     request_id: what we called it, `x-ms-client-request-id` (`data.httpRequest.clientRequestId` of its event).
     correlation_id: what ARM calls it, `x-ms-correlation-request-id` (`data.correlationId` of its event).
     replaced: ARM said that what was to be created was there already, and has been replaced.
+    not_told: the refusal to say how the write goes on, where our role lacks the permission to ask.
     """
 
     request_id: str
     correlation_id: str
     replaced: bool = False
+    not_told: ArmError | None = None
 
 
 class ArmReader(Protocol):

@@ -12,7 +12,7 @@ import yaml
 
 from homeostat.adopt.adoption import adopt
 from homeostat.adopt.survey import NoWebApp
-from homeostat.core.arm_types import ROUTE_TABLE
+from homeostat.core.arm_types import ROUTE_TABLE, SUBNET
 from homeostat.core.ids import ResourceId
 from homeostat.core.outcome import Status, Trigger
 from homeostat.operations import runs
@@ -198,6 +198,25 @@ nsg_rules:
     return await _reconciled(world)
 
 
+async def a_subnet_that_others_gave_a_way_out(role: Role) -> Played:
+    """Its write names the NAT gateway and the policies that it has, which takes the permission to join them."""
+    spec = f"""{HEAD}
+subnet:
+  vnet-appservice/snet-appservice-integration: {{address_prefix: 10.10.1.0/24, nsg: nsg-appservice-integration}}
+"""
+    world = stand("guide", spec=spec, role=role)
+    subnet = ResourceId.of(
+        world.cloud.subscription, "rg-flask", SUBNET.name, "vnet-appservice", "snet-appservice-integration"
+    )
+    base = subnet.text.partition("/virtualNetworks/")[0]
+    properties = world.operator("GET", subnet, version=NSG_VERSION).body["properties"]
+    del properties["networkSecurityGroup"]
+    properties["natGateway"] = {"id": f"{base}/natGateways/nat-workers"}
+    properties["serviceEndpointPolicies"] = [{"id": f"{base}/serviceEndpointPolicies/sep-workers"}]
+    world.operator("PUT", subnet, {"properties": properties}, NSG_VERSION)
+    return await _reconciled(world)
+
+
 async def signing_in_and_keeping_secrets(role: Role) -> Played:
     """An identity of the user's, and settings that Key Vault holds, of an app and of its slot."""
     sections = f"""
@@ -242,6 +261,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     a_route_that_is_there_and_differs,
     somebody_s_change_without_an_event,
     rules_for_application_security_groups,
+    a_subnet_that_others_gave_a_way_out,
     signing_in_and_keeping_secrets,
     adoption,
     adoption_of_a_slot,

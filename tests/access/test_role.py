@@ -28,8 +28,12 @@ def of_a_backend(name: str) -> frozenset[str]:
 
 UNPLAYED = frozenset[str]().union(*map(of_a_backend, NOT_SIMULATED))
 
-DONE_WITHOUT = {"microsoft.resourcegraph/resources/read"}
-"""Refused, it changes no status, and is named all the same: without an answer whoever made a change is unknown."""
+DONE_WITHOUT = {
+    "microsoft.resourcegraph/resources/read",  # whoever made a change is unknown then
+    "microsoft.network/locations/operations/read",  # how a write goes on: the look after it tells
+    "microsoft.network/privatednsoperationstatuses/read",
+}
+"""Refused, they change no status, and are named all the same."""
 
 
 @cache

@@ -184,19 +184,22 @@ async def test_the_time_that_the_write_itself_took_counts_against_the_deadline()
     assert talk.ambient.slept == []
 
 
-@pytest.mark.parametrize(
-    ("answer", "error_class"),
-    [
-        (refusal(403, "AuthorizationFailed"), ErrorClass.DENIED),
-        (refusal(404, "ResourceNotFound"), ErrorClass.UNKNOWN),
-    ],
-)
-async def test_an_operation_that_may_not_be_read_leaves_open_what_was_done(
-    answer: Answer, error_class: ErrorClass
-) -> None:
-    error = await refused(conversation(ACCEPTED, answer), PUT_RULE)
-    assert (error.error_class, error.executed) == (error_class, Executed.MAYBE)
+async def test_an_operation_that_is_not_found_leaves_open_what_was_done() -> None:
+    error = await refused(conversation(ACCEPTED, refusal(404, "ResourceNotFound")), PUT_RULE)
+    assert (error.error_class, error.executed) == (ErrorClass.UNKNOWN, Executed.MAYBE)
     assert "accepted" in error.message
+
+
+async def test_a_write_whose_operation_our_role_may_not_read_is_made_and_the_refusal_is_told() -> None:
+    written = await conversation(ACCEPTED, refusal(403, "AuthorizationFailed")).arm.writer.write(PUT_RULE)
+    assert written.not_told is not None
+    assert (written.not_told.error_class, written.not_told.status) == (ErrorClass.DENIED, 403)
+    assert "accepted" in written.not_told.message
+
+
+async def test_an_operation_that_failed_for_want_of_a_permission_has_failed() -> None:
+    error = await refused(conversation(ACCEPTED, failed("LinkedAuthorizationFailed")), PUT_RULE)
+    assert (error.error_class, error.executed) == (ErrorClass.DENIED, Executed.NO)
 
 
 async def test_a_delete_whose_operation_is_not_found_is_not_taken_for_done() -> None:

@@ -89,6 +89,12 @@ def test_a_swap_is_the_cause_on_both_of_its_sides(named: ResourceId) -> None:
         assert name_of_cause(drift(side.child("config", "appsettings")), swap) == "Eve"
 
 
+def test_a_restored_slot_explains_nothing_of_the_app() -> None:
+    restore = write(SLOT, "Eve", operation="microsoft.web/sites/slots/restoresnapshot/action")
+    assert name_of_cause(drift(SLOT.child("config", "appsettings")), restore) == "Eve"
+    assert name_of_cause(drift(APP.child("config", "appsettings")), restore) is None
+
+
 @pytest.mark.parametrize(
     ("drifted", "fields", "fits"),
     [

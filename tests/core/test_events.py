@@ -170,6 +170,11 @@ def test_times_are_kept_in_utc(text: str, at: datetime) -> None:
         (SITE, "Microsoft.Web/sites/write", SITE),
         (f"{SITE}/config/appsettings", "Microsoft.Web/sites/config/Write", SITE),
         (SITE, "Microsoft.Web/sites/slotsswap/action", SITE),
+        (f"{SITE}/config/web/appsettings/REDIS_PORT", "microsoft.web/sites/config/web/appsettings/write", SITE),
+        (f"{ZONE}/virtualNetworkLinks/link", "Microsoft.Network/linksByAnotherName/write", ZONE),
+        (f"{SITE}/backups/12", "microsoft.web/sites/backups/restore/action", SITE),
+        (SITE, "microsoft.web/sites/restoresnapshot/action", SITE),
+        (f"{SITE}/config/web/snapshots/12", "Microsoft.Web/sites/config/snapshots/recover/action", SITE),
         (f"{ZONE}/virtualNetworkLinks/link", "Microsoft.Network/privateDnsZones/virtualNetworkLinks/delete", ZONE),
         (NSG, "", NSG),
     ],
@@ -186,6 +191,8 @@ def test_a_change_leads_to_the_declared_root_above_it(fleet: Fleet, subject: str
         (SITE, "Microsoft.Web/sites/config/list/action"),  # what our own reads of the settings cause
         (f"{SITE}/config/appsettings", "Microsoft.Web/sites/config/list/action"),
         (SITE, "Microsoft.Web/sites/restart/action"),
+        (f"{SITE}/deployments/12", "Microsoft.Web/sites/deployments/write"),
+        (f"{ZONE}/AAAA/db", "Microsoft.Network/privateDnsZones/AAAA/write"),
         (f"{SITE}/hostNameBindings/www", "Microsoft.Web/sites/hostNameBindings/write"),
         (f"{NSG}/providers/Microsoft.Authorization/locks/l", "Microsoft.Authorization/locks/write"),
         (f"{NSG}/providers/Microsoft.Insights/diagnosticSettings/d", "Microsoft.Insights/diagnosticSettings/write"),
@@ -193,6 +200,11 @@ def test_a_change_leads_to_the_declared_root_above_it(fleet: Fleet, subject: str
 )
 def test_what_nobody_cares_about_causes_nothing(fleet: Fleet, subject: str, operation: str) -> None:
     assert route(fleet, hint_of(grid(subject, operation)), REGISTRY) == ()
+
+
+def test_of_a_restore_the_changed_resource_is_the_site_and_not_the_backup() -> None:
+    hint = hint_of(grid(f"{SITE}/slots/stage/backups/12", "microsoft.web/sites/slots/backups/restore/action"))
+    assert hint.resource.text == f"{SITE}/slots/stage"
 
 
 def samples() -> list[Any]:

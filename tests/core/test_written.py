@@ -85,3 +85,21 @@ def test_what_is_below_a_resource_may_be_overwritten_with_it_only_where_it_is_in
     write, blind = foreign(f"{id_}/{inside}", "op", "someone", NOW, "theirs"), BlindWrite(id_, NOW, NOW, "ours")
     found = written.possible_overwrites(RootRecord(foreign_writes=(write,), blind_writes=(blind,)))
     assert bool(found) is expected
+
+
+@pytest.mark.parametrize(
+    ("named", "operation", "undone"),
+    [
+        ("app", "microsoft.web/sites/slotsswap/action", {"app/config", "app/slots/stage/config"}),
+        ("app/slots/stage", "microsoft.web/sites/slots/slotsswap/action", {"app/config", "app/slots/stage/config"}),
+        ("app/slots/stage", "microsoft.web/sites/slots/recover/action", {"app/slots/stage/config"}),
+    ],
+)
+def test_a_swap_writes_both_sides_and_a_restore_the_one_that_it_names(
+    named: str, operation: str, undone: set[str]
+) -> None:
+    action = foreign(named, operation, "someone", NOW + seconds(1), "theirs")
+    ours = ("app/config", "app/slots/stage/config", "application/config")
+    blind = {each: BlindWrite(each, NOW, NOW + seconds(2), "ours") for each in ours}
+    records = {each: RootRecord(foreign_writes=(action,), blind_writes=(blind[each],)) for each in ours}
+    assert {each for each, record in records.items() if written.possible_overwrites(record)} == undone

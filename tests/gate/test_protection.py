@@ -61,9 +61,38 @@ def test_azure_s_own_variables_tell_site_and_storage() -> None:
     assert problems == []
 
 
-def test_the_storage_account_is_known_from_a_connection_string_too() -> None:
+FLEX = {  # as told of at https://github.com/Azure/azure-functions-host/issues/10441
+    "WEBSITE_OWNER_NAME": f"{SUBSCRIPTION}+flex-99ddf98f18fee2c3d86cb4d0f37573099297d5124520437bf-webspace",
+    "WEBSITE_SITE_NAME": "func-homeostat",
+}
+
+
+def test_where_azure_does_not_tell_the_resource_group_the_listed_site_is_the_own_one() -> None:
+    other = resource(SITE.name, "func-homeostat-2")
+    spelled = APP.text.replace("func-homeostat", "Func-Homeostat")
+    problems: list[str] = []
+    environment = {**FLEX, "HOMEOSTAT_OWN_RESOURCES": f"{other},{ZONE},{spelled}"}
+    assert own_site(environment) == APP
+    assert own_resources(environment, problems).ids == {other, ZONE, APP}
+    assert problems == []
+
+
+@pytest.mark.parametrize("listed", ["", f"{ZONE}", APP.text.replace(SUBSCRIPTION, SUBSCRIPTION.replace("1", "2"))])
+def test_where_neither_azure_nor_the_list_tells_the_own_site_nothing_is_done(listed: str) -> None:
+    problems: list[str] = []
+    environment = {**FLEX, "HOMEOSTAT_OWN_RESOURCES": listed}
+    own_resources(environment, problems)
+    assert own_site(environment) is None
+    (problem,) = problems
+    assert problem.startswith("HOMEOSTAT_OWN_RESOURCES does not name this function app")
+    assert problem.endswith(f"add {APP.text.replace('/rg/', '/GROUP/')}")
+
+
+def test_the_storage_account_is_known_from_a_connection_string_and_an_address_too() -> None:
     environment = {"AzureWebJobsStorage": "DefaultEndpointsProtocol=https;AccountName=stflask;AccountKey=AccountName=x"}
     assert own_resources(environment, []).storage_account == "stflask"
+    address = {"AzureWebJobsStorage__blobServiceUri": "https://stflask.blob.core.usgovcloudapi.net"}
+    assert own_resources(address, []).storage_account == "stflask"
     assert own_resources({}, []) == OwnResources()
     assert own_site({"WEBSITE_OWNER_NAME": "odd", "WEBSITE_RESOURCE_GROUP": "rg", "WEBSITE_SITE_NAME": "app"}) is None
 

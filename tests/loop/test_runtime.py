@@ -2,9 +2,13 @@
 
 import asyncio
 import gc
+import logging
 from pathlib import Path
 
 import pytest
+from azure.core.pipeline import PipelineContext, PipelineRequest
+from azure.core.pipeline.policies import HttpLoggingPolicy
+from azure.core.rest import HttpRequest
 
 from homeostat.config import ConfigError
 from homeostat.core.source import SpecError
@@ -79,4 +83,18 @@ async def test_specs_that_appear_later_need_no_restart(tmp_path: Path) -> None:
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "app.yaml").write_text(SPEC, encoding="utf-8")
     assert len((await service.desired.fleet()).targets) == 1
+    await closed(runtime)
+
+
+async def test_requests_to_the_storage_account_leave_no_lines_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)  # the worker's: it passes on all from here upwards
+    policy, context = HttpLoggingPolicy(), PipelineContext(None)
+    runtime = Runtime(dict(ENVIRONMENT), tmp_path)
+    await runtime.service()
+    policy.on_request(PipelineRequest(HttpRequest("GET", "https://sthomeostat.table.core.windows.net/"), context))
+    assert [record.name for record in caplog.records if not record.name.startswith("homeostat")] == []
+    policy.logger.warning("a warning of the SDK is passed on")
+    assert caplog.records[-1].name == policy.logger.name
     await closed(runtime)

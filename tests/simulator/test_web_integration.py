@@ -151,11 +151,26 @@ def test_newer_versions_show_six_flags_and_older_ones_four(client: Client) -> No
 
 
 def test_route_all_switched_on_in_one_place_shows_in_the_others(client: Client) -> None:
-    client("PATCH", f"{APP}/config/web", {"properties": {"vnetRouteAllEnabled": True}})
+    client("PATCH", f"{APP}/config/web", {"properties": {"vnetRouteAllEnabled": True}}, api_version=OLD)
     assert properties(client)["outboundVnetRouting"]["applicationTraffic"] is True
     assert properties(client, OLD)["vnetRouteAllEnabled"] is True
     client("PATCH", APP, {"properties": {"vnetRouteAllEnabled": False}}, api_version=OLD)
     assert client("GET", f"{APP}/config/web").body["properties"]["vnetRouteAllEnabled"] is False
+
+
+@pytest.mark.parametrize(
+    ("place", "body"),
+    [
+        (f"{APP}/config/web", {"vnetRouteAllEnabled": True}),
+        (APP, {"vnetRouteAllEnabled": True}),
+        (APP, {"siteConfig": {"vnetRouteAllEnabled": True}}),
+    ],
+)
+def test_versions_with_the_new_flags_do_not_heed_the_older_ones(
+    client: Client, place: str, body: dict[str, Any]
+) -> None:
+    assert client("PATCH", place, {"properties": body}).status == 200
+    assert properties(client)["outboundVnetRouting"]["applicationTraffic"] is False
 
 
 def test_the_legacy_setting_is_a_setting_and_moves_no_flag(client: Client) -> None:

@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from homeostat.core.arm_types import ARM_TYPES
-from homeostat.core.events import SWAPS
+from homeostat.core.arm_types import ARM_TYPES, SWAPS
 from homeostat.core.model import Mode, Unmanaged, Verdict
 from homeostat.core.outcome import Status
 from homeostat.core.record import BlindWrite, RootRecord

@@ -21,7 +21,7 @@ _INSTALL_SECONDS = 600
 _COMMAND_SECONDS = 120
 
 # Nothing of the caller's own Azure CLI may leak in, and nothing may be sent home or printed in colour.
-_QUIET = {
+QUIET = {
     "AZURE_CORE_COLLECT_TELEMETRY": "false",
     "AZURE_CORE_NO_COLOR": "true",
     "AZURE_CORE_ONLY_SHOW_ERRORS": "true",
@@ -58,7 +58,7 @@ class AzureCli:
 
     def __init__(self, program: Path, env: Mapping[str, str]) -> None:
         self._program = program
-        self._env = {**os.environ, **_QUIET, **env}
+        self._env = {**os.environ, **QUIET, **env}
         self._driver: subprocess.Popen[str] | None = None
         self._stderr: IO[str] = tempfile.TemporaryFile("a+", prefix="az-stderr-")  # noqa: SIM115  # closed by close()
 

@@ -75,7 +75,7 @@ def sticky_names(site: Site, key: str = "appSettingNames") -> frozenset[str]:
 
 
 def _write_web(call: Call, site: Site, given: Json) -> Response:
-    SiteConfig.parse(given).apply(site)
+    SiteConfig.parse(given, call.api_version).apply(site)
     site.changed(call)
     return Response.json(200, _web(call, site), {"etag": f'"{site.etag}"'})
 

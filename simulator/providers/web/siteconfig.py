@@ -6,8 +6,9 @@ from typing import Any, Self
 from simulator.messages import Json
 from simulator.providers.fields import objects_at, text_of
 from simulator.providers.web.state import Site
-from simulator.providers.web.tables import WEB_DEFAULTS
+from simulator.providers.web.tables import WEB_DEFAULTS, exists
 
+ROUTE_ALL = "vnetRouteAllEnabled"
 _DICTIONARIES = {"appSettings", "connectionStrings", "metadata"}
 
 
@@ -22,10 +23,14 @@ class SiteConfig:
     web: Json
 
     @classmethod
-    def parse(cls, given: Json) -> Self:
-        """400 for settings that are no list of names and values."""
+    def parse(cls, given: Json, api_version: str) -> Self:
+        """400 for settings that are no list of names and values.
+
+        Api-versions in which a site has `outboundVnetRouting` do not heed the older flag, here either
+        (https://github.com/Azure/azure-cli/pull/32634).
+        """
         strings = objects_at(given, "connectionStrings")
-        route_all = given.get("vnetRouteAllEnabled")
+        route_all = given.get(ROUTE_ALL) if exists(ROUTE_ALL, api_version) else None
         return cls(
             app_settings=_named(given, "appSettings"),
             connection_strings=None

@@ -14,7 +14,7 @@ from simulator.providers.web.regions import compact
 from simulator.providers.web.shape import site_body, sites_of_plan
 from simulator.providers.web.siteconfig import SiteConfig
 from simulator.providers.web.state import PLANS, ROUTES, ROUTES_BEFORE, SITES, SLOTS, Site, is_taken, new_body, site_of
-from simulator.providers.web.tables import SETTABLE
+from simulator.providers.web.tables import SETTABLE, exists
 
 _UNQUOTED_ETAG = "2025-05-01"  # from here on the ETag comes without quotes, but for an app's first
 
@@ -91,7 +91,7 @@ def _created(call: Call, location: str) -> Site:
 def _apply(call: Call, site: Site, body: Json) -> None:
     """Everything that can be refused comes before anything changes."""
     given = object_at(body, "properties")
-    config = SiteConfig.parse(object_at(given, "siteConfig"))
+    config = SiteConfig.parse(object_at(given, "siteConfig"), call.api_version)
     routing = object_at(given, "outboundVnetRouting")
     identity = _identity(call, site, object_at(body, "identity")) if "identity" in body else None
     kind, plan = text_at(body, "kind"), _plan(call, site, given)
@@ -147,7 +147,7 @@ def _set_routing(call: Call, site: Site, given: Json, routing: Json) -> None:
         site.routing.update(dict.fromkeys(ROUTES, False))
     site.routing.update({route: bool(routing[route]) for route in ROUTES if routing.get(route) is not None})
     for before, route in ROUTES_BEFORE.items():
-        if given.get(before) is not None:
+        if given.get(before) is not None and exists(before, call.api_version):
             site.routing[route] = bool(given[before])
 
 
