@@ -6,6 +6,7 @@ root at a time. This module has the entry points; the pass itself is `homeostat.
 
 from dataclasses import dataclass, replace
 
+from homeostat.attributing import Attribution
 from homeostat.core import marks
 from homeostat.core.decision import holds_together
 from homeostat.core.gate.situation import Pause
@@ -132,4 +133,5 @@ class Engine(Parts):
         first: Plan | None = None,
     ) -> Reconcile:
         writes = Writes(root, trigger, self.writer, self.snapshots, observer, self.ambient)
-        return Reconcile(self, root, trigger, stored, observer, writes, leased, first)
+        attribution = Attribution(root, self.changes, observer)
+        return Reconcile(self, root, trigger, stored, observer, writes, attribution, leased, first)

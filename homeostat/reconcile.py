@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from homeostat.attributing import Attribution
 from homeostat.core import alerts, known_secrets, marks, retest, snapshot, uses, written
 from homeostat.core.alerts import AlertType
 from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass
-from homeostat.core.attribution import Actor, ForeignWrite
-from homeostat.core.causes import asked_here, causes, completed, of_entry
+from homeostat.core.attribution import Actor
+from homeostat.core.causes import asked_here, of_entry
 from homeostat.core.conclusion import Evidence, conclude
 from homeostat.core.decision import (
     Judged,
@@ -79,9 +80,9 @@ class Reconcile:
     stored: Stored
     observer: Observer
     writes: Writes
+    attribution: Attribution
     leased: Leased | None = None
     first: Plan | None = None  # carried out before anything is observed
-    changes: Sequence[ForeignWrite] | None = None  # from Azure's change history; None before it was queried
     approval: Approval | None = None  # for those of the last plan's edits that need one
     alone: RunUse = field(default_factory=RunUse)  # what it has reserved, if it is a run of its own
     secrets: Comparison | None = None  # as of the last observation
@@ -90,6 +91,11 @@ class Reconcile:
     @property
     def ending(self) -> Ending:
         return Ending(self.root.id, self.stored.record, self.parts.ambient.now())
+
+    @property
+    def _record_now(self) -> RootRecord:
+        """The root's record as this reconcile has last read or stored it."""
+        return self.leased.stored.record if self.leased else self.stored.record
 
     @property
     def _refused(self) -> tuple[str, ...]:
@@ -211,7 +217,7 @@ class Reconcile:
         """What was read, the plan, and whether something is missing that must first be known to be gone for good."""
         parts, root = self.parts, self.root
         facts = await self.observer.observe(root)
-        self.changes = self.changes and ()  # the answer for an earlier look's drifts may not explain these
+        self.attribution.begin_look()
         judged = await self._with_changed_secrets(judge(root, facts, parts.registry), facts)
         judged = without_refused(judged, self.writes.refusals)
         if root_is_missing(root.id, facts) and not creates(judged, root.id):
@@ -223,7 +229,7 @@ class Reconcile:
     async def _decided(self, judged: Judged, facts: Facts) -> Plan:
         """The plan of what the guards let through. All they ask about is asked at once; Azure, the slower, first."""
         situations, root = self.parts.situations, self.root
-        record_now = self.writes.with_repairs((self.leased or self).stored.record)
+        record_now = self.writes.with_repairs(self._record_now)
         of_root = situations.of_root(root, record_now, self.trigger, judged.edits, self.alone)
         looking = begun(situations.around(root, facts)) if expects_a_write(judged.edits, of_root) else None
         try:
@@ -258,7 +264,7 @@ class Reconcile:
         guarded = known_secrets.guarded_in(self.root, facts, self.parts.registry)
         self.secrets = Comparison()
         if guarded:
-            remembered = (self.leased or self).stored.record.secrets
+            remembered = self._record_now.secrets
             key = await self.parts.store.digest_key()
             self.secrets = known_secrets.compare(self.root.id, guarded, remembered, key)
         return known_secrets.with_changes(judged, self.secrets.changed)
@@ -266,23 +272,13 @@ class Reconcile:
     # --- attribute ---
 
     async def _query_changes(self, drifts: Sequence[Drift]) -> None:
-        """Queries Azure for who changed the root: at most once, and only for new drift that nothing else explains.
-
-        It runs beside reads that the repair needs anyway, so that the alerts sent with its intent can name the actor.
-        """
-        found = causes(self.root, drifts, (self.leased or self).stored.record)
-        if found.open and found.since is not None and self.changes is None and not self.trigger.dry_run:
-            self.changes = ()
-            try:
-                self.changes = await self.parts.changes.changes(self.root.id, found.since)
-            except ArmError as error:  # only a name is missing because of it
-                self.observer.note(error)
+        if not self.trigger.dry_run:
+            await self.attribution.query(drifts, self._record_now)
 
     async def _causes(self, plan: Plan) -> Mapping[str, Actor]:
         """By kind, who or what caused the plan's drifts."""
         await self._query_changes(plan.drifts)
-        known = (self.leased or self).stored.record
-        found = completed(causes(self.root, plan.drifts, known), plan.drifts, known, self.changes or ())
+        found = self.attribution.causes(plan.drifts, self._record_now)
         return asked_here(found, self.first, self.trigger, self.parts.ambient.now())
 
     # --- intent ---
@@ -342,7 +338,7 @@ class Reconcile:
     async def _record(self, outcome: Outcome) -> None:
         """Stores record, ledger entry and alerts of the outcome in one batch; then enqueues another look if need be."""
         now = self.parts.ambient.now()
-        before = self.leased.stored.record if self.leased else self.stored.record
+        before = self._record_now
         after, rows = await self._conclusion(outcome, before, now)
         look_at = self._next_look(outcome, after.retest, now)
         try:
