@@ -66,36 +66,42 @@ class Writes:
 
     def reading_ahead(self, plan: Plan) -> AbstractContextManager[None]:
         """Reads what the plan's first write is based on, if no ETag protects it, beside the storing of its intent."""
-        return self.observer.reading_ahead(_bases(planned for _, planned in self._first(plan)))
+        first = self._first(plan)
+        return self.observer.reading_ahead(_bases([first[1]] if first else []))
 
     async def snapshot_ahead(self, plan: Plan) -> None:
         """Stores the state before the plan's first write, beside what its guards still ask about.
 
         If they hold that write, nothing will name the snapshot.
         """
-        for number, planned in self._first(plan):
+        if first := self._first(plan):
+            number, planned = first
             draft = Intent(str(self.ambient.uuid()), self.ambient.now(), ())
             self.ahead = Ahead(planned, draft, await self._kept(planned, draft, number))
 
     def draft(self, plan: Plan) -> Intent:
         """The draft of the plan's intent: the one under which the state before its first write is stored, if it is."""
         ahead, self.ahead = self.ahead, None
-        if ahead is not None and any(planned == ahead.action for _, planned in self._first(plan)):
+        first = self._first(plan)
+        if ahead is not None and first is not None and first[1] == ahead.action:
             self.snapshots.append(ahead.snapshot)
             return ahead.draft
         return Intent(str(self.ambient.uuid()), self.ambient.now(), ())
 
     async def snapshot_first(self, plan: Plan, intent: Intent) -> None:
         """Stores the state before the plan's first write. It may run beside the storing of the intent that names it."""
-        for number, planned in self._first(plan):
+        if first := self._first(plan):
+            number, planned = first
             await self._snapshot(planned, intent, number)
 
-    def _first(self, plan: Plan) -> Iterator[tuple[int, Action]]:
-        """The plan's first write and its number, if there is any that waits for no refused one."""
-        for number, planned in enumerate(plan.actions, 1):
-            if not waits_for_refused(planned, self.refusals, plan.actions):
-                yield number, planned
-                return
+    def _first(self, plan: Plan) -> tuple[int, Action] | None:
+        """The plan's first write and its number. None if all of them wait for refused ones."""
+        ready = (
+            (number, planned)
+            for number, planned in enumerate(plan.actions, 1)
+            if not waits_for_refused(planned, self.refusals, plan.actions)
+        )
+        return next(ready, None)
 
     async def prepare(self) -> None:
         """Prepares what every snapshot needs whatever the plan, so that it can run beside other reads."""
