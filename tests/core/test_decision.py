@@ -3,13 +3,13 @@
 import pytest
 
 from homeostat.core.arm_errors import ArmError, ErrorClass
-from homeostat.core.arm_types import SITE, SITE_CONFIG
+from homeostat.core.arm_types import NETWORK_SECURITY_GROUP, SITE, SITE_CONFIG
 from homeostat.core.decision import decide, judge, looked_at, own_read, reads_of, root_gone, root_is_missing
 from homeostat.core.gate.situation import Situation, Surroundings
 from homeostat.core.gate.standing import CONTAINER_GONE, MODE_ALERT
 from homeostat.core.ids import ResourceId
 from homeostat.core.json import Json
-from homeostat.core.model import Fact, Facts, Found, Gone, Mode, Read, Unreadable, Verdict
+from homeostat.core.model import Fact, Facts, Found, Gone, Mode, Query, Read, Unreadable, Verdict
 from homeostat.core.spec import Root, load
 from remediators import REGISTRY
 from tests.azure.scripted import SUBSCRIPTION, VirtualAmbient
@@ -128,6 +128,22 @@ def test_what_cannot_be_read_is_unknown_and_has_no_edit() -> None:
     judged = judge(root(), unread, REGISTRY)
     assert {drift.verdict for drift in judged.drifts} == {Verdict.UNKNOWN}
     assert judged.edits == ()
+
+
+CONTAINER = SPEC.replace("nsg_rules:", "nsg: {nsg-app: {location: westeurope}}\nnsg_rules:")
+
+
+@pytest.mark.parametrize(("spec", "unknown"), [(SPEC, True), (CONTAINER, False)], ids=["nobody creates it", "declared"])
+def test_what_is_in_a_missing_container_is_unknown_unless_a_repair_creates_the_container(
+    spec: str, *, unknown: bool
+) -> None:
+    nsg = ResourceId.of(SUBSCRIPTION, "rg-flask", NETWORK_SECURITY_GROUP.name, "nsg-app")
+    of, seen = root(nsg, spec), dict[Query, Fact]()
+    while wanted := reads_of(of, seen, REGISTRY):
+        seen |= {query: Gone() if query == own_read(nsg) else refused(ErrorClass.DENIED) for query in wanted}
+    verdicts = {drift.verdict for drift in judge(of, seen, REGISTRY).drifts}
+    assert (Verdict.UNKNOWN in verdicts) is unknown
+    assert (Verdict.DRIFTED in verdicts) is not unknown
 
 
 def test_every_drift_of_a_plan_is_repaired_held_or_only_reported() -> None:

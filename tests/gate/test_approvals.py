@@ -16,6 +16,7 @@ from homeostat.core.approvals import (
     Reason,
     Removals,
     State,
+    creates_container,
     decided,
     from_json,
     identify,
@@ -80,6 +81,28 @@ def test_an_edit_needs_approval_for_the_reason_that_the_rules_name(
     assert marked is Reason.MARKED
 
 
+def whole(of: ResourceId, have: Any, value: Any, path: tuple[str, ...] = ()) -> Edit:
+    return Edit(Drift("nsg", of, path, "nsg", "present", have), path, value)
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        (whole(NSG, ABSENT, {"location": "westeurope"}), True),
+        (container(recreate=True), True),
+        (whole(RULE, ABSENT, {"properties": {}}), False),
+        (whole(NSG, ABSENT, "value", ("tags", "owner")), False),
+        (whole(NSG, "present", {"location": "westeurope"}), False),
+        (whole(NSG, ABSENT, ABSENT), False),
+    ],
+    ids=["all of it", "says so", "a leaf", "a field", "it is there", "nothing"],
+)
+def test_an_edit_creates_a_container_that_is_absent_also_where_it_does_not_say_so(
+    subject: Edit, *, expected: bool
+) -> None:
+    assert creates_container(subject) is expected
+
+
 # --- the id ---
 
 
@@ -116,6 +139,15 @@ def test_the_value_that_is_written_is_not_part_of_what_is_kept() -> None:
     asked = request("id", NSG, ("app",), [secret], NOW + DAY)
     assert "hunter2" not in str(to_json(asked)) + repr(asked)
     assert from_json(to_json(asked)) == asked
+
+
+def test_a_request_says_whether_something_is_created_removed_or_changed() -> None:
+    changes = request("id", NSG, ("app",), [CHANGE, REMOVAL, container(recreate=False)], NOW + DAY).changes
+    assert sorted((change.does, change.kind) for change in changes) == [
+        ("change", "nsg_rules"),
+        ("create", "nsg"),
+        ("remove", "nsg_rules"),
+    ]
 
 
 # --- a word ---

@@ -42,7 +42,7 @@ class Asking:
                 raise AssertionError(f"nobody knows what to do about {entry}")
 
     async def sweep(self) -> None:
-        """The timer fires; where that fails, it does so again tomorrow."""
+        """Fires the timer. If that fails, it fires again tomorrow."""
 
         async def swept(instance: Instance) -> None:
             await instance.service.sweeps.start("nightly")
@@ -61,7 +61,7 @@ class Asking:
         await self._request(f"pause of {target} for {seconds} s", paused)
 
     async def _run(self, target: str, *, dry: bool, create: bool) -> None:
-        """Where its instance dies, the run's message takes it up."""
+        """Asks for a run. If its instance dies, the run's message takes the run up."""
 
         async def run(instance: Instance) -> None:
             trigger = Trigger("manual", caller=WHO_ASKS, dry_run=dry, create=create)
@@ -71,7 +71,7 @@ class Asking:
         await self._request(f"{'creating ' if create else ''}run of {target}", run)
 
     async def _approve(self) -> None:
-        """By one who says yes to all that waits."""
+        """Approves everything that waits for approval."""
 
         async def decided(instance: Instance) -> JsonObject:
             service = instance.service

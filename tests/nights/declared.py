@@ -46,7 +46,7 @@ _SETTINGS: Final = (
 
 RANGE: Final = "10.10.1.0/24"
 DELEGATION: Final = "Microsoft.Web/serverFarms"
-"""The subnet's, which the apps are joined to."""
+"""The delegation of the subnet that the apps are joined to."""
 
 ROUTE: Final = "to-vnet"
 ROUTE_PREFIX: Final = "10.10.0.0/16"
@@ -202,7 +202,7 @@ def _containers(containers: Contain) -> Iterator[str]:
 
 
 def _subnet(containers: Contain) -> Iterator[str]:
-    """The apps' and the slot's, as all of them are joined to it."""
+    """The YAML of the subnet that the apps and the slot are joined to."""
     yield "subnet:"
     yield f"  {_name(NETWORK)}/{SUBNET.rpartition('/')[2]}:"
     yield f"    {{{_again(containers, NETWORK)}, address_prefix: {RANGE}, delegation: {DELEGATION}}}"

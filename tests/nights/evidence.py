@@ -298,7 +298,7 @@ class Evidence:
         return self.roots_of("event lost", "event given up", "poison")
 
     def roots_of(self, *whats: str) -> frozenset[str]:
-        """The roots to which something of this happened."""
+        """The roots to which one of these things happened."""
         texts = [each.about for what in whats for each in self.happened(what)]
         found = set()
         for text in texts:

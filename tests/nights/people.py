@@ -135,7 +135,7 @@ def _let_go(body: Body, _: Change) -> Body:
 
 
 def _subnetted(body: Body, change: Change) -> Body:
-    """The subnet as it is, or made anew, with an endpoint for a service by which its maker knows it."""
+    """The subnet as it is, or recreated, with a service endpoint that tells who wrote it."""
     delegation = {"name": "d", "properties": {"serviceName": DELEGATION}}
     anew: Body = {"addressPrefix": RANGE, "delegations": [] if change.name == "undelegated" else [delegation]}
     return {"properties": {**(body.get("properties") or anew), "serviceEndpoints": [{"service": change.value}]}}

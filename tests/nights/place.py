@@ -48,7 +48,7 @@ ROOTS: Final[Mapping[str, str]] = {
 """Every root by its name, with its id."""
 
 CONTAINERS: Final[Mapping[str, str]] = {name: ROOTS[name] for name in (NSG, TABLE, *ZONES)} | {NETWORK: SUBNET}
-"""What can go with all that is in it, by its root: that itself, or of the network a subnet. The web apps do not go."""
+"""The containers that can be deleted with everything in them, by their roots. Of the network it is a subnet."""
 
 _KINDS: Final[Mapping[str, str]] = {"securityRules": "rules", "virtualNetworkLinks": "links"}
 """The name of children in a path, if it is not the last part of their type."""
@@ -56,7 +56,7 @@ _KINDS: Final[Mapping[str, str]] = {"securityRules": "rules", "virtualNetworkLin
 SLOT_SETTINGS: Final[Mapping[str, str]] = {STICKY: "sql-staging.database.windows.net", "REDIS_PORT": "6381"}
 
 WITHOUT_ETAG: Final = ("settings/", "routing/")
-"""What the paths begin with of what ARM knows no precondition for: a loss is told, where it cannot be prevented."""
+"""The beginnings of paths for which ARM has no precondition. A loss there cannot be prevented, and is told."""
 
 type Path = tuple[str, str]
 type State = Mapping[Path, Any]
@@ -132,7 +132,7 @@ def state(cloud: Cloud) -> State:
 
 
 def _subnet(subnet: Resource) -> Iterator[tuple[Path, Any]]:
-    """Delegations by the service alone: each has a name, too, which says nothing."""
+    """The delegations by their services. Their names mean nothing."""
     for key, value in subnet.properties.items():
         shown = [each["serviceName"] for each in value] if key == "delegations" else value
         yield (NETWORK, f"subnets/integration/{key}"), _frozen(shown)

@@ -29,7 +29,7 @@ def _ended(dice: Dice, at: float, target: str) -> Iterator[Entry]:
 
 
 def _switched(dice: Dice, at: float, target: str) -> Iterator[Entry]:
-    """Somebody else switches it, too: before, meanwhile or afterwards."""
+    """Somebody else switches routing as well: before, meanwhile or afterwards."""
     for _ in dice.some(1, 2):
         yield Edit(dice.after(at, -100, 1000), dice.pick(*WHO), routing(dice, target), honest=False)
 
@@ -49,7 +49,7 @@ def _drifts(dice: Dice, at: float, target: str) -> Iterator[Entry]:
 
 
 def _crash(dice: Dice, at: float, target: str) -> Iterator[Entry]:
-    """At any of the calls that a re-test makes."""
+    """A crash at any of the calls that a re-test makes."""
     del target
     for number in range(3):
         yield Crash(at - 0.1, number, dice.random.randint(5, 45), after=dice.pick(True, False))
@@ -67,7 +67,7 @@ def _fault(dice: Dice, at: float, target: str) -> Iterator[Entry]:
 
 
 def _beside(dice: Dice, at: float, target: str) -> Race:
-    """Another flag, which is sent along with the one that is meant."""
+    """A change of another flag, which is sent along with the one that the re-test means."""
     change = Change("routing", target, "contentShareTraffic", dice.pick("on", "off"))
     return Race(at, "/sites/", dice.pick(*WHO), change, after=dice.pick(True, False))
 

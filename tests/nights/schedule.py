@@ -248,7 +248,7 @@ class Retest:
 
 @dataclass(frozen=True, slots=True)
 class EndRetest:
-    """A person has seen enough."""
+    """A person ends the re-test of a target early."""
 
     at: float
     target: str

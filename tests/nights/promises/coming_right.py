@@ -47,7 +47,7 @@ def _is_of_a_retest(evidence: Evidence, path: Path, until: int) -> bool:
 
 
 def _waits_for_somebody(evidence: Evidence) -> bool:
-    """Whether something was, of which nothing but a sweep or a person tells."""
+    """Whether there was something that only a sweep or a person can bring up."""
     unexpected = (schedule.Respec, schedule.Cap)  # nothing tells of these but a sweep
     if any(isinstance(each, unexpected) for each in evidence.dawn.schedule.entries):
         return True
@@ -56,7 +56,7 @@ def _waits_for_somebody(evidence: Evidence) -> bool:
 
 
 def _given_up(evidence: Evidence) -> frozenset[str]:
-    """By a jump of hours, all the times to try again at can be over."""
+    """The roots that were given up. After a jump of hours all their retry times can be over."""
     if not evidence.entries(schedule.Jump):
         return frozenset()
     return frozenset(root for root in ROOTS if _is_given_up(evidence.record_at(root, evidence.dawn.before_sweep)))
@@ -68,7 +68,7 @@ def _is_given_up(record: Mapping[str, Any]) -> bool:
 
 
 def _amiss(evidence: Evidence, until: int, excused: frozenset[str]) -> Iterator[tuple[Item, Mapping[Path, Any]]]:
-    """What nothing holds and nothing excuses, with what is there instead."""
+    """The items that differ though nothing holds or excuses them, with what is there instead."""
     state = evidence.state_at(until)
     caps = evidence.entries(schedule.Cap)
     if caps and max(caps, key=lambda each: each.at).mode != "enforce":
@@ -111,11 +111,11 @@ def _waits_for_records(evidence: Evidence, item: Item, state: State, until: int)
 
 
 def _waits_for_its_subnet(evidence: Evidence, item: Item, state: State, until: int) -> bool:
-    """An app is joined to its subnet once that is there, for apps; until then it fails or is held, and that is told."""
+    """An app is joined once its subnet is there and delegated. Until then it fails or is held, and that is told."""
     if item.kind != "vnet_integration" or DELEGATION in state.get((NETWORK, "subnets/integration/delegations"), ()):
         return False
     return "failing" in evidence.record_at(item.root, until) or bool(evidence.held_codes(item.root, item.kind, until))
 
 
 _WAITS: Final = (_waits_for_a_word, _waits_for_records, _waits_for_its_subnet)
-"""What only a person, or what is made by one, brings to an end."""
+"""The waits that only end when a person acts."""

@@ -18,7 +18,7 @@ ON: Final = frozenset({True, "1"})
 
 
 def routing_is_off_for_a_stored_while(evidence: Evidence) -> Iterator[str]:
-    """Before a re-test switches routing off, its end is stored, and a message is on its way that comes then."""
+    """Before a re-test switches routing off, its end is stored, and a message for that time has been sent."""
     for _, change, path in _switched(evidence, on=False):
         write = evidence.write_of(change)
         if write is None or not evidence.is_retest(change.work):
@@ -31,14 +31,14 @@ def routing_is_off_for_a_stored_while(evidence: Evidence) -> Iterator[str]:
 
 
 def routing_is_switched_off_by_a_retest_alone(evidence: Evidence) -> Iterator[str]:
-    """Or by a rollback, of what had been switched on."""
+    """Routing is switched off only by a re-test, or by a rollback of a write that had switched it on."""
     for _, change, path in _switched(evidence, on=False):
         if not evidence.is_retest(change.work) and not evidence.is_rollback(change.work):
             yield f"{change.work} switched {path} off at {change.at:.1f} s"
 
 
 def routing_stays_off_while_a_retest_runs(evidence: Evidence) -> Iterator[str]:
-    """What the writer found off is not switched on while the stored re-test runs."""
+    """Routing that the writer found off is not switched on while the stored re-test runs."""
     for _, change, path in _switched(evidence, on=True):
         write = evidence.write_of(change)
         if write is None or evidence.is_rollback(change.work) or not _was_found_off(evidence, write, path):
@@ -49,7 +49,7 @@ def routing_stays_off_while_a_retest_runs(evidence: Evidence) -> Iterator[str]:
 
 
 def a_refused_retest_changes_nothing(evidence: Evidence) -> Iterator[str]:
-    """Who is told that it was refused finds the app as it was."""
+    """After a refused re-test the app is as it was."""
     refused = {
         ended.work: ended.failure for _, ended in evidence.of(Ended) if ended.failure.startswith("RetestRefused")
     }
@@ -59,7 +59,7 @@ def a_refused_retest_changes_nothing(evidence: Evidence) -> Iterator[str]:
 
 
 def _switched(evidence: Evidence, *, on: bool) -> Iterator[tuple[int, Changed, Path]]:
-    """Where Homeostat switched what routes on, or off."""
+    """The places at which Homeostat switched routing on, or off."""
     for place, change in evidence.own_changes:
         for path, (old, new) in change.values.items():
             if path[1] in {FLAG, SETTING} and (new in ON if on else old in ON and new not in ON):
@@ -71,7 +71,7 @@ def _stored(evidence: Evidence, root: str, write: Call) -> Retest | None:
 
 
 def _comes(evidence: Evidence, root: str, write: Call, retest: Retest) -> bool:
-    """Whether a message that the write's work had sent by then comes once the re-test is over, as clocks differ."""
+    """Whether the write's work had sent a message for the end of the re-test, give or take the clocks' difference."""
     end = (retest.deadline - DUSK) / timedelta(seconds=1) - evidence.clocks_apart - 1
     return any(
         place < write.sent and each.work == write.work and each.at + each.delay >= end
@@ -81,7 +81,7 @@ def _comes(evidence: Evidence, root: str, write: Call, retest: Retest) -> bool:
 
 
 def _was_found_off(evidence: Evidence, write: Call, path: Path) -> bool:
-    """A write of settings carries over those that it does not mean."""
+    """Whether the writer had read routing as off. A write of settings carries over those that it does not mean."""
     if path[1] != SETTING:
         return True
     read = evidence.last_read(write, "/config/appsettings/list")
