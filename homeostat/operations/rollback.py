@@ -38,6 +38,10 @@ SEARCHED_ENTRIES: Final = 1000
 _SECRET: Final = "(secret)"  # noqa: S105 - shown in the place of a digest
 
 
+_NOTES: Final[tuple[json.Path, ...]] = (("tags",), ("properties", "description"))
+"""What people write on a resource; Azure adds nothing there."""
+
+
 type _Write = tuple[str, Inverse]
 """The id of a ledger entry, and one field that it changed."""
 
@@ -270,8 +274,16 @@ def _current(inverse: Inverse, facts: Mapping[Query, Fact], digest: Digest) -> V
 
 
 def _is_after(inverse: Inverse, current: Value) -> bool:
-    """Whether the field still has the value that the write left."""
-    return holds(current, inverse.after)
+    """Whether the field still has the value that the write left.
+
+    What was created whole would go whole, with the notes that somebody has made on it since.
+    """
+    return holds(current, inverse.after) and (bool(inverse.path) or _notes(current) == _notes(inverse.after))
+
+
+def _notes(resource: Value) -> list[Value]:
+    found = [ABSENT if resource is ABSENT else json.at(resource, path) for path in _NOTES]
+    return [note or ABSENT for note in found]
 
 
 def _is_before(inverse: Inverse, current: Value) -> bool:

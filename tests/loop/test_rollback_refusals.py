@@ -44,6 +44,15 @@ async def test_what_somebody_changed_since_is_left_to_them() -> None:
     await refused(world, r'destinationPortRange of .*allow-sql is "2" now, while the write left "1433": somebody else')
 
 
+async def test_what_was_created_is_not_taken_away_with_the_note_that_somebody_has_made_on_it_since() -> None:
+    world = stand()
+    world.operator("DELETE", world.id("nsg").child("securityRules", "allow-sql"))
+    assert (await world.reconcile("nsg")).status is Status.HEALED
+    world.change_rule("allow-sql", description="asked for by Eve")
+    await refused(world, "somebody else changed it since, and it is left to them")
+    assert world.rule("allow-sql")["properties"]["description"] == "asked for by Eve"
+
+
 async def test_who_changed_it_is_named_where_their_event_told() -> None:
     world = await healed()
     until = world.ambient.now() + 2 * HOUR

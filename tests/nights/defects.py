@@ -232,6 +232,17 @@ DEFECTS: Final = (
         (ONCE_BROKEN,),
     ),
     Defect(
+        "a rollback takes a note away with what it was made on",
+        (
+            Patch(
+                "homeostat/operations/rollback.py",
+                "and (bool(inverse.path) or _notes(current) == _notes(inverse.after))",
+                "",
+            ),
+        ),
+        ("tests/loop/test_rollback_refusals.py",),
+    ),
+    Defect(
         "a rollback undoes what was never written",
         (
             Patch(
