@@ -220,6 +220,7 @@ DEFECTS: Final = (
                 "        try:\n",
             ),
         ),
+        ("tests/loop/test_rollback.py",),
     ),
     Defect(
         "a rollback that dies is not looked after",

@@ -9,6 +9,7 @@ from homeostat.observing import AS_GOOD_AS_NEW
 from homeostat.reconcile import MAX_ROUNDS
 from tests.nights.evidence import Evidence
 from tests.nights.place import ROOTS, SITES, root_at
+from tests.nights.promises.quotas import ON_THE_WAY
 from tests.nights.trace import Call
 
 
@@ -51,7 +52,8 @@ def _base_of(evidence: Evidence, write: Call, path: str) -> Call | None:
         (call.sent for call in own if call.path == write.path and call.executed and call.verb != "read"), default=-1
     )
     reads = [call for call in own if call.path == path and call.verb == "read" and call.sent > last and call.status]
-    fresh = reads[1:] and reads[-1].at >= evidence.intended_at(write) - AS_GOOD_AS_NEW
+    oldest = evidence.intended_at(write) - AS_GOOD_AS_NEW - ON_THE_WAY  # its answer had to arrive, too
+    fresh = reads[1:] and reads[-1].at >= oldest
     return reads[-1] if fresh else None
 
 
