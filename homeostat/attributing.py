@@ -39,6 +39,7 @@ class Attribution:
             except ArmError as error:  # only a name is missing because of it
                 self.observer.note(error)
 
-    def causes(self, drifts: Sequence[Drift], record: RootRecord) -> Mapping[str, Actor]:
-        """By kind, who or what caused the drifts, as far as the record and the answer say."""
+    async def causes(self, drifts: Sequence[Drift], record: RootRecord) -> Mapping[str, Actor]:
+        """By kind, who or what caused the drifts, as far as the record and Azure's answer say."""
+        await self.query(drifts, record)
         return completed(causes(self.root, drifts, record), drifts, record, self.changes or ())

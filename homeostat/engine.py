@@ -17,8 +17,10 @@ from homeostat.core.plan import Held, Plan
 from homeostat.core.record import RootRecord
 from homeostat.core.retest import Retest
 from homeostat.core.spec import Root
+from homeostat.judging import Judging
 from homeostat.observing import Observer
 from homeostat.parts import Parts
+from homeostat.ports.azure import NoChangeHistory
 from homeostat.reconcile import Reconcile
 from homeostat.rows import ledger_row
 from homeostat.store import Leased, Stored
@@ -133,5 +135,6 @@ class Engine(Parts):
         first: Plan | None = None,
     ) -> Reconcile:
         writes = Writes(root, trigger, self.writer, self.snapshots, observer, self.ambient)
-        attribution = Attribution(root, self.changes, observer)
-        return Reconcile(self, root, trigger, stored, observer, writes, attribution, leased, first)
+        attribution = Attribution(root, NoChangeHistory() if trigger.dry_run else self.changes, observer)
+        judging = Judging(self, root, trigger, observer, writes, attribution)
+        return Reconcile(self, root, trigger, stored, observer, writes, judging, leased, first)

@@ -74,8 +74,9 @@ class Observer:
         try:
             yield
         finally:
-            for query in ahead.keys() & self._ahead.keys():
-                self._ahead.pop(query).cancel()
+            for query in ahead:
+                if unused := self._ahead.pop(query, None):
+                    unused.cancel()
 
     async def base(self, query: Read) -> Base:
         """What a write is based on that no ETag protects, and that is therefore sent right after this read.

@@ -10,42 +10,29 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from homeostat.attributing import Attribution
-from homeostat.core import alerts, known_secrets, marks, retest, snapshot, uses, written
+from homeostat.core import alerts, marks, retest, snapshot, uses, written
 from homeostat.core.alerts import AlertType
-from homeostat.core.approvals import Approval
 from homeostat.core.arm_errors import ArmError, ErrorClass
 from homeostat.core.attribution import Actor
 from homeostat.core.causes import asked_here, of_entry
 from homeostat.core.conclusion import Evidence, conclude
 from homeostat.core.decision import (
-    Judged,
-    creates,
-    decide,
     held_whole,
-    judge,
     judged_kinds,
-    misses_container,
-    root_gone,
     root_is_missing,
 )
 from homeostat.core.endings import Ending, is_web_app
 from homeostat.core.errors import HomeostatError
 from homeostat.core.gate.approval import APPROVAL_NEEDED
 from homeostat.core.gate.caps import CAPS
-from homeostat.core.gate.passing import FIRST_GUARDS
-from homeostat.core.gate.situation import NO_HISTORY, History, Situation
-from homeostat.core.known_secrets import Comparison
-from homeostat.core.model import Drift, Facts, Mode
+from homeostat.core.model import Facts, Mode
 from homeostat.core.outcome import JUDGED, Outcome, Status, Trigger, is_worth_a_line, ledger_entry
 from homeostat.core.plan import Plan
 from homeostat.core.record import Intent, KnownSecret, RootRecord
-from homeostat.core.refusal import without_refused
 from homeostat.core.retest import Retest
 from homeostat.core.spec import Root
 from homeostat.core.uses import RunUse
-from homeostat.eager import begun
-from homeostat.gate.situations import expects_a_write
+from homeostat.judging import Judging
 from homeostat.observing import Observer
 from homeostat.parts import Parts
 from homeostat.ports.azure import StillRunning
@@ -80,13 +67,10 @@ class Reconcile:
     stored: Stored
     observer: Observer
     writes: Writes
-    attribution: Attribution
+    judging: Judging
     leased: Leased | None = None
     first: Plan | None = None  # carried out before anything is observed
-    approval: Approval | None = None  # for those of the last plan's edits that need one
     alone: RunUse = field(default_factory=RunUse)  # what it has reserved, if it is a run of its own
-    secrets: Comparison | None = None  # as of the last observation
-    seen: History = NO_HISTORY  # by the guards of the last plan
 
     @property
     def ending(self) -> Ending:
@@ -148,7 +132,7 @@ class Reconcile:
         if self.parts.cap is Mode.IGNORE:
             return Outcome(self.root.id, Status.IGNORED, plan)
         for rounds_left in reversed(range(MAX_ROUNDS + 1)):
-            facts, plan, missing = await self._plan()
+            facts, plan, missing = await self.judging.judge(self._record_now, self.alone, was_held=self._was_held)
             root_missing = root_is_missing(self.root.id, facts)
             # A web app is never created, so a person's `create` must not turn a passing 404 into its end.
             by_word = self.trigger.create and not (root_missing and is_web_app(self.root.id))
@@ -190,7 +174,7 @@ class Reconcile:
 
     async def _carry_out(self, plan: Plan, leased: Leased, since: datetime) -> Outcome | None:
         known = leased.stored.record
-        reserved = self.parts.reservations.reserve(plan, self.root, known, self.trigger, self.seen)
+        reserved = self.parts.reservations.reserve(plan, self.root, known, self.trigger, self.judging.seen)
         (intent, names), hold = await asyncio.gather(self._intend(plan, leased, since), reserved)
         if hold:
             self.writes.forget(intent)
@@ -208,77 +192,14 @@ class Reconcile:
 
     async def _use_approval(self, plan: Plan) -> None:
         """Marks the approval as used once ARM has accepted the write; a refused write may be tried again."""
-        if self.approval is not None and self.approval.is_about(plan.edits):
-            await self.parts.approvals.use(self.approval)
-
-    # --- observe, diff, plan, guard ---
-
-    async def _plan(self) -> tuple[Facts, Plan, bool]:
-        """What was read, the plan, and whether something is missing that must first be known to be gone for good."""
-        parts, root = self.parts, self.root
-        facts = await self.observer.observe(root)
-        self.attribution.begin_look()
-        judged = await self._with_changed_secrets(judge(root, facts, parts.registry), facts)
-        judged = without_refused(judged, self.writes.refusals)
-        if root_is_missing(root.id, facts) and not creates(judged, root.id):
-            return facts, root_gone(root), True
-        if not judged.edits:
-            return facts, Plan(root.id, judged.drifts, held=judged.blocked, withheld=judged.withheld), False
-        return facts, await self._decided(judged, facts), misses_container(judged)
-
-    async def _decided(self, judged: Judged, facts: Facts) -> Plan:
-        """The plan of what the guards let through. All they ask about is asked at once; Azure, the slower, first."""
-        situations, root = self.parts.situations, self.root
-        record_now = self.writes.with_repairs(self._record_now)
-        of_root = situations.of_root(root, record_now, self.trigger, judged.edits, self.alone)
-        looking = begun(situations.around(root, facts)) if expects_a_write(judged.edits, of_root) else None
-        try:
-            (situation, plan), _ = await asyncio.gather(
-                self._by_first_guards(judged, facts, of_root, record_now), self._query_changes(judged.drifts)
-            )
-            if not plan.actions:  # the surroundings cannot matter
-                return plan
-            around = await (looking or situations.around(root, facts))
-        finally:
-            if looking is not None:
-                looking.cancel()
-        return decide(root, judged, facts, situations.with_surroundings(situation, around))
-
-    async def _by_first_guards(
-        self, judged: Judged, facts: Facts, of_root: Situation, record_now: RootRecord
-    ) -> tuple[Situation, Plan]:
-        """The plan of what the guards that need no read of Azure let through.
-
-        The state before it is stored, to gain time, unless the root was held: then it will probably be held again.
-        """
-        with_fleet = self.parts.situations.with_fleet(of_root, self.root, record_now, self.trigger, judged.edits)
-        situation, _ = await asyncio.gather(with_fleet, self.writes.prepare())
-        self.approval, self.seen = situation.approval, situation.history
-        plan = decide(self.root, judged, facts, situation, FIRST_GUARDS)
-        if not (self.trigger.dry_run or self._was_held):
-            await self.writes.snapshot_ahead(plan)
-        return situation, plan
-
-    async def _with_changed_secrets(self, judged: Judged, facts: Facts) -> Judged:
-        """What differs, including secrets that no longer have their accepted value. Only these need the digest key."""
-        guarded = known_secrets.guarded_in(self.root, facts, self.parts.registry)
-        self.secrets = Comparison()
-        if guarded:
-            remembered = self._record_now.secrets
-            key = await self.parts.store.digest_key()
-            self.secrets = known_secrets.compare(self.root.id, guarded, remembered, key)
-        return known_secrets.with_changes(judged, self.secrets.changed)
+        if self.judging.approval is not None and self.judging.approval.is_about(plan.edits):
+            await self.parts.approvals.use(self.judging.approval)
 
     # --- attribute ---
 
-    async def _query_changes(self, drifts: Sequence[Drift]) -> None:
-        if not self.trigger.dry_run:
-            await self.attribution.query(drifts, self._record_now)
-
     async def _causes(self, plan: Plan) -> Mapping[str, Actor]:
         """By kind, who or what caused the plan's drifts."""
-        await self._query_changes(plan.drifts)
-        found = self.attribution.causes(plan.drifts, self._record_now)
+        found = await self.judging.attribution.causes(plan.drifts, self._record_now)
         return asked_here(found, self.first, self.trigger, self.parts.ambient.now())
 
     # --- intent ---
@@ -322,9 +243,9 @@ class Reconcile:
 
         If nothing needs approval any more, an earlier request of the root is dropped: it was for another plan.
         """
-        if self.approval is not None and any(held.hold.code == APPROVAL_NEEDED for held in outcome.plan.held):
-            await self.parts.approvals.ask(self.approval)
-        elif self.approval is None and outcome.status in ASKED_NO_MORE and self._may_have_asked:
+        if self.judging.approval is not None and any(held.hold.code == APPROVAL_NEEDED for held in outcome.plan.held):
+            await self.parts.approvals.ask(self.judging.approval)
+        elif self.judging.approval is None and outcome.status in ASKED_NO_MORE and self._may_have_asked:
             await self.parts.approvals.void(self.root.id)
 
     @property
@@ -402,11 +323,11 @@ class Reconcile:
 
     def _known(self, before: RootRecord) -> Mapping[str, KnownSecret]:
         """What is to be remembered of the root's secrets."""
-        if self.secrets is None:
+        if self.judging.secrets is None:
             return before.secrets
-        if self.secrets.anew:
-            log.info("%s: accepted as they are now: %s", self.root.id.short, ", ".join(self.secrets.anew))
-        return self.secrets.known
+        if self.judging.secrets.anew:
+            log.info("%s: accepted as they are now: %s", self.root.id.short, ", ".join(self.judging.secrets.anew))
+        return self.judging.secrets.known
 
     def _witnessed(self, outcome: Outcome, running: Retest | None, now: datetime) -> Retest | None:
         """The root's retest after this outcome; an outcome that judged nothing leaves it unchanged."""

@@ -9,6 +9,7 @@ from typing import Final, cast
 from tests.nights import gone, governed, retested, swapped, throttled, undone
 from tests.nights.dice import RULES, WHO, Dice, edits, owned, unowned
 from tests.nights.faults import KINDS
+from tests.nights.happenings import crashes
 from tests.nights.place import APPS, NSG, ZONES
 from tests.nights.schedule import (
     Again,
@@ -127,8 +128,7 @@ def _crash_in_a_repair(dice: Dice) -> Iterator[Entry]:
     for _ in dice.some(1, 2):
         at, change = dice.at(), owned(dice)
         yield Edit(at, dice.pick(*WHO), change)
-        for number in range(3):
-            yield Crash(at + 10, number, dice.random.randint(6, 22), after=dice.pick(True, False))
+        yield from crashes(dice, at + 10, 6, 22)
         if dice.pick(True, False):
             other = unowned(dice)
             yield Race(at, _where(other), dice.pick(*WHO), other, after=dice.pick(True, False))

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from tests.nights.dice import WHO, Dice, owned, unowned
+from tests.nights.happenings import crashes, drifts
 from tests.nights.place import APPS, LEGACY
-from tests.nights.schedule import Change, Crash, Edit, EndRetest, Entry, Fault, Pausing, Race, Retest, Routing
+from tests.nights.schedule import Change, Edit, EndRetest, Entry, Fault, Pausing, Race, Retest, Routing
 
 
 def retests(dice: Dice) -> Iterator[Entry]:
@@ -44,15 +45,13 @@ def routing(dice: Dice, target: str) -> Change:
 
 def _drifts(dice: Dice, at: float, target: str) -> Iterator[Entry]:
     del target
-    for _ in dice.some(1, 3):
-        yield Edit(dice.after(at, -5, 400), dice.pick(*WHO), dice.pick(owned, unowned)(dice), honest=False)
+    yield from drifts(dice, at, -5, 400)
 
 
 def _crash(dice: Dice, at: float, target: str) -> Iterator[Entry]:
     """A crash at any of the calls that a re-test makes."""
     del target
-    for number in range(3):
-        yield Crash(at - 0.1, number, dice.random.randint(5, 45), after=dice.pick(True, False))
+    yield from crashes(dice, at - 0.1, 5, 45)
 
 
 def _race(dice: Dice, at: float, target: str) -> Iterator[Entry]:

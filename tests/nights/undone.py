@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from tests.nights.dice import WHO, Dice, owned, unowned
 from tests.nights.governed import PAUSE_TAG
+from tests.nights.happenings import crashes, drifts
 from tests.nights.place import APPS, ZONES
-from tests.nights.schedule import Change, Crash, Edit, Entry, Fault, Pausing, Race, Rollback
+from tests.nights.schedule import Change, Edit, Entry, Fault, Pausing, Race, Rollback
 
 
 def rollbacks(dice: Dice) -> Iterator[Entry]:
@@ -22,15 +23,13 @@ def rollbacks(dice: Dice) -> Iterator[Entry]:
 
 def _drifts(dice: Dice, at: float, target: str) -> Iterator[Entry]:
     del target
-    for _ in dice.some(1, 3):
-        yield Edit(dice.after(at, -5, 200), dice.pick(*WHO), dice.pick(owned, unowned)(dice), honest=False)
+    yield from drifts(dice, at, -5, 200)
 
 
 def _crash(dice: Dice, at: float, target: str) -> Iterator[Entry]:
     """A crash at any of the calls that a rollback makes."""
     del target
-    for number in range(3):
-        yield Crash(at - 0.1, number, dice.random.randint(8, 40), after=dice.pick(True, False))
+    yield from crashes(dice, at - 0.1, 8, 40)
 
 
 def _race(dice: Dice, at: float, target: str) -> Iterator[Entry]:
